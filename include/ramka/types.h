@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Basic types and constants that every other header of ramka uses.
+ *
+ * A *frame* is 2^order contiguous, naturally aligned base frames of 4 KiB. A `struct ramka_frame *` is a
+ * counted handle: a pointer to the metadata slot of the frame's first base frame. A `struct ramka_unique *`
+ * points to the same slot but is the only handle there is.
+ */
+#ifndef RAMKA_TYPES_H
+#define RAMKA_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+# define RAMKA_STATIC_ASSERT(cond, text) static_assert(cond, text)
+# define RAMKA_ALIGNOF(type) alignof(type)
+# define RAMKA_ALIGNAS(n) alignas(n)
+# define RAMKA_BEGIN_DECLS extern "C" {
+# define RAMKA_END_DECLS }
+#else
+# define RAMKA_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
+# define RAMKA_ALIGNOF(type) _Alignof(type)
+# define RAMKA_ALIGNAS(n) _Alignas(n)
+# define RAMKA_BEGIN_DECLS
+# define RAMKA_END_DECLS
+#endif
+
+/** Marks what the shared library exports. A kernel that compiles the sources may define it empty. */
+#ifndef RAMKA_API
+# define RAMKA_API __attribute__((visibility("default")))
+#endif
+
+/** A physical address, in bytes. */
+typedef uint64_t ramka_paddr_t;
+
+#define RAMKA_PAGE_SHIFT 12u
+#define RAMKA_PAGE_SIZE 4096u         /**< bytes of a base frame */
+#define RAMKA_HUGE_ORDER 9            /**< 2 MiB, one block of the zone bitmap */
+#define RAMKA_MAX_ORDER 18            /**< 1 GiB */
+#define RAMKA_META_SIZE_DEFAULT 48    /**< owner metadata per base frame, bytes */
+#define RAMKA_META_SIZE_MAX 240
+#define RAMKA_META_ALIGN_MAX 16
+#define RAMKA_META_NONE UINT32_MAX    /**< cfg.meta_size: no owner metadata at all */
+
+struct ramka;        /* an instance */
+struct ramka_cpu;    /* one CPU of it */
+struct ramka_frame;  /* shared handle */
+struct ramka_unique; /* unique handle */
+struct ramka_type;   /* kind of a frame, see type.h */
+
+/** What a base frame is at the moment; see docs/design.md for the edges between them. */
+enum ramka_state {
+	RAMKA_STATE_HOLE,      /**< no frame here (hole or MMIO) */
+	RAMKA_STATE_UNUSED,    /**< owned by nobody; claimable by address only */
+	RAMKA_STATE_FREE,      /**< in a zone's bitmap */
+	RAMKA_STATE_CACHED,    /**< free, in a CPU's cache or in the depot */
+	RAMKA_STATE_UNIQUE,    /**< one owner */
+	RAMKA_STATE_SHARED,    /**< counted references */
+	RAMKA_STATE_TAIL,      /**< not the first base frame of a frame of order > 0 */
+	RAMKA_STATE_DEFERRED,  /**< last reference gone, waits for a grace period */
+	RAMKA_STATE_BUSY,      /**< being built or torn down */
+	RAMKA_STATE_RESERVED,  /**< boot-time reserved, kernel, bad or metadata */
+	RAMKA_STATE_SATURATED  /**< reference count overflowed: never freed again */
+};
+
+/** What the panic function is told about a programmer error. Lives on the caller's stack. */
+struct ramka_bug {
+	const char *operation;         /**< public function, e.g. "ramka_frame_put" */
+	const char *what;              /**< what is wrong, one line */
+	ramka_paddr_t paddr;           /**< frame concerned, or 0 */
+	uint64_t ref;                  /**< its raw state word */
+	enum ramka_state state;        /**< its state, decoded */
+	const struct ramka_type *type; /**< its type, or NULL */
+};
+
+#endif
