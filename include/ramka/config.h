@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/** @file What the embedder tells ramka at set-up: the memory map, the CPUs, and a handful of callbacks. */
+#ifndef RAMKA_CONFIG_H
+#define RAMKA_CONFIG_H
+
+#include <ramka/types.h>
+
+/**
+ * Kind of a region, from least to most restrictive. Where regions overlap the more restrictive kind wins. A
+ * partly covered frame belongs to the more restrictive side; at a hole USABLE, DETACHED and RECLAIMABLE round
+ * inward, the others outward.
+ */
+enum ramka_region_kind {
+	RAMKA_USABLE,      /**< FREE: handed out by alloc */
+	RAMKA_DETACHED,    /**< UNUSED: claimable by address only, never handed out by alloc */
+	RAMKA_RECLAIMABLE, /**< as reserved, until ramka_add_memory makes it usable */
+	RAMKA_RESERVED,    /**< SHARED(1) of ramka_type_reserved: IN_USE */
+	RAMKA_KERNEL,      /**< SHARED(1) of ramka_type_kernel */
+	RAMKA_BAD,         /**< SHARED(1) of ramka_type_unusable */
+	RAMKA_MMIO         /**< no frames here: OUT_OF_BOUND, as holes are */
+};
+
+struct ramka_region {
+	ramka_paddr_t base; /**< bytes; need not be aligned */
+	uint64_t size;      /**< bytes; 0 is ignored */
+	enum ramka_region_kind kind;
+	uint32_t node;      /**< NUMA node, 0..65534; two usable regions of different nodes must not overlap */
+};
+
+/**
+ * Grace periods, by polling. Linux: get_state_synchronize_rcu / poll_state_synchronize_rcu. See rcu.h for a
+ * freestanding backend and for an adapter to `call_rcu`.
+ */
+struct ramka_rcu_ops {
+	uint64_t (*snapshot)(void *ctx);                 /**< cookie of a grace period that starts after this call; any context */
+	bool (*elapsed)(void *ctx, uint64_t cookie);     /**< has it ended? never blocks; any context */
+	void (*wait)(void *ctx, uint64_t cookie);        /**< until it has; NULL where waiting is never allowed */
+	void (*expedite)(void *ctx);                     /**< please hurry; optional */
+	void *ctx;
+};
+
+/* ramka_config.flags */
+#define RAMKA_NO_DIRECT_MAP 1u    /**< contents cannot be reached: requests must be RAMKA_ALLOC_UNINIT */
+#define RAMKA_METADATA_ZEROED 2u  /**< the metadata memory is all zeroes already: untouched slots stay untouched */
+#define RAMKA_REF_SATURATE 4u     /**< a reference count at its top saturates silently instead of reporting a bug */
+#define RAMKA_SHUFFLE 8u          /**< hand out frames of a block in random order (hardening; costs locality) */
+
+struct ramka_config {
+	const struct ramka_region *regions; /**< any order, overlaps allowed; read during init only */
+	size_t nr_regions;
+	unsigned nr_cpus;
+	const uint32_t *cpu_node;           /**< node of each CPU; NULL: all on node 0; read during init only */
+	uint32_t meta_size;                 /**< owner metadata per base frame, bytes, 0..240; 0 = default, RAMKA_META_NONE = none */
+	uintptr_t direct_map;               /**< virtual address = direct_map + paddr; ignored with RAMKA_NO_DIRECT_MAP */
+	uint32_t flags;
+	const struct ramka_rcu_ops *rcu;    /**< copied; NULL: put_rcu answers UNSUPPORTED */
+	/**
+	 * Asymmetric barrier: membarrier(2) or an IPI to all CPUs. True once every CPU has executed a full memory
+	 * barrier since the call began; false where this context cannot (interrupts off): other CPUs' caches are
+	 * then left alone. Called outside any CPU section, possibly by several CPUs at once. NULL: no remote drain.
+	 */
+	bool (*barrier_all_cpus)(void *ctx);
+	/**
+	 * Told about programmer errors. May return, not return, or longjmp: it is called outside any CPU section.
+	 * If it returns, the operation has no lasting effect and a frame that can no longer be trusted is leaked.
+	 * NULL: trap.
+	 */
+	void (*panic)(void *ctx, const struct ramka_bug *bug);
+	/** Free memory fell below low_watermark: called by the allocating call, outside its section. Optional. */
+	void (*low_memory)(void *ctx, uint64_t free_frames);
+	uint64_t low_watermark;             /**< base frames */
+	uint64_t high_water;                /**< deferred base frames per CPU; 0 = min(4096, frames / 64 / nr_cpus). See rcu.h */
+	void *ctx;                          /**< first argument of the callbacks above */
+};
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Deferred reclaim: waiting for grace periods, and two sources of them for kernels.
+ *
+ * ramka_frame_put_rcu chains frames per CPU; 64 frames make a bag with a grace-period cookie. Bags are polled
+ * by their owner when it seals the next, when its cache is empty, and in ramka_reclaim. No callback, no
+ * thread, no allocation on any free path. Above cfg.high_water deferred frames on a CPU put_rcu answers
+ * RAMKA_PRESSURE and expedites.
+ */
+#ifndef RAMKA_RCU_H
+#define RAMKA_RCU_H
+
+#include <ramka/atomic.h>
+#include <ramka/config.h>
+
+RAMKA_BEGIN_DECLS
+
+/**
+ * Seals the open bag and frees what has elapsed. With may_wait (thread context, outside a read section):
+ * everything that was deferred before the call, on any CPU that can be taken over and is not just being freed
+ * by another thread, and what its on_drop deferred in turn, is free on return. Without cfg.rcu: nothing.
+ */
+RAMKA_API void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait);
+
+/* ---- quiescent-state backend, freestanding; all memory the caller's ---- */
+
+/** One per CPU, a cache line. */
+struct ramka_qsbr_cpu {
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 seen; /**< newest grace period this CPU was quiescent in; 0 = offline */
+};
+struct ramka_qsbr {
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 now;
+	struct ramka_qsbr_cpu *cpus;
+	unsigned nr_cpus;
+	void (*relax)(void *ctx); /**< called while `wait` spins; NULL: spin. Set after init if wanted */
+	void *relax_ctx;
+};
+
+/** All CPUs start offline. Fills *ret_ops for ramka_config.rcu; its wait spins and must not be called by an online CPU that has not announced itself quiescent. */
+RAMKA_API void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus, struct ramka_rcu_ops *ret_ops);
+/** This CPU may hold references to deferred frames from now on. */
+RAMKA_API void ramka_qsbr_online(struct ramka_qsbr *q, unsigned cpu);
+/** It holds none at this moment (context switch, idle, user mode). Call it regularly while online. */
+RAMKA_API void ramka_qsbr_quiescent(struct ramka_qsbr *q, unsigned cpu);
+/** It holds none until it is online again. */
+RAMKA_API void ramka_qsbr_offline(struct ramka_qsbr *q, unsigned cpu);
+
+/* ---- adapter for a kernel that has call_rcu only ---- */
+
+struct ramka_rcu_head { void *opaque[4]; }; /**< at least what the kernel's rcu_head needs */
+
+/** Memory for the adapter, the caller's; the fields are ramka's. */
+struct ramka_rcu_adapter {
+	struct ramka_rcu_head head;
+	void (*call)(void *ctx, struct ramka_rcu_head *h, void (*fn)(struct ramka_rcu_head *));
+	void *ctx;
+	struct ramka_atomic_u64 started;  /**< grace periods asked for; odd bit: a callback is in flight */
+	struct ramka_atomic_u64 finished; /**< grace periods over */
+	void (*relax)(void *ctx);         /**< called while `wait` spins, may sleep; set after adapting if wanted */
+};
+
+/** One callback in flight at most; the callback asks for the next as long as somebody waits for one. */
+RAMKA_API void ramka_rcu_adapt_call(struct ramka_rcu_adapter *a,
+				    void (*call)(void *ctx, struct ramka_rcu_head *h, void (*fn)(struct ramka_rcu_head *)),
+				    void *ctx, struct ramka_rcu_ops *ret_ops);
+
+RAMKA_END_DECLS
+
+#endif

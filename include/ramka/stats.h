@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/** @file Statistics. Per-CPU counters summed on read: nothing shared is written on a fast path. */
+#ifndef RAMKA_STATS_H
+#define RAMKA_STATS_H
+
+#include <ramka/types.h>
+
+RAMKA_BEGIN_DECLS
+
+/** All in base frames unless said otherwise. total = free + in_use + deferred + reserved + unused at quiescence. */
+struct ramka_stats {
+	uint64_t total;      /**< all managed frames; holes and MMIO are none */
+	uint64_t free;       /**< includes cached */
+	uint64_t cached;     /**< in CPU caches and the depot */
+	uint64_t in_use;
+	uint64_t deferred;
+	uint64_t reserved;
+	uint64_t unused;
+	uint64_t free_huge;  /**< wholly free 2 MiB blocks in the zones */
+	uint64_t free_by_order[RAMKA_MAX_ORDER + 1]; /**< largest aligned free frames in the zones, as a buddy allocator counts */
+	uint64_t allocs;     /**< frames handed out, of any order */
+	uint64_t puts;       /**< frames given back: last references and unique frees */
+	uint64_t refills, flushes; /**< batches of frames from a zone into a cache, and back */
+	uint64_t steals;     /**< magazines taken from another CPU's shard */
+	uint64_t failures[RAMKA_MAX_ORDER + 1]; /**< requests answered with no memory */
+	uint64_t peak_in_use; /**< exact with one CPU; else each CPU's peak against what the others held when it was noticed */
+	uint64_t deferred_peak;  /**< most frames deferred at once on one CPU */
+	uint64_t deferred_age;   /**< grace periods that the oldest sealed bag has waited, in seals of its CPU */
+};
+
+/** Exact at quiescence, a snapshot otherwise. Reads the block words, and the bitmap of partly used blocks. Any context, wait-free. */
+RAMKA_API void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s);
+
+RAMKA_END_DECLS
+
+#endif

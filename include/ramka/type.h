@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/** @file Types of frames: what a frame's metadata is, and what happens when its last reference goes. */
+#ifndef RAMKA_TYPE_H
+#define RAMKA_TYPE_H
+
+#include <ramka/types.h>
+
+RAMKA_BEGIN_DECLS
+
+#define RAMKA_TYPE_ID_USER 16u /**< first id for the embedder; below: built in */
+#define RAMKA_MAX_TYPES 256u
+
+/* ramka_type.flags */
+#define RAMKA_TYPE_UNTYPED 1u   /**< raw memory: content may be read and written through ramka_frame_read/write */
+#define RAMKA_TYPE_RCU 2u       /**< the last ramka_frame_put defers as ramka_frame_put_rcu does */
+#define RAMKA_TYPE_NO_LOOKUP 4u /**< from_in_use answers IN_USE: never reachable by address */
+
+/** Descriptor of a type. Static storage; registered once per instance before use. */
+struct ramka_type {
+	const char *name;
+	uint16_t meta_size, meta_align; /**< of the owner metadata, bytes; 0, 1 for none */
+	uint16_t id;                    /**< RAMKA_TYPE_ID_USER..RAMKA_MAX_TYPES-1 */
+	uint32_t flags;
+	/**
+	 * The last reference is gone (and the grace period over, where one applies). Runs once per frame, on the
+	 * handle that put last, outside any CPU section; may allocate, get and put; may not block a CPU that must
+	 * not block. A put inside it that is itself a last one runs after it returns: no recursion.
+	 * `content`: the frame's bytes through the direct map, or NULL without one.
+	 */
+	void (*on_drop)(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content);
+	/** Contract build, at alloc and drop: nonzero = these bytes are a valid value. Optional. */
+	int (*check)(const void *meta);
+};
+
+/**
+ * Defines `const struct ramka_type ident` whose metadata is a C_type. Put `static` before it if wanted. The rest
+ * are designated initialisers in the order of the fields: .id, .flags, .on_drop, .check.
+ */
+#define RAMKA_DEFINE_TYPE(ident, C_type, ...)                                                                  \
+	const struct ramka_type ident = { .name = #ident, .meta_size = (uint16_t)sizeof(C_type),               \
+					  .meta_align = (uint16_t)RAMKA_ALIGNOF(C_type), __VA_ARGS__ };        \
+	RAMKA_STATIC_ASSERT(sizeof(C_type) <= RAMKA_META_SIZE_MAX && RAMKA_ALIGNOF(C_type) <= RAMKA_META_ALIGN_MAX, \
+			    "metadata of " #ident " is too large or too strictly aligned")
+
+/** The same for a type without metadata. */
+#define RAMKA_DEFINE_TYPE_PLAIN(ident, ...)                                                                    \
+	const struct ramka_type ident = { .name = #ident, .meta_size = 0, .meta_align = 1, __VA_ARGS__ }
+
+/**
+ * Registers a type. @return 0; RAMKA_E_INVAL: NULL, id taken or out of range, metadata larger than
+ * cfg.meta_size, alignment not a power of two, above 16 or broken by the stride of cfg.meta_size,
+ * RAMKA_TYPE_RCU without cfg.rcu, unknown flags. Registering the same descriptor twice is "taken".
+ * Before the type is used; several threads may register at once. The descriptor must outlive the instance.
+ */
+RAMKA_API int ramka_type_register(struct ramka *r, const struct ramka_type *type);
+
+/* Built in, registered by ramka_init. Only the first and the last are for the embedder to allocate with. */
+extern RAMKA_API const struct ramka_type ramka_type_untyped;   /**< raw memory, no metadata */
+extern RAMKA_API const struct ramka_type ramka_type_reserved;
+extern RAMKA_API const struct ramka_type ramka_type_unusable;
+extern RAMKA_API const struct ramka_type ramka_type_kernel;
+extern RAMKA_API const struct ramka_type ramka_type_metadata;
+extern RAMKA_API const struct ramka_type ramka_type_page_table; /**< see pt.h; there if meta_size holds struct ramka_pt_meta */
+
+RAMKA_END_DECLS
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Unique frames: the same slot, another handle type; one owner, who may change the metadata. The whole cycle
+ * alloc/free of a unique frame needs no atomic read-modify-write. Contexts and progress as in frame.h.
+ */
+#ifndef RAMKA_UNIQUE_H
+#define RAMKA_UNIQUE_H
+
+#include <ramka/frame.h>
+
+RAMKA_BEGIN_DECLS
+
+/** As ramka_frame_alloc, but the caller is the only owner and nobody can look the frame up. */
+RAMKA_API struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+						  struct ramka_request req);
+/** As ramka_frame_from_unused. */
+RAMKA_API int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
+				       const void *meta, struct ramka_unique **ret_u);
+/** Frees; runs on_drop. Defers if the type is RAMKA_TYPE_RCU. In a list, or not unique: panic. */
+RAMKA_API void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u);
+
+RAMKA_API void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u); /**< mutable; NULL if the type has none */
+
+/** UNIQUE -> SHARED(1); consumes u. What the owner wrote is visible to whoever looks the frame up. */
+RAMKA_API struct ramka_frame *ramka_unique_share(struct ramka *r, struct ramka_unique *u);
+/** SHARED(1) -> UNIQUE; consumes f. NULL, and f stays the caller's, if not sole or marked by put_rcu. */
+RAMKA_API struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame *f);
+
+/**
+ * Gives the frame another type: the old on_drop runs (once, and it may allocate), then the new metadata is
+ * written. Content stays. @return 0; RAMKA_E_INVAL after a panic (unregistered type, in a list, not unique).
+ */
+RAMKA_API int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const struct ramka_type *type,
+				     const void *meta);
+/**
+ * Splits into 2^(old - order) unique frames of `order`, in address order in ret_parts; consumes u. Every part
+ * gets the type and a copy of the metadata; on_drop runs for each part.
+ * @return 0; RAMKA_E_INVAL: order above the frame's (u stays whole).
+ */
+RAMKA_API int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts);
+
+RAMKA_API ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u);
+RAMKA_API struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa);
+RAMKA_API ramka_paddr_t ramka_unique_paddr(const struct ramka *r, const struct ramka_unique *u);
+
+RAMKA_END_DECLS
+
+#endif

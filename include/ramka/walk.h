@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/** @file A walk over all frames, for tools and debuggers. */
+#ifndef RAMKA_WALK_H
+#define RAMKA_WALK_H
+
+#include <ramka/types.h>
+
+RAMKA_BEGIN_DECLS
+
+/** Base frames in a row that are in the same state, of the same type, order and node. */
+struct ramka_run {
+	ramka_paddr_t base;
+	uint64_t frames;
+	enum ramka_state state;
+	const struct ramka_type *type; /**< NULL where there is none */
+	unsigned order, node;
+};
+
+/**
+ * Calls `visit` for every run of the span in address order until it returns false. A frame of order n is one
+ * base frame of its state and 2^n - 1 of state TAIL. Exact at quiescence, a snapshot otherwise. Any context.
+ */
+RAMKA_API void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx);
+
+RAMKA_END_DECLS
+
+#endif
