@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a zone looks, and in what order. See zone.h; every claim and free is one call into bitmap.c. */
+#include "zone.h"
+
+#define WINDOW 16u            /* partly used blocks compared before one is picked */
+#define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
+#define SEARCH_BLOCKS 256u    /* partly used blocks looked at for a run before a whole block is broken */
+
+static unsigned limit_in_block(uint32_t block, uint32_t limit)
+{
+	uint32_t first = block * BLOCK_FRAMES;
+
+	return limit <= first ? 0 : limit - first < BLOCK_FRAMES ? limit - first : BLOCK_FRAMES;
+}
+
+/* Blocks that have a frame below the limit. */
+static uint32_t blocks_below(const struct zone *z, uint32_t limit)
+{
+	uint32_t n = limit / BLOCK_FRAMES + (limit % BLOCK_FRAMES != 0);
+
+	return n < z->map.blocks ? n : z->map.blocks;
+}
+
+/* The next hinted block from *pos on, once around [0, end) from `from`; *wrapped starts false. */
+static uint32_t next_around(const struct hints *h, uint32_t from, uint32_t end, uint32_t *pos, bool *wrapped)
+{
+	uint32_t block = hints_next(h, *pos, *wrapped ? (from < end ? from : end) : end);
+
+	if (block == NO_BLOCK && !*wrapped) {
+		*wrapped = true;
+		block = hints_next(h, 0, from < end ? from : end);
+	}
+	if (block != NO_BLOCK)
+		*pos = block + 1;
+	return block;
+}
+
+static uint32_t next_whole(struct zone *z, uint32_t from, uint32_t end)
+{
+	bool wrapped = false;
+	uint32_t pos = from;
+
+	for (;;) {
+		uint32_t block = next_around(&z->map.whole, from, end, &pos, &wrapped);
+
+		if (block == NO_BLOCK || bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
+			return block;
+		bitmap_fix_hints(&z->map, block);
+	}
+}
+
+uint32_t zone_pick_block(struct zone *z, uint32_t from)
+{
+	uint32_t end = z->map.blocks, pos = from, best = NO_BLOCK, sparse = NO_BLOCK;
+	unsigned best_count = BLOCK_FRAMES, sparse_count = 0;
+	bool wrapped = false;
+
+	for (unsigned i = 0; i < WINDOW; i++) {
+		uint32_t block = next_around(&z->map.some, from, end, &pos, &wrapped);
+		unsigned count;
+
+		if (block == NO_BLOCK)
+			break;
+		count = bitmap_free_count(&z->map, block);
+		if (!count || count == BLOCK_FRAMES) {
+			bitmap_fix_hints(&z->map, block);
+		} else if (count >= ENOUGH && count < best_count) {
+			best = block;
+			best_count = count;
+		} else if (count < ENOUGH && count > sparse_count) {
+			sparse = block;
+			sparse_count = count;
+		}
+	}
+	if (best == NO_BLOCK)
+		best = sparse;
+	return best == NO_BLOCK ? next_whole(z, from, end) : best;
+}
+
+/* ---- below order 9 ---- */
+
+static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_t limit)
+{
+	unsigned lane = bitmap_lane(&z->map, block);
+
+	if (lane_count(lane) < 1u << order || (order && lane_hint(lane) < order))
+		return NO_FRAME;
+	return bitmap_claim(&z->map, block, order, limit_in_block(block, limit));
+}
+
+static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
+{
+	uint32_t end = blocks_below(z, limit), pos = *cursor, from = *cursor, bit;
+	bool wrapped = false;
+
+	if (from < end) {
+		bit = claim_at(z, from, order, limit);
+		if (bit != NO_FRAME)
+			return bit;
+	}
+	for (unsigned i = 0; i < SEARCH_BLOCKS; i++) {
+		uint32_t block = next_around(&z->map.some, from, end, &pos, &wrapped);
+
+		if (block == NO_BLOCK)
+			break;
+		bit = claim_at(z, block, order, limit);
+		if (bit != NO_FRAME) {
+			*cursor = block;
+			return bit;
+		}
+		if (!bitmap_free_count(&z->map, block))
+			bitmap_fix_hints(&z->map, block);
+	}
+	for (unsigned i = 0; i < WINDOW; i++) { /* a whole block that others do not take first */
+		uint32_t block = next_whole(z, from, end);
+
+		if (block == NO_BLOCK)
+			break;
+		bit = claim_at(z, block, order, limit);
+		if (bit != NO_FRAME) {
+			*cursor = block;
+			return bit;
+		}
+		from = block + 1 < end ? block + 1 : 0;
+	}
+	return NO_FRAME;
+}
+
+/* ---- order 9 and above ---- */
+
+/* Prefers a whole block whose buddy is not whole, so that larger runs stay. */
+static unsigned pick_start(uint64_t starts, unsigned run_order)
+{
+	unsigned nr = 1u << run_order;
+	uint64_t lower = 0, alone;
+
+	if (run_order == WORD_ORDER)
+		return bits_lowest(starts);
+	for (unsigned at = 0; at < WORD_BITS; at += 2 * nr)
+		lower |= (uint64_t)1 << at;
+	alone = starts & ~((starts & lower) << nr | (starts >> nr & lower));
+	return bits_lowest(alone ? alone : starts);
+}
+
+static void fix_run(struct zone *z, uint32_t block, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		if (bitmap_free_count(&z->map, block + i) != BLOCK_FRAMES)
+			bitmap_fix_hints(&z->map, block + i);
+}
+
+/* Runs of up to 64 blocks inside one chunk. */
+static uint32_t alloc_in_chunk(struct zone *z, uint32_t chunk, unsigned run_order, uint32_t end)
+{
+	uint32_t nr = 1u << run_order;
+	uint64_t tried = 0;
+
+	for (;;) {
+		uint64_t starts = bits_run_starts(hints_word(&z->map.whole, chunk), run_order) & ~tried;
+		uint32_t block;
+		unsigned at;
+
+		if (!starts)
+			return NO_FRAME;
+		at = pick_start(starts, run_order);
+		block = chunk * CHUNK_BLOCKS + at;
+		tried |= (uint64_t)1 << at;
+		if (block + nr > end)
+			continue;
+		if (bitmap_claim_blocks(&z->map, block, nr))
+			return block * BLOCK_FRAMES;
+		fix_run(z, block, nr);
+	}
+}
+
+/* Runs of 128 to 512 blocks: every chunk of the run wholly free. */
+static uint32_t alloc_chunks(struct zone *z, uint32_t nr, uint32_t end)
+{
+	for (uint32_t block = 0; block + nr <= end; block += nr) {
+		uint32_t chunk = block / CHUNK_BLOCKS, i = 0;
+
+		while (i < nr / CHUNK_BLOCKS && hints_word(&z->map.whole, chunk + i) == ~(uint64_t)0)
+			i++;
+		if (i < nr / CHUNK_BLOCKS)
+			continue;
+		if (bitmap_claim_blocks(&z->map, block, nr))
+			return block * BLOCK_FRAMES;
+		fix_run(z, block, nr);
+	}
+	return NO_FRAME;
+}
+
+static uint32_t alloc_blocks(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
+{
+	uint32_t end = limit / BLOCK_FRAMES, from, pos;
+	bool wrapped = false;
+
+	if (end > z->map.blocks)
+		end = z->map.blocks;
+	if (order - BLOCK_ORDER > WORD_ORDER)
+		return alloc_chunks(z, 1u << (order - BLOCK_ORDER), end);
+	from = pos = (uint32_t)align_down(*cursor < end ? *cursor : 0, CHUNK_BLOCKS);
+	for (;;) {
+		uint32_t block = next_around(&z->map.whole, from, end, &pos, &wrapped), bit;
+
+		if (block == NO_BLOCK)
+			return NO_FRAME;
+		bit = alloc_in_chunk(z, block / CHUNK_BLOCKS, order - BLOCK_ORDER, end);
+		if (bit != NO_FRAME) {
+			*cursor = bit / BLOCK_FRAMES;
+			return bit;
+		}
+		pos = (uint32_t)align_down(block, CHUNK_BLOCKS) + CHUNK_BLOCKS;
+	}
+}
+
+/* ---- both ---- */
+
+static uint32_t clamp_limit(const struct zone *z, uint32_t limit)
+{
+	return limit < z->end ? limit : z->end;
+}
+
+uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
+{
+	if (limit >= z->end)
+		limit = z->map.blocks * BLOCK_FRAMES;
+	if (*cursor >= z->map.blocks)
+		*cursor = 0;
+	return order < BLOCK_ORDER ? alloc_small(z, order, limit, cursor) : alloc_blocks(z, order, limit, cursor);
+}
+
+uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
+{
+	uint32_t nr = order < BLOCK_ORDER ? 1 : 1u << (order - BLOCK_ORDER), bit;
+
+	limit = clamp_limit(z, limit);
+	for (uint32_t block = 0; block < z->map.blocks && block * BLOCK_FRAMES < limit; block += nr) {
+		if (order >= BLOCK_ORDER) {
+			if (nr <= z->map.blocks - block && (uint64_t)(block + nr) * BLOCK_FRAMES <= limit &&
+			    bitmap_claim_blocks(&z->map, block, nr))
+				return block * BLOCK_FRAMES;
+			continue;
+		}
+		if (!order && limit_in_block(block, limit) == BLOCK_FRAMES)
+			bit = bitmap_claim_any(&z->map, block);
+		else
+			bit = bitmap_claim(&z->map, block, order,
+					   limit == z->end ? BLOCK_FRAMES : limit_in_block(block, limit));
+		if (bit != NO_FRAME)
+			return bit;
+	}
+	return NO_FRAME;
+}
+
+bool zone_free(struct zone *z, uint32_t bit, unsigned order)
+{
+	if (order < BLOCK_ORDER)
+		return bitmap_free(&z->map, bit, order);
+	return bitmap_free_blocks(&z->map, bit / BLOCK_FRAMES, 1u << (order - BLOCK_ORDER));
+}
+
+/* ---- ranges ---- */
+
+/* The part of [first, first + nr) that lies in the word of `first`. */
+static uint64_t part_of_word(uint32_t first, uint32_t nr, uint32_t *ret_n)
+{
+	uint32_t n = WORD_BITS - first % WORD_BITS;
+
+	*ret_n = n < nr ? n : nr;
+	return bits_below(*ret_n) << (first % WORD_BITS);
+}
+
+bool zone_free_range(struct zone *z, uint32_t first, uint32_t nr)
+{
+	bool ok = true;
+	uint32_t n;
+
+	for (; nr; first += n, nr -= n) {
+		uint64_t mask = part_of_word(first, nr, &n);
+
+		ok &= bitmap_free_mask(&z->map, first / WORD_BITS, mask);
+	}
+	return ok;
+}
+
+bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr)
+{
+	uint32_t done = 0, n;
+
+	for (; done < nr; done += n) {
+		uint32_t at = first + done;
+		uint64_t mask = part_of_word(at, nr - done, &n);
+
+		if (at % BLOCK_FRAMES == 0 && nr - done >= BLOCK_FRAMES && bitmap_claim_blocks(&z->map, at / BLOCK_FRAMES, 1)) {
+			bitmap_open_block(&z->map, at / BLOCK_FRAMES);
+			n = BLOCK_FRAMES;
+		} else if (!bitmap_claim_mask(&z->map, at / WORD_BITS, mask)) {
+			zone_free_range(z, first, done);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Frames from `bit` on that are free, up to `nr`. */
+static uint32_t free_run(const struct zone *z, uint32_t bit, uint32_t nr)
+{
+	uint32_t done = 0;
+
+	while (done < nr) {
+		uint32_t at = bit + done, word = at / WORD_BITS;
+		uint64_t used;
+
+		if (bitmap_free_count(&z->map, at / BLOCK_FRAMES) == 0)
+			return done;
+		used = ~ramka_load(&z->map.words[word], relaxed, bit.look) & ~bits_below(at % WORD_BITS);
+		if (used) {
+			done += bits_lowest(used) - at % WORD_BITS;
+			break;
+		}
+		done += WORD_BITS - at % WORD_BITS;
+	}
+	return done < nr ? done : nr;
+}
+
+uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from)
+{
+	uint64_t align = (uint64_t)1 << align_order, bit = align_up(from > z->low ? from : z->low, align);
+
+	limit = clamp_limit(z, limit);
+	while (bit + nr <= limit) {
+		uint32_t run = free_run(z, (uint32_t)bit, nr);
+
+		if (run == nr)
+			return (uint32_t)bit;
+		if (bitmap_free_count(&z->map, (uint32_t)(bit + run) / BLOCK_FRAMES) == 0) /* no frame of this block */
+			bit = align_up(align_down(bit + run, BLOCK_FRAMES) + BLOCK_FRAMES, align);
+		else
+			bit = align_up(bit + run + 1, align);
+	}
+	return NO_FRAME;
+}
+
+void zone_split(struct zone *z, uint32_t bit, unsigned old_order, unsigned order)
+{
+	if (old_order < BLOCK_ORDER || order >= BLOCK_ORDER)
+		return;
+	for (uint32_t i = 0; i < 1u << (old_order - BLOCK_ORDER); i++)
+		bitmap_open_block(&z->map, bit / BLOCK_FRAMES + i);
+}
+
+uint64_t zone_count_free(const struct zone *z)
+{
+	uint64_t n = 0;
+
+	for (uint32_t block = 0; block < z->map.blocks; block++) {
+		unsigned lane = bitmap_lane(&z->map, block);
+
+		n += lane_count(lane);
+	}
+	return n;
+}
