@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A small SMP kernel that embeds ramka: boots, hands the machine's memory to ramka (memory.c), starts the other
+ * CPUs, runs the tests on all of them with timer interrupts that allocate and free, and powers off with an
+ * exit status. The last line on the console begins with PASS or FAIL.
+ *
+ * Command line: ops=N (operations per CPU), seed=N, inject=put|owner|trap (a fault that must end in FAIL).
+ */
+#include "kernel.h"
+
+static struct {
+	uint64_t ops, seed;
+	char inject[16];
+} options = { .ops = 6000, .seed = 1 };
+
+static const char *option(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *line; line++) {
+		if (!strncmp(line, name, n) && line[n] == '=')
+			return line + n + 1;
+		while (*line && *line != ' ')
+			line++;
+		if (!*line)
+			break;
+	}
+	return NULL;
+}
+
+static uint64_t number(const char *s, uint64_t otherwise)
+{
+	uint64_t value = 0;
+
+	if (!s)
+		return otherwise;
+	for (; *s >= '0' && *s <= '9'; s++)
+		value = value * 10 + (uint64_t)(*s - '0');
+	return value;
+}
+
+/* The line lies in memory that is given away later: nothing points into it afterwards. */
+static void parse(const char *line)
+{
+	const char *inject = option(line, "inject");
+
+	options.ops = number(option(line, "ops"), options.ops);
+	options.seed = number(option(line, "seed"), options.seed);
+	for (size_t i = 0; inject && *inject && *inject != ' ' && i < sizeof(options.inject) - 1; i++)
+		options.inject[i] = *inject++;
+}
+
+/* Faults that the tests must see: each ends in FAIL. */
+static void inject_fault(struct cpu *cpu)
+{
+	struct ramka_frame *f;
+
+	if (!options.inject[0])
+		return;
+	f = watched_alloc(cpu, 0);
+	REQUIRE(f);
+	if (!strcmp(options.inject, "put")) {
+		ramka_frame_put(memory_cpu(), f);
+		ramka_frame_put(memory_cpu(), f);        /* once too often: panic */
+	} else if (!strcmp(options.inject, "owner")) {
+		/* as if the frame had been handed out twice */
+		atomic_store(&oracle[ramka_frame_index(memory, f)], 1);
+		ramka_frame_put(memory_cpu(), f);
+	} else if (!strcmp(options.inject, "trap")) {
+		*(volatile char *)0x123456789000 = 1;    /* mapped nowhere */
+	}
+	fail("inject=%s was not noticed", options.inject);
+}
+
+static void progress(struct cpu *cpu, const char *what)
+{
+	smp_rendezvous();
+	if (cpu->id == 0)
+		print("%s: ok\n", what);
+}
+
+/* All CPUs go through this together. */
+static void run(struct cpu *cpu)
+{
+	memory_online();
+	arch_timer_arm(500);
+	smp_test(cpu);
+	progress(cpu, "smp");
+	stress_test(cpu, options.ops);
+	progress(cpu, "stress");
+	exhaustion_test(cpu);
+	progress(cpu, "exhaustion");
+	paging_test(cpu);
+	progress(cpu, "paging");
+	memory_offline();
+}
+
+static void secondary(struct cpu *cpu)
+{
+	run(cpu);
+	smp_rendezvous();
+}
+
+void kernel_main(struct boot_info *boot)
+{
+	struct cpu *cpu = &cpus[0];
+	struct ramka_stats stats;
+	uint64_t ticks = 0, barriers = 0;
+	unsigned deepest = 0;
+
+	parse(boot->command_line);
+	smp_init(boot, options.seed);
+	print("ramka example kernel: %s, %u CPUs, %llu operations each, seed %llu\n", boot->arch, nr_cpus,
+	      (unsigned long long)options.ops, (unsigned long long)options.seed);
+	memory_init(boot);
+	irq_enable();
+	smp_start_others(secondary);
+	memory_add_reclaimable(boot);
+	stress_setup();
+	inject_fault(cpu);
+
+	run(cpu);
+	smp_rendezvous();
+	stress_settle();
+
+	for (unsigned i = 0; i < nr_cpus; i++) {
+		ticks += atomic_load(&cpus[i].ticks);
+		barriers += atomic_load(&cpus[i].barriers);
+		if (cpus[i].deepest > deepest)
+			deepest = cpus[i].deepest;
+	}
+	ramka_stats_read(memory, &stats);
+	print("%llu allocations, %llu frees, %llu timer interrupts, nested up to %u deep, %llu barrier IPIs\n",
+	      (unsigned long long)stats.allocs, (unsigned long long)stats.puts, (unsigned long long)ticks, deepest,
+	      (unsigned long long)barriers);
+	print("PASS: %s, %u CPUs\n", ARCH_NAME, nr_cpus);
+	arch_exit(true);
+}
