@@ -233,6 +233,7 @@ uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cu
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 {
 	uint32_t nr = order < BLOCK_ORDER ? 1 : 1u << (order - BLOCK_ORDER), bit;
+	unsigned below;
 
 	limit = clamp_limit(z, limit);
 	for (uint32_t block = 0; block < z->map.blocks && block * BLOCK_FRAMES < limit; block += nr) {
@@ -242,11 +243,9 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 				return block * BLOCK_FRAMES;
 			continue;
 		}
-		if (!order && limit_in_block(block, limit) == BLOCK_FRAMES)
-			bit = bitmap_claim_any(&z->map, block);
-		else
-			bit = bitmap_claim(&z->map, block, order,
-					   limit == z->end ? BLOCK_FRAMES : limit_in_block(block, limit));
+		below = limit == z->end ? BLOCK_FRAMES : limit_in_block(block, limit);
+		bit = !order && below == BLOCK_FRAMES ? bitmap_claim_any(&z->map, block) :
+							bitmap_claim(&z->map, block, order, below);
 		if (bit != NO_FRAME)
 			return bit;
 	}

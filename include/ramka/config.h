@@ -37,6 +37,11 @@ struct ramka_rcu_ops {
 	void (*wait)(void *ctx, uint64_t cookie);        /**< until it has; NULL where waiting is never allowed */
 	void (*expedite)(void *ctx);                     /**< please hurry; optional */
 	void *ctx;
+	/**
+	 * Waits for a while only (the backend decides: milliseconds), then says whether it has ended. Used by
+	 * RAMKA_ALLOC_WAIT, which must answer even if a reader never ends. NULL: `elapsed` is asked a few hundred times.
+	 */
+	bool (*wait_bounded)(void *ctx, uint64_t cookie);
 };
 
 /* ramka_config.flags */

@@ -1,0 +1,689 @@
+/* SPDX-License-Identifier: MIT */
+/* Caches: refill, flush, drain, and the answer "no memory". Protocols: cpu.h. */
+#include <string.h>
+
+#include "cpu.h"
+
+#define GATE_MAX 24u       /* free frames of a block that counts as nearly full */
+#define REFILL_TRIES 4u
+#define NOMEM_ROUNDS 8u
+
+static uint32_t count_of(const struct ramka_cpu *cpu)
+{
+	return ramka_load(&cpu->count, relaxed, section.own);
+}
+
+static void set_count(struct ramka_cpu *cpu, uint32_t n)
+{
+	ramka_store(&cpu->count, n, relaxed, section.own);
+}
+
+static uint64_t row_of(const struct ramka_cpu *cpu)
+{
+	return ramka_load(&cpu->row_mask, relaxed, section.own);
+}
+
+/* ---- accounting ---- */
+
+/*
+ * Base frames that this CPU's calls took out of the cache and zones, net. It peaks where the cache is lowest,
+ * so `least` is enough to know the peak between two calls of this.
+ */
+void cpu_settle(struct ramka_cpu *cpu)
+{
+	uint64_t in = ramka_load(&cpu->moved_in, relaxed, stat), out = ramka_load(&cpu->moved_out, relaxed, stat);
+	uint64_t other = ramka_load(&cpu->other, relaxed, stat);
+	uint64_t held = ramka_load(&cpu->least, relaxed, section.own) + bits_count(row_of(cpu));
+	int64_t most = (int64_t)(in - out + other - held);
+
+	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
+		ramka_store(&cpu->peak, (uint64_t)most, relaxed, stat);
+	ramka_store(&cpu->least, count_of(cpu), relaxed, section.own);
+}
+
+/* Base frames left (n > 0) or came back to the zone. `inside`: the CPU's own section. */
+static void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
+{
+	if (!inside || z != cpu->zone) {
+		ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
+		return;
+	}
+	cpu->unfolded += n;
+	if (cpu->unfolded < (int64_t)cpu->r->fold && cpu->unfolded > -(int64_t)cpu->r->fold)
+		return;
+	ramka_add(&z->taken, (uint64_t)cpu->unfolded, relaxed, stat);
+	cpu->unfolded = 0;
+}
+
+/* One frame of `nr` base frames was handed out by a zone. */
+static void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool inside)
+{
+	account_zone(cpu, z, (int64_t)nr, inside);
+	if (inside) {
+		own_add(&cpu->allocs, 1);
+		own_add(&cpu->other, nr);
+		cpu_settle(cpu);
+	} else {
+		ramka_add(&cpu->r->allocs, 1, relaxed, stat);
+		ramka_add(&cpu->r->other, nr, relaxed, stat);
+	}
+}
+
+/* A movement of frames begins or ends; see "No memory" in cpu.h. */
+static void count_move(struct ramka_cpu *cpu, bool inside)
+{
+	if (inside)
+		own_add(&cpu->moves, 1);
+	else
+		ramka_add(&cpu->r->moves, 1, release, nomem.collect);
+}
+
+static void check_low_memory(struct ramka *r)
+{
+	uint64_t estimate = 0, exact = 0;
+
+	if (!r->low_memory)
+		return;
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		estimate += zone_estimate_free(&r->zones[i]);
+	if (estimate >= r->low_watermark + (uint64_t)r->fold * r->nr_cpus)
+		return;
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		exact += zone_count_free(&r->zones[i]);
+	if (exact < r->low_watermark)
+		r->low_memory(r->ctx, exact);
+}
+
+/* ---- out of the cache ---- */
+
+static void free_word(struct ramka_cpu *cpu, struct zone *z, uint32_t word, uint64_t mask, bool inside)
+{
+	if (!bitmap_free_mask(&z->map, word, mask))
+		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
+	account_zone(cpu, z, -(int64_t)bits_count(mask), inside);
+}
+
+/* Frees bits into the zone; neighbours of one word in one go. */
+static void free_bits(struct ramka_cpu *cpu, struct zone *z, const uint32_t *bits, uint32_t n, bool inside)
+{
+	uint64_t mask = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		mask |= (uint64_t)1 << (bits[i] % WORD_BITS);
+		if (i + 1 < n && bits[i + 1] / WORD_BITS == bits[i] / WORD_BITS)
+			continue;
+		free_word(cpu, z, bits[i] / WORD_BITS, mask, inside);
+		mask = 0;
+	}
+}
+
+static void flush_row(struct ramka_cpu *cpu, bool inside)
+{
+	uint64_t mask = row_of(cpu);
+
+	if (!mask)
+		return;
+	free_word(cpu, cpu->zone, cpu->row, mask, inside);
+	ramka_store(&cpu->row_mask, 0, relaxed, section.own);
+	own_add(&cpu->moved_out, bits_count(mask));
+}
+
+noinline void cpu_push_row(struct ramka_cpu *cpu, uint32_t bit)
+{
+	uint32_t word = bit / WORD_BITS;
+	uint64_t mask = row_of(cpu);
+
+	cpu_settle(cpu);
+	if (mask && cpu->row != word) {
+		flush_row(cpu, true);
+		mask = 0;
+	}
+	if (!mask) { /* by the time it is flushed, both lines are here */
+		__builtin_prefetch(&cpu->zone->map.words[word], 1);
+		__builtin_prefetch(&cpu->zone->map.packs[word / BLOCK_WORDS / LANES], 1);
+	}
+	cpu->row = word;
+	mask |= (uint64_t)1 << (bit % WORD_BITS);
+	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
+	if (mask == ~(uint64_t)0)
+		flush_row(cpu, true);
+}
+
+noinline void cpu_flush(struct ramka_cpu *cpu)
+{
+	struct depot *d = &cpu->r->depot;
+	uint32_t n = count_of(cpu), out = n < MAGAZINE_SIZE ? n : MAGAZINE_SIZE;
+	struct magazine *m = depot_get_empty(d, cpu->id);
+
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	if (m) {
+		memcpy(m->frames, cpu->frames, out * sizeof(*m->frames));
+		m->count = out;
+		depot_push(d, m);
+	} else {
+		free_bits(cpu, cpu->zone, cpu->frames, out, true);
+	}
+	memmove(cpu->frames, cpu->frames + out, (n - out) * sizeof(*cpu->frames));
+	set_count(cpu, n - out);
+	cpu_settle(cpu);
+	own_add(&cpu->moved_out, out);
+	own_add(&cpu->flushes, 1);
+	count_move(cpu, true);
+}
+
+/* ---- into the cache ---- */
+
+/* Empties a magazine of the shard into the empty cache. */
+static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
+{
+	struct depot *d = &cpu->r->depot;
+	struct magazine *m = depot_pop(d, shard);
+	uint32_t n;
+
+	if (!m)
+		return 0;
+	n = m->count;
+	memcpy(cpu->frames, m->frames, n * sizeof(*m->frames));
+	depot_put_empty(d, m);
+	if (shard != cpu->id) {
+		cpu->victim = shard;
+		own_add(&cpu->steals, 1);
+	}
+	return n;
+}
+
+/* From the other shards of the same zone, once the zone has nothing. */
+static uint32_t steal(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	uint32_t n = 0;
+
+	for (unsigned i = 1; i < r->nr_cpus && !n; i++) {
+		unsigned shard = (cpu->id + i) % r->nr_cpus;
+
+		if (r->cpus[shard].zone == cpu->zone && depot_has_full(&r->depot, shard))
+			n = take_magazine(cpu, shard);
+	}
+	return n;
+}
+
+static uint32_t random_below(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint32_t x = cpu->random; /* xorshift32, Marsaglia 2003 */
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	cpu->random = x;
+	return (uint32_t)((uint64_t)x * n >> 32);
+}
+
+static void shuffle(struct ramka_cpu *cpu, uint32_t n)
+{
+	for (uint32_t i = n; i > 1; i--) {
+		uint32_t j = random_below(cpu, i), swap = cpu->frames[i - 1];
+
+		cpu->frames[i - 1] = cpu->frames[j];
+		cpu->frames[j] = swap;
+	}
+}
+
+/* Appends the frames of a mask so that they are popped in ascending order. */
+static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64_t mask)
+{
+	uint32_t n = bits_count(mask), base = word * WORD_BITS;
+
+	if (n == WORD_BITS) {
+		for (uint32_t i = 0; i < WORD_BITS; i++)
+			cpu->frames[at + i] = base + WORD_BITS - 1 - i;
+		return n;
+	}
+	for (uint32_t i = n; mask; mask &= mask - 1)
+		cpu->frames[at + --i] = base + bits_lowest(mask);
+	return n;
+}
+
+static uint32_t refill_from_zone(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	uint32_t n = 0, want = r->batch, word;
+	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
+
+	for (unsigned i = 0; i < REFILL_TRIES && n < want / 4 + 1; i++) {
+		uint64_t mask = cpu->current == NO_BLOCK ? 0 : bitmap_take(&cpu->zone->map, cpu->current, want - n, start, &word);
+
+		if (!mask) {
+			uint32_t from = cpu->current != NO_BLOCK ? cpu->current :
+					(uint32_t)((uint64_t)cpu->zone->map.blocks * cpu->id / r->nr_cpus);
+			uint32_t block = zone_pick_block(cpu->zone, from);
+
+			if (block == NO_BLOCK)
+				break;
+			cpu->current = block;
+			mask = bitmap_take(&cpu->zone->map, block, want - n, start, &word);
+		}
+		if (mask)
+			n += expand(cpu, n, word, mask);
+	}
+	if (n) {
+		account_zone(cpu, cpu->zone, n, true);
+		own_add(&cpu->refills, 1);
+		if (r->flags & RAMKA_SHUFFLE)
+			shuffle(cpu, n);
+	}
+	return n;
+}
+
+static void set_gate(struct ramka_cpu *cpu)
+{
+	uint64_t usable = ramka_load(&cpu->zone->usable, relaxed, stat);
+	uint64_t mean = usable ? zone_estimate_free(cpu->zone) * BLOCK_FRAMES / usable : 0;
+
+	cpu->gate = mean / 2 < GATE_MAX ? (uint32_t)(mean / 2) : GATE_MAX; /* must stay below the mean */
+}
+
+noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
+{
+	struct ramka_frame *f = NULL;
+	uint32_t n;
+
+	if (!section_enter(cpu))
+		return NULL;
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	flush_row(cpu, true);
+	n = count_of(cpu);
+	if (n) /* freed by a drop since the caller looked: they are in already */
+		own_add(&cpu->moved_in, 0 - (uint64_t)n);
+	else
+		n = take_magazine(cpu, cpu->id);
+	if (!n && cpu->victim != cpu->id && depot_has_full(&cpu->r->depot, cpu->victim))
+		n = take_magazine(cpu, cpu->victim);
+	if (!n)
+		n = refill_from_zone(cpu);
+	if (!n)
+		n = steal(cpu);
+	own_add(&cpu->moved_in, n);
+	if (n) {
+		f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cpu->frames[--n] << SLOT_SHIFT));
+		set_gate(cpu);
+	}
+	set_count(cpu, n);
+	ramka_store(&cpu->least, n, relaxed, section.own);
+	count_move(cpu, true);
+	section_leave(cpu);
+	if (f)
+		check_low_memory(cpu->r);
+	return f;
+}
+
+/* ---- draining ---- */
+
+/* Empties cache and row into the zone; the caller is inside the section or has stopped the CPU. */
+static void drain_cache(struct ramka_cpu *cpu)
+{
+	uint32_t n = count_of(cpu);
+
+	cpu_settle(cpu);
+	flush_row(cpu, true);
+	free_bits(cpu, cpu->zone, cpu->frames, n, true);
+	set_count(cpu, 0);
+	ramka_store(&cpu->least, 0, relaxed, section.own);
+	own_add(&cpu->moved_out, n);
+	own_add(&cpu->flushes, n != 0);
+	ramka_add(&cpu->zone->taken, (uint64_t)cpu->unfolded, relaxed, stat);
+	cpu->unfolded = 0;
+}
+
+static bool holds_frames(const struct ramka_cpu *cpu)
+{
+	return count_of(cpu) || row_of(cpu);
+}
+
+/* Frames of a shard into the zone. Counts its movements in the instance: it may run on any CPU. */
+static void drain_shard(struct ramka *r, unsigned shard, uint64_t *mine)
+{
+	struct ramka_cpu *cpu = &r->cpus[shard];
+
+	while (depot_has_full(&r->depot, shard)) {
+		struct magazine *m;
+
+		count_move(&r->none, false);
+		m = depot_pop(&r->depot, shard);
+		if (m) {
+			free_bits(&r->none, cpu->zone, m->frames, m->count, false);
+			depot_put_empty(&r->depot, m);
+		}
+		count_move(&r->none, false);
+		*mine += 2;
+	}
+}
+
+static void take_cache(struct ramka_cpu *cpu, void *arg)
+{
+	uint64_t *mine = arg;
+
+	if (!holds_frames(cpu))
+		return;
+	count_move(&cpu->r->none, false);
+	drain_cache(cpu);
+	count_move(&cpu->r->none, false);
+	*mine += 2;
+}
+
+static void drain_self(struct ramka_cpu *cpu, uint64_t *mine)
+{
+	if (!holds_frames(cpu) || !section_enter(cpu))
+		return;
+	count_move(cpu, true);
+	drain_cache(cpu);
+	count_move(cpu, true);
+	section_leave(cpu);
+	*mine += 2;
+}
+
+bool cpu_for_each_stopped(struct ramka *r, struct ramka_cpu *self, void (*take)(struct ramka_cpu *cpu, void *arg), void *arg)
+{
+	uint32_t name = ramka_add(&r->drains, 1, relaxed, stat) + 1, none = 0;
+	bool all = true, stopped;
+
+	if (!r->barrier_all_cpus)
+		return false;
+	if (!name)
+		name = 1;
+	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		none = 0;
+		if (&r->cpus[i] != self && !ramka_cas(&r->cpus[i].revoked, &none, name, acquire, section.revoke))
+			all = false;
+	}
+	stopped = r->barrier_all_cpus(r->ctx);
+	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		struct ramka_cpu *cpu = &r->cpus[i];
+
+		if (ramka_load(&cpu->revoked, relaxed, section.revoke) != name)
+			continue;
+		if (!stopped || ramka_load(&cpu->active, acquire, section.leave))
+			all = false;
+		else
+			take(cpu, arg);
+		ramka_store(&cpu->revoked, 0, release, section.revoke);
+	}
+	return all;
+}
+
+bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, uint64_t *mine)
+{
+	bool all = true;
+
+	if (!self->cacheless)
+		drain_self(self, mine);
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		if (&r->cpus[i] != self && (holds_frames(&r->cpus[i]) || ramka_load(&r->cpus[i].active, relaxed, section.own))) {
+			all = cpu_for_each_stopped(r, self, take_cache, mine);
+			break;
+		}
+	if (!self->cacheless && holds_frames(self))
+		all = false; /* called from a handler on top of its own section */
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		drain_shard(r, i, mine);
+	return all;
+}
+
+void cpu_drain_own(struct ramka_cpu *cpu)
+{
+	uint64_t mine = 0;
+
+	if (cpu->cacheless)
+		return;
+	drain_self(cpu, &mine);
+	drain_shard(cpu->r, cpu->id, &mine);
+}
+
+/* ---- requests that the cache does not serve ---- */
+
+static uint32_t limit_of(const struct zone *z, unsigned addr_bits)
+{
+	uint64_t end;
+
+	if (!addr_bits || addr_bits >= 64)
+		return NO_LIMIT;
+	end = addr_bits < RAMKA_PAGE_SHIFT ? 0 : (uint64_t)1 << (addr_bits - RAMKA_PAGE_SHIFT);
+	if (end <= z->origin)
+		return 0;
+	return end - z->origin < z->end ? (uint32_t)(end - z->origin) : NO_LIMIT;
+}
+
+/* Zones in the order that the request wants: calls `try` until it finds something. */
+static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
+				     uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
+						     struct ramka_request req, uint32_t limit, bool inside))
+{
+	struct ramka *r = cpu->r;
+	uint32_t node = req.node ? req.node - 1u : cpu->node;
+	unsigned first = (unsigned)(cpu->zone - r->zones);
+	bool inside = section_enter(cpu);
+	struct ramka_frame *f = NULL;
+
+	for (unsigned i = 0; req.node && i < r->nr_zones; i++)
+		if (r->zones[i].node == node)
+			first = i;
+	for (unsigned i = 0; i < r->nr_zones && !f; i++) {
+		struct zone *z = &r->zones[(first + i) % r->nr_zones];
+		uint32_t limit = limit_of(z, req.addr_bits), bit;
+
+		if (!limit || (req.flags & RAMKA_ALLOC_NODE_ONLY && z->node != node))
+			continue;
+		bit = try(cpu, z, nr, req, limit, inside);
+		if (bit == NO_FRAME)
+			continue;
+		account_alloc(cpu, z, nr, inside);
+		f = slot_at_bit(r, z, bit);
+	}
+	if (inside)
+		section_leave(cpu);
+	if (f)
+		check_low_memory(r);
+	return f;
+}
+
+/* Written inside the section only; others start where their CPU's id says. */
+static uint32_t *cursor_of(struct ramka_cpu *cpu, struct zone *z, bool inside, uint32_t *scratch)
+{
+	if (inside && z == cpu->zone)
+		return &cpu->cursor;
+	*scratch = cpu->cacheless ? 0 : (uint32_t)((uint64_t)z->map.blocks * cpu->id / cpu->r->nr_cpus);
+	return scratch;
+}
+
+static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	uint32_t scratch;
+
+	(void)nr;
+	return zone_alloc(z, req.order, limit, cursor_of(cpu, z, inside, &scratch));
+}
+
+static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	(void)cpu, (void)nr, (void)inside;
+	return zone_alloc_exhaustive(z, req.order, limit);
+}
+
+/* All movements so far. Acquire: who moved frames past the scan has counted before, and the scan saw its word. */
+static uint64_t collect(const struct ramka *r)
+{
+	uint64_t sum = ramka_load(&r->moves, acquire, nomem.collect);
+
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		sum += ramka_load(&r->cpus[i].moves, acquire, nomem.collect) +
+		       ramka_load(&r->cpus[i].pushes, acquire, nomem.collect);
+	return sum;
+}
+
+static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
+				       uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
+						       struct ramka_request req, uint32_t limit, bool inside))
+{
+	struct ramka *r = cpu->r;
+
+	for (unsigned i = 0; i < NOMEM_ROUNDS; i++) {
+		uint64_t before = collect(r), mine = 0;
+		bool all = cpu_drain_all(r, cpu, &mine);
+		struct ramka_frame *f = for_zones(cpu, req, nr, try);
+
+		if (f)
+			return f;
+		if ((all || !r->barrier_all_cpus) && collect(r) == before + mine)
+			break;
+	}
+	return NULL;
+}
+
+noinline struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request req)
+{
+	uint64_t nr = (uint64_t)1 << req.order;
+	struct ramka_frame *f = for_zones(cpu, req, nr, try_hinted);
+
+	return f ? f : last_resort(cpu, req, nr, try_exhaustive);
+}
+
+noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order)
+{
+	struct zone *z = instance_zone(cpu->r, f);
+	bool inside = section_enter(cpu), ok;
+	uint64_t nr = (uint64_t)1 << order;
+
+	if (inside)
+		cpu_settle(cpu);
+	count_move(cpu, inside);
+	ok = zone_free(z, slot_bit(cpu->r, z, f), order);
+	account_zone(cpu, z, -(int64_t)nr, inside);
+	if (inside) {
+		own_add(&cpu->puts, 1);
+		own_add(&cpu->other, 0 - nr);
+	} else {
+		ramka_add(&cpu->r->puts, 1, relaxed, stat);
+		ramka_add(&cpu->r->other, 0 - nr, relaxed, stat);
+	}
+	count_move(cpu, inside);
+	if (inside)
+		section_leave(cpu);
+	return ok;
+}
+
+/* ---- exact frames and ranges ---- */
+
+/* Is the FREE slot part of a larger frame in use? */
+static bool is_tail(const struct ramka *r, const struct ramka_frame *f)
+{
+	uint64_t frame = r->first + slot_index(r, f);
+
+	for (unsigned order = 1; order <= RAMKA_MAX_ORDER; order++) {
+		uint64_t head = align_down(frame, (uint64_t)1 << order);
+		const struct ramka_frame *h;
+
+		if (head < r->first)
+			return false;
+		h = &r->slots[head - r->first];
+		if (h != f && ref_tag(slot_ref(h)) > TAG_UNUSED && info_order(slot_info(h)) >= order)
+			return true;
+	}
+	return false;
+}
+
+/* Takes the bit out of the CPU's own cache. */
+static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
+{
+	uint64_t in_row = (uint64_t)1 << (bit % WORD_BITS), row = row_of(cpu);
+	uint32_t n = count_of(cpu), i = 0;
+
+	if (cpu->row == bit / WORD_BITS && row & in_row) {
+		ramka_store(&cpu->row_mask, row & ~in_row, relaxed, section.own);
+		return true;
+	}
+	while (i < n && cpu->frames[i] != bit)
+		i++;
+	if (i == n)
+		return false;
+	cpu->frames[i] = cpu->frames[n - 1];
+	set_count(cpu, n - 1);
+	return true;
+}
+
+static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
+{
+	bool inside = section_enter(cpu), mine;
+
+	if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS))) {
+		account_alloc(cpu, z, 1, inside);
+		mine = true;
+	} else {
+		mine = inside && z == cpu->zone && claim_cached(cpu, bit);
+	}
+	if (inside)
+		section_leave(cpu);
+	return mine;
+}
+
+int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	struct ramka *r = cpu->r;
+	struct zone *z = instance_zone(r, f);
+	uint32_t bit = slot_bit(r, z, f);
+	uint64_t mine = 0;
+
+	if (claim_bit(cpu, z, bit))
+		return 0;
+	if (is_tail(r, f))
+		return RAMKA_E_IN_USE;
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		drain_shard(r, i, &mine);
+	return mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;
+}
+
+/* A frame of the order that holds the range, less what is beyond it. */
+static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	unsigned order = order_of(nr);
+	uint32_t scratch, bit;
+
+	if (order < req.order)
+		order = req.order;
+	if (order > RAMKA_MAX_ORDER || nr > NO_LIMIT / 2)
+		return NO_FRAME;
+	bit = zone_alloc(z, order, limit, cursor_of(cpu, z, inside, &scratch));
+	if (bit == NO_FRAME)
+		return bit;
+	zone_split(z, bit, order, 0);
+	zone_free_range(z, bit + (uint32_t)nr, (1u << order) - (uint32_t)nr);
+	return bit;
+}
+
+static uint32_t try_range(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	uint32_t bit = z->low;
+
+	(void)cpu, (void)inside;
+	if (nr > z->end)
+		return NO_FRAME;
+	for (;;) {
+		bit = zone_find_range(z, (uint32_t)nr, req.order, limit, bit);
+		if (bit == NO_FRAME || zone_claim_range(z, bit, (uint32_t)nr))
+			return bit;
+		bit++; /* lost a race: look further on */
+	}
+}
+
+struct ramka_frame *cpu_alloc_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
+{
+	struct ramka_frame *f = for_zones(cpu, req, nr, try_trimmed);
+
+	return f ? f : last_resort(cpu, req, nr, try_range);
+}
+
+void cpu_free_range(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++)
+		cpu_free_slow(cpu, f + i, 0);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* The depot's two stacks. States and races: depot.h. */
+#include "depot.h"
+
+#define INDEX_MASK 0xffffffu
+#define TAG_ONE (INDEX_MASK + UINT64_C(1))
+
+static struct magazine *pop(struct depot *d, struct ramka_atomic_u64 *head)
+{
+	uint64_t old = ramka_load(head, acquire, depot.push);
+
+	while (old & INDEX_MASK) {
+		struct magazine *m = &d->magazines[(old & INDEX_MASK) - 1];
+		uint64_t next = ramka_load(&m->next, relaxed, depot.next);
+
+		if (ramka_cas(head, &old, ((old & ~(uint64_t)INDEX_MASK) + TAG_ONE) | next, acquire, depot.push))
+			return m;
+	}
+	return NULL;
+}
+
+static void push(struct depot *d, struct ramka_atomic_u64 *head, struct magazine *m)
+{
+	uint64_t index = (uint64_t)(m - d->magazines) + 1;
+	uint64_t old = ramka_load(head, relaxed, depot.look);
+
+	do
+		ramka_store(&m->next, (uint32_t)(old & INDEX_MASK), relaxed, depot.next);
+	while (!ramka_cas(head, &old, ((old & ~(uint64_t)INDEX_MASK) + TAG_ONE) | index, release, depot.push));
+}
+
+static struct shard *home(struct depot *d, const struct magazine *m)
+{
+	return &d->shards[(size_t)(m - d->magazines) / SHARD_MAGAZINES];
+}
+
+void depot_init(struct depot *d)
+{
+	for (unsigned i = 0; i < d->nr_shards * SHARD_MAGAZINES; i++)
+		push(d, &d->shards[i / SHARD_MAGAZINES].empty, &d->magazines[i]);
+}
+
+struct magazine *depot_get_empty(struct depot *d, unsigned shard)
+{
+	return pop(d, &d->shards[shard].empty);
+}
+
+struct magazine *depot_pop(struct depot *d, unsigned shard)
+{
+	struct magazine *m = pop(d, &d->shards[shard].full);
+
+	if (m)
+		ramka_sub(&d->shards[shard].cached, m->count, relaxed, stat);
+	return m;
+}
+
+void depot_push(struct depot *d, struct magazine *m)
+{
+	ramka_add(&home(d, m)->cached, m->count, relaxed, stat);
+	push(d, &home(d, m)->full, m);
+}
+
+void depot_put_empty(struct depot *d, struct magazine *m)
+{
+	push(d, &home(d, m)->empty, m);
+}
