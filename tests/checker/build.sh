@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Builds the checker: tests/checker/build.sh OUTDIR [CC]. The engine is compiled plainly; clients and the library's real sources
+# with the checker's backend of atomic.h and with -fsanitize=thread, whose calls the engine answers (no runtime is linked).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+out=${1:?usage: build.sh OUTDIR [CC]}
+cc=${2:-${CC:-gcc}}
+mkdir -p "$out"
+warn="-std=gnu11 -g -Wall -Wextra"
+inst="-O1 -fno-builtin -fsanitize=thread -fno-tree-vectorize -DRAMKA_ATOMIC_BACKEND='\"backend.h\"' -DRAMKA_CHECKER=1"
+inst="$inst -Dmemset=ck_memset -Dmemcpy=ck_memcpy -Dmemmove=ck_memmove -Dmemcmp=ck_memcmp"
+inst="$inst -I$here -I$top/include -I$top/lib"
+objs=
+mk=$out/build.mk
+: > "$mk"
+rule() { # object source flags
+	printf '%s: %s\n\t%s %s %s -MMD -c -o $@ %s\n-include %s\n' "$1" "$2" "$cc" "$warn" "$3" "$2" "${1%.o}.d" >> "$mk"
+	objs="$objs $1"
+}
+for f in sched memory tsan rcu runner; do
+	rule "$out/engine_$f.o" "$here/$f.c" "-O2 -D_GNU_SOURCE"
+done
+for f in "$here"/clients/*.c; do
+	rule "$out/client_$(basename "$f" .c).o" "$f" "$inst"
+done
+for f in "$top"/lib/*.c "$top"/lib/rcu/qsbr.c; do
+	[ -e "$f" ] || continue
+	rule "$out/lib_$(basename "$f" .c).o" "$f" "$inst"
+done
+printf '%s: %s\n\t%s -rdynamic -o $@ $^ -ldl\n' "$out/checker" "$objs" "$cc" >> "$mk"
+make -s -j"${JOBS:-2}" -f "$mk" "$out/checker"

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grace periods as choices. A cookie waits for every read section that is open when it is taken. A section that begins
+ * while a cookie is pending is a choice: it sees everything that happened before the snapshot, or the grace period waits
+ * for it too; more no real implementation promises. Once all these sections have been left, elapsed() may say so, or not yet.
+ */
+#include "engine.h"
+
+#include <string.h>
+
+#define COOKIES 64
+
+struct cookie {
+	bool over;
+	unsigned waits;         /* threads whose section it waits for */
+	struct ck_clock ends;   /* what those sections had done when they ended */
+};
+
+static struct cookie cookies[COOKIES];
+static unsigned nr_cookies;
+static struct ck_clock started;     /* joined over all snapshots */
+static struct ck_clock ended;       /* joined over all ends of sections */
+
+void ck_rcu_begin(void)
+{
+	nr_cookies = 0;
+	memset(&started, 0, sizeof started);
+	memset(&ended, 0, sizeof ended);
+	for (unsigned i = 0; i < CK_THREADS; i++)
+		ck.t[i].in_section = false;
+}
+
+void ck_rcu_read_lock(void)
+{
+	struct ck_thread *t = &ck.t[ck.cur];
+	bool pending = false;
+
+	if (ck.mode != CK_RUN)
+		return;
+	ck_step("rcu_read_lock", true);
+	t->in_section = true;
+	for (unsigned i = 0; i < nr_cookies; i++)
+		pending |= !cookies[i].over;
+	if (pending && ck_choose(2)) {
+		ck_trace("read section begins, old enough for every pending grace period to wait for it");
+		for (unsigned i = 0; i < nr_cookies; i++)
+			if (!cookies[i].over)
+				cookies[i].waits |= 1u << ck.cur;
+		return;
+	}
+	ck_trace("read section begins");
+	if (nr_cookies)
+		ck_clock_join(&t->now, &started);
+}
+
+void ck_rcu_read_unlock(void)
+{
+	struct ck_thread *t = &ck.t[ck.cur];
+
+	if (ck.mode != CK_RUN)
+		return;
+	ck_step("rcu_read_unlock", true);
+	ck_trace("read section ends");
+	t->in_section = false;
+	ck_clock_join(&ended, &t->now);
+	for (unsigned i = 0; i < nr_cookies; i++)
+		if (cookies[i].waits >> ck.cur & 1) {
+			cookies[i].waits &= ~(1u << ck.cur);
+			ck_clock_join(&cookies[i].ends, &t->now);
+		}
+	t->now.vc[ck.cur]++;
+}
+
+uint64_t ck_rcu_snapshot(void *ctx)
+{
+	struct cookie *k;
+
+	(void)ctx;
+	if (ck.mode != CK_RUN)
+		return 0;
+	ck_step("snapshot", true);
+	if (nr_cookies == COOKIES)
+		ck_fail("checker: too many snapshots");
+	k = &cookies[nr_cookies++];
+	k->over = false;
+	k->waits = 0;
+	k->ends = ended;
+	for (unsigned i = 0; i < ck.n; i++)
+		k->waits |= (unsigned)ck.t[i].in_section << i;
+	ck_clock_join(&started, &ck.t[ck.cur].now);
+	ck.t[ck.cur].now.vc[ck.cur]++;
+	ck_trace("snapshot, cookie %u waits for threads %#x", nr_cookies, k->waits);
+	return nr_cookies;
+}
+
+bool ck_rcu_elapsed(void *ctx, uint64_t cookie)
+{
+	struct cookie *k;
+
+	(void)ctx;
+	if (!cookie || ck.mode != CK_RUN)
+		return true;
+	if (cookie > nr_cookies)
+		ck_fail("cookie %llu was never given out", (unsigned long long)cookie);
+	k = &cookies[cookie - 1];
+	ck_step("elapsed", true);
+	if (!k->over && (k->waits || ck_choose(2))) {
+		ck_trace("grace period %u: not over", (unsigned)cookie);
+		return false;
+	}
+	ck_trace("grace period %u: over", (unsigned)cookie);
+	k->over = true;
+	ck_clock_join(&ck.t[ck.cur].now, &k->ends);
+	return true;
+}
+
+static bool left(void *ctx)
+{
+	return !((struct cookie *)ctx)->waits;
+}
+
+void ck_rcu_wait(void *ctx, uint64_t cookie)
+{
+	struct cookie *k;
+
+	(void)ctx;
+	if (!cookie || ck.mode != CK_RUN)
+		return;
+	k = &cookies[cookie - 1];
+	ck_step("wait", true);
+	if (k->waits)
+		ck_block(left, k);
+	ck_trace("grace period %u: over, by waiting", (unsigned)cookie);
+	k->over = true;
+	ck_clock_join(&ck.t[ck.cur].now, &k->ends);
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of the checker.
+ *
+ *   checker --list                      names of all clients
+ *   checker --all [--bound N] [--pct RUNS] [--depth D] [--seed X] [--seconds S]
+ *   checker --client NAME [...]         one client; may be repeated
+ *   checker --client NAME --replay SCHEDULE [--weaken SPEC]    an annotated trace of one execution
+ *   checker --sites                     every atomic operation compiled in, and how often the clients ran it
+ *   checker --matrix [--only TEXT]      weaken each ordering in turn and say which client notices
+ *   --weaken SPEC                       PAIR, FILE:LINE or PAIR@FILE:LINE, then nothing, :acquire, :release or :failure
+ *
+ * A client passes when it ran to the end without a failure, or, if it is a known-bad program, when the failure that it names was
+ * found. The exit status is 0 when all passed.
+ */
+#include "engine.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct ck_client *const __start_ck_clients[], *const __stop_ck_clients[];
+extern struct ck_site __start_ck_sites[], __stop_ck_sites[];
+
+static const char *weaken_spec[64];
+static unsigned nr_weaken;
+static const struct ck_site *weaken_site;       /* the matrix: this one (and its copies), this half */
+static unsigned weaken_half;
+static const char *self;
+static uint64_t pct_runs = 500;
+static double seconds = 60;
+static const char *only;
+
+static const char *base(const char *path)
+{
+	const char *s = strrchr(path, '/');
+
+	return s ? s + 1 : path;
+}
+
+static bool same_site(const struct ck_site *a, const struct ck_site *b)
+{
+	return a->line == b->line && a->op == b->op && !strcmp(a->pair, b->pair) && !strcmp(a->file, b->file);
+}
+
+static bool place_matches(const struct ck_site *s, const char *spec, size_t n)
+{
+	char text[300];
+
+	snprintf(text, sizeof text, "%s:%u", base(s->file), s->line);
+	return strlen(text) == n && !memcmp(text, spec, n);
+}
+
+static unsigned half_named(const char *name, size_t n)
+{
+	if (n == 7 && !memcmp(name, "acquire", n))
+		return CK_WEAK_ACQUIRE;
+	if (n == 7 && !memcmp(name, "release", n))
+		return CK_WEAK_RELEASE;
+	if (n == 7 && !memcmp(name, "failure", n))
+		return CK_WEAK_FAILURE;
+	return 0;
+}
+
+static unsigned spec_matches(const struct ck_site *s, const char *spec)
+{
+	size_t n = strlen(spec), pair_len = strlen(s->pair);
+	const char *colon = strrchr(spec, ':'), *at;
+	unsigned half = colon ? half_named(colon + 1, strlen(colon + 1)) : 0;
+
+	if (half)
+		n = (size_t)(colon - spec);
+	else
+		half = CK_WEAK_ACQUIRE | CK_WEAK_RELEASE | CK_WEAK_FAILURE;
+	at = memchr(spec, '@', n);
+	if (at)
+		return (size_t)(at - spec) == pair_len && !memcmp(spec, s->pair, pair_len) &&
+		       place_matches(s, at + 1, n - pair_len - 1) ? half : 0;
+	return (n == pair_len && !memcmp(spec, s->pair, n)) || place_matches(s, spec, n) ? half : 0;
+}
+
+unsigned ck_weakened(const struct ck_site *s)
+{
+	unsigned weak = weaken_site && same_site(s, weaken_site) ? weaken_half : 0;
+
+	for (unsigned i = 0; i < nr_weaken; i++)
+		weak |= spec_matches(s, weaken_spec[i]);
+	return weak;
+}
+
+static void reset_sites(void)
+{
+	for (struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
+		s->ready = 0;
+}
+
+const char *ck_site_of_pc(const void *pc)
+{
+	static char text[2][300];
+	static unsigned turn;
+	char *buf = text[turn++ & 1], cmd[512];
+	uintptr_t addr = (uintptr_t)pc - 1;
+	Dl_info info;
+	FILE *f;
+
+	snprintf(buf, 300, "at %p", pc);
+	if (!dladdr(pc, &info) || !info.dli_fbase)
+		return buf;
+	/* a position-independent executable is linked at 0 */
+	if ((uintptr_t)info.dli_fbase > 0x1000000)
+		addr -= (uintptr_t)info.dli_fbase;
+	snprintf(cmd, sizeof cmd, "addr2line -s -f -i -e '%s' %#lx 2>/dev/null", info.dli_fname, (unsigned long)addr);
+	f = popen(cmd, "r");
+	if (f) {
+		char fn[120], line[120];
+
+		if (fgets(fn, sizeof fn, f) && fgets(line, sizeof line, f)) {
+			fn[strcspn(fn, "\n")] = line[strcspn(line, "\n")] = 0;
+			snprintf(buf, 300, "%s (%s)", line, fn);
+		}
+		pclose(f);
+	}
+	return buf;
+}
+
+static unsigned nr_clients(void)
+{
+	return (unsigned)(__stop_ck_clients - __start_ck_clients);
+}
+
+static void print_replay(const struct ck_client *c, const char *schedule)
+{
+	printf("      schedule: %s\n      replay:   %s --client %s --replay '%s'", schedule, self, c->name, schedule);
+	for (unsigned i = 0; i < nr_weaken; i++)
+		printf(" --weaken '%s'", weaken_spec[i]);
+	if (weaken_site)
+		printf(" --weaken '%s@%s:%u:%s'", weaken_site->pair, base(weaken_site->file), weaken_site->line,
+		       weaken_half == CK_WEAK_ACQUIRE ? "acquire" : weaken_half == CK_WEAK_RELEASE ? "release" : "failure");
+	putchar('\n');
+}
+
+static bool run_client(const struct ck_client *c, unsigned bound, bool quiet)
+{
+	struct ck_result r;
+	bool ok;
+
+	ck_explore(c, bound, pct_runs, seconds, &r);
+	if (c->fails)
+		ok = r.failed && strstr(r.message, c->fails);
+	else
+		ok = !r.failed && r.complete;
+	if (!quiet || !ok) {
+		printf("%s %-28s %9llu executions %s %6.2f s, %u steps\n", ok ? "ok  " : "FAIL", c->name, (unsigned long long)r.executions,
+		       r.failed ? "  failed" : r.complete ? "complete" : "PARTIAL ", r.seconds, r.steps_max);
+		if (r.failed && (!ok || !quiet)) {
+			printf("      %s%s\n", c->fails ? "found: " : "", r.message);
+			if (!ok)
+				print_replay(c, r.schedule);
+		}
+		if (!r.failed && c->fails)
+			printf("      not found: %s\n", c->fails);
+		fflush(stdout);
+	}
+	free(r.schedule);
+	return ok;
+}
+
+static int replay(const struct ck_client *c, const char *schedule)
+{
+	struct ck_result r;
+
+	ck_replay(c, schedule, &r);
+	printf("%s: %s\n", c->name, r.failed ? r.message : "no failure");
+	free(r.schedule);
+	return r.failed;
+}
+
+/* ---- sites and the matrix ---- */
+
+static bool first_copy(const struct ck_site *s)
+{
+	for (const struct ck_site *o = __start_ck_sites; o < s; o++)
+		if (same_site(o, s))
+			return false;
+	return true;
+}
+
+static unsigned site_hits(const struct ck_site *s)
+{
+	unsigned n = 0;
+
+	for (const struct ck_site *o = s; o < __stop_ck_sites; o++)
+		if (same_site(o, s))
+			n += o->hits;
+	return n;
+}
+
+static const char *const op_names[] = { "load", "store", "cas", "xchg", "add", "sub", "or", "and", "xor" };
+
+static bool is_client_file(const struct ck_site *s)
+{
+	return strstr(s->file, "tests/checker/") || !strchr(s->file, '/');
+}
+
+static int list_sites(unsigned bound)
+{
+	for (unsigned i = 0; i < nr_clients(); i++) {
+		struct ck_result r;
+
+		if (__start_ck_clients[i]->model)
+			continue;
+		ck_explore(__start_ck_clients[i], bound ? 1 : 0, 0, seconds, &r);
+		free(r.schedule);
+	}
+	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
+		if (!is_client_file(s) && first_copy(s))
+			printf("%-24s %-5s %-8s %s:%u  %u\n", s->pair, op_names[s->op], ck_order_name(s->order), base(s->file), s->line,
+			       site_hits(s));
+	return 0;
+}
+
+static unsigned char *client_hits;   /* [site][client] */
+static double *client_cost;
+
+static void baseline(unsigned bound)
+{
+	unsigned sites = (unsigned)(__stop_ck_sites - __start_ck_sites);
+
+	client_hits = calloc(sites, nr_clients());
+	client_cost = calloc(nr_clients(), sizeof *client_cost);
+	for (unsigned i = 0; i < nr_clients(); i++) {
+		const struct ck_client *c = __start_ck_clients[i];
+		struct ck_result r;
+
+		if (c->model || c->fails)
+			continue;
+		for (struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
+			s->hits = 0;
+		ck_explore(c, bound, pct_runs, seconds, &r);
+		if (r.failed)
+			printf("note: %s fails by itself: %s\n", c->name, r.message);
+		client_cost[i] = r.failed ? -1 : r.seconds;
+		free(r.schedule);
+		for (unsigned k = 0; k < sites; k++)
+			client_hits[k * nr_clients() + i] = __start_ck_sites[k].hits != 0;
+	}
+}
+
+static bool hits(const struct ck_site *s, unsigned client)
+{
+	for (const struct ck_site *o = __start_ck_sites; o < __stop_ck_sites; o++)
+		if (same_site(o, s) && client_hits[(size_t)(o - __start_ck_sites) * nr_clients() + client])
+			return true;
+	return false;
+}
+
+/* Cheapest clients first. */
+static bool mutant_caught(const struct ck_site *s, unsigned bound, unsigned *ret_tried)
+{
+	bool *tried = calloc(nr_clients(), 1);
+	struct ck_result r;
+
+	*ret_tried = 0;
+	for (;;) {
+		int best = -1;
+
+		for (unsigned i = 0; i < nr_clients(); i++) {
+			const struct ck_client *c = __start_ck_clients[i];
+
+			if (!tried[i] && !c->model && !c->fails && client_cost[i] >= 0 && hits(s, i) &&
+			    (best < 0 || client_cost[i] < client_cost[best]))
+				best = (int)i;
+		}
+		if (best < 0)
+			break;
+		tried[best] = true;
+		++*ret_tried;
+		ck_explore(__start_ck_clients[best], bound, pct_runs, seconds, &r);
+		free(r.schedule);
+		if (r.failed) {
+			printf("caught by %s: %.150s\n", __start_ck_clients[best]->name, r.message);
+			free(tried);
+			return true;
+		}
+	}
+	free(tried);
+	return false;
+}
+
+static int matrix(unsigned bound)
+{
+	static const struct { unsigned half; const char *name; } halves[] = {
+		{ CK_WEAK_ACQUIRE, "acquire" }, { CK_WEAK_RELEASE, "release" }, { CK_WEAK_FAILURE, "failure" } };
+	unsigned caught = 0, survived = 0, unseen = 0, tried;
+
+	baseline(bound);
+	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++) {
+		if (is_client_file(s) || !first_copy(s) || (only && !strstr(s->pair, only) && !strstr(s->file, only)))
+			continue;
+		for (unsigned h = 0; h < 3; h++) {
+			bool acq = s->order == __ATOMIC_ACQUIRE || s->order == __ATOMIC_ACQ_REL;
+			bool rel = s->order == __ATOMIC_RELEASE || s->order == __ATOMIC_ACQ_REL;
+
+			if (h == 0 ? !acq : h == 1 ? !rel : !(s->op == CK_CAS && acq))
+				continue;
+			weaken_site = s;
+			weaken_half = halves[h].half;
+			reset_sites();
+			printf("%-20s %s:%u %s %s without %s: ", s->pair, base(s->file), s->line, op_names[s->op],
+			       ck_order_name(s->order), halves[h].name);
+			fflush(stdout);
+			if (mutant_caught(s, bound, &tried))
+				caught++;
+			else if (tried)
+				survived++, printf("SURVIVED %u clients\n", tried);
+			else
+				unseen++, printf("NO CLIENT runs it\n");
+			fflush(stdout);
+		}
+	}
+	weaken_site = NULL;
+	printf("%u caught, %u survived, %u not run by any client\n", caught, survived, unseen);
+	return 0;
+}
+
+static const struct ck_client *find(const char *name)
+{
+	for (unsigned i = 0; i < nr_clients(); i++)
+		if (!strcmp(__start_ck_clients[i]->name, name))
+			return __start_ck_clients[i];
+	fprintf(stderr, "no client %s\n", name);
+	exit(2);
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix  [--bound N] [--seconds S] [--pct RUNS]\n"
+		"       [--depth D] [--seed X] [--replay SCHEDULE] [--weaken SPEC].. [--only TEXT] [--quiet]\n", self);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	const struct ck_client *chosen[256];
+	unsigned n = 0, passed = 0, bound = ck_bound_default;
+	const char *schedule = NULL, *mode = NULL;
+	bool quiet = false;
+
+	self = argv[0];
+	for (int i = 1; i < argc; i++) {
+		const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
+
+		if (!strcmp(a, "--list") || !strcmp(a, "--all") || !strcmp(a, "--sites") || !strcmp(a, "--matrix")) {
+			mode = a;
+			continue;
+		}
+		if (!strcmp(a, "--quiet")) {
+			quiet = true;
+			continue;
+		}
+		if (!v)
+			return usage();
+		i++;
+		if (!strcmp(a, "--client") && n < 256)
+			chosen[n++] = find(v);
+		else if (!strcmp(a, "--bound"))
+			bound = (unsigned)atoi(v);
+		else if (!strcmp(a, "--seconds"))
+			seconds = atof(v);
+		else if (!strcmp(a, "--pct"))
+			pct_runs = strtoull(v, NULL, 10);
+		else if (!strcmp(a, "--depth"))
+			ck_pct_depth = (unsigned)atoi(v);
+		else if (!strcmp(a, "--seed"))
+			ck_seed = strtoull(v, NULL, 10);
+		else if (!strcmp(a, "--replay"))
+			schedule = v;
+		else if (!strcmp(a, "--weaken") && nr_weaken < 64)
+			weaken_spec[nr_weaken++] = v;
+		else if (!strcmp(a, "--only"))
+			only = v;
+		else
+			return usage();
+	}
+	if (mode && !strcmp(mode, "--sites"))
+		return list_sites(bound);
+	if (mode && !strcmp(mode, "--matrix"))
+		return matrix(bound);
+	for (unsigned i = 0; mode && i < nr_clients() && n < 256; i++)
+		chosen[n++] = __start_ck_clients[i];
+	if (mode && !strcmp(mode, "--list")) {
+		for (unsigned i = 0; i < n; i++)
+			printf("%-28s %s\n", chosen[i]->name, chosen[i]->what ? chosen[i]->what : "");
+		return 0;
+	}
+	if (!n)
+		return usage();
+	if (schedule)
+		return replay(chosen[0], schedule);
+	for (unsigned i = 0; i < n; i++)
+		passed += run_client(chosen[i], bound, quiet);
+	printf("%u passed, %u failed\n", passed, n - passed);
+	return passed != n;
+}
