@@ -49,8 +49,8 @@ struct ck_client {
 };
 
 #define CK_CLIENT(ident, ...) \
-	static const struct ck_client ident = { .name = #ident, __VA_ARGS__ }; \
-	static const struct ck_client *const ck_reg_##ident __attribute__((used, section("ck_clients"))) = &ident
+	static const struct ck_client ck_client_##ident = { .name = #ident, __VA_ARGS__ }; \
+	static const struct ck_client *const ck_reg_##ident __attribute__((used, section("ck_clients"))) = &ck_client_##ident
 
 /* Ends the execution as failed. */
 void ck_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -71,6 +71,7 @@ void *ck_alloc(size_t bytes, size_t align);          /* zeroed, from the arena; 
 void ck_own_take(unsigned frame);   /* right after it was handed out */
 void ck_own_give(unsigned frame);   /* right before it is given back */
 bool ck_owned(unsigned frame);
+void ck_owned_each(void (*fn)(unsigned frame));   /* what setup took stays taken at the start of each execution */
 
 /* Asymmetric barrier (membarrier, IPI): every thread executes a full barrier at this instant. Fits ramka_config. */
 bool ck_barrier_all(void *ctx);

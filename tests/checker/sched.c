@@ -44,6 +44,8 @@ static size_t arena_used, arena_size;
 static uint64_t own_shadow[CK_FRAMES];      /* plain cells whose hand-over is race-checked */
 static struct { uint32_t epoch; uint8_t owner; } own[CK_FRAMES];
 static uint32_t own_epoch;
+static unsigned own_taken[CK_FRAMES], nr_taken;   /* ever taken in this execution; the first nr_setup by setup */
+static unsigned nr_setup;
 static sigjmp_buf crash;
 
 double ck_now(void)
@@ -442,6 +444,8 @@ void ck_own_take(unsigned f)
 		ck_fail("frame %u is beyond the oracle", f);
 	if (own[f].epoch == own_epoch && own[f].owner)
 		ck_fail("frame %u HANDED OUT TWICE: to thread %u, thread %u has it", f, ck.cur, own[f].owner - 1u);
+	if (own[f].epoch != own_epoch)
+		own_taken[nr_taken++] = f;
 	own[f].epoch = own_epoch;
 	own[f].owner = (uint8_t)(ck.cur + 1);
 	ck_plain((uintptr_t)&own_shadow[f], 8, true, __builtin_return_address(0));
@@ -449,7 +453,7 @@ void ck_own_take(unsigned f)
 
 void ck_own_give(unsigned f)
 {
-	if (f >= CK_FRAMES || own[f].epoch != own_epoch || !own[f].owner)
+	if (!ck_owned(f))
 		ck_fail("frame %u given back by thread %u, nobody has it", f, ck.cur);
 	own[f].owner = 0;
 	ck_plain((uintptr_t)&own_shadow[f], 8, true, __builtin_return_address(0));
@@ -458,6 +462,23 @@ void ck_own_give(unsigned f)
 bool ck_owned(unsigned f)
 {
 	return f < CK_FRAMES && own[f].epoch == own_epoch && own[f].owner;
+}
+
+void ck_owned_each(void (*fn)(unsigned frame))
+{
+	for (unsigned i = 0; i < nr_taken; i++)
+		if (ck_owned(own_taken[i]))
+			fn(own_taken[i]);
+}
+
+static void own_begin(void)
+{
+	own_epoch++;
+	nr_taken = nr_setup;
+	for (unsigned i = 0; i < nr_setup; i++) {
+		own[own_taken[i]].epoch = own_epoch;
+		own[own_taken[i]].owner = CK_THREADS + 1;
+	}
 }
 
 /* ---- one execution ---- */
@@ -541,7 +562,7 @@ static void run_one(void)
 	ck.preemptions = ck.stale = ck.step = ck.run_len = ck.choose_seq = ck.plain_seq = 0;
 	nr_tokens = 0;
 	stack_pos = 0;
-	own_epoch++;
+	own_begin();
 	ck_mem_begin();
 	ck_rcu_begin();
 	for (unsigned i = 0; i < ck.n; i++) {
@@ -673,7 +694,12 @@ static void begin_client(const struct ck_client *c)
 	steps_max = 0;
 	nr_outcomes = 0;
 	nr_tokens = 0;
+	own_epoch++;
+	nr_taken = nr_setup = 0;
 	sequential(c->setup, CK_OFF);
+	for (unsigned i = 0; i < nr_taken; i++)
+		if (ck_owned(own_taken[i]))
+			own_taken[nr_setup++] = own_taken[i];
 }
 
 static void end_failed(struct ck_result *ret)

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/bitmap.c alone: promises, exact claims, undo, huge blocks, hints. Four blocks; a few frames of them are free when
+ * the threads begin. After every execution the books are checked: as many bits as the count says, each frame owned by
+ * nobody or free, hints that hide nothing.
+ */
+#include "checker.h"
+
+#include "bitmap.h"
+
+#define BLOCKS 4u
+
+static struct bitmap b;
+static struct ramka_atomic_u64 *words, *packs;
+
+static void make(void)
+{
+	words = ck_alloc(BLOCKS * BLOCK_FRAMES / 8, 64);
+	packs = ck_alloc(BLOCKS / LANES * 8, 64);
+	b = (struct bitmap){ .words = words, .packs = packs, .blocks = BLOCKS };
+	hints_init(&b.some, ck_alloc(hints_size(BLOCKS) * 8, 64), BLOCKS);
+	hints_init(&b.whole, ck_alloc(hints_size(BLOCKS) * 8, 64), BLOCKS);
+}
+
+/* Frames that take part; larger claims touch the oracle for these only. */
+static const uint32_t probes[] = { 0, 1, 2, 63, 64, 127, 128, 255, 256, 510, 511 };
+
+static void took(uint32_t first, uint32_t n)
+{
+	if (n == 1) {
+		ck_own_take(first);
+		return;
+	}
+	for (unsigned i = 0; i < sizeof probes / sizeof *probes * BLOCKS; i++) {
+		uint32_t f = probes[i % (sizeof probes / sizeof *probes)] + i / (sizeof probes / sizeof *probes) * BLOCK_FRAMES;
+
+		if (f >= first && f < first + n)
+			ck_own_take(f);
+	}
+}
+
+static void gives(uint32_t first, uint32_t n)
+{
+	if (n == 1) {
+		ck_own_give(first);
+		return;
+	}
+	for (unsigned i = 0; i < sizeof probes / sizeof *probes * BLOCKS; i++) {
+		uint32_t f = probes[i % (sizeof probes / sizeof *probes)] + i / (sizeof probes / sizeof *probes) * BLOCK_FRAMES;
+
+		if (f >= first && f < first + n)
+			ck_own_give(f);
+	}
+}
+
+static bool hinted(struct hints *h, uint32_t block)
+{
+	return hints_next(h, block, block + 1) == block;
+}
+
+static unsigned held;
+static void not_free(uint32_t f)
+{
+	held++;
+	ck_assert(bitmap_lane(&b, f / BLOCK_FRAMES) & LANE_HUGE || !bitmap_is_free(&b, f), "frame %u is both free and owned", f);
+}
+
+static void books(void)
+{
+	held = 0;
+	ck_owned_each(not_free);
+	for (uint32_t block = 0; block < BLOCKS; block++) {
+		unsigned lane = bitmap_lane(&b, block), n = 0;
+
+		for (unsigned i = 0; i < BLOCK_WORDS; i++)
+			n += bits_count(words[block * BLOCK_WORDS + i].value);
+		if (lane & LANE_HUGE) {
+			ck_assert(lane == LANE_HUGE && n == BLOCK_FRAMES, "block %u: huge word %#x, %u bits", block, lane, n);
+			continue;
+		}
+		ck_assert(n == lane_count(lane), "block %u: count %u, but %u bits", block, lane_count(lane), n);
+		ck_assert(n == 0 || n == BLOCK_FRAMES || hinted(&b.some, block), "block %u: %u free frames and no hint", block, n);
+		ck_assert(n != BLOCK_FRAMES || hinted(&b.whole, block), "block %u is whole and not hinted so", block);
+	}
+}
+
+static unsigned free_frames(void)
+{
+	unsigned n = 0;
+
+	for (uint32_t block = 0; block < BLOCKS; block++)
+		n += bitmap_free_count(&b, block);
+	return n;
+}
+
+static void release(uint32_t frame, unsigned order)
+{
+	gives(frame, 1u << order);
+	ck_assert(bitmap_free(&b, frame, order), "free of frame %u refused", frame);
+}
+
+static uint32_t take_one(uint32_t block)
+{
+	uint32_t word, f;
+	uint64_t m = bitmap_take(&b, block, 1, 0, &word);
+
+	if (!m)
+		return NO_FRAME;
+	f = word * WORD_BITS + bits_lowest(m);
+	took(f, 1);
+	return f;
+}
+
+/* ---- order 0: takers and a freer; every promise finds its bit ---- */
+
+static void two_free(void)
+{
+	make();
+	bitmap_fill(&b, 0, 1);
+	bitmap_fill(&b, 64, 65);
+}
+static void take_put(void) { uint32_t f = take_one(0); if (f != NO_FRAME) release(f, 0); }
+static void take_keep(void) { take_one(0); }
+static void any_keep(void) { uint32_t f = bitmap_claim_any(&b, 0); if (f != NO_FRAME) took(f, 1); }
+static void take_batch(void)
+{
+	uint32_t word;
+	uint64_t m = bitmap_take(&b, 0, 64, 0, &word);
+
+	for (; m; m &= m - 1)
+		took(word * WORD_BITS + bits_lowest(m), 1);
+}
+static void two_left(void)
+{
+	books();
+	ck_assert(free_frames() + held == 2, "%u frames of 2", free_frames() + held);
+}
+CK_CLIENT(bitmap_take, .what = "take, free, take of the last frames of a block", .setup = two_free, .thread = { take_put, any_keep, take_keep }, .check = two_left, .stale = 2);
+CK_CLIENT(bitmap_take_batch, .what = "a batch meets single takers", .setup = two_free, .thread = { take_batch, take_put, any_keep }, .check = two_left, .stale = 2);
+
+/* ---- exactly that frame; the count is 0 while a free is half-way ---- */
+
+static void exact(uint32_t f)
+{
+	if (bitmap_claim_mask(&b, f / WORD_BITS, (uint64_t)1 << (f % WORD_BITS))) {
+		took(f, 1);
+		release(f, 0);
+	}
+}
+static void exact_64(void) { exact(64); }
+static void exact_keep(void) { if (bitmap_claim_mask(&b, 0, 1)) took(0, 1); }
+CK_CLIENT(bitmap_exact, .what = "exact claims against takers with promises", .setup = two_free, .thread = { exact_64, take_keep, exact_keep, any_keep }, .check = two_left, .stale = 1);
+
+/* ---- one pass is not enough: a frame moves past the scan ---- */
+CK_CLIENT(bitmap_scan, .what = "a frame freed behind a scan that holds a promise", .setup = two_free, .thread = { any_keep, take_put, exact_64 }, .check = two_left, .stale = 2);
+
+/* ---- huge blocks ---- */
+
+static void one_missing(void)
+{
+	make();
+	bitmap_fill(&b, 0, 511);
+}
+static void free_last(void)
+{
+	ck_own_take(511);
+	release(511, 0);
+}
+static void claim_huge(void)
+{
+	if (bitmap_claim_blocks(&b, 0, 1)) {
+		took(0, BLOCK_FRAMES);
+		gives(0, BLOCK_FRAMES);
+		ck_assert(bitmap_free_blocks(&b, 0, 1), "free of a huge block refused");
+	}
+}
+CK_CLIENT(bitmap_close, .what = "the 512th free, a claim of the block, a taker", .setup = one_missing, .thread = { free_last, claim_huge, take_keep }, .check = books, .stale = 2);
+
+/* 511 frames stay free while somebody stops inside the free of the 512th, or a claim of one: never "no memory". */
+static void must_find(void)
+{
+	uint32_t f = bitmap_claim_any(&b, 0);
+
+	ck_assert(f != NO_FRAME, "no memory with hundreds of frames free");
+	took(f, 1);
+}
+static void park_check(void) {}
+CK_CLIENT(bitmap_close_parked, .what = "a stopped freer of the 512th frame hides nothing", .setup = one_missing, .thread = { free_last, must_find }, .park = 1, .check = park_check, .stale = 2);
+static void all_free(void)
+{
+	make();
+	bitmap_fill(&b, 0, 512);
+}
+CK_CLIENT(bitmap_open_parked, .what = "a stopped taker of the first frame hides nothing", .setup = all_free, .thread = { take_keep, must_find }, .park = 1, .check = park_check, .stale = 2);
+
+static void two_blocks(void)
+{
+	make();
+	bitmap_fill(&b, 0, 1024);
+}
+static void claim_order10(void)
+{
+	if (bitmap_claim_blocks(&b, 0, 2)) {
+		took(0, 1024);
+		gives(0, 1024);
+		ck_assert(bitmap_free_blocks(&b, 0, 2), "free refused");
+	}
+}
+static void claim_second(void)
+{
+	if (bitmap_claim_blocks(&b, 1, 1)) {
+		took(512, 512);
+		gives(512, 512);
+		ck_assert(bitmap_free_blocks(&b, 1, 1), "free refused");
+	}
+}
+static void take_second(void) { uint32_t f = take_one(1); if (f != NO_FRAME) release(f, 0); }
+static void all_whole(void) { books(); ck_assert(free_frames() == 1024, "%u free of 1024", free_frames()); }
+CK_CLIENT(bitmap_huge_pair, .what = "order 10, order 9 and a base frame of it", .setup = two_blocks, .thread = { claim_order10, claim_second, take_second }, .check = all_whole, .stale = 2);
+
+/* a huge frame in parts: opened by its one owner, then freed by two */
+static struct ramka_atomic_u32 opened;
+static void split_setup(void)
+{
+	make();
+	opened.value = 0;
+	bitmap_fill(&b, 0, 512);
+	bitmap_claim_blocks(&b, 0, 1);
+	took(0, 512);
+}
+static void split_owner(void)
+{
+	bitmap_open_block(&b, 0);
+	ramka_store(&opened, 1, release, test.opened);
+	release(0, 6);
+}
+static void split_part(void)
+{
+	if (ramka_load(&opened, acquire, test.opened))
+		release(128, 7);
+}
+static void split_taker(void) { uint32_t f = bitmap_claim_any(&b, 0); if (f != NO_FRAME) took(f, 1); }
+CK_CLIENT(bitmap_split, .what = "the parts of a huge frame freed by two, taken by a third", .setup = split_setup, .thread = { split_owner, split_part, split_taker }, .check = books, .stale = 2);
+
+/* ---- orders 7, 8: several words, undone by setting what was cleared ---- */
+
+static void order8_setup(void)
+{
+	make();
+	bitmap_fill(&b, 0, 256);
+}
+static void claim_order(unsigned order)
+{
+	uint32_t f = bitmap_claim(&b, 0, order, BLOCK_FRAMES);
+
+	if (f != NO_FRAME) {
+		took(f, 1u << order);
+		release(f, order);
+	}
+}
+static void claim_order8(void) { claim_order(8); }
+static void claim_order7(void) { claim_order(7); }
+static void claim_order1(void) { claim_order(1); }
+static void exact_255(void) { exact(255); }
+static void all_256(void) { books(); ck_assert(free_frames() == 256, "%u free of 256", free_frames()); }
+CK_CLIENT(bitmap_words, .what = "order 8 with undo, order 7, one frame of it", .setup = order8_setup, .thread = { claim_order8, claim_order7, exact_255 }, .check = all_256, .stale = 1);
+CK_CLIENT(bitmap_pair, .what = "order 1 against exact claims of its halves", .setup = two_free, .thread = { claim_order1, exact_64, take_put }, .check = two_left, .stale = 2);
+static void order1_setup(void) { make(); bitmap_fill(&b, 0, 1); }
+static void free_buddy(void) { ck_own_take(1); release(1, 0); }
+static void claim_keep1(void) { uint32_t f = bitmap_claim(&b, 0, 1, BLOCK_FRAMES); if (f != NO_FRAME) took(f, 2); }
+CK_CLIENT(bitmap_merge, .what = "order 1 while its buddy is freed and one is taken", .setup = order1_setup, .thread = { claim_keep1, free_buddy, take_put }, .check = books, .stale = 2);
+
+/* ---- hints ---- */
+
+static void one_free(void) { make(); bitmap_fill(&b, 0, 1); }
+static void free_other(void) { ck_own_take(5); release(5, 0); }
+CK_CLIENT(bitmap_hints, .what = "the last frame is taken while another is freed", .setup = one_free, .thread = { take_keep, free_other, take_put }, .check = books, .stale = 2);
+static void fix(void) { bitmap_fix_hints(&b, 0); }
+CK_CLIENT(bitmap_hints_fix, .what = "a search corrects hints while they change", .setup = one_free, .thread = { take_keep, free_other, fix }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_hints_whole, .what = "hints of whole blocks", .setup = one_missing, .thread = { free_last, take_put, fix }, .check = books, .stale = 2);
