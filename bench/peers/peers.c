@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of all peers, in the order in which tables and plots show them. */
+#include "peers.h"
+
+const struct bench_peer *const bench_peers[] = {
+	&peer_null, &peer_floor, &peer_floor_shared,
+#ifndef BENCH_NO_RAMKA
+	&peer_ramka, &peer_ramka_shared, &peer_ramka_zeroed, &peer_ramka_none,
+#endif
+	&peer_buddy, &peer_dpdk, &peer_ck_stack, &peer_ck_ring,
+	&peer_tcmalloc, &peer_jemalloc, &peer_mimalloc, &peer_glibc,
+	NULL
+};

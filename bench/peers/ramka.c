@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ramka, the core library without the hosted layer, on a mapping that stands for physical memory:
+ *	ramka           unique frames, content as it was, as all peers give it
+ *	ramka-shared    counted frames, the only reference put again
+ *	ramka-zeroed    unique frames with zeroed content: what a kernel asks for by default
+ *	ramka-none      unique frames through the cache-less handle: straight to depot and zones
+ * Thread i is CPU i of the instance.
+ */
+#define _GNU_SOURCE
+#include "peers.h"
+
+#include <linux/membarrier.h>
+#include <ramka/ramka.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BASE (UINT64_C(1) << 30) /* the first physical address: frame 0 would never be handed out */
+
+struct instance {
+	struct ramka *r;
+	void *memory, *metadata;
+	uint64_t size;
+	size_t metadata_size;
+};
+
+static bool barrier_all_cpus(void *ctx)
+{
+	(void)ctx;
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static void panic(void *ctx, const struct ramka_bug *bug)
+{
+	(void)ctx;
+	bench_die("ramka: %s: %s, frame at %#llx", bug->operation, bug->what, (unsigned long long)bug->paddr);
+}
+
+static void *create(const struct bench_shape *shape)
+{
+	struct instance *i = calloc(1, sizeof(*i));
+	struct ramka_region region = { .base = BASE, .size = shape->memory, .kind = RAMKA_USABLE };
+	struct ramka_config cfg = { .regions = &region, .nr_regions = 1, .nr_cpus = shape->threads,
+				    .flags = RAMKA_METADATA_ZEROED, .barrier_all_cpus = barrier_all_cpus, .panic = panic };
+
+	if (!i)
+		return NULL;
+	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+	i->size = shape->memory;
+	i->memory = bench_reserve(i->size);
+	cfg.direct_map = (uintptr_t)i->memory - BASE;
+	if (ramka_metadata_size(&cfg, &i->metadata_size))
+		return NULL;
+	i->metadata = bench_reserve(i->metadata_size);
+	if (ramka_init(&cfg, i->metadata, i->metadata_size, &i->r))
+		return NULL;
+	return i;
+}
+
+static void destroy(void *instance)
+{
+	struct instance *i = instance;
+	struct ramka_bug bug;
+
+	if (ramka_check(i->r, &bug))
+		bench_die("ramka_check: %s, frame at %#llx", bug.what, (unsigned long long)bug.paddr);
+	if (ramka_fini(i->r))
+		bench_die("ramka_fini: frames are in use");
+	bench_unmap(i->metadata, i->metadata_size);
+	bench_unmap(i->memory, i->size);
+	free(i);
+}
+
+static void *cpu_at(void *instance, unsigned id)
+{
+	return ramka_cpu_at(((struct instance *)instance)->r, id);
+}
+
+static void *cpu_none(void *instance, unsigned id)
+{
+	(void)id;
+	return ramka_cpu_none(((struct instance *)instance)->r);
+}
+
+static const char *version(void)
+{
+	return ramka_version();
+}
+
+static struct ramka_request plain(unsigned order)
+{
+	return (struct ramka_request){ .order = (uint8_t)order, .flags = RAMKA_ALLOC_UNINIT };
+}
+
+static void *unique_alloc(void *cpu, unsigned order)
+{
+	return ramka_unique_alloc(cpu, &ramka_type_untyped, NULL, plain(order));
+}
+
+static void *unique_alloc_zeroed(void *cpu, unsigned order)
+{
+	return ramka_unique_alloc(cpu, &ramka_type_untyped, NULL, (struct ramka_request){ .order = (uint8_t)order });
+}
+
+static void unique_free(void *cpu, void *frame, unsigned order)
+{
+	(void)order;
+	ramka_unique_free(cpu, frame);
+}
+
+static void *shared_alloc(void *cpu, unsigned order)
+{
+	return ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, plain(order));
+}
+
+static void shared_put(void *cpu, void *frame, unsigned order)
+{
+	(void)order;
+	ramka_frame_put(cpu, frame);
+}
+
+static size_t shared_alloc_bulk(void *cpu, unsigned order, size_t n, void **frames)
+{
+	return ramka_frame_alloc_bulk(cpu, &ramka_type_untyped, plain(order), n, (struct ramka_frame **)frames);
+}
+
+static void shared_put_bulk(void *cpu, unsigned order, size_t n, void **frames)
+{
+	(void)order;
+	ramka_frame_put_bulk(cpu, n, (struct ramka_frame **)frames);
+}
+
+static uint64_t number(void *instance, void *frame)
+{
+	struct instance *i = instance;
+
+	return ramka_frame_index(i->r, frame) - (BASE >> 12);
+}
+
+static uint64_t free_in_huge(void *instance)
+{
+	struct ramka_stats stats;
+
+	ramka_stats_read(((struct instance *)instance)->r, &stats);
+	return stats.free_huge * 512;
+}
+
+#define FLAGS (PEER_ORDERS | PEER_BOUNDED | PEER_SLOT)
+#define COMMON                                                                                                       \
+	.version = version, .create = create, .destroy = destroy,    \
+	.number = number, .free_in_huge = free_in_huge, .stride = 16
+
+const struct bench_peer peer_ramka = {
+	.name = "ramka", .what = "ramka, unique frames", COMMON, .flags = FLAGS, .cpu = cpu_at, .alloc = unique_alloc, .free = unique_free,
+};
+
+const struct bench_peer peer_ramka_shared = {
+	.name = "ramka-shared", .what = "ramka, counted frames", COMMON, .flags = FLAGS | PEER_BULK, .cpu = cpu_at, .alloc = shared_alloc,
+	.free = shared_put, .alloc_bulk = shared_alloc_bulk, .free_bulk = shared_put_bulk,
+};
+
+const struct bench_peer peer_ramka_zeroed = {
+	.name = "ramka-zeroed", .what = "ramka, unique frames with zeroed content", COMMON, .flags = FLAGS, .cpu = cpu_at,
+	.alloc = unique_alloc_zeroed, .free = unique_free,
+};
+
+const struct bench_peer peer_ramka_none = {
+	.name = "ramka-none", .what = "ramka without a CPU's cache", COMMON, .flags = FLAGS, .cpu = cpu_none, .alloc = unique_alloc,
+	.free = unique_free,
+};
