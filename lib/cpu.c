@@ -41,11 +41,23 @@ void cpu_settle(struct ramka_cpu *cpu)
 	ramka_store(&cpu->least, count_of(cpu), relaxed, section.own);
 }
 
+/* Notes the frames outside the zones, for peak_in_use. A lost update costs a sample. */
+static void sample_peak(struct ramka *r)
+{
+	uint64_t taken = 0;
+
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		taken += ramka_load(&r->zones[i].taken, relaxed, stat);
+	if ((int64_t)taken > (int64_t)ramka_load(&r->peak, relaxed, stat))
+		ramka_store(&r->peak, taken, relaxed, stat);
+}
+
 /* Base frames left (n > 0) or came back to the zone. `inside`: the CPU's own section. */
 static void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 {
 	if (!inside || z != cpu->zone) {
 		ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
+		sample_peak(cpu->r);
 		return;
 	}
 	cpu->unfolded += n;
@@ -53,6 +65,7 @@ static void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool 
 		return;
 	ramka_add(&z->taken, (uint64_t)cpu->unfolded, relaxed, stat);
 	cpu->unfolded = 0;
+	sample_peak(cpu->r);
 }
 
 /* One frame of `nr` base frames was handed out by a zone. */

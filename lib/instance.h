@@ -26,7 +26,7 @@ struct type_entry {
 struct map_entry {
 	uint64_t first; /* frame number */
 	uint32_t node;
-	uint8_t kind;   /* enum ramka_region_kind, MAP_HOLE or MAP_METADATA */
+	uint32_t kind;  /* enum ramka_region_kind, MAP_METADATA or MAP_HOLE */
 };
 #define MAP_METADATA 7u
 #define MAP_HOLE 8u

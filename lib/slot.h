@@ -42,12 +42,15 @@ RAMKA_STATIC_ASSERT(sizeof(struct ramka_frame) == 16, "four slots to a cache lin
 
 enum ref_tag { TAG_FREE, TAG_UNUSED, TAG_UNIQUE, TAG_SHARED, TAG_DEFERRED, TAG_BUSY, TAG_SATURATED, TAG_NONE };
 
+#define LINK_SHIFT 16u /* room for drift below a link too */
+#define LINK_MIDDLE ((uint64_t)1 << (LINK_SHIFT - 1))
+
 #define REF_FREE ((uint64_t)0)
 #define REF_UNUSED (REF_TAG(TAG_UNUSED) | REF_MIDDLE)
 #define REF_UNIQUE (REF_TAG(TAG_UNIQUE) | REF_MIDDLE)
 #define REF_SHARED(n) (REF_TAG(TAG_SHARED) | (uint64_t)(n))
-#define REF_DEFERRED(link) (REF_TAG(TAG_DEFERRED) | (link))
-#define REF_BUSY(link) (REF_TAG(TAG_BUSY) | (link))
+#define REF_DEFERRED(link) (REF_TAG(TAG_DEFERRED) | (link) << LINK_SHIFT | LINK_MIDDLE)
+#define REF_BUSY(link) (REF_TAG(TAG_BUSY) | (link) << LINK_SHIFT | LINK_MIDDLE)
 #define REF_SATURATED (REF_TAG(TAG_SATURATED) | REF_MIDDLE)
 #define REF_MAX ((uint64_t)1 << 59) /* highest count; the room above absorbs what races with the overflow */
 
@@ -60,6 +63,12 @@ static inline unsigned ref_tag(uint64_t ref)
 static inline uint64_t ref_others(uint64_t ref)
 {
 	return (ref & ~REF_MARK) - REF_SHARED(1);
+}
+
+/* The link of DEFERRED or BUSY: slot + 1, 0 at the end of a chain. */
+static inline uint64_t ref_link(uint64_t ref)
+{
+	return (ref & REF_PAYLOAD) >> LINK_SHIFT;
 }
 
 /* info = list id : 32 | type id : 16 | order : 8 | flags : 8 */

@@ -6,17 +6,17 @@
 #include <ramka/types.h>
 
 /**
- * Kind of a region, from least to most restrictive. Where regions overlap the more restrictive kind wins. A
- * partly covered frame belongs to the more restrictive side; at a hole USABLE, DETACHED and RECLAIMABLE round
- * inward, the others outward.
+ * Kind of a region. Where regions overlap the more restrictive kind wins, in the order MMIO, BAD, KERNEL,
+ * RESERVED, RECLAIMABLE, DETACHED, USABLE. A partly covered frame belongs to the more restrictive side; at a hole
+ * USABLE, DETACHED and RECLAIMABLE round inward, the others outward.
  */
 enum ramka_region_kind {
 	RAMKA_USABLE,      /**< FREE: handed out by alloc */
 	RAMKA_DETACHED,    /**< UNUSED: claimable by address only, never handed out by alloc */
 	RAMKA_RECLAIMABLE, /**< as reserved, until ramka_add_memory makes it usable */
 	RAMKA_RESERVED,    /**< SHARED(1) of ramka_type_reserved: IN_USE */
-	RAMKA_KERNEL,      /**< SHARED(1) of ramka_type_kernel */
 	RAMKA_BAD,         /**< SHARED(1) of ramka_type_unusable */
+	RAMKA_KERNEL,      /**< SHARED(1) of ramka_type_kernel */
 	RAMKA_MMIO         /**< no frames here: OUT_OF_BOUND, as holes are */
 };
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* The birth and the end of a frame. Protocol: drop.h. */
+#include <string.h>
+
+#include "drop.h"
+
+#define PENDING_NOBODY 0u
+#define PENDING_RUNNING 1u
+
+void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
+		 unsigned order, unsigned flags, bool zero)
+{
+	if (zero)
+		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << order);
+	if (e->type->meta_size) {
+		if (meta)
+			memcpy(slot_meta(r, f), meta, e->type->meta_size);
+		else
+			memset(slot_meta(r, f), 0, e->type->meta_size);
+	}
+	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT | flags);
+}
+
+void frame_release(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	struct ramka *r = cpu->r;
+	uint32_t bit;
+
+	if (info & INFO_DETACHED) {
+		ramka_add(&r->unused, 1, relaxed, stat);
+		ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
+		return;
+	}
+	if (!info_order(info) && cpu_home_bit(cpu, f, &bit) && cpu_free(cpu, f, bit))
+		return;
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	if (!cpu_free_slow(cpu, f, info_order(info)))
+		instance_bug(r, "free", "the frame is free in the bitmap already", f, REF_FREE);
+}
+
+void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	struct ramka *r = cpu->r;
+	const struct ramka_type *type = type_by_id(r, info_type(info));
+
+	if (type && type->on_drop)
+		type->on_drop(cpu, type->meta_size ? slot_meta(r, f) : NULL, slot_paddr(r, f), slot_content(r, f));
+}
+
+static void end_one(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	uint64_t info = slot_info(f);
+
+	frame_drop_meta(cpu, f, info);
+	frame_release(cpu, f, info);
+}
+
+/* True: the caller runs. False: another runs, and has the frame now. */
+static bool start_running(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	uint64_t old = ramka_load(&cpu->pending, relaxed, drop.pending), next;
+
+	do {
+		next = old == PENDING_NOBODY ? PENDING_RUNNING : slot_index(cpu->r, f) + 2;
+		ramka_store(&f->ref, REF_BUSY(old < 2 ? 0 : old - 1), relaxed, slot.busy);
+	} while (!ramka_cas(&cpu->pending, &old, next, release, drop.pending));
+	return old == PENDING_NOBODY;
+}
+
+static void run(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	struct ramka *r = cpu->r;
+	uint64_t old;
+
+	end_one(cpu, f);
+	for (;;) {
+		old = PENDING_RUNNING;
+		if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))
+			return;
+		old = ramka_xchg(&cpu->pending, PENDING_RUNNING, acquire, drop.pending) - 1;
+		while (old) {
+			f = &r->slots[old - 1];
+			old = ref_link(slot_ref(f));
+			end_one(cpu, f);
+		}
+	}
+}
+
+/* A handle for one drop on the cache-less path: always inside, holds nothing. */
+static void run_cacheless(struct ramka *r, struct ramka_frame *f)
+{
+	struct ramka_cpu own;
+
+	memcpy(&own, &r->none, offsetof(struct ramka_cpu, frames));
+	ramka_store(&own.pending, PENDING_RUNNING, relaxed, drop.pending);
+	run(&own, f);
+}
+
+void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	if (!(info & INFO_HOOK)) {
+		frame_release(cpu, f, info);
+		return;
+	}
+	if (cpu == &cpu->r->none) {
+		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+		run_cacheless(cpu->r, f);
+	} else if (start_running(cpu, f)) {
+		run(cpu, f);
+	}
+}

@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared frames. The state machine is in slot.h, birth and end in drop.c, where free frames live in cpu.c; here
+ * are the edges between, each one operation on the state word.
+ *
+ * Misuse is found in the old value of that operation. It is never undone by adding or subtracting, since the frame
+ * may be in use again: by a CAS of exactly the wrong value, not at all if that was SHARED(0) (its owner's next
+ * store puts it right), and if the CAS fails the frame is leaked.
+ */
+#include <string.h>
+
+#include "defer.h"
+#include "drop.h"
+#include "handle.h"
+
+#define BULK_CHUNK 32u
+#define PREFETCH_AHEAD 8u
+
+/* ---- allocation ---- */
+
+/* A request that a cache may serve: {0} but for these flags. Compared as one word. */
+static bool is_plain(struct ramka_request req)
+{
+	static const struct ramka_request zero;
+
+	req.flags &= (uint16_t)~(RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT);
+	return !memcmp(&req, &zero, sizeof(req));
+}
+
+bool request_valid(const struct ramka *r, struct ramka_request req)
+{
+	return req.order <= RAMKA_MAX_ORDER && !req.reserved &&
+	       !(req.flags & ~(RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_NODE_ONLY)) &&
+	       (req.flags & RAMKA_ALLOC_UNINIT || !(r->flags & RAMKA_NO_DIRECT_MAP));
+}
+
+/* Everything that is not a cache hit; NULL after all that may be tried. */
+static noinline struct ramka_frame *take_slow(struct ramka_cpu *cpu, struct ramka_request req)
+{
+	struct ramka *r = cpu->r;
+	struct ramka_frame *f;
+
+	if (!request_valid(r, req))
+		return NULL;
+	if (is_plain(req)) {
+		if (r->has_rcu)
+			defer_poll(cpu);
+		f = cpu_alloc_refill(cpu);
+		if (f)
+			return f;
+	}
+	f = cpu_alloc_slow(cpu, req);
+	if (!f && defer_poll_all(cpu))
+		f = cpu_alloc_slow(cpu, req);
+	if (!f && req.flags & RAMKA_ALLOC_WAIT && defer_wait_bounded(cpu))
+		f = cpu_alloc_slow(cpu, req);
+	if (!f)
+		ramka_add(&r->failures[req.order], 1, relaxed, stat);
+	return f;
+}
+
+/* A frame out of the allocator must be FREE; one that is not was written to after it was freed, and is leaked. */
+static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req, const char *operation)
+{
+	for (;;) {
+		struct ramka_frame *f = is_plain(req) ? cpu_alloc(cpu) : NULL;
+		uint64_t ref;
+
+		if (unlikely(!f)) {
+			f = take_slow(cpu, req);
+			if (!f)
+				return NULL;
+		}
+		ref = slot_ref(f);
+		if (likely(ref == REF_FREE))
+			return f;
+		instance_bug(cpu->r, operation, "a free frame's state word was changed: leaked", f, ref);
+	}
+}
+
+struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+			      struct ramka_request req, uint64_t ref, const char *operation)
+{
+	struct ramka *r = cpu->r;
+	const struct type_entry *e = type_entry(r, type);
+	struct ramka_frame *f;
+
+	if (unlikely(!e)) {
+		instance_bug(r, operation, "type is NULL or not registered", NULL, 0);
+		return NULL;
+	}
+	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
+		return NULL;
+	f = take(cpu, req, operation);
+	if (unlikely(!f))
+		return NULL;
+	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+	ramka_store(&f->ref, ref, release, slot.publish);
+	return f;
+}
+
+struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+				      struct ramka_request req)
+{
+	return frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
+}
+
+size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, size_t n,
+			      struct ramka_frame **ret_frames)
+{
+	static const char operation[] = "ramka_frame_alloc_bulk";
+	struct ramka *r = cpu->r;
+	const struct type_entry *e = type_entry(r, type);
+	size_t done = 0;
+
+	if (!e) {
+		instance_bug(r, operation, "type is NULL or not registered", NULL, 0);
+		return 0;
+	}
+	if (!request_valid(r, req))
+		return 0;
+	while (done < n) {
+		struct ramka_frame *got[BULK_CHUNK];
+		size_t want = n - done < BULK_CHUNK ? n - done : BULK_CHUNK, have = 0;
+
+		while (have < want) {
+			struct ramka_frame *f = is_plain(req) ? cpu_alloc(cpu) : NULL;
+
+			if (!f)
+				f = take_slow(cpu, req);
+			if (!f)
+				break;
+			__builtin_prefetch(f, 1);
+			got[have++] = f;
+		}
+		for (size_t i = 0; i < have; i++) {
+			uint64_t ref = slot_ref(got[i]);
+
+			if (ref != REF_FREE) {
+				instance_bug(r, operation, "a free frame's state word was changed: leaked", got[i], ref);
+				continue;
+			}
+			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+			ramka_store(&got[i]->ref, REF_SHARED(1), release, slot.publish);
+			ret_frames[done++] = got[i];
+		}
+		if (have < want)
+			break;
+	}
+	return done;
+}
+
+/* ---- by address ---- */
+
+/* UNUSED or FREE to the caller's: 0 and what to keep in info, or an error. */
+int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags)
+{
+	uint64_t ref = slot_ref(f);
+
+	switch ((enum ref_tag)ref_tag(ref)) {
+	case TAG_UNUSED:
+		if (!ramka_cas(&f->ref, &ref, REF_BUSY((uint64_t)0), acquire, slot.claim))
+			return RAMKA_E_BUSY;
+		ramka_sub(&cpu->r->unused, 1, relaxed, stat);
+		*ret_flags = INFO_DETACHED;
+		return 0;
+	case TAG_FREE:
+		*ret_flags = 0;
+		return cpu_claim(cpu, f);
+	case TAG_UNIQUE:
+		return RAMKA_E_UNIQUE;
+	case TAG_SHARED:
+		return ref_others(ref) < REF_MAX ? RAMKA_E_IN_USE : RAMKA_E_BUSY;
+	case TAG_SATURATED:
+		return RAMKA_E_IN_USE;
+	case TAG_DEFERRED:
+	case TAG_BUSY:
+	case TAG_NONE:
+		break;
+	}
+	return RAMKA_E_BUSY;
+}
+
+int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
+		      uint64_t ref, const char *operation, struct ramka_frame **ret_f)
+{
+	const struct type_entry *e = type_entry(cpu->r, type);
+	struct ramka_frame *f;
+	unsigned flags;
+	int rc;
+
+	if (!e) {
+		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
+		return RAMKA_E_INVAL;
+	}
+	rc = instance_slot(cpu->r, pa, &f);
+	if (!rc)
+		rc = frame_claim(cpu, f, &flags);
+	if (rc)
+		return rc;
+	frame_build(cpu->r, f, e, meta, 0, flags, false);
+	ramka_store(&f->ref, ref, release, slot.publish);
+	*ret_f = f;
+	return 0;
+}
+
+int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
+			    struct ramka_frame **ret_frame)
+{
+	return frame_from_unused(cpu, pa, type, meta, REF_SHARED(1), "ramka_frame_from_unused", ret_frame);
+}
+
+/* The count is at its top: from now on the frame is never freed. */
+static void saturate(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
+{
+	ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo);
+	if (!(r->flags & RAMKA_REF_SATURATE))
+		instance_bug(r, operation, "reference count at its top: the frame is leaked", f, old);
+}
+
+static bool lookup_allowed(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_type *type = type_by_id(r, info_type(slot_info(f)));
+
+	return !type || !(type->flags & RAMKA_TYPE_NO_LOOKUP);
+}
+
+int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_frame)
+{
+	struct ramka_frame *f;
+	uint64_t ref;
+	int rc = instance_slot(r, pa, &f);
+
+	if (rc)
+		return rc;
+	ref = ramka_load(&f->ref, relaxed, slot.look);
+	for (;;) {
+		switch ((enum ref_tag)ref_tag(ref)) {
+		case TAG_FREE:
+		case TAG_UNUSED:
+			return RAMKA_E_UNUSED;
+		case TAG_UNIQUE:
+			return RAMKA_E_UNIQUE;
+		case TAG_SATURATED:
+			*ret_frame = f; /* never freed: nothing to count */
+			return lookup_allowed(r, f) ? 0 : RAMKA_E_IN_USE;
+		case TAG_SHARED:
+			break;
+		case TAG_DEFERRED:
+		case TAG_BUSY:
+		case TAG_NONE:
+			return RAMKA_E_BUSY;
+		}
+		if ((ref & ~REF_MARK) == REF_SHARED(0))
+			return RAMKA_E_BUSY;
+		if (ref_others(ref) >= REF_MAX - 1) {
+			saturate(r, f, ref, "ramka_frame_from_in_use");
+			ref = slot_ref(f);
+			continue;
+		}
+		if (!lookup_allowed(r, f))
+			return RAMKA_E_IN_USE;
+		if (ramka_cas(&f->ref, &ref, ref + 1, acquire, slot.publish))
+			break;
+	}
+	if (!lookup_allowed(r, f)) { /* became another frame between the look and the CAS */
+		ramka_frame_put(ramka_cpu_none(r), f);
+		return RAMKA_E_IN_USE;
+	}
+	*ret_frame = f;
+	return 0;
+}
+
+/* ---- counting ---- */
+
+/* `now` is what a wrong increment or decrement of `old` left behind. */
+static void undo(struct ramka_frame *f, uint64_t old, uint64_t now)
+{
+	if (ref_tag(old) == TAG_SHARED && !((old & ~REF_MARK) - REF_SHARED(0)))
+		return;
+	ramka_cas(&f->ref, &now, old, relaxed, slot.undo);
+}
+
+bool frame_pointer_ok(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+{
+	if (likely(slot_valid(r, f)))
+		return true;
+	instance_bug(r, operation, f ? "not a frame of this instance" : "frame is NULL", f, 0);
+	return false;
+}
+
+static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_frame *f, uint64_t old)
+{
+	if (ref_tag(old) == TAG_SATURATED)
+		return f; /* drifts inside its tag */
+	if (ref_tag(old) == TAG_SHARED && (old & ~REF_MARK) > REF_SHARED(1)) {
+		saturate(r, f, old, "ramka_frame_get");
+		return f;
+	}
+	undo(f, old, old + 1);
+	instance_bug(r, "ramka_frame_get", "frame is not shared", f, old);
+	return NULL;
+}
+
+struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
+{
+	uint64_t old;
+
+	if (unlikely(!frame_pointer_ok(r, f, "ramka_frame_get")))
+		return NULL;
+	old = ramka_add(&f->ref, 1, relaxed, slot.count);
+	if (likely(ref_others(old) < REF_MAX - 1))
+		return f;
+	return get_failed(r, f, old);
+}
+
+/* The last reference is gone: the state word says SHARED(0), with or without the mark, and the frame is the caller's. */
+static int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation)
+{
+	uint64_t info = slot_info(f);
+
+	if (unlikely(info & INFO_RESERVED)) {
+		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
+		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, old);
+		return RAMKA_E_INVAL;
+	}
+	if (old & REF_MARK || info & INFO_RCU)
+		return defer_frame(cpu, f, info);
+	frame_end(cpu, f, info);
+	return 0;
+}
+
+static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t old)
+{
+	if (ref_tag(old) == TAG_SATURATED)
+		return;
+	undo(f, old, old - 1);
+	instance_bug(r, "ramka_frame_put", "frame is not shared (put twice?)", f, old);
+}
+
+void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	uint32_t bit;
+	bool home = cpu_home_bit(cpu, f, &bit);
+	uint64_t old, others;
+
+	if (unlikely(!home) && !frame_pointer_ok(cpu->r, f, "ramka_frame_put"))
+		return;
+	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
+	others = ref_others(old);
+	if (unlikely(others >= REF_MAX)) {
+		put_failed(cpu->r, f, old);
+	} else if (!others) {
+		if (likely(home && !(old & REF_MARK) && !(slot_info(f) & INFO_PLAIN_MASK)) && likely(cpu_free(cpu, f, bit)))
+			return;
+		end_shared(cpu, f, old, "ramka_frame_put");
+	}
+}
+
+void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			__builtin_prefetch(frames[i + PREFETCH_AHEAD], 1);
+		ramka_frame_put(cpu, frames[i]);
+	}
+}
+
+int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	static const char operation[] = "ramka_frame_put_rcu";
+	uint64_t old;
+
+	if (!cpu->r->has_rcu)
+		return RAMKA_E_UNSUPPORTED;
+	if (!frame_pointer_ok(cpu->r, f, operation))
+		return RAMKA_E_INVAL;
+	old = slot_ref(f);
+	do {
+		if (ref_tag(old) == TAG_SATURATED)
+			return 0;
+		if (ref_others(old) >= REF_MAX) {
+			instance_bug(cpu->r, operation, "frame is not shared (put twice?)", f, old);
+			return RAMKA_E_INVAL;
+		}
+	} while (!ramka_cas(&f->ref, &old, (old | REF_MARK) - 1, acq_rel, slot.drop));
+	return ref_others(old) ? 0 : end_shared(cpu, f, old | REF_MARK, operation);
+}
+
+void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct ramka_frame *src)
+{
+	struct ramka_frame *old = *dst;
+
+	if (src && !ramka_frame_get(cpu->r, src))
+		return;
+	*dst = src;
+	if (old)
+		ramka_frame_put(cpu, old);
+}
+
+ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
+{
+	return frame_pointer_ok(r, f, "ramka_frame_into_raw") ? slot_paddr(r, f) : 0;
+}
+
+struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+	uint64_t ref;
+
+	if (instance_slot(r, pa, &f)) {
+		instance_bug(r, "ramka_frame_from_raw", "no frame at this address", NULL, pa);
+		return NULL;
+	}
+	ref = slot_ref(f);
+	if (ref_others(ref) < REF_MAX || ref_tag(ref) == TAG_SATURATED)
+		return f;
+	instance_bug(r, "ramka_frame_from_raw", "frame is not shared: never forgotten?", f, ref);
+	return NULL;
+}
+
+struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struct ramka_frame *f)
+{
+	struct ramka_frame_ref ref = { f };
+
+	if (!frame_pointer_ok(r, f, "ramka_frame_borrow"))
+		ref.frame = NULL;
+	return ref;
+}
+
+void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref)
+{
+	(void)r, (void)ref;
+}
+
+/* ---- getters ---- */
+
+ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ramka_frame *f)
+{
+	return slot_paddr(r, f);
+}
+
+uint64_t ramka_frame_index(const struct ramka *r, const struct ramka_frame *f)
+{
+	return r->first + slot_index(r, f);
+}
+
+unsigned ramka_frame_order(const struct ramka_frame *f)
+{
+	return info_order(slot_info(f));
+}
+
+size_t ramka_frame_size(const struct ramka_frame *f)
+{
+	return (size_t)RAMKA_PAGE_SIZE << ramka_frame_order(f);
+}
+
+unsigned ramka_frame_map_level(const struct ramka_frame *f)
+{
+	return 1 + ramka_frame_order(f) / BLOCK_ORDER;
+}
+
+uint64_t ramka_frame_refcount(const struct ramka_frame *f)
+{
+	uint64_t ref = slot_ref(f);
+
+	return ref_tag(ref) == TAG_SHARED ? ref & REF_PAYLOAD : 0;
+}
+
+bool ramka_frame_is_sole(const struct ramka_frame *f)
+{
+	return (ramka_load(&f->ref, acquire, slot.drop) & ~REF_MARK) == REF_SHARED(1);
+}
+
+const struct ramka_type *ramka_frame_type(const struct ramka *r, const struct ramka_frame *f)
+{
+	return type_by_id(r, info_type(slot_info(f)));
+}
+
+void *ramka_frame_meta(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_type *type = ramka_frame_type(r, f);
+
+	return type && type->meta_size ? slot_meta(r, f) : NULL;
+}
+
+void *ramka_frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type)
+{
+	return ramka_frame_type(r, f) == type ? ramka_frame_meta(r, f) : NULL;
+}
+
+bool ramka_frame_is_untyped(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_type *type = ramka_frame_type(r, f);
+
+	return type && type->flags & RAMKA_TYPE_UNTYPED;
+}
+
+void *ramka_frame_content(const struct ramka *r, const struct ramka_frame *f)
+{
+	return slot_content(r, f);
+}
+
+/* The bytes [off, off + len) of an untyped frame. */
+static int content_at(const struct ramka *r, const struct ramka_frame *f, size_t off, size_t len, uint8_t **ret_bytes)
+{
+	if (!slot_valid(r, f) || !ramka_frame_is_untyped(r, f))
+		return RAMKA_E_INVAL;
+	if (off > ramka_frame_size(f) || len > ramka_frame_size(f) - off)
+		return RAMKA_E_OUT_OF_BOUND;
+	if (r->flags & RAMKA_NO_DIRECT_MAP)
+		return RAMKA_E_UNSUPPORTED;
+	*ret_bytes = (uint8_t *)slot_content(r, f) + off;
+	return 0;
+}
+
+int ramka_frame_read(const struct ramka *r, const struct ramka_frame *f, size_t off, void *buf, size_t len)
+{
+	uint8_t *bytes;
+	int rc = content_at(r, f, off, len, &bytes);
+
+	if (!rc && len)
+		memcpy(buf, bytes, len);
+	return rc;
+}
+
+int ramka_frame_write(const struct ramka *r, struct ramka_frame *f, size_t off, const void *buf, size_t len)
+{
+	uint8_t *bytes;
+	int rc = content_at(r, f, off, len, &bytes);
+
+	if (!rc && len)
+		memcpy(bytes, buf, len);
+	return rc;
+}

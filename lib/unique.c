@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unique frames: the owner's edges of the state machine in slot.h. Everything an owner does is a plain store, since
+ * no CAS of anybody succeeds on UNIQUE.
+ */
+#include <string.h>
+
+#include "defer.h"
+#include "drop.h"
+#include "handle.h"
+
+/* Is u a unique frame (in no list, unless that is allowed)? Else reports. */
+static bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_be_listed, const char *operation)
+{
+	const struct ramka_frame *f = slot_of(u);
+	uint64_t ref;
+
+	if (!frame_pointer_ok(r, f, operation))
+		return false;
+	ref = slot_ref(f);
+	if (likely(ref == REF_UNIQUE && (may_be_listed || !info_list(slot_info(f)))))
+		return true;
+	instance_bug(r, operation, ref == REF_UNIQUE ? "frame is in a list" : "frame is not unique (freed twice?)", f, ref);
+	return false;
+}
+
+struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+					struct ramka_request req)
+{
+	return unique_of(frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc"));
+}
+
+int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
+			     struct ramka_unique **ret_u)
+{
+	struct ramka_frame *f;
+	int rc = frame_from_unused(cpu, pa, type, meta, REF_UNIQUE, "ramka_unique_from_unused", &f);
+
+	if (!rc)
+		*ret_u = unique_of(f);
+	return rc;
+}
+
+void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
+{
+	struct ramka_frame *f = slot_of(u);
+	uint32_t bit;
+	uint64_t info;
+
+	if (likely(cpu_home_bit(cpu, f, &bit) && slot_ref(f) == REF_UNIQUE)) {
+		info = slot_info(f);
+		if (likely(!(info & INFO_PLAIN_MASK)) && likely(cpu_free(cpu, f, bit)))
+			return;
+	}
+	if (!owned(cpu->r, u, false, "ramka_unique_free"))
+		return;
+	info = slot_info(f);
+	if (info & INFO_RCU) {
+		defer_frame(cpu, f, info);
+		return;
+	}
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+	frame_end(cpu, f, info);
+}
+
+void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u)
+{
+	return ramka_frame_meta(r, slot_of(u));
+}
+
+struct ramka_frame *ramka_unique_share(struct ramka *r, struct ramka_unique *u)
+{
+	struct ramka_frame *f = slot_of(u);
+
+	if (!owned(r, u, false, "ramka_unique_share"))
+		return NULL;
+	ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
+	return f;
+}
+
+struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame *f)
+{
+	uint64_t sole = REF_SHARED(1);
+
+	if (!frame_pointer_ok(r, f, "ramka_frame_try_unique"))
+		return NULL;
+	if (unlikely(slot_info(f) & INFO_RESERVED))
+		return NULL;
+	/* acquire: what the others did before they put is over; a marked frame differs, since readers may still look */
+	if (ramka_cas(&f->ref, &sole, REF_UNIQUE, acquire, slot.drop))
+		return unique_of(f);
+	if (ref_tag(sole) != TAG_SHARED && ref_tag(sole) != TAG_SATURATED)
+		instance_bug(r, "ramka_frame_try_unique", "frame is not shared", f, sole);
+	return NULL;
+}
+
+int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const struct ramka_type *type, const void *meta)
+{
+	static const char operation[] = "ramka_unique_repurpose";
+	struct ramka_frame *f = slot_of(u);
+	const struct type_entry *e = type_entry(cpu->r, type);
+	uint64_t info;
+
+	if (!e) {
+		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
+		return RAMKA_E_INVAL;
+	}
+	if (!owned(cpu->r, u, false, operation))
+		return RAMKA_E_INVAL;
+	info = slot_info(f);
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy); /* a put inside on_drop is found out */
+	frame_drop_meta(cpu, f, info);
+	frame_build(cpu->r, f, e, meta, info_order(info), info & INFO_DETACHED, false);
+	ramka_store(&f->ref, REF_UNIQUE, release, slot.publish);
+	return 0;
+}
+
+int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts)
+{
+	struct ramka_frame *f = slot_of(u);
+	unsigned old_order;
+	uint64_t info;
+
+	if (!owned(r, u, false, "ramka_unique_split"))
+		return RAMKA_E_INVAL;
+	info = slot_info(f);
+	old_order = info_order(info);
+	if (order > old_order || !ret_parts)
+		return RAMKA_E_INVAL;
+	if (!(info & INFO_DETACHED)) {
+		struct zone *z = instance_zone(r, f);
+
+		zone_split(z, slot_bit(r, z, f), old_order, order);
+	}
+	info = (info & ~((uint64_t)0xff << INFO_ORDER_SHIFT)) | (uint64_t)order << INFO_ORDER_SHIFT;
+	for (uint64_t i = 0; i < (uint64_t)1 << (old_order - order); i++) {
+		struct ramka_frame *part = f + (i << order);
+		const struct ramka_type *type = type_by_id(r, info_type(info));
+
+		if (i && type->meta_size)
+			memcpy(slot_meta(r, part), slot_meta(r, f), type->meta_size);
+		slot_set_info(part, info);
+		ramka_store(&part->ref, REF_UNIQUE, release, slot.publish);
+		ret_parts[i] = unique_of(part);
+	}
+	return 0;
+}
+
+ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
+{
+	return owned(r, u, true, "ramka_unique_into_raw") ? slot_paddr(r, slot_of(u)) : 0;
+}
+
+struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+
+	if (instance_slot(r, pa, &f)) {
+		instance_bug(r, "ramka_unique_from_raw", "no frame at this address", NULL, pa);
+		return NULL;
+	}
+	return owned(r, unique_of(f), true, "ramka_unique_from_raw") ? unique_of(f) : NULL;
+}
+
+ramka_paddr_t ramka_unique_paddr(const struct ramka *r, const struct ramka_unique *u)
+{
+	return slot_paddr(r, slot_of(u));
+}
