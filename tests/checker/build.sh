@@ -25,7 +25,7 @@ done
 for f in "$here"/clients/*.c; do
 	rule "$out/client_$(basename "$f" .c).o" "$f" "$inst"
 done
-for f in "$top"/lib/*.c "$top"/lib/rcu/qsbr.c; do
+for f in "$top"/lib/*.c "$top"/lib/rcu/qsbr.c "$top"/lib/rcu/adapt.c; do
 	[ -e "$f" ] || continue
 	rule "$out/lib_$(basename "$f" .c).o" "$f" "$inst"
 done

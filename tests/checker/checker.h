@@ -73,6 +73,13 @@ void ck_own_give(unsigned frame);   /* right before it is given back */
 bool ck_owned(unsigned frame);
 void ck_owned_each(void (*fn)(unsigned frame));   /* what setup took stays taken at the start of each execution */
 
+unsigned ck_steps(void);            /* how many the running thread has made */
+
+/* Counters of the client that are no part of its state: no step, no race. 0 at the start of each execution. */
+#define CK_NOTES 16
+unsigned ck_note(unsigned i);
+void ck_note_add(unsigned i, unsigned n);
+
 /* Asymmetric barrier (membarrier, IPI): every thread executes a full barrier at this instant. Fits ramka_config. */
 bool ck_barrier_all(void *ctx);
 /* Fences, for litmus tests. order is one of __ATOMIC_*. */

@@ -30,8 +30,10 @@ struct ck_rel {
 struct ck_thread {
 	void *sp;
 	void (*fn)(void);
-	bool done, parked, yielded;
-	unsigned in_irq, nr_irqs;
+	bool done, parked;
+	bool asleep, next_write;    /* see sched.c; the step that it stopped before: */
+	uintptr_t next_key;
+	unsigned in_irq, nr_irqs, steps;
 	bool (*ready)(void *ctx);
 	void *ready_ctx;
 	struct ck_clock now, acq;   /* acq: what an acquire fence would add */
@@ -48,11 +50,11 @@ struct ck {
 	struct ck_thread t[CK_THREADS + 1];  /* the last one runs setup and check */
 	unsigned n, cur, bound, preemptions, stale, stale_max, window, limit, fair;
 	unsigned step, run_len, choose_seq, plain_seq;
-	bool failed, grew, trace, fences;
+	bool failed, pruned, grew, trace;
 	char message[1024];
 	void *main_sp;
 	char *stacks;
-	uint64_t executions;
+	uint64_t executions, nr_pruned;
 };
 extern struct ck ck;
 
@@ -60,7 +62,7 @@ extern struct ck ck;
 extern unsigned ck_bound_default, ck_pct_depth;
 extern uint64_t ck_seed;
 unsigned ck_pick(char kind, unsigned key, unsigned n);
-void ck_step(const char *what, bool shared);       /* a scheduling point */
+void ck_step(const char *what, bool shared, uintptr_t key, bool write); /* a scheduling point; key: granule, 0 = conflicts with all */
 void ck_irq_point(void);                           /* only an interrupt may start here */
 struct ck_result { bool failed, complete, crashed; uint64_t executions; double seconds; unsigned steps_max; char message[1024]; char *schedule; };
 void ck_explore(const struct ck_client *c, unsigned bound, uint64_t pct_runs, double seconds, struct ck_result *ret);

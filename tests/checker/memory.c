@@ -428,7 +428,7 @@ static unsigned enter(struct ck_site *s, uintptr_t addr, unsigned size, bool wri
 
 	s->hits++;
 	touch(c, write);
-	ck_step(s->pair, c->shared);
+	ck_step(s->pair, c->shared, c->key, write);
 	l = loc_of(c, addr, size);
 	race_check(c, mask, write, true, s);
 	if (write)
@@ -655,7 +655,7 @@ void ck_fence(int order)
 {
 	if (ck.mode != CK_RUN || order == __ATOMIC_RELAXED)
 		return;
-	ck_step("fence", true);
+	ck_step("fence", true, 0, true);
 	ck_trace("fence %s", ck_order_name((unsigned)order));
 	fence_here(&ck.t[ck.cur], ck.cur, (unsigned)order);
 }
@@ -665,7 +665,7 @@ bool ck_barrier_all(void *ctx)
 	(void)ctx;
 	if (ck.mode != CK_RUN)
 		return true;
-	ck_step("barrier_all", true);
+	ck_step("barrier_all", true, 0, true);
 	ck_trace("barrier on all CPUs");
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned i = 0; i < ck.n; i++)

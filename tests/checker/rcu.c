@@ -37,7 +37,7 @@ void ck_rcu_read_lock(void)
 
 	if (ck.mode != CK_RUN)
 		return;
-	ck_step("rcu_read_lock", true);
+	ck_step("rcu_read_lock", true, 0, true);
 	t->in_section = true;
 	for (unsigned i = 0; i < nr_cookies; i++)
 		pending |= !cookies[i].over;
@@ -59,7 +59,7 @@ void ck_rcu_read_unlock(void)
 
 	if (ck.mode != CK_RUN)
 		return;
-	ck_step("rcu_read_unlock", true);
+	ck_step("rcu_read_unlock", true, 0, true);
 	ck_trace("read section ends");
 	t->in_section = false;
 	ck_clock_join(&ended, &t->now);
@@ -78,7 +78,7 @@ uint64_t ck_rcu_snapshot(void *ctx)
 	(void)ctx;
 	if (ck.mode != CK_RUN)
 		return 0;
-	ck_step("snapshot", true);
+	ck_step("snapshot", true, 0, true);
 	if (nr_cookies == COOKIES)
 		ck_fail("checker: too many snapshots");
 	k = &cookies[nr_cookies++];
@@ -103,7 +103,7 @@ bool ck_rcu_elapsed(void *ctx, uint64_t cookie)
 	if (cookie > nr_cookies)
 		ck_fail("cookie %llu was never given out", (unsigned long long)cookie);
 	k = &cookies[cookie - 1];
-	ck_step("elapsed", true);
+	ck_step("elapsed", true, 0, true);
 	if (!k->over && (k->waits || ck_choose(2))) {
 		ck_trace("grace period %u: not over", (unsigned)cookie);
 		return false;
@@ -127,7 +127,7 @@ void ck_rcu_wait(void *ctx, uint64_t cookie)
 	if (!cookie || ck.mode != CK_RUN)
 		return;
 	k = &cookies[cookie - 1];
-	ck_step("wait", true);
+	ck_step("wait", true, 0, true);
 	if (k->waits)
 		ck_block(left, k);
 	ck_trace("grace period %u: over, by waiting", (unsigned)cookie);

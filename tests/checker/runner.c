@@ -7,7 +7,7 @@
  *   checker --client NAME [...]         one client; may be repeated
  *   checker --client NAME --replay SCHEDULE [--weaken SPEC]    an annotated trace of one execution
  *   checker --sites                     every atomic operation compiled in, and how often the clients ran it
- *   checker --matrix [--only TEXT]      weaken each ordering in turn and say which client notices
+ *   checker --matrix [--only TEXT] [--shard I/N]   weaken each ordering in turn and say which client notices
  *   --weaken SPEC                       PAIR, FILE:LINE or PAIR@FILE:LINE, then nothing, :acquire, :release or :failure
  *
  * A client passes when it ran to the end without a failure, or, if it is a known-bad program, when the failure that it names was
@@ -31,6 +31,7 @@ static const char *self;
 static uint64_t pct_runs = 500;
 static double seconds = 60;
 static const char *only;
+static unsigned shard, shards = 1;
 
 static const char *base(const char *path)
 {
@@ -292,7 +293,7 @@ static int matrix(unsigned bound)
 {
 	static const struct { unsigned half; const char *name; } halves[] = {
 		{ CK_WEAK_ACQUIRE, "acquire" }, { CK_WEAK_RELEASE, "release" }, { CK_WEAK_FAILURE, "failure" } };
-	unsigned caught = 0, survived = 0, unseen = 0, tried;
+	unsigned caught = 0, survived = 0, unseen = 0, tried, mutant = 0;
 
 	baseline(bound);
 	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++) {
@@ -303,6 +304,8 @@ static int matrix(unsigned bound)
 			bool rel = s->order == __ATOMIC_RELEASE || s->order == __ATOMIC_ACQ_REL;
 
 			if (h == 0 ? !acq : h == 1 ? !rel : !(s->op == CK_CAS && acq))
+				continue;
+			if (mutant++ % shards != shard)
 				continue;
 			weaken_site = s;
 			weaken_half = halves[h].half;
@@ -336,7 +339,7 @@ static const struct ck_client *find(const char *name)
 static int usage(void)
 {
 	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix  [--bound N] [--seconds S] [--pct RUNS]\n"
-		"       [--depth D] [--seed X] [--replay SCHEDULE] [--weaken SPEC].. [--only TEXT] [--quiet]\n", self);
+		"       [--depth D] [--seed X] [--replay SCHEDULE] [--weaken SPEC].. [--only TEXT] [--shard I/N] [--quiet]\n", self);
 	return 2;
 }
 
@@ -380,6 +383,8 @@ int main(int argc, char **argv)
 			weaken_spec[nr_weaken++] = v;
 		else if (!strcmp(a, "--only"))
 			only = v;
+		else if (!strcmp(a, "--shard") && sscanf(v, "%u/%u", &shard, &shards) == 2 && shards)
+			;
 		else
 			return usage();
 	}

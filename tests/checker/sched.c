@@ -7,6 +7,10 @@
  * locations of one context commute with everything, so no choice is lost there; when a location turns out to be
  * shared in the middle of a search, the search starts again with that knowledge.
  *
+ * Sleep. The choice to go on is searched before the choice to preempt. So a thread that was preempted before a step need not run
+ * again until another thread did something that conflicts with that step: before, the step would only change places
+ * with steps that commute with it, at the same number of preemptions. An execution in which nobody else can run is cut off.
+ *
  * Depth first: the choices of an execution are a stack; the last one that has an alternative left is advanced. Bounds 0, 1, .. are
  * searched one after another, so the first failure has few preemptions. PCT: random priorities, lowered at
  * depth-1 random steps. Replay: a schedule names the choices that are not the default, by step:
@@ -58,7 +62,7 @@ double ck_now(void)
 
 /* ---- coroutines ---- */
 
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(CK_UCONTEXT)
 void ck_switch(void **save, void *to);
 __asm__(".text\n.globl ck_switch\n.type ck_switch,@function\nck_switch:\n"
 	"pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
@@ -247,19 +251,31 @@ static void switch_to(unsigned next)
 	if (next == me)
 		return;
 	ck.cur = next;
+	ck.t[next].asleep = false;
 	ck.run_len = 0;
 	ck_switch(&ck.t[me].sp, ck.t[next].sp);
 }
 
-static unsigned runnable_others(unsigned *code, unsigned n)
+static unsigned runnable_others(unsigned *code, unsigned n, bool asleep_too)
 {
 	for (unsigned k = 1; k < ck.n; k++) {
 		unsigned i = (ck.cur + k) % ck.n;
 
-		if (runnable(i))
+		if ((asleep_too || !ck.t[i].asleep) && runnable(i))
 			code[n++] = i;
 	}
 	return n;
+}
+
+/* The running thread is about to do this. */
+static void wake(uintptr_t key, bool write)
+{
+	for (unsigned i = 0; i < ck.n; i++) {
+		struct ck_thread *t = &ck.t[i];
+
+		if (t->asleep && (!key || !t->next_key || (key == t->next_key && (write || t->next_write))))
+			t->asleep = false;
+	}
 }
 
 /* The running thread cannot go on, or does not want to. */
@@ -268,7 +284,12 @@ static void leave(bool yield)
 	unsigned code[CK_THREADS], n, blocked = 0;
 
 	ck.step++;
-	n = runnable_others(code, 0);
+	n = runnable_others(code, 0, yield);
+	if (!n && !yield && runnable_others(code, 0, true)) {
+		ck.pruned = true;
+		to_main();
+		abort();
+	}
 	if (!n) {
 		if (yield || runnable(ck.cur))
 			return;
@@ -314,7 +335,7 @@ static unsigned choices_here(unsigned *code)
 
 	code[0] = ck.cur;
 	if (ck.preemptions < ck.bound || ck.search != CK_DFS)
-		n = runnable_others(code, n);
+		n = runnable_others(code, n, false);
 	if (irq_allowed())
 		code[n++] = CODE_IRQ;
 	for (unsigned i = 0; i < ck.n; i++)
@@ -324,7 +345,25 @@ static unsigned choices_here(unsigned *code)
 	return n;
 }
 
-void ck_step(const char *what, bool shared)
+/* Preempted by `next`; an interrupt may be the first thing that happens on return. */
+static void preempt(unsigned next, uintptr_t key, bool write)
+{
+	struct ck_thread *t = &ck.t[ck.cur];
+	unsigned code[2] = { ck.cur, CODE_IRQ };
+
+	ck.preemptions++;
+	t->asleep = ck.search == CK_DFS && !irq_allowed();
+	t->next_key = key;
+	t->next_write = write;
+	switch_to(next);
+	if (irq_allowed()) {
+		ck.step++;
+		if (pick_code(code, 2) == CODE_IRQ)
+			run_irq();
+	}
+}
+
+void ck_step(const char *what, bool shared, uintptr_t key, bool write)
 {
 	unsigned code[CK_THREADS + 2], next;
 
@@ -334,6 +373,7 @@ void ck_step(const char *what, bool shared)
 		for (unsigned i = 0; ck.search == CK_PCT && i < nr_change; i++)
 			if (change[i] == ck.step)
 				prio[ck.cur] = i;
+		ck.t[ck.cur].steps++;
 		if (++ck.run_len > ck.fair) {
 			ck.run_len = 0;
 			leave(true);
@@ -351,10 +391,9 @@ void ck_step(const char *what, bool shared)
 			leave(false);
 			abort();
 		}
-		if (next != ck.cur) {
-			ck.preemptions++;
-			switch_to(next);
-		}
+		if (next != ck.cur)
+			preempt(next, key, write);
+		wake(key, write);
 		return;
 	}
 }
@@ -366,6 +405,7 @@ unsigned ck_choose(unsigned n)
 	return ck.mode == CK_OFF ? 0 : ck_pick('c', ++ck.choose_seq, n);
 }
 
+unsigned ck_steps(void) { return ck.t[ck.cur].steps; }
 unsigned ck_self(void) { return ck.cur; }
 bool ck_in_irq(void) { return ck.t[ck.cur].in_irq != 0; }
 
@@ -425,6 +465,11 @@ void ck_outcome(int value)
 			ck_fail("outcome %d is not allowed", value);
 	}
 }
+
+static unsigned notes[CK_NOTES];
+
+unsigned ck_note(unsigned i) { return notes[i]; }
+void ck_note_add(unsigned i, unsigned n) { notes[i] += n; }
 
 void *ck_alloc(size_t bytes, size_t align)
 {
@@ -558,30 +603,33 @@ static void pct_begin(void)
 
 static void run_one(void)
 {
-	ck.failed = false;
+	ck.failed = ck.pruned = false;
 	ck.preemptions = ck.stale = ck.step = ck.run_len = ck.choose_seq = ck.plain_seq = 0;
 	nr_tokens = 0;
 	stack_pos = 0;
 	own_begin();
+	memset(notes, 0, sizeof notes);
 	ck_mem_begin();
 	ck_rcu_begin();
 	for (unsigned i = 0; i < ck.n; i++) {
 		struct ck_thread *t = &ck.t[i];
 
 		t->fn = ck.c->thread[i];
-		t->done = t->parked = false;
-		t->in_irq = t->nr_irqs = 0;
+		t->done = t->parked = t->asleep = false;
+		t->in_irq = t->nr_irqs = t->steps = 0;
 		t->ready = NULL;
 		t->sp = new_stack(i, thread_entry);
 	}
 	if (ck.search == CK_PCT)
 		pct_begin();
 	run_threads();
-	sequential(ck.c->check, CK_CHECK);
+	if (!ck.pruned)
+		sequential(ck.c->check, CK_CHECK);
 	ck_mem_undo();
 	if (ck.step > steps_max && ck.step < ck.limit)
 		steps_max = ck.step;
 	ck.executions++;
+	ck.nr_pruned += ck.pruned;
 }
 
 static bool backtrack(void)
@@ -689,7 +737,7 @@ static void begin_client(const struct ck_client *c)
 	ck.fair = ck.limit / 5;
 	ck.failed = false;
 	ck.grew = false;
-	ck.executions = 0;
+	ck.executions = ck.nr_pruned = 0;
 	ck.trace = false;
 	steps_max = 0;
 	nr_outcomes = 0;

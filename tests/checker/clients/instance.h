@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* A small instance for the clients that run the whole library, and the oracles that fit all of them. */
+#ifndef CK_INSTANCE_H
+#define CK_INSTANCE_H
+
+#include "checker.h"
+
+#include <ramka/ramka.h>
+
+#define BASE 512u                   /* frame number of the first frame: 2 MiB */
+#define PA(i) ((ramka_paddr_t)(BASE + (i)) * RAMKA_PAGE_SIZE)
+#define UNINIT ((struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT })
+#define ORDER(n) ((struct ramka_request){ .order = (n), .flags = RAMKA_ALLOC_UNINIT })
+
+struct meta { uint64_t a, b; };     /* always equal while a frame is published */
+
+extern struct ramka *r;
+extern const struct ramka_type t_plain, t_other, t_hook, t_rcu;
+
+/* t_hook and t_rcu: on_drop gives the frame back to the oracle and writes the metadata; and calls this if set */
+extern void (*on_drop_also)(struct ramka_cpu *cpu, ramka_paddr_t pa);
+
+struct options { unsigned frames, cpus, detached; uint32_t flags; bool rcu, tolerant; };
+void make(struct options o);        /* tolerant: a reported bug does not fail the client, it is counted in note NOTE_BUGS */
+enum { NOTE_BUGS, NOTE_DROPS, NOTE_0 };
+
+struct ramka_cpu *cpu(unsigned i);
+struct ramka_cpu *none(void);
+
+static inline unsigned number(const struct ramka_frame *f) { return (unsigned)ramka_frame_index(r, f); }
+
+/* Frames of a type without on_drop: one owner from alloc to the last put. */
+struct ramka_frame *take(struct ramka_cpu *c, const struct ramka_type *type, uint64_t value);
+void give(struct ramka_cpu *c, struct ramka_frame *f);
+void take_give(struct ramka_cpu *c);
+/* The metadata of a frame that the caller has a reference to. */
+uint64_t look(const struct ramka_frame *f);
+
+/* After the threads: everything drained, each frame free or owned, the audit clean. `leaked`: frames that may be missing. */
+void books_but(unsigned leaked);
+void books(void);
+
+#endif

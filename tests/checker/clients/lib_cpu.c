@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* A CPU's section, taking over its cache, going off-line, and the answer "no memory". */
+#include "instance.h"
+
+/* Frames lie in the cache of CPU 0. */
+static void cached(unsigned frames, unsigned cpus)
+{
+	struct ramka_frame *f[8];
+
+	make((struct options){ .frames = frames, .cpus = cpus });
+	for (unsigned i = 0; i < frames; i++)
+		f[i] = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+	for (unsigned i = 0; i < frames; i++)
+		ramka_frame_put(cpu(0), f[i]);
+}
+static void cached2(void) { cached(2, 3); }
+static void cached1(void) { cached(1, 3); }
+static void tg0(void) { take_give(cpu(0)); }
+static void tg1(void) { take_give(cpu(1)); }
+static void drain(void) { ramka_drain(r); }
+
+CK_CLIENT(cpu_steal, .what = "owner, its interrupt, and a CPU that needs its frames", .setup = cached2, .thread = { tg0, tg1 }, .irq = { tg0 }, .check = books, .stale = 2);
+CK_CLIENT(cpu_drain, .what = "two drainers take over one cache", .setup = cached2, .thread = { tg0, drain, drain }, .check = books, .stale = 2);
+CK_CLIENT(cpu_drain_irq, .what = "owner, its interrupt, a drainer", .setup = cached2, .thread = { tg0, drain }, .irq = { tg0 }, .check = books, .stale = 2);
+static void drain_irq(void) { ramka_drain(r); }
+CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2, .thread = { tg0, tg1 }, .irq = { drain_irq }, .check = books, .stale = 1);
+static void offline(void) { ramka_cpu_offline(cpu(0)); take_give(cpu(0)); }
+CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is drained", .setup = cached2, .thread = { offline, drain, tg1 }, .check = books, .stale = 1);
+
+/* A thread that stops for ever: the others still make progress, and miss at most what it holds. */
+static void park_books(void) { }
+static void progress(void) { take_give(cpu(1)); take_give(cpu(2)); }
+CK_CLIENT(cpu_parked_owner, .what = "the owner stops for ever", .setup = cached2, .thread = { tg0, progress }, .park = 1, .check = park_books, .stale = 1);
+CK_CLIENT(cpu_parked_thief, .what = "the thief stops for ever: the owner goes on", .setup = cached2, .thread = { tg0, drain }, .park = 2, .check = park_books, .stale = 1);
+
+/* After a drain the owner's cache works again. */
+static void cache_works(void)
+{
+	struct ramka_frame *f = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+	struct ramka_stats s;
+
+	if (f) {
+		ramka_frame_put(cpu(0), f);
+		ramka_stats_read(r, &s);
+		ck_assert(s.cached > 0, "the owner has no cache any more");
+	}
+	books();
+}
+CK_CLIENT(cpu_reopens, .what = "the section opens again after a drain", .setup = cached1, .thread = { tg0, drain }, .check = cache_works, .stale = 2);
+
+/* ---- no memory ---- */
+
+/*
+ * Askers keep what they get. Who was refused must have been right, unless the request went on for all of its rounds: then others
+ * were in the middle of a call all the time, and what they hold may be missed. A round is more than 25 steps.
+ */
+#define ALL_ROUNDS (7u * 25u)
+enum { REFUSED = NOTE_0, GOT };
+
+static void ask(unsigned c)
+{
+	unsigned before = ck_steps();
+	struct ramka_frame *f = take(cpu(c), &t_plain, 1);
+
+	if (f)
+		ck_note_add(GOT, 1);
+	else if (ck_steps() - before < ALL_ROUNDS)
+		ck_note_add(REFUSED, 1);
+}
+static void ask0(void) { ask(0); }
+static void ask1(void) { ask(1); }
+static void ask2(void) { ask(2); }
+static void zone2(void) { make((struct options){ .frames = 2, .cpus = 3 }); }
+static void exact(void)
+{
+	ck_assert(!ck_note(REFUSED) || ck_note(GOT) == 2, "NO MEMORY with %u of 2 frames free", 2 - ck_note(GOT));
+	books();
+}
+CK_CLIENT(nomem_last_frame, .what = "two frames, three askers", .setup = zone2, .thread = { ask0, ask1, ask2 }, .check = exact, .stale = 1);
+CK_CLIENT(nomem_refill, .what = "a refill moves frames past the scan", .setup = cached2, .thread = { ask1, ask0 }, .check = exact, .stale = 2);
+CK_CLIENT(nomem_quiet, .what = "one asker while a CPU is drained", .setup = cached2, .thread = { ask1, drain }, .check = exact, .stale = 2);
