@@ -39,15 +39,24 @@ static void mark(struct audit *a, struct ramka_frame *f, enum ref_tag tag)
 	slot_set_info(f, info | INFO_AUDIT);
 }
 
-static void mark_bits(struct audit *a, const struct zone *z, const uint32_t *bits, uint32_t n)
+static void mark_frames(struct audit *a, const struct zone *z, const uint32_t *frames, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		if (bits[i] < z->low || bits[i] >= z->end)
+		if (frames[i] >= z->end - z->low)
 			defect(a, "cache holds a number that is no frame", NULL);
 		else
-			mark(a, slot_at_bit(a->r, z, bits[i]), TAG_FREE);
+			mark(a, slot_at_bit(a->r, z, z->low + frames[i]), TAG_FREE);
 	}
 	a->cached += n;
+}
+
+static void mark_row(struct audit *a, const struct ramka_cpu *cpu, uint32_t first, uint64_t mask)
+{
+	for (; mask; mask &= mask - 1) {
+		uint32_t n = first + bits_lowest(mask);
+
+		mark_frames(a, cpu->zone, &n, 1);
+	}
 }
 
 static void mark_chain(struct audit *a, uint64_t link)
@@ -63,22 +72,19 @@ static void mark_chain(struct audit *a, uint64_t link)
 
 static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 {
-	uint64_t row = ramka_load(&cpu->row_mask, relaxed, section.own);
 	const struct depot *d = &a->r->depot;
 	uint32_t index = (uint32_t)ramka_load(&d->shards[cpu->id].full, acquire, depot.push) & 0xffffff;
 
 	if (ramka_load(&cpu->active, relaxed, section.own) || ramka_load(&cpu->revoked, relaxed, section.revoke))
 		defect(a, "a CPU is inside a call or being drained", NULL);
-	mark_bits(a, cpu->zone, cpu->frames, ramka_load(&cpu->count, relaxed, section.own));
-	for (; row; row &= row - 1) {
-		uint32_t bit = cpu->row * WORD_BITS + bits_lowest(row);
-
-		mark_bits(a, cpu->zone, &bit, 1);
-	}
+	mark_frames(a, cpu->zone, cpu->frames, cpu_count(cpu));
+	mark_row(a, cpu, cpu->row, ramka_load(&cpu->row_mask, relaxed, section.own));
+	for (uint32_t i = 0; i < cpu->nr_rows; i++)
+		mark_row(a, cpu, cpu->rows[i], ramka_load(&cpu->row_masks[i], relaxed, section.own));
 	for (uint32_t n = 0; index && n <= d->nr_shards * SHARD_MAGAZINES; n++) {
 		const struct magazine *m = &d->magazines[index - 1];
 
-		mark_bits(a, cpu->zone, m->frames, m->count);
+		mark_frames(a, cpu->zone, m->frames, m->count);
 		index = ramka_load(&m->next, relaxed, depot.next);
 	}
 	for (uint32_t i = 0; i < cpu->defer->nr; i++)

@@ -8,14 +8,12 @@
 #define REFILL_TRIES 4u
 #define NOMEM_ROUNDS 8u
 
-static uint32_t count_of(const struct ramka_cpu *cpu)
-{
-	return ramka_load(&cpu->count, relaxed, section.own);
-}
-
+/* Sets the number of cached frames; the lowest since the last settling becomes it as well. */
 static void set_count(struct ramka_cpu *cpu, uint32_t n)
 {
-	ramka_store(&cpu->count, n, relaxed, section.own);
+	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
+
+	ramka_store(&cpu->hot, (hot & ~(uint64_t)0xffff) | n << 8 | n, relaxed, section.own);
 }
 
 static uint64_t row_of(const struct ramka_cpu *cpu)
@@ -23,22 +21,37 @@ static uint64_t row_of(const struct ramka_cpu *cpu)
 	return ramka_load(&cpu->row_mask, relaxed, section.own);
 }
 
+uint32_t cpu_in_rows(const struct ramka_cpu *cpu)
+{
+	uint32_t n = bits_count(row_of(cpu));
+
+	for (unsigned i = 0; i < ROWS; i++)
+		n += bits_count(ramka_load(&cpu->row_masks[i], relaxed, section.own));
+	return n;
+}
+
+static uint32_t bit_of(const struct ramka_cpu *cpu, uint32_t n)
+{
+	return cpu->zone->low + n;
+}
+
 /* ---- accounting ---- */
 
 /*
- * Base frames that this CPU's calls took out of the cache and zones, net. It peaks where the cache is lowest,
- * so `least` is enough to know the peak between two calls of this.
+ * Base frames that this CPU's calls took out of the cache and zones, net. Between two calls of this the rows only
+ * grow, so it peaks where the cache is lowest.
  */
 void cpu_settle(struct ramka_cpu *cpu)
 {
 	uint64_t in = ramka_load(&cpu->moved_in, relaxed, stat), out = ramka_load(&cpu->moved_out, relaxed, stat);
 	uint64_t other = ramka_load(&cpu->other, relaxed, stat);
-	uint64_t held = ramka_load(&cpu->least, relaxed, section.own) + bits_count(row_of(cpu));
+	uint64_t held = HOT_LEAST(ramka_load(&cpu->hot, relaxed, section.own)) + cpu->rows_settled;
 	int64_t most = (int64_t)(in - out + other - held);
 
 	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
 		ramka_store(&cpu->peak, (uint64_t)most, relaxed, stat);
-	ramka_store(&cpu->least, count_of(cpu), relaxed, section.own);
+	set_count(cpu, cpu_count(cpu));
+	cpu->rows_settled = cpu_in_rows(cpu);
 }
 
 /* Notes the frames outside the zones, for peak_in_use. A lost update costs a sample. */
@@ -116,56 +129,72 @@ static void free_word(struct ramka_cpu *cpu, struct zone *z, uint32_t word, uint
 	account_zone(cpu, z, -(int64_t)bits_count(mask), inside);
 }
 
-/* Frees bits into the zone; neighbours of one word in one go. */
-static void free_bits(struct ramka_cpu *cpu, struct zone *z, const uint32_t *bits, uint32_t n, bool inside)
+/* Frees cached frames into the zone; neighbours of one word in one go. */
+static void free_frames(struct ramka_cpu *cpu, struct zone *z, const uint32_t *frames, uint32_t n, bool inside)
 {
 	uint64_t mask = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		mask |= (uint64_t)1 << (bits[i] % WORD_BITS);
-		if (i + 1 < n && bits[i + 1] / WORD_BITS == bits[i] / WORD_BITS)
+		uint32_t bit = z->low + frames[i];
+
+		mask |= (uint64_t)1 << (bit % WORD_BITS);
+		if (i + 1 < n && (z->low + frames[i + 1]) / WORD_BITS == bit / WORD_BITS)
 			continue;
-		free_word(cpu, z, bits[i] / WORD_BITS, mask, inside);
+		free_word(cpu, z, bit / WORD_BITS, mask, inside);
 		mask = 0;
 	}
 }
 
-static void flush_row(struct ramka_cpu *cpu, bool inside)
+/*
+ * All rows go to the zone. In one burst: a locked operation waits for every cache miss before it, so between bursts
+ * the misses of frees that follow each other overlap.
+ */
+static void flush_rows(struct ramka_cpu *cpu)
 {
 	uint64_t mask = row_of(cpu);
+	uint32_t freed = 0;
 
-	if (!mask)
-		return;
-	free_word(cpu, cpu->zone, cpu->row, mask, inside);
+	for (unsigned i = 0; i < cpu->nr_rows; i++) {
+		uint64_t closed = ramka_load(&cpu->row_masks[i], relaxed, section.own);
+
+		if (closed)
+			free_word(cpu, cpu->zone, bit_of(cpu, cpu->rows[i]) / WORD_BITS, closed, true);
+		ramka_store(&cpu->row_masks[i], 0, relaxed, section.own);
+		freed += bits_count(closed);
+	}
+	if (mask)
+		free_word(cpu, cpu->zone, bit_of(cpu, cpu->row) / WORD_BITS, mask, true);
 	ramka_store(&cpu->row_mask, 0, relaxed, section.own);
-	own_add(&cpu->moved_out, bits_count(mask));
+	own_add(&cpu->moved_out, freed + bits_count(mask));
+	cpu->row = NO_ROW;
+	cpu->nr_rows = cpu->rows_settled = 0;
 }
 
-noinline void cpu_push_row(struct ramka_cpu *cpu, uint32_t bit)
+/* A frame that the gate refused opens a new row; the one before it is closed. */
+static void open_row(struct ramka_cpu *cpu, uint32_t bit)
 {
 	uint32_t word = bit / WORD_BITS;
-	uint64_t mask = row_of(cpu);
 
-	cpu_settle(cpu);
-	if (mask && cpu->row != word) {
-		flush_row(cpu, true);
-		mask = 0;
+	if (cpu->nr_rows == ROWS) {
+		cpu_settle(cpu);
+		flush_rows(cpu);
 	}
-	if (!mask) { /* by the time it is flushed, both lines are here */
-		__builtin_prefetch(&cpu->zone->map.words[word], 1);
-		__builtin_prefetch(&cpu->zone->map.packs[word / BLOCK_WORDS / LANES], 1);
+	if (cpu->row != NO_ROW) {
+		cpu->rows[cpu->nr_rows] = cpu->row;
+		ramka_store(&cpu->row_masks[cpu->nr_rows++], row_of(cpu), relaxed, section.own);
 	}
-	cpu->row = word;
-	mask |= (uint64_t)1 << (bit % WORD_BITS);
-	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
-	if (mask == ~(uint64_t)0)
-		flush_row(cpu, true);
+	/* by the time it is flushed, both lines are here */
+	__builtin_prefetch(&cpu->zone->map.words[word], 1);
+	__builtin_prefetch(&cpu->zone->map.packs[word / BLOCK_WORDS / LANES], 1);
+	cpu->row = word * WORD_BITS - cpu->zone->low;
+	ramka_store(&cpu->row_mask, (uint64_t)1 << (bit % WORD_BITS), relaxed, section.own);
 }
 
-noinline void cpu_flush(struct ramka_cpu *cpu)
+/* Makes room in the full cache. */
+static void flush(struct ramka_cpu *cpu)
 {
 	struct depot *d = &cpu->r->depot;
-	uint32_t n = count_of(cpu), out = n < MAGAZINE_SIZE ? n : MAGAZINE_SIZE;
+	uint32_t n = cpu_count(cpu), out = n < MAGAZINE_SIZE ? n : MAGAZINE_SIZE;
 	struct magazine *m = depot_get_empty(d, cpu->id);
 
 	cpu_settle(cpu);
@@ -175,14 +204,34 @@ noinline void cpu_flush(struct ramka_cpu *cpu)
 		m->count = out;
 		depot_push(d, m);
 	} else {
-		free_bits(cpu, cpu->zone, cpu->frames, out, true);
+		free_frames(cpu, cpu->zone, cpu->frames, out, true);
 	}
 	memmove(cpu->frames, cpu->frames + out, (n - out) * sizeof(*cpu->frames));
 	set_count(cpu, n - out);
-	cpu_settle(cpu);
 	own_add(&cpu->moved_out, out);
 	own_add(&cpu->flushes, 1);
 	count_move(cpu, true);
+}
+
+noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
+	uint64_t hot;
+
+	hot = ramka_load(&cpu->hot, relaxed, section.own) + HOT_PUSH;
+	if (HOT_COUNT(hot) < HOT_LEAST(hot))
+		hot = (hot & ~(uint64_t)0xff00) | HOT_COUNT(hot) << 8;
+	ramka_store(&cpu->hot, hot, relaxed, section.own);
+	if (block != cpu->block && bitmap_free_count(&cpu->zone->map, block) > cpu->gate) {
+		open_row(cpu, bit);
+	} else {
+		if (HOT_COUNT(hot) == CACHE_SIZE)
+			flush(cpu);
+		hot = ramka_load(&cpu->hot, relaxed, section.own);
+		cpu->frames[HOT_COUNT(hot)] = n;
+		ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
+	}
+	section_leave(cpu);
 }
 
 /* ---- into the cache ---- */
@@ -245,7 +294,7 @@ static void shuffle(struct ramka_cpu *cpu, uint32_t n)
 /* Appends the frames of a mask so that they are popped in ascending order. */
 static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64_t mask)
 {
-	uint32_t n = bits_count(mask), base = word * WORD_BITS;
+	uint32_t n = bits_count(mask), base = word * WORD_BITS - cpu->zone->low;
 
 	if (n == WORD_BITS) {
 		for (uint32_t i = 0; i < WORD_BITS; i++)
@@ -264,16 +313,17 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
 
 	for (unsigned i = 0; i < REFILL_TRIES && n < want / 4 + 1; i++) {
-		uint64_t mask = cpu->current == NO_BLOCK ? 0 : bitmap_take(&cpu->zone->map, cpu->current, want - n, start, &word);
+		uint64_t mask = cpu->block == NO_BLOCK ? 0 : bitmap_take(&cpu->zone->map, cpu->block, want - n, start, &word);
 
 		if (!mask) {
-			uint32_t from = cpu->current != NO_BLOCK ? cpu->current :
+			uint32_t from = cpu->block != NO_BLOCK ? cpu->block :
 					(uint32_t)((uint64_t)cpu->zone->map.blocks * cpu->id / r->nr_cpus);
 			uint32_t block = zone_pick_block(cpu->zone, from);
 
 			if (block == NO_BLOCK)
 				break;
-			cpu->current = block;
+			cpu->block = block;
+			cpu->current = block * BLOCK_FRAMES - cpu->zone->low;
 			mask = bitmap_take(&cpu->zone->map, block, want - n, start, &word);
 		}
 		if (mask)
@@ -305,8 +355,8 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		return NULL;
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	flush_row(cpu, true);
-	n = count_of(cpu);
+	flush_rows(cpu);
+	n = cpu_count(cpu);
 	if (n) /* freed by a drop since the caller looked: they are in already */
 		own_add(&cpu->moved_in, 0 - (uint64_t)n);
 	else
@@ -323,7 +373,6 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		set_gate(cpu);
 	}
 	set_count(cpu, n);
-	ramka_store(&cpu->least, n, relaxed, section.own);
 	count_move(cpu, true);
 	section_leave(cpu);
 	if (f)
@@ -336,13 +385,12 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 /* Empties cache and row into the zone; the caller is inside the section or has stopped the CPU. */
 static void drain_cache(struct ramka_cpu *cpu)
 {
-	uint32_t n = count_of(cpu);
+	uint32_t n = cpu_count(cpu);
 
 	cpu_settle(cpu);
-	flush_row(cpu, true);
-	free_bits(cpu, cpu->zone, cpu->frames, n, true);
+	flush_rows(cpu);
+	free_frames(cpu, cpu->zone, cpu->frames, n, true);
 	set_count(cpu, 0);
-	ramka_store(&cpu->least, 0, relaxed, section.own);
 	own_add(&cpu->moved_out, n);
 	own_add(&cpu->flushes, n != 0);
 	ramka_add(&cpu->zone->taken, (uint64_t)cpu->unfolded, relaxed, stat);
@@ -351,7 +399,7 @@ static void drain_cache(struct ramka_cpu *cpu)
 
 static bool holds_frames(const struct ramka_cpu *cpu)
 {
-	return count_of(cpu) || row_of(cpu);
+	return cpu_count(cpu) || cpu_in_rows(cpu);
 }
 
 /* Frames of a shard into the zone. Counts its movements in the instance: it may run on any CPU. */
@@ -365,7 +413,7 @@ static void drain_shard(struct ramka *r, unsigned shard, uint64_t *mine)
 		count_move(&r->none, false);
 		m = depot_pop(&r->depot, shard);
 		if (m) {
-			free_bits(&r->none, cpu->zone, m->frames, m->count, false);
+			free_frames(&r->none, cpu->zone, m->frames, m->count, false);
 			depot_put_empty(&r->depot, m);
 		}
 		count_move(&r->none, false);
@@ -530,7 +578,7 @@ static uint64_t collect(const struct ramka *r)
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		sum += ramka_load(&r->cpus[i].moves, acquire, nomem.collect) +
-		       ramka_load(&r->cpus[i].pushes, acquire, nomem.collect);
+		       HOT_PUSHES(ramka_load(&r->cpus[i].hot, acquire, nomem.collect));
 	return sum;
 }
 
@@ -605,20 +653,16 @@ static bool is_tail(const struct ramka *r, const struct ramka_frame *f)
 	return false;
 }
 
-/* Takes the bit out of the CPU's own cache. */
+/* Takes the bit out of the CPU's own cache. Rows go to the zone first, where the caller looks again. */
 static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
 {
-	uint64_t in_row = (uint64_t)1 << (bit % WORD_BITS), row = row_of(cpu);
-	uint32_t n = count_of(cpu), i = 0;
+	uint32_t n = cpu_count(cpu), i = 0;
 
-	if (cpu->row == bit / WORD_BITS && row & in_row) {
-		ramka_store(&cpu->row_mask, row & ~in_row, relaxed, section.own);
-		return true;
-	}
-	while (i < n && cpu->frames[i] != bit)
+	while (i < n && bit_of(cpu, cpu->frames[i]) != bit)
 		i++;
 	if (i == n)
 		return false;
+	cpu_settle(cpu);
 	cpu->frames[i] = cpu->frames[n - 1];
 	set_count(cpu, n - 1);
 	return true;
@@ -628,6 +672,10 @@ static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
 {
 	bool inside = section_enter(cpu), mine;
 
+	if (inside && z == cpu->zone && cpu_in_rows(cpu)) {
+		cpu_settle(cpu);
+		flush_rows(cpu);
+	}
 	if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS))) {
 		account_alloc(cpu, z, 1, inside);
 		mine = true;

@@ -16,11 +16,11 @@
  * States of a CPU: idle (active 0), inside (1), revoked (a drainer owns the cache while active is 0).
  * Pairs: section.leave (active), section.revoke (revoked), asymmetric barrier in between.
  *
- * What a CPU holds, all private: frames[0..count), a row of up to 64 frames of one bitmap word that wait to be
- * freed together, its bags (defer.c). Its shard of the depot is shared.
+ * What a CPU holds, all private: frames[0..count); rows: frames of one bitmap word each that wait to be freed
+ * together, one open and up to eight closed; its bags (defer.c). Its shard of the depot is shared.
  *
  * Gate. Caching every freed frame destroys contiguity. A put caches a frame only if its block is the one that
- * the CPU allocates from or nearly full; others go to the row, so that sparse blocks drain.
+ * the CPU allocates from or nearly full; others go to a row, so that sparse blocks drain.
  *
  * No memory. Each CPU counts every put and every movement of frames inside its section, before and after it; others
  * count in the instance. An order-0 request fails after draining all and a pass over the block words, if all
@@ -59,10 +59,8 @@ static inline void own_add(struct ramka_atomic_u64 *c, uint64_t n)
 
 /* The cache may be empty: refills it from depot and zone and takes one. NULL: nothing to be had there, or no section. */
 struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu);
-/* Makes room in the full cache, inside the section. */
-void cpu_flush(struct ramka_cpu *cpu);
-/* Frees a frame of the home zone that the gate refused, inside the section. */
-void cpu_push_row(struct ramka_cpu *cpu, uint32_t bit);
+/* The rest of cpu_free when the gate refuses the frame or the cache is full. Inside the section; leaves it. */
+void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n);
 
 /* Any request that the cache did not serve: a slot in state FREE that is the caller's, or NULL. */
 struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request req);
@@ -80,6 +78,8 @@ void cpu_free_range(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr);
 bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, uint64_t *mine);
 /* Empties the CPU's own cache and its shard into the zones, as far as it is not inside a call. */
 void cpu_drain_own(struct ramka_cpu *cpu);
+/* Frames that wait in rows. */
+uint32_t cpu_in_rows(const struct ramka_cpu *cpu);
 /* Brings `peak` up to date, inside the section or at quiescence. */
 void cpu_settle(struct ramka_cpu *cpu);
 
@@ -91,60 +91,67 @@ bool cpu_for_each_stopped(struct ramka *r, struct ramka_cpu *self, void (*take)(
 
 /* ---- the two hot paths ---- */
 
+static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
+{
+	return HOT_COUNT(ramka_load(&cpu->hot, relaxed, section.own));
+}
+
 /* A base frame out of the cache, or NULL: then cpu_alloc_refill. */
 static inline struct ramka_frame *cpu_alloc(struct ramka_cpu *cpu)
 {
-	uint32_t n, bit;
+	uint64_t hot;
+	uint32_t n;
 
 	if (unlikely(!section_enter(cpu)))
 		return NULL;
-	n = ramka_load(&cpu->count, relaxed, section.own);
-	if (unlikely(!n)) {
+	hot = ramka_load(&cpu->hot, relaxed, section.own);
+	if (unlikely(!HOT_COUNT(hot))) {
 		section_leave(cpu);
 		return NULL;
 	}
-	bit = cpu->frames[--n];
-	ramka_store(&cpu->count, n, relaxed, section.own);
+	n = cpu->frames[HOT_COUNT(hot) - 1];
+	ramka_store(&cpu->hot, hot - 1, relaxed, section.own);
 	section_leave(cpu);
-	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)bit << SLOT_SHIFT));
+	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT));
 }
 
-/* The bit of a slot in the home zone of the CPU, if range and alignment say that it is one. */
-static inline bool cpu_home_bit(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint32_t *ret_bit)
+/* The number of a slot in the home zone of the CPU, if range and alignment say that it is one. */
+static inline bool cpu_home(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint32_t *ret_n)
 {
 	uintptr_t off = (uintptr_t)f - cpu->slots;
-	uintptr_t bit = off >> SLOT_SHIFT | off << (sizeof(off) * 8 - SLOT_SHIFT); /* a misaligned one becomes huge */
+	uintptr_t n = off >> SLOT_SHIFT | off << (sizeof(off) * 8 - SLOT_SHIFT); /* a misaligned one becomes huge */
 
-	*ret_bit = (uint32_t)bit;
-	return bit - cpu->low < cpu->span;
+	*ret_n = (uint32_t)n;
+	return n < cpu->span;
 }
 
 /*
- * Caches a base frame of the home zone. False, nothing done: the cache-less path must take it. The slot is not
- * FREE yet: the caller says what becomes of it through `f`, inside the section.
+ * Frees base frame n of the home zone, whose slot is f and the caller's: cache, row or zone. False, nothing done:
+ * no section to be had, the cache-less path must take it.
  */
-static inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t bit)
+static inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
 {
-	uint32_t block = bit / BLOCK_FRAMES, n;
+	uint64_t hot;
 
 	if (unlikely(!section_enter(cpu)))
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	own_add(&cpu->pushes, 1);
-	if (unlikely(block != cpu->current && bitmap_free_count(&cpu->zone->map, block) > cpu->gate)) {
-		cpu_push_row(cpu, bit);
+	hot = ramka_load(&cpu->hot, relaxed, section.own);
+	if (n - cpu->row < WORD_BITS) { /* joins its row */
+		ramka_store(&cpu->row_mask, ramka_load(&cpu->row_mask, relaxed, section.own) | (uint64_t)1 << (n - cpu->row),
+			    relaxed, section.own);
+		ramka_store(&cpu->hot, hot + HOT_PUSH, relaxed, section.own);
 		section_leave(cpu);
 		return true;
 	}
-	n = ramka_load(&cpu->count, relaxed, section.own);
-	if (unlikely(n == CACHE_SIZE)) {
-		cpu_flush(cpu);
-		n = ramka_load(&cpu->count, relaxed, section.own);
+	if (unlikely(n - cpu->current >= BLOCK_FRAMES || HOT_COUNT(hot) == CACHE_SIZE)) {
+		cpu_free_cold(cpu, n);
+		return true;
 	}
-	if (unlikely(n < ramka_load(&cpu->least, relaxed, section.own)))
-		ramka_store(&cpu->least, n, relaxed, section.own);
-	cpu->frames[n] = bit;
-	ramka_store(&cpu->count, n + 1, relaxed, section.own);
+	if (unlikely(HOT_COUNT(hot) < HOT_LEAST(hot)))
+		hot = (hot & ~(uint64_t)0xff00) | HOT_COUNT(hot) << 8;
+	cpu->frames[HOT_COUNT(hot)] = n;
+	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, relaxed, section.own);
 	section_leave(cpu);
 	return true;
 }

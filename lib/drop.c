@@ -24,14 +24,14 @@ void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type
 void frame_release(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 {
 	struct ramka *r = cpu->r;
-	uint32_t bit;
+	uint32_t n;
 
 	if (info & INFO_DETACHED) {
 		ramka_add(&r->unused, 1, relaxed, stat);
 		ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
 		return;
 	}
-	if (!info_order(info) && cpu_home_bit(cpu, f, &bit) && cpu_free(cpu, f, bit))
+	if (!info_order(info) && cpu_home(cpu, f, &n) && cpu_free(cpu, f, n))
 		return;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (!cpu_free_slow(cpu, f, info_order(info)))

@@ -59,27 +59,30 @@ static noinline struct ramka_frame *take_slow(struct ramka_cpu *cpu, struct ramk
 	return f;
 }
 
-/* A frame out of the allocator must be FREE; one that is not was written to after it was freed, and is leaked. */
-static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req, const char *operation)
+noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f)
+{
+	instance_bug(r, "alloc", "a free frame's state word was changed: leaked", f, slot_ref(f));
+}
+
+/* A FREE frame, now the caller's. */
+static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
 {
 	for (;;) {
 		struct ramka_frame *f = is_plain(req) ? cpu_alloc(cpu) : NULL;
-		uint64_t ref;
 
 		if (unlikely(!f)) {
 			f = take_slow(cpu, req);
 			if (!f)
 				return NULL;
 		}
-		ref = slot_ref(f);
-		if (likely(ref == REF_FREE))
+		if (likely(slot_ref(f) == REF_FREE))
 			return f;
-		instance_bug(cpu->r, operation, "a free frame's state word was changed: leaked", f, ref);
+		frame_changed(cpu->r, f);
 	}
 }
 
-struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
-			      struct ramka_request req, uint64_t ref, const char *operation)
+noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+				       struct ramka_request req, uint64_t ref, const char *operation)
 {
 	struct ramka *r = cpu->r;
 	const struct type_entry *e = type_entry(r, type);
@@ -91,7 +94,7 @@ struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *ty
 	}
 	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
 		return NULL;
-	f = take(cpu, req, operation);
+	f = take(cpu, req);
 	if (unlikely(!f))
 		return NULL;
 	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
@@ -102,6 +105,10 @@ struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *ty
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 				      struct ramka_request req)
 {
+	struct ramka_frame *f = frame_hit(cpu, type, req, REF_SHARED(1));
+
+	if (likely(f))
+		return f;
 	return frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
 }
 
@@ -134,10 +141,8 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 			got[have++] = f;
 		}
 		for (size_t i = 0; i < have; i++) {
-			uint64_t ref = slot_ref(got[i]);
-
-			if (ref != REF_FREE) {
-				instance_bug(r, operation, "a free frame's state word was changed: leaked", got[i], ref);
+			if (slot_ref(got[i]) != REF_FREE) {
+				frame_changed(r, got[i]);
 				continue;
 			}
 			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
@@ -315,7 +320,7 @@ struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
 }
 
 /* The last reference is gone: the state word says SHARED(0), with or without the mark, and the frame is the caller's. */
-static int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation)
+static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation)
 {
 	uint64_t info = slot_info(f);
 
@@ -340,8 +345,8 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 
 void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 {
-	uint32_t bit;
-	bool home = cpu_home_bit(cpu, f, &bit);
+	uint32_t n;
+	bool home = cpu_home(cpu, f, &n);
 	uint64_t old, others;
 
 	if (unlikely(!home) && !frame_pointer_ok(cpu->r, f, "ramka_frame_put"))
@@ -351,7 +356,7 @@ void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 	if (unlikely(others >= REF_MAX)) {
 		put_failed(cpu->r, f, old);
 	} else if (!others) {
-		if (likely(home && !(old & REF_MARK) && !(slot_info(f) & INFO_PLAIN_MASK)) && likely(cpu_free(cpu, f, bit)))
+		if (likely(home && old == REF_SHARED(1) && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
 			return;
 		end_shared(cpu, f, old, "ramka_frame_put");
 	}

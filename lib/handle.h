@@ -3,7 +3,9 @@
 #ifndef RAMKA_LIB_HANDLE_H
 #define RAMKA_LIB_HANDLE_H
 
-#include "instance.h"
+#include <string.h>
+
+#include "cpu.h"
 
 /* Order, flags and `reserved` of a request are legal here. */
 bool request_valid(const struct ramka *r, struct ramka_request req);
@@ -11,6 +13,34 @@ bool request_valid(const struct ramka *r, struct ramka_request req);
 /* A frame published in state `ref`, REF_SHARED(1) or REF_UNIQUE. */
 struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 			      struct ramka_request req, uint64_t ref, const char *operation);
+/* A frame out of the allocator is not FREE: somebody wrote to it after it was freed. Reports; it is leaked. */
+void frame_changed(const struct ramka *r, const struct ramka_frame *f);
+
+/*
+ * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,
+ * of a type without metadata. NULL: frame_new decides, and has to find out why.
+ */
+static inline struct ramka_frame *frame_hit(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
+					    uint64_t ref)
+{
+	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
+	const struct type_entry *e = type_entry(cpu->r, type);
+	struct ramka_frame *f;
+
+	if (unlikely(memcmp(&req, &uninit, sizeof(req)) || !e || type->meta_size))
+		return NULL;
+	f = cpu_alloc(cpu);
+	if (unlikely(!f))
+		return NULL;
+	if (unlikely(slot_ref(f) != REF_FREE)) {
+		frame_changed(cpu->r, f);
+		return NULL;
+	}
+	slot_set_info(f, e->info);
+	ramka_store(&f->ref, ref, release, slot.publish);
+	return f;
+}
+
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
 /* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */

@@ -210,15 +210,15 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->r = r;
 	cpu->id = cpu->victim = id;
 	cpu->node = node;
-	cpu->current = NO_BLOCK;
+	cpu->block = NO_BLOCK;
+	cpu->current = cpu->row = NO_ROW;
 	cpu->random = 2463534242u + id;
 	cpu->zone = &r->zones[0];
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		if (r->zones[i].node == node)
 			cpu->zone = &r->zones[i];
 	cpu->cursor = cpu->cacheless ? 0 : (uint32_t)((uint64_t)cpu->zone->map.blocks * id / r->nr_cpus);
-	cpu->slots = (uintptr_t)r->slots + (uintptr_t)((cpu->zone->origin - r->first) << SLOT_SHIFT);
-	cpu->low = cpu->zone->low;
+	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
 	cpu->span = cpu->zone->exclusive && !cpu->cacheless ? cpu->zone->end - cpu->zone->low : 0;
 }
 

@@ -18,8 +18,7 @@
 
 struct type_entry {
 	const struct ramka_type *type;
-	struct ramka_atomic_u32 taken; /* claims the id; `type` and `info` follow before anybody uses it */
-	uint32_t info;                 /* type id and flags as a slot's info starts out */
+	uint64_t info; /* type id and flags, as a slot's info starts out */
 };
 
 /* A piece of the memory map, up to where the next one begins. */
@@ -40,42 +39,59 @@ struct late_entry {
 struct defer; /* deferred frames of one CPU, defer.h */
 
 #define CACHE_SIZE 128u /* two magazines */
+#define ROWS 8u         /* rows that go to the zone in one burst */
 
-/* The private state of a CPU. Protocol: cpu.h. */
+/* The private state of a CPU. Protocol: cpu.h. A frame is named by its number from the home zone's first. */
 struct ramka_cpu {
 	/* line 0: all that a cache hit reads and writes, but the frame numbers */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 active;
 	struct ramka_atomic_u32 revoked;
-	struct ramka_atomic_u32 count;   /* frames[0..count) are cached */
-	uint32_t current;                /* block refilled from */
+	struct ramka_atomic_u64 hot;     /* pushes:48 | least:8 | count:8; see HOT_* */
+	uintptr_t slots;                 /* the slot of the home zone's first frame */
+	uint32_t span;                   /* frames of the home zone; 0: not decided by range */
+	uint32_t current;                /* first frame of the block refilled from */
 	struct ramka *r;
-	uintptr_t slots;                 /* address that bit 0 of the home zone would have as a slot */
-	uint32_t low, span;              /* bits of the home zone that are frames: [low, low + span); span 0: not decided by range */
-	struct ramka_atomic_u64 pushes;  /* frames put into the cache */
-	struct ramka_atomic_u64 row_mask; /* frames of one word that wait to be freed together */
-	uint32_t row;                    /* that word */
 	uint32_t gate;                   /* blocks with at most so many free frames are cached */
+	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
+	struct ramka_atomic_u64 row_mask; /* its frames */
+	struct zone *zone;               /* home */
 
 	/* line 1: refills, statistics, everything else */
-	RAMKA_ALIGNAS(64) struct zone *zone; /* home */
-	struct defer *defer;             /* NULL for the cache-less handle */
+	RAMKA_ALIGNAS(64) struct defer *defer; /* NULL for the cache-less handle */
 	struct ramka_atomic_u64 moves;   /* movements of frames, before and after each (NOMEM, cpu.c) */
 	struct ramka_atomic_u64 pending; /* frames whose on_drop waits: 0 nobody runs, 1 running, else slot + 2 */
 	uint32_t id, node;
+	uint32_t block;                  /* refilled from; NO_BLOCK */
+	uint32_t rows_settled;           /* frames in rows at the last settling */
+	uint32_t nr_rows;                /* closed rows */
 	uint32_t victim;                 /* shard that was last stolen from */
 	uint32_t cursor;                 /* block to look from for orders above 0 */
-	bool cacheless;
 	uint32_t random;                 /* RAMKA_SHUFFLE */
-	struct ramka_atomic_u32 least;   /* lowest count since the last settling: the peak of what is in use */
+	bool cacheless;
 	struct ramka_atomic_u64 moved_in, moved_out; /* frames into the cache and out of it, but for pushes and pops */
 	struct ramka_atomic_u64 allocs, puts;        /* frames of any order handed out and given back around the cache */
 	struct ramka_atomic_u64 other;               /* base frames of these, net */
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
 	int64_t unfolded;                /* base frames taken from the home zone, not yet in its estimate */
 
+	/* closed rows: freed into the zone together */
+	RAMKA_ALIGNAS(64) uint32_t rows[ROWS]; /* first frame of each */
+	struct ramka_atomic_u64 row_masks[ROWS];
+
 	/* the cache */
 	RAMKA_ALIGNAS(64) uint32_t frames[CACHE_SIZE];
 };
+
+/*
+ * `hot`, written by the owner inside its section only. One word, so that a hit pays for one load and one store: how
+ * many frames are cached, the lowest that number was since the last settling (the peak of what is in use), and how
+ * many were ever pushed.
+ */
+#define NO_ROW (UINT32_MAX / 2) /* no frame is that near */
+#define HOT_PUSH 0x10000u
+#define HOT_PUSHES(hot) ((hot) >> 16)
+#define HOT_LEAST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
+#define HOT_COUNT(hot) ((uint32_t)(uint8_t)(hot))
 
 struct ramka {
 	/* read only after init */
@@ -101,6 +117,7 @@ struct ramka {
 	struct ramka_rcu_ops rcu;
 	uint64_t total, reserved;  /* base frames; reserved shrinks under add_lock only */
 	struct type_entry types[RAMKA_MAX_TYPES];
+	struct ramka_atomic_u32 type_taken[RAMKA_MAX_TYPES]; /* claims an id; its entry follows before anybody uses it */
 
 	/* shared and written: each on a line of its own, none touched by a cache hit */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 deferred; /* head of the shared stack of deferred frames: slot + 1, 0 empty */
@@ -186,9 +203,9 @@ static inline const struct type_entry *type_entry(const struct ramka *r, const s
 {
 	const struct type_entry *e;
 
-	if (unlikely(!type || type->id >= RAMKA_MAX_TYPES))
+	if (unlikely(!type))
 		return NULL;
-	e = &r->types[type->id];
+	e = &r->types[(uint8_t)type->id]; /* an id out of range was never registered: no entry holds its descriptor */
 	return likely(e->type == type) ? e : NULL;
 }
 

@@ -43,12 +43,10 @@ static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
 	bool good = true;
 
 	for (uint64_t i = 0; i < nr; i++) {
-		uint64_t ref = slot_ref(f + i);
-
-		if (ref == REF_FREE)
+		if (slot_ref(f + i) == REF_FREE)
 			continue;
 		good = false;
-		instance_bug(cpu->r, "ramka_segment_alloc", "a free frame's state word was changed: leaked", f + i, ref);
+		frame_changed(cpu->r, f + i);
 	}
 	for (uint64_t i = 0; !good && i < nr; i++)
 		if (slot_ref(f + i) == REF_FREE)

@@ -18,7 +18,7 @@
  * write when: only FREE->x by the allocator that popped the frame, UNUSED->BUSY by CAS, SHARED by CAS or
  * fetch_add/sub, everything else by the one owner with a plain (atomic) store.
  *
- * `info` is one word: list id, type, order, flags. It is written by the one owner and read by anybody (walk,
+ * `info` is one word: type, list id, order, flags. It is written by the one owner and read by anybody (walk,
  * statistics, losers of a lookup), so it is atomic and relaxed: the state word carries the order.
  */
 #ifndef RAMKA_LIB_SLOT_H
@@ -71,16 +71,15 @@ static inline uint64_t ref_link(uint64_t ref)
 	return (ref & REF_PAYLOAD) >> LINK_SHIFT;
 }
 
-/* info = list id : 32 | type id : 16 | order : 8 | flags : 8 */
-#define INFO_LIST_SHIFT 32u
-#define INFO_TYPE_SHIFT 16u
+/* info = type id : 16 | list id : 32 | order : 8 | flags : 8 */
+#define INFO_TYPE_SHIFT 48u
+#define INFO_LIST_SHIFT 16u
 #define INFO_ORDER_SHIFT 8u
 #define INFO_DETACHED 1u /* claimed from UNUSED: returns there */
 #define INFO_RESERVED 2u /* reserved at boot: its last reference stays */
 #define INFO_HOOK 4u     /* its type has an on_drop */
 #define INFO_RCU 8u      /* its type defers */
 #define INFO_AUDIT 16u   /* seen by ramka_check */
-#define INFO_PLAIN_MASK 0xffffffff0000ffffu /* list, order and flags: all zero = nothing special about freeing it */
 
 static inline unsigned info_order(uint64_t info)
 {
@@ -89,12 +88,18 @@ static inline unsigned info_order(uint64_t info)
 
 static inline unsigned info_type(uint64_t info)
 {
-	return (unsigned)(info >> INFO_TYPE_SHIFT) & 0xffff;
+	return (unsigned)(info >> INFO_TYPE_SHIFT);
 }
 
 static inline uint32_t info_list(uint64_t info)
 {
 	return (uint32_t)(info >> INFO_LIST_SHIFT);
+}
+
+/* Nothing special about freeing it: a base frame in no list, without flags. */
+static inline bool info_is_plain(uint64_t info)
+{
+	return !(info << (64 - INFO_TYPE_SHIFT));
 }
 
 static inline uint64_t info_make(unsigned type, unsigned order, unsigned flags)

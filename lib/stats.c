@@ -9,10 +9,10 @@ static uint64_t get(const struct ramka_atomic_u64 *c)
 	return ramka_load(c, relaxed, stat);
 }
 
-/* Frames that a CPU holds in its cache and its row. */
+/* Frames that a CPU holds in its cache and its rows. */
 static uint64_t held_by(const struct ramka_cpu *cpu)
 {
-	return ramka_load(&cpu->count, relaxed, section.own) + bits_count(ramka_load(&cpu->row_mask, relaxed, section.own));
+	return cpu_count(cpu) + cpu_in_rows(cpu);
 }
 
 /* A maximal run of free frames, as frames of a buddy allocator. */
@@ -79,7 +79,7 @@ static uint64_t in_use_by(const struct ramka_cpu *cpu)
 
 static bool ever_used(const struct ramka_cpu *cpu)
 {
-	return get(&cpu->moved_in) || get(&cpu->pushes) || get(&cpu->allocs) || get(&cpu->puts);
+	return get(&cpu->moved_in) || HOT_PUSHES(get(&cpu->hot)) || get(&cpu->allocs) || get(&cpu->puts);
 }
 
 /*
@@ -100,7 +100,7 @@ static uint64_t peak(const struct ramka *r, uint64_t in_use)
 	}
 	if (!only)
 		return sampled > best ? sampled : best;
-	own = in_use_by(only) + ramka_load(&only->count, relaxed, section.own) - ramka_load(&only->least, relaxed, section.own);
+	own = in_use_by(only) + cpu_count(only) - HOT_LEAST(get(&only->hot));
 	if ((int64_t)own > (int64_t)best)
 		best = own;
 	return get(&only->peak) > best ? get(&only->peak) : best;
@@ -127,8 +127,8 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 
 		s->cached += held_by(cpu) + get(&r->depot.shards[i].cached);
 		/* pops of the cache are not counted: they follow from what went in, came out and is there */
-		s->allocs += get(&cpu->allocs) + get(&cpu->pushes) + get(&cpu->moved_in) - get(&cpu->moved_out) - held_by(cpu);
-		s->puts += get(&cpu->puts) + get(&cpu->pushes);
+		s->allocs += get(&cpu->allocs) + HOT_PUSHES(get(&cpu->hot)) + get(&cpu->moved_in) - get(&cpu->moved_out) - held_by(cpu);
+		s->puts += get(&cpu->puts) + HOT_PUSHES(get(&cpu->hot));
 		s->refills += get(&cpu->refills);
 		s->flushes += get(&cpu->flushes);
 		s->steals += get(&cpu->steals);

@@ -15,15 +15,15 @@ static bool type_fits(const struct ramka *r, const struct ramka_type *type)
 	return !type->meta_size || r->meta_size % type->meta_align == 0;
 }
 
-static int enter_type(struct ramka *r, const struct ramka_type *type, uint32_t extra)
+static int enter_type(struct ramka *r, const struct ramka_type *type, unsigned extra)
 {
 	struct type_entry *e = &r->types[type->id];
 	uint32_t none = 0;
 
-	if (!ramka_cas(&e->taken, &none, 1, relaxed, type.id))
+	if (!ramka_cas(&r->type_taken[type->id], &none, 1, relaxed, type.id))
 		return RAMKA_E_INVAL;
-	e->info = (uint32_t)info_make(type->id, 0, extra | (type->on_drop ? INFO_HOOK : 0) |
-						   (type->flags & RAMKA_TYPE_RCU ? INFO_RCU : 0));
+	e->info = info_make(type->id, 0, extra | (type->on_drop ? INFO_HOOK : 0u) |
+						(type->flags & RAMKA_TYPE_RCU ? INFO_RCU : 0u));
 	e->type = type;
 	return 0;
 }

@@ -27,6 +27,10 @@ static bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_
 struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 					struct ramka_request req)
 {
+	struct ramka_frame *f = frame_hit(cpu, type, req, REF_UNIQUE);
+
+	if (likely(f))
+		return unique_of(f);
 	return unique_of(frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc"));
 }
 
@@ -41,17 +45,12 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 	return rc;
 }
 
-void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
+/* Everything but a plain base frame of the home zone. */
+static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u)
 {
 	struct ramka_frame *f = slot_of(u);
-	uint32_t bit;
 	uint64_t info;
 
-	if (likely(cpu_home_bit(cpu, f, &bit) && slot_ref(f) == REF_UNIQUE)) {
-		info = slot_info(f);
-		if (likely(!(info & INFO_PLAIN_MASK)) && likely(cpu_free(cpu, f, bit)))
-			return;
-	}
 	if (!owned(cpu->r, u, false, "ramka_unique_free"))
 		return;
 	info = slot_info(f);
@@ -61,6 +60,17 @@ void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
 	}
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
 	frame_end(cpu, f, info);
+}
+
+void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
+{
+	struct ramka_frame *f = slot_of(u);
+	uint32_t n;
+
+	if (likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) && likely(info_is_plain(slot_info(f))) &&
+	    likely(cpu_free(cpu, f, n)))
+		return;
+	free_slow(cpu, u);
 }
 
 void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u)

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the hosted layer share. They use the core through its public headers only.
+ *
+ *   host.c     creates and destroys a host: the memory map, the instance, what is left at the end
+ *   map.c      address space for frames and metadata
+ *   thread.c   threads that stand in for CPUs: registration, leases, thread exit
+ *   rcu.c      which source of grace periods; read sections; waiting by polling
+ *   ramka.c    the source "ramka": ramka_qsbr
+ *   barrier.c  the asymmetric barrier
+ *   panic.c    says what is wrong and aborts
+ *   ../rcu/urcu.c, ../rcu/ck.c   the sources "memb", "qsbr", "mb" and "ck"
+ */
+#ifndef RAMKA_LIB_HOST_INTERNAL_H
+#define RAMKA_LIB_HOST_INTERNAL_H
+
+#include <ramka/host.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+struct ramka_host;
+
+/* ---- threads, thread.c ---- */
+
+/* A thread as one host sees it. Made on first use, ends with the thread or with the host. */
+struct host_thread {
+	uint64_t host_id;              /* never used again: a record that outlives its host matches nothing */
+	struct ramka_cpu *cpu;         /* leased; NULL: none was to be had yet */
+	unsigned lease;                /* its number */
+	unsigned nest;                 /* read sections, where the source needs it counted */
+	void *reader;                  /* the source's; NULL until the first read section */
+	struct ramka_host *host;       /* NULL once the host is gone; under the registry's lock */
+	struct host_thread *next;      /* of this thread */
+	struct host_thread *host_next; /* of the host; under the registry's lock */
+	struct host_thread **host_link;
+};
+
+/* Numbered places, one bit each, taken and given back by CAS. */
+struct host_leases {
+	struct ramka_atomic_u64 *words;
+	unsigned nr;
+};
+
+bool host_leases_init(struct host_leases *l, unsigned nr);
+void host_leases_fini(struct host_leases *l);
+/* The lowest free place, or false. */
+bool host_lease_take(struct host_leases *l, unsigned *ret_place);
+void host_lease_give(struct host_leases *l, unsigned place);
+
+/* Nobody is registered any more. Threads that live on find a host gone that they never ask for again. */
+void host_detach_threads(struct ramka_host *h);
+
+/*
+ * In the static TLS block, so that reading it is one instruction in the shared library too; libc keeps room there
+ * for libraries that are loaded late, and these are a few bytes.
+ */
+#define HOST_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+
+/* Of this thread: its record of the host that it used last. */
+extern HOST_TLS struct host_thread *host_last;
+
+/* Registers the thread if need be; NULL: no memory. */
+struct host_thread *host_thread_slow(struct ramka_host *h);
+
+/* ---- sources of grace periods ---- */
+
+struct host_source {
+	const char *name;
+	/* Fills *ret_ops and *ret_state: 0, RAMKA_E_NOMEM, RAMKA_E_UNSUPPORTED. */
+	int (*create)(struct ramka_rcu_ops *ret_ops, void **ret_state);
+	/* No reader, no poller is left. */
+	void (*destroy)(void *state);
+	/* Of the calling thread. Any thread, the first use included. */
+	void (*read_lock)(struct ramka_host *h);
+	void (*read_unlock)(struct ramka_host *h);
+	bool (*reading)(struct ramka_host *h);
+	/* The thread ends, here or as far as this host goes; a section that it is in ends too. Optional. */
+	void (*leave)(struct ramka_host *h, struct host_thread *t);
+};
+
+extern const struct host_source host_source_memb, host_source_qsbr, host_source_mb; /* RAMKA_HAVE_URCU */
+extern const struct host_source host_source_ck;                                     /* RAMKA_HAVE_CK */
+extern const struct host_source host_source_ramka;
+
+/* By name; NULL: the default. RAMKA_E_INVAL, RAMKA_E_UNSUPPORTED. */
+int host_source_find(const char *name, const struct host_source **ret_source);
+/* Leaves what is registered per thread and not per host, when a thread ends. */
+void host_source_thread_exit(void);
+
+/* Polls until the grace period is over, first by giving up the CPU, then by sleeping; for `ms` at most unless 0. */
+bool host_poll(bool (*elapsed)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie, unsigned ms);
+#define HOST_BOUNDED_MS 100u
+
+/*
+ * ThreadSanitizer cannot see the order that an uninstrumented source of grace periods gives: what a reader did
+ * comes before what is done after a grace period that waited for it. `sync` is one join of all readers that left.
+ */
+#if defined(__SANITIZE_THREAD__)
+# define HOST_TSAN 1
+#elif defined(__has_feature)
+# if __has_feature(thread_sanitizer)
+#  define HOST_TSAN 1
+# endif
+#endif
+#ifdef HOST_TSAN
+void __tsan_acquire(void *p);
+void __tsan_release(void *p);
+# define host_reader_leaves(sync) __tsan_release(sync)
+# define host_readers_left(sync) __tsan_acquire(sync)
+#else
+# define host_reader_leaves(sync) ((void)(sync))
+# define host_readers_left(sync) ((void)(sync))
+#endif
+
+/* ---- the host ---- */
+
+struct host_mapping {
+	void *base; /* NULL: none */
+	size_t size;
+};
+
+struct ramka_host {
+	uint64_t id;                       /* of all hosts of the process, from 1 */
+	struct ramka *r;
+	const struct host_source *source;
+	void *state;                       /* the source's */
+	struct ramka_rcu_ops rcu;
+	struct host_leases cpus;
+	struct host_thread *threads;       /* under the registry's lock */
+	struct host_mapping frames, metadata;
+};
+
+static inline struct host_thread *host_thread(struct ramka_host *h)
+{
+	struct host_thread *t = host_last;
+
+	return likely(t && t->host_id == h->id) ? t : host_thread_slow(h);
+}
+
+/* map.c: address space that is touched on use only, at a multiple of `align`; zeroes. */
+bool host_map(struct host_mapping *m, uint64_t size, uint64_t align);
+void host_unmap(struct host_mapping *m);
+
+/* barrier.c */
+bool host_barrier(void *ctx);
+void host_barrier_init(void);
+
+/* panic.c */
+_Noreturn void host_panic(void *ctx, const struct ramka_bug *bug);
+const char *host_state_name(enum ramka_state state);
+/* For functions that cannot say so in a result. */
+_Noreturn void host_die(const char *what);
+
+#endif

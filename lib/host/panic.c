@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The default answer to a programmer error: say what it was, on one line of stderr, and abort. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static const char *const state_names[] = {
+	[RAMKA_STATE_HOLE] = "HOLE",       [RAMKA_STATE_UNUSED] = "UNUSED",     [RAMKA_STATE_FREE] = "FREE",
+	[RAMKA_STATE_CACHED] = "CACHED",   [RAMKA_STATE_UNIQUE] = "UNIQUE",     [RAMKA_STATE_SHARED] = "SHARED",
+	[RAMKA_STATE_TAIL] = "TAIL",       [RAMKA_STATE_DEFERRED] = "DEFERRED", [RAMKA_STATE_BUSY] = "BUSY",
+	[RAMKA_STATE_RESERVED] = "RESERVED", [RAMKA_STATE_SATURATED] = "SATURATED",
+};
+
+const char *host_state_name(enum ramka_state state)
+{
+	unsigned i = state;
+
+	return i < sizeof(state_names) / sizeof(*state_names) && state_names[i] ? state_names[i] : "unknown state";
+}
+
+/* Without stdio's buffers and locks, since this may be a signal handler or a thread that holds them. */
+static void say(const char *line, int length, size_t room)
+{
+	size_t n = length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
+
+	while (n) {
+		ssize_t done = write(STDERR_FILENO, line, n);
+
+		if (done <= 0)
+			return;
+		line += done;
+		n -= (size_t)done;
+	}
+}
+
+void host_panic(void *ctx, const struct ramka_bug *bug)
+{
+	char line[512];
+	int n;
+
+	(void)ctx;
+	n = snprintf(line, sizeof(line), "ramka: %s: %s: frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s\n",
+		     bug->operation ? bug->operation : "unknown operation", bug->what ? bug->what : "programmer error",
+		     bug->paddr, host_state_name(bug->state), bug->ref, bug->type && bug->type->name ? bug->type->name : "none");
+	say(line, n, sizeof(line));
+	abort();
+}
+
+void host_die(const char *what)
+{
+	char line[256];
+
+	say(line, snprintf(line, sizeof(line), "ramka-host: %s\n", what), sizeof(line));
+	abort();
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The source "ramka": ramka's own quiescent-state backend (rcu/qsbr.c), one "CPU" per thread that reads. A reader is
+ * online inside its outermost read section only, so nobody has to announce anything and a thread that blocks
+ * outside a section holds up nobody. The price is a read-modify-write on a shared word per outermost section.
+ *
+ * Places for readers are leased as CPUs are, the lowest free one first, and only those below `top`, the highest that was
+ * ever leased, are looked at. `top` needs no order of its own: a reader raises it before it comes online, and the
+ * read-modify-writes of ramka_qsbr_online and of the snapshot have an order. Where the reader's comes first, the
+ * poll sees `top`; where the snapshot's does, the reader need not be waited for.
+ */
+#include <stdlib.h>
+
+#include "internal.h"
+#include "../rcu/qsbr.h"
+
+#define MAX_READERS 65536u /* threads at once; 4 MiB of address space */
+
+struct own_rcu {
+	struct ramka_qsbr q;
+	struct ramka_rcu_ops qsbr;   /* as ramka_qsbr_init made them */
+	struct ramka_atomic_u32 top; /* places that were ever leased */
+	struct host_leases places;
+	struct host_mapping memory;
+};
+
+static uint64_t snapshot(void *ctx)
+{
+	struct own_rcu *o = ctx;
+
+	return o->qsbr.snapshot(o->qsbr.ctx);
+}
+
+static bool elapsed(void *ctx, uint64_t cookie)
+{
+	const struct own_rcu *o = ctx;
+
+	return qsbr_elapsed(&o->q, ramka_load(&o->top, relaxed, host.readers), cookie);
+}
+
+static void wait(void *ctx, uint64_t cookie)
+{
+	host_poll(elapsed, ctx, cookie, 0);
+}
+
+static bool wait_bounded(void *ctx, uint64_t cookie)
+{
+	return host_poll(elapsed, ctx, cookie, HOST_BOUNDED_MS);
+}
+
+static int create(struct ramka_rcu_ops *ret_ops, void **ret_state)
+{
+	struct own_rcu *o = aligned_alloc(64, sizeof(*o));
+
+	if (!o)
+		return RAMKA_E_NOMEM;
+	*o = (struct own_rcu){ 0 };
+	if (!host_leases_init(&o->places, MAX_READERS) ||
+	    !host_map(&o->memory, MAX_READERS * sizeof(struct ramka_qsbr_cpu), 1)) {
+		host_leases_fini(&o->places);
+		free(o);
+		return RAMKA_E_NOMEM;
+	}
+	/* the mapping is zeroes, which is offline: none to initialise, and none to look at yet */
+	ramka_qsbr_init(&o->q, o->memory.base, 0, &o->qsbr);
+	*ret_ops = (struct ramka_rcu_ops){
+		.snapshot = snapshot,
+		.elapsed = elapsed,
+		.wait = wait,
+		.ctx = o,
+		.wait_bounded = wait_bounded,
+	};
+	*ret_state = o;
+	return 0;
+}
+
+static void destroy(void *state)
+{
+	struct own_rcu *o = state;
+
+	host_unmap(&o->memory);
+	host_leases_fini(&o->places);
+	free(o);
+}
+
+static unsigned place_of(const struct own_rcu *o, const struct host_thread *t)
+{
+	return (unsigned)((struct ramka_qsbr_cpu *)t->reader - o->q.cpus);
+}
+
+static struct host_thread *join(struct ramka_host *h, struct host_thread *t)
+{
+	struct own_rcu *o = h->state;
+	uint32_t top = ramka_load(&o->top, relaxed, host.readers);
+	unsigned place;
+
+	if (!t || !host_lease_take(&o->places, &place))
+		host_die("no place for one more reader");
+	t->reader = &o->q.cpus[place];
+	while (top <= place && !ramka_cas(&o->top, &top, place + 1, relaxed, host.readers))
+		;
+	return t;
+}
+
+static void read_lock(struct ramka_host *h)
+{
+	struct own_rcu *o = h->state;
+	struct host_thread *t = host_thread(h);
+
+	if (unlikely(!t || !t->reader))
+		t = join(h, t);
+	if (!t->nest++)
+		ramka_qsbr_online(&o->q, place_of(o, t));
+}
+
+static void read_unlock(struct ramka_host *h)
+{
+	struct own_rcu *o = h->state;
+	struct host_thread *t = host_thread(h);
+
+	if (unlikely(!t || !t->nest))
+		host_die("ramka_host_rcu_read_unlock without a read_lock");
+	if (!--t->nest)
+		ramka_qsbr_offline(&o->q, place_of(o, t));
+}
+
+static bool reading(struct ramka_host *h)
+{
+	struct host_thread *t = host_thread(h);
+
+	return t && t->nest;
+}
+
+static void leave(struct ramka_host *h, struct host_thread *t)
+{
+	struct own_rcu *o = h->state;
+
+	ramka_qsbr_offline(&o->q, place_of(o, t));
+	host_lease_give(&o->places, place_of(o, t));
+	t->reader = NULL;
+}
+
+const struct host_source host_source_ramka = {
+	.name = "ramka",
+	.create = create,
+	.destroy = destroy,
+	.read_lock = read_lock,
+	.read_unlock = read_unlock,
+	.reading = reading,
+	.leave = leave,
+};

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grace periods from quiescent states, for kernels that have no RCU. Freestanding; the embedder calls
+ * ramka_qsbr_quiescent where a CPU holds no reference to a deferred frame: context switch, idle, user mode.
+ *
+ * `now` counts grace periods from 1 up. A snapshot moves it on; its new value is the cookie. Each CPU stores the
+ * newest value that it was quiescent in:
+ *
+ *   seen 0        offline: holds nothing
+ *   seen < t      may hold a frame that was taken out of sight before cookie t was taken
+ *   seen >= t     was quiescent after that: cookie t is over as far as this CPU goes
+ *
+ * Races. A CPU announces itself quiescent while a snapshot is taken: it read `now` either before the snapshot
+ * moved it, then it stores a value below the cookie and is waited for, or after, then what it reads from there on
+ * was read after the unlink (qsbr.period). A CPU comes online while a snapshot is taken: it stores 1, then reads
+ * `now` by a read-modify-write, as the snapshot does. The later of the two sees what the earlier one did before:
+ * the snapshot's caller finds the 1, or the CPU finds the frames unlinked. So no fence is needed; a plain load in
+ * its place would let both miss. `seen` never names a grace period that has not begun.
+ *
+ * Progress: snapshot and the announcements are wait-free, elapsed is linear in the CPUs; all of them in any
+ * context. wait ends when all CPUs have announced themselves; the caller's CPU is one of them.
+ */
+#include "qsbr.h"
+
+#define OFFLINE 0u
+#define FIRST 1u            /* value of `now` before any snapshot: below every cookie */
+#define BOUNDED_POLLS 1000u /* with `relax` as long as it makes them, else a fraction of a millisecond and up */
+
+static uint64_t snapshot(void *ctx)
+{
+	struct ramka_qsbr *q = ctx;
+
+	return ramka_add(&q->now, 1, acq_rel, qsbr.period) + 1;
+}
+
+static bool elapsed(void *ctx, uint64_t cookie)
+{
+	const struct ramka_qsbr *q = ctx;
+
+	return qsbr_elapsed(q, q->nr_cpus, cookie);
+}
+
+static void relax(const struct ramka_qsbr *q)
+{
+	if (q->relax)
+		q->relax(q->relax_ctx);
+}
+
+/* The caller's CPU counts: it must have announced itself quiescent after the snapshot, or be offline. */
+static void wait(void *ctx, uint64_t cookie)
+{
+	while (!elapsed(ctx, cookie))
+		relax(ctx);
+}
+
+static bool wait_bounded(void *ctx, uint64_t cookie)
+{
+	for (unsigned i = 0; i < BOUNDED_POLLS; i++) {
+		if (elapsed(ctx, cookie))
+			return true;
+		relax(ctx);
+	}
+	return false;
+}
+
+void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus, struct ramka_rcu_ops *ret_ops)
+{
+	ramka_store(&q->now, FIRST, relaxed, qsbr.period);
+	q->cpus = cpus;
+	q->nr_cpus = nr_cpus;
+	q->relax = NULL;
+	q->relax_ctx = NULL;
+	for (unsigned i = 0; i < nr_cpus; i++)
+		ramka_store(&cpus[i].seen, OFFLINE, relaxed, qsbr.quiesce);
+	*ret_ops = (struct ramka_rcu_ops){
+		.snapshot = snapshot,
+		.elapsed = elapsed,
+		.wait = wait,
+		.ctx = q,
+		.wait_bounded = wait_bounded,
+	};
+}
+
+void ramka_qsbr_online(struct ramka_qsbr *q, unsigned cpu)
+{
+	uint64_t now;
+
+	ramka_store(&q->cpus[cpu].seen, FIRST, relaxed, qsbr.quiesce);
+	now = ramka_add(&q->now, 0, acq_rel, qsbr.period);
+	ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
+}
+
+void ramka_qsbr_quiescent(struct ramka_qsbr *q, unsigned cpu)
+{
+	uint64_t now = ramka_load(&q->now, acquire, qsbr.period);
+
+	ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
+}
+
+void ramka_qsbr_offline(struct ramka_qsbr *q, unsigned cpu)
+{
+	ramka_store(&q->cpus[cpu].seen, OFFLINE, release, qsbr.quiesce);
+}
