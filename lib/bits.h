@@ -58,17 +58,23 @@ static inline uint64_t bits_run(unsigned at, unsigned order)
 	return bits_below(1u << order) << at;
 }
 
-/* One bit at every start of an aligned run of 2^order set bits of w; order up to 6. */
-static inline uint64_t bits_run_starts(uint64_t w, unsigned order)
+/* The multiples of 2^order in a word; order up to 6. */
+static inline uint64_t bits_multiples(unsigned order)
 {
-	static const uint64_t aligned[WORD_ORDER + 1] = {
+	static const uint64_t multiples[WORD_ORDER + 1] = {
 		0xffffffffffffffffu, 0x5555555555555555u, 0x1111111111111111u, 0x0101010101010101u,
 		0x0001000100010001u, 0x0000000100000001u, 0x0000000000000001u,
 	};
 
+	return multiples[order];
+}
+
+/* One bit at every start of an aligned run of 2^order set bits of w; order up to 6. */
+static inline uint64_t bits_run_starts(uint64_t w, unsigned order)
+{
 	for (unsigned i = 0; i < order; i++)
 		w &= w >> (1u << i);
-	return w & aligned[order];
+	return w & bits_multiples(order);
 }
 
 /* Largest order of an aligned run in w, looking from `from` up; w has a run of `from`. */

@@ -25,8 +25,12 @@ uint32_t cpu_in_rows(const struct ramka_cpu *cpu)
 {
 	uint32_t n = bits_count(row_of(cpu));
 
-	for (unsigned i = 0; i < ROWS; i++)
-		n += bits_count(ramka_load(&cpu->row_masks[i], relaxed, section.own));
+	for (unsigned i = 0; i < ROWS; i++) {
+		uint64_t mask = ramka_load(&cpu->row_masks[i], relaxed, section.own);
+
+		if (mask)
+			n += bits_count(mask);
+	}
 	return n;
 }
 
@@ -51,7 +55,7 @@ void cpu_settle(struct ramka_cpu *cpu)
 	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
 		ramka_store(&cpu->peak, (uint64_t)most, relaxed, stat);
 	set_count(cpu, cpu_count(cpu));
-	cpu->rows_settled = cpu_in_rows(cpu);
+	cpu->rows_settled = cpu->row == NO_ROW ? 0 : cpu_in_rows(cpu);
 }
 
 /* Notes the frames outside the zones, for peak_in_use. A lost update costs a sample. */
@@ -503,6 +507,12 @@ void cpu_drain_own(struct ramka_cpu *cpu)
 
 /* ---- requests that the cache does not serve ---- */
 
+/* The slot of the frame behind this one, for writing: large frames are mostly taken and freed in a row. */
+static void prefetch_slot(const struct ramka_frame *f, uint64_t nr)
+{
+	__builtin_prefetch((const void *)((uintptr_t)f + ((uintptr_t)nr << SLOT_SHIFT)), 1);
+}
+
 static uint32_t limit_of(const struct zone *z, unsigned addr_bits)
 {
 	uint64_t end;
@@ -540,6 +550,7 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 			continue;
 		account_alloc(cpu, z, nr, inside);
 		f = slot_at_bit(r, z, bit);
+		prefetch_slot(f, nr);
 	}
 	if (inside)
 		section_leave(cpu);
@@ -615,6 +626,7 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 	bool inside = section_enter(cpu), ok;
 	uint64_t nr = (uint64_t)1 << order;
 
+	prefetch_slot(f, nr);
 	if (inside)
 		cpu_settle(cpu);
 	count_move(cpu, inside);

@@ -96,23 +96,30 @@ static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
 	return HOT_COUNT(ramka_load(&cpu->hot, relaxed, section.own));
 }
 
-/* A base frame out of the cache, or NULL: then cpu_alloc_refill. */
-static inline struct ramka_frame *cpu_alloc(struct ramka_cpu *cpu)
+/*
+ * A base frame out of the cache; false: then cpu_alloc_refill. Also false, and the frame stays, if its state word is
+ * not FREE: cpu_alloc_refill takes it, and the caller there has to look.
+ */
+static inline bool cpu_alloc(struct ramka_cpu *cpu, struct ramka_frame **ret_f)
 {
+	struct ramka_frame *f;
 	uint64_t hot;
-	uint32_t n;
 
 	if (unlikely(!section_enter(cpu)))
-		return NULL;
+		return false;
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
-	if (unlikely(!HOT_COUNT(hot))) {
-		section_leave(cpu);
-		return NULL;
-	}
-	n = cpu->frames[HOT_COUNT(hot) - 1];
+	if (unlikely(!HOT_COUNT(hot)))
+		goto miss;
+	f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cpu->frames[HOT_COUNT(hot) - 1] << SLOT_SHIFT));
+	if (unlikely(slot_ref(f) != REF_FREE))
+		goto miss;
 	ramka_store(&cpu->hot, hot - 1, relaxed, section.own);
 	section_leave(cpu);
-	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT));
+	*ret_f = f;
+	return true;
+miss:
+	section_leave(cpu);
+	return false;
 }
 
 /* The number of a slot in the home zone of the CPU, if range and alignment say that it is one. */
@@ -137,15 +144,15 @@ static inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
-	if (n - cpu->row < WORD_BITS) { /* joins its row */
+	if (n - cpu->current >= BLOCK_FRAMES || unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
+		if (n - cpu->row >= WORD_BITS) {
+			cpu_free_cold(cpu, n);
+			return true;
+		}
 		ramka_store(&cpu->row_mask, ramka_load(&cpu->row_mask, relaxed, section.own) | (uint64_t)1 << (n - cpu->row),
 			    relaxed, section.own);
 		ramka_store(&cpu->hot, hot + HOT_PUSH, relaxed, section.own);
 		section_leave(cpu);
-		return true;
-	}
-	if (unlikely(n - cpu->current >= BLOCK_FRAMES || HOT_COUNT(hot) == CACHE_SIZE)) {
-		cpu_free_cold(cpu, n);
 		return true;
 	}
 	if (unlikely(HOT_COUNT(hot) < HOT_LEAST(hot)))

@@ -68,9 +68,9 @@ noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f)
 static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
 {
 	for (;;) {
-		struct ramka_frame *f = is_plain(req) ? cpu_alloc(cpu) : NULL;
+		struct ramka_frame *f;
 
-		if (unlikely(!f)) {
+		if (!is_plain(req) || !cpu_alloc(cpu, &f)) {
 			f = take_slow(cpu, req);
 			if (!f)
 				return NULL;
@@ -105,9 +105,9 @@ noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 				      struct ramka_request req)
 {
-	struct ramka_frame *f = frame_hit(cpu, type, req, REF_SHARED(1));
+	struct ramka_frame *f;
 
-	if (likely(f))
+	if (likely(frame_hit(cpu, type, req, REF_SHARED(1), &f)))
 		return f;
 	return frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
 }
@@ -131,9 +131,9 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 		size_t want = n - done < BULK_CHUNK ? n - done : BULK_CHUNK, have = 0;
 
 		while (have < want) {
-			struct ramka_frame *f = is_plain(req) ? cpu_alloc(cpu) : NULL;
+			struct ramka_frame *f;
 
-			if (!f)
+			if (!is_plain(req) || !cpu_alloc(cpu, &f))
 				f = take_slow(cpu, req);
 			if (!f)
 				break;

@@ -18,27 +18,21 @@ void frame_changed(const struct ramka *r, const struct ramka_frame *f);
 
 /*
  * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,
- * of a type without metadata. NULL: frame_new decides, and has to find out why.
+ * of a type without metadata. False: frame_new decides, and has to find out why.
  */
-static inline struct ramka_frame *frame_hit(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
-					    uint64_t ref)
+static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, uint64_t ref,
+			     struct ramka_frame **ret_f)
 {
 	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
 	const struct type_entry *e = type_entry(cpu->r, type);
 	struct ramka_frame *f;
 
-	if (unlikely(memcmp(&req, &uninit, sizeof(req)) || !e || type->meta_size))
-		return NULL;
-	f = cpu_alloc(cpu);
-	if (unlikely(!f))
-		return NULL;
-	if (unlikely(slot_ref(f) != REF_FREE)) {
-		frame_changed(cpu->r, f);
-		return NULL;
-	}
+	if (unlikely(memcmp(&req, &uninit, sizeof(req)) || !e || type->meta_size) || unlikely(!cpu_alloc(cpu, &f)))
+		return false;
 	slot_set_info(f, e->info);
 	ramka_store(&f->ref, ref, release, slot.publish);
-	return f;
+	*ret_f = f;
+	return true;
 }
 
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,

@@ -27,9 +27,9 @@ static bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_
 struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 					struct ramka_request req)
 {
-	struct ramka_frame *f = frame_hit(cpu, type, req, REF_UNIQUE);
+	struct ramka_frame *f;
 
-	if (likely(f))
+	if (likely(frame_hit(cpu, type, req, REF_UNIQUE, &f)))
 		return unique_of(f);
 	return unique_of(frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc"));
 }

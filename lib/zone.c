@@ -132,12 +132,11 @@ static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint
 static unsigned pick_start(uint64_t starts, unsigned run_order)
 {
 	unsigned nr = 1u << run_order;
-	uint64_t lower = 0, alone;
+	uint64_t lower, alone;
 
 	if (run_order == WORD_ORDER)
 		return bits_lowest(starts);
-	for (unsigned at = 0; at < WORD_BITS; at += 2 * nr)
-		lower |= (uint64_t)1 << at;
+	lower = bits_multiples(run_order + 1);
 	alone = starts & ~((starts & lower) << nr | (starts >> nr & lower));
 	return bits_lowest(alone ? alone : starts);
 }

@@ -139,25 +139,29 @@ static void report_leaks(struct ramka_host *h)
 	ramka_walk(h->r, report_run, &lines);
 }
 
-/* Brings all that is free or deferred home. No other thread uses h, so this one may play every CPU. */
-static void bring_home(struct ramka_host *h)
+/* Brings all that is free or deferred home. No thread is registered any more, so this one may play every CPU. */
+static void bring_home(struct ramka_host *h, bool may_wait)
 {
 	for (unsigned i = 0; i < h->cpus.nr; i++)
 		ramka_cpu_offline(ramka_cpu_at(h->r, i));
-	if (h->source->reading(h))
-		fputs("ramka_host_destroy: called inside a read section: deferred frames are not waited for\n", stderr);
-	else
+	if (may_wait)
 		ramka_reclaim(ramka_cpu_none(h->r), true);
 	ramka_drain(h->r);
 }
 
 void ramka_host_destroy(struct ramka_host *h)
 {
+	bool reading;
+
 	if (!h)
 		return;
-	bring_home(h);
+	reading = h->source->reading(h);
+	if (reading)
+		fputs("ramka_host_destroy: called inside a read section: deferred frames are not waited for\n", stderr);
+	host_detach_threads(h);
+	bring_home(h, !reading);
 	if (ramka_fini(h->r))
 		report_leaks(h);
-	host_detach_threads(h);
+	host_detach_threads(h); /* what on_drop registered */
 	demolish(h);
 }
