@@ -93,7 +93,7 @@ static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint
 	uint32_t end = blocks_below(z, limit), pos = *cursor, from = *cursor, bit;
 	bool wrapped = false;
 
-	if (from < end) {
+	if (from < end && bitmap_free_count(&z->map, from) < BLOCK_FRAMES) {
 		bit = claim_at(z, from, order, limit);
 		if (bit != NO_FRAME)
 			return bit;
@@ -199,6 +199,12 @@ static uint32_t alloc_blocks(struct zone *z, unsigned order, uint32_t limit, uin
 	if (order - BLOCK_ORDER > WORD_ORDER)
 		return alloc_chunks(z, 1u << (order - BLOCK_ORDER), end);
 	from = pos = (uint32_t)align_down(*cursor < end ? *cursor : 0, CHUNK_BLOCKS);
+	if (from < end) { /* mostly the last chunk has another */
+		uint32_t bit = alloc_in_chunk(z, from / CHUNK_BLOCKS, order - BLOCK_ORDER, end);
+
+		if (bit != NO_FRAME)
+			return bit;
+	}
 	for (;;) {
 		uint32_t block = next_around(&z->map.whole, from, end, &pos, &wrapped), bit;
 
@@ -322,9 +328,15 @@ static uint32_t free_run(const struct zone *z, uint32_t bit, uint32_t nr)
 	return done < nr ? done : nr;
 }
 
+/* The next bit whose frame number is aligned: bit 0 itself is, up to orders that fit into the zone, and not beyond. */
+static uint64_t aligned_bit(const struct zone *z, uint64_t bit, uint64_t align)
+{
+	return align_up(z->origin + bit, align) - z->origin;
+}
+
 uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from)
 {
-	uint64_t align = (uint64_t)1 << align_order, bit = align_up(from > z->low ? from : z->low, align);
+	uint64_t align = (uint64_t)1 << align_order, bit = aligned_bit(z, from > z->low ? from : z->low, align);
 
 	limit = clamp_limit(z, limit);
 	while (bit + nr <= limit) {
@@ -333,9 +345,9 @@ uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order
 		if (run == nr)
 			return (uint32_t)bit;
 		if (bitmap_free_count(&z->map, (uint32_t)(bit + run) / BLOCK_FRAMES) == 0) /* no frame of this block */
-			bit = align_up(align_down(bit + run, BLOCK_FRAMES) + BLOCK_FRAMES, align);
+			bit = aligned_bit(z, align_down(bit + run, BLOCK_FRAMES) + BLOCK_FRAMES, align);
 		else
-			bit = align_up(bit + run + 1, align);
+			bit = aligned_bit(z, bit + run + 1, align);
 	}
 	return NO_FRAME;
 }

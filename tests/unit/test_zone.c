@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* lib/zone.c alone: orders, limits, policy, ranges, and the pass that believes no hint. */
+#include "fixture.h"
+
+/* A zone of frames [first, end), as init.c lays one out: bit 0 is aligned so that bits and frame numbers agree. */
+static struct zone *zone_new(uint64_t first, uint64_t end)
+{
+	struct zone *z = calloc(1, sizeof(*z));
+	unsigned order = 11;
+	struct ramka_atomic_u64 *memory;
+	size_t hints;
+
+	assert_non_null(z);
+	while (order < RAMKA_MAX_ORDER && first >> order != (end - 1) >> order)
+		order++;
+	z->origin = align_down(first, UINT64_C(1) << order);
+	z->low = (uint32_t)(first - z->origin);
+	z->end = (uint32_t)(end - z->origin);
+	z->map.blocks = (uint32_t)align_up(z->end, BLOCK_FRAMES * LANES) / BLOCK_FRAMES;
+	hints = hints_size(z->map.blocks);
+	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / LANES + 2 * hints, sizeof(*memory));
+	assert_non_null(memory);
+	z->map.words = memory;
+	z->map.packs = memory + (size_t)z->map.blocks * BLOCK_WORDS;
+	hints_init(&z->map.some, z->map.packs + z->map.blocks / LANES, z->map.blocks);
+	hints_init(&z->map.whole, z->map.packs + z->map.blocks / LANES + hints, z->map.blocks);
+	bitmap_fill(&z->map, z->low, z->end);
+	return z;
+}
+
+static void zone_delete(struct zone *z)
+{
+	free(z->map.words);
+	free(z);
+}
+
+static uint64_t most(const struct zone *z, unsigned order, uint32_t limit)
+{
+	uint64_t first = align_up(z->origin + z->low, UINT64_C(1) << order) - z->origin, end = z->end < limit ? z->end : limit;
+
+	return first < end ? (end - first) >> order : 0;
+}
+
+static void hands_out_every_order(void **state)
+{
+	static const uint64_t ends[] = { 2048, 5000, 4096 + 511, 8192, 3 * 4096 };
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(ends); i++)
+		for (unsigned order = 0; order <= 13; order++) {
+			struct zone *z = zone_new(i * 64 + 3, ends[i]);
+			uint64_t all = zone_count_free(z), n = 0;
+			uint32_t cursor = 0, bit;
+
+			while ((bit = zone_alloc(z, order, NO_LIMIT, &cursor)) != NO_FRAME) {
+				assert_true(bit >= z->low && bit + (1u << order) <= z->end);
+				assert_int_equal((z->origin + bit) % (UINT64_C(1) << order), 0);
+				n++;
+			}
+			assert_int_equal(n, most(z, order, NO_LIMIT));
+			assert_int_equal(zone_alloc_exhaustive(z, order, NO_LIMIT), NO_FRAME);
+			assert_int_equal(zone_count_free(z), all - (n << order));
+			zone_delete(z);
+		}
+}
+
+static void the_largest_order(void **state)
+{
+	struct zone *z = zone_new(0, 2u << RAMKA_MAX_ORDER);
+	uint32_t cursor = 0;
+
+	(void)state;
+	for (unsigned order = BLOCK_ORDER; order <= RAMKA_MAX_ORDER; order++) {
+		uint32_t n = 0, bit;
+
+		while ((bit = zone_alloc(z, order, NO_LIMIT, &cursor)) != NO_FRAME) {
+			assert_int_equal(bit % (1u << order), 0);
+			n++;
+		}
+		assert_int_equal(n, 2u << (RAMKA_MAX_ORDER - order));
+		for (uint32_t i = 0; i < n; i++)
+			assert_true(zone_free(z, i << order, order));
+		assert_int_equal(zone_count_free(z), 2u << RAMKA_MAX_ORDER);
+	}
+	zone_delete(z);
+}
+
+static void respects_limits(void **state)
+{
+	static const uint32_t limits[] = { 1, 2, 100, 511, 512, 513, 1024, 2000, 2048, 4096, 5000, 8191, 8192, 100000 };
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(limits); i++)
+		for (unsigned order = 0; order <= 12; order++) {
+			struct zone *z = zone_new(0, 8192);
+			uint32_t cursor = 12, bit;
+			uint64_t n = 0;
+
+			while ((bit = zone_alloc(z, order, limits[i], &cursor)) != NO_FRAME) {
+				assert_true(bit + (1u << order) <= limits[i]);
+				n++;
+			}
+			assert_int_equal(n, most(z, order, limits[i]));
+			assert_int_equal(zone_alloc_exhaustive(z, order, limits[i]), NO_FRAME);
+			zone_delete(z);
+		}
+}
+
+/* The last pass before "no memory" believes no hint. */
+static void finds_what_the_hints_hide(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= 12; order++) {
+		struct zone *z = zone_new(0, 32768);
+		uint32_t at = 5 * 4096, cursor = 0, bit;
+
+		for (uint32_t i = 0; i < 8; i++)
+			assert_int_equal(zone_alloc_exhaustive(z, 12, NO_LIMIT), i * 4096);
+		if (order < BLOCK_ORDER) {
+			assert_true(zone_free(z, at, 12));
+			assert_int_equal(zone_alloc_exhaustive(z, 12, NO_LIMIT), at);
+			zone_split(z, at, 12, 0);
+		}
+		assert_true(zone_free(z, at, order));
+		for (unsigned level = 0; level < z->map.some.nr_levels; level++) {
+			memset((void *)z->map.some.level[level], 0, z->map.some.words[level] * 8);
+			memset((void *)z->map.whole.level[level], 0, z->map.whole.words[level] * 8);
+		}
+		bit = zone_alloc(z, order, NO_LIMIT, &cursor);
+		if (bit == NO_FRAME)
+			bit = zone_alloc_exhaustive(z, order, NO_LIMIT);
+		assert_int_equal(bit, at);
+		zone_delete(z);
+	}
+}
+
+static void hints_that_promise_too_much_do_no_harm(void **state)
+{
+	struct zone *z = zone_new(0, 65536);
+	uint32_t cursor = 0;
+
+	(void)state;
+	while (zone_alloc(z, 9, NO_LIMIT, &cursor) != NO_FRAME)
+		;
+	assert_true(zone_free(z, 100 * 512, 9));
+	for (unsigned level = 0; level < z->map.some.nr_levels; level++) {
+		memset((void *)z->map.some.level[level], 0xff, z->map.some.words[level] * 8);
+		memset((void *)z->map.whole.level[level], 0xff, z->map.whole.words[level] * 8);
+	}
+	assert_int_equal(zone_alloc(z, 9, NO_LIMIT, &cursor), 100 * 512);
+	assert_int_equal(zone_alloc(z, 9, NO_LIMIT, &cursor), NO_FRAME);
+	assert_int_equal(zone_alloc(z, 10, NO_LIMIT, &cursor), NO_FRAME);
+	assert_int_equal(zone_alloc_exhaustive(z, 0, NO_LIMIT), NO_FRAME);
+	zone_delete(z);
+}
+
+/* ---- policy ---- */
+
+static void use(struct zone *z, uint32_t block, uint32_t frames)
+{
+	for (uint32_t i = 0; i < frames; i++)
+		assert_true(bitmap_claim_mask(&z->map, (block * 512 + i) / 64, UINT64_C(1) << (i % 64)));
+}
+
+static void refills_from_the_densest_block(void **state)
+{
+	struct zone *z = zone_new(0, 16 * 512);
+
+	(void)state;
+	assert_int_equal(zone_pick_block(z, 5), 5); /* all whole: the nearest */
+	use(z, 2, 100);
+	assert_int_equal(zone_pick_block(z, 5), 2); /* a used one before a whole one */
+	use(z, 9, 400);
+	assert_int_equal(zone_pick_block(z, 0), 9);
+	use(z, 11, 500); /* 12 free: not worth it while there are better ones */
+	assert_int_equal(zone_pick_block(z, 0), 9);
+	zone_delete(z);
+
+	z = zone_new(0, 16 * 512);
+	use(z, 7, 505);
+	use(z, 8, 509);
+	assert_int_equal(zone_pick_block(z, 0), 7); /* only sparse ones: the fuller of them, before a whole one */
+	zone_delete(z);
+
+	z = zone_new(0, 4 * 512);
+	for (uint32_t block = 0; block < 4; block++)
+		use(z, block, 512);
+	assert_int_equal(zone_pick_block(z, 0), NO_BLOCK);
+	zone_delete(z);
+}
+
+static void small_orders_break_no_whole_block_while_others_do(void **state)
+{
+	struct zone *z = zone_new(0, 64 * 512);
+	uint32_t cursor = 40;
+
+	(void)state;
+	use(z, 3, 8);
+	for (unsigned order = 0; order < 8; order++)
+		assert_int_equal(zone_alloc(z, order, NO_LIMIT, &cursor) / 512, 3);
+	assert_int_equal(bitmap_free_count(&z->map, 40), 512);
+	assert_int_equal(cursor, 3); /* and stay there */
+	use(z, 2, 8);
+	for (unsigned order = 0; order < 6; order++)
+		assert_int_equal(zone_alloc(z, order, NO_LIMIT, &cursor) / 512, 3);
+	zone_delete(z);
+}
+
+static void a_lone_block_goes_before_a_pair(void **state)
+{
+	struct zone *z = zone_new(0, 64 * 512);
+	uint32_t cursor = 0;
+
+	(void)state;
+	assert_true(bitmap_claim_blocks(&z->map, 20, 1));
+	assert_int_equal(zone_alloc(z, 9, NO_LIMIT, &cursor), 21 * 512);
+	assert_true(bitmap_claim_blocks(&z->map, 32, 2));
+	assert_int_equal(zone_alloc(z, 10, NO_LIMIT, &cursor), 22 * 512);
+	assert_int_equal(zone_alloc(z, 10, NO_LIMIT, &cursor), 34 * 512);
+	zone_delete(z);
+}
+
+/* ---- ranges ---- */
+
+static void finds_ranges(void **state)
+{
+	struct zone *z = zone_new(2048, 4096);
+
+	(void)state;
+	assert_int_equal(z->origin, 2048);
+	assert_int_equal(zone_find_range(z, 1, 0, NO_LIMIT, 0), 0);
+	assert_int_equal(zone_find_range(z, 2048, 0, NO_LIMIT, 0), 0);
+	assert_int_equal(zone_find_range(z, 2049, 0, NO_LIMIT, 0), NO_FRAME);
+	assert_int_equal(zone_find_range(z, 5, 4, NO_LIMIT, 17), 32);
+	assert_int_equal(zone_find_range(z, 100, 0, 100, 0), 0);
+	assert_int_equal(zone_find_range(z, 100, 0, 99, 0), NO_FRAME);
+	use(z, 1, 10);
+	assert_int_equal(zone_find_range(z, 513, 0, NO_LIMIT, 0), 522);
+	assert_int_equal(zone_find_range(z, 512, 0, NO_LIMIT, 0), 0);
+	assert_true(bitmap_claim_blocks(&z->map, 2, 1));
+	assert_int_equal(zone_find_range(z, 513, 0, NO_LIMIT, 0), NO_FRAME);
+	assert_int_equal(zone_find_range(z, 512, 0, NO_LIMIT, 1), 1536);
+	zone_delete(z);
+}
+
+/* Alignment is of frame numbers, not of bits: a small zone's first bit has little of it. */
+static void ranges_are_aligned_as_frames(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= RAMKA_MAX_ORDER; order++)
+		for (uint64_t first = 2048; first <= 10240; first += 2048) {
+			struct zone *z = zone_new(first, first + 2048);
+			uint32_t bit = zone_find_range(z, 1, order, NO_LIMIT, 0);
+			uint64_t want = align_up(first, UINT64_C(1) << order);
+
+			if (want < first + 2048)
+				assert_int_equal(z->origin + bit, want);
+			else
+				assert_int_equal(bit, NO_FRAME);
+			zone_delete(z);
+		}
+}
+
+static void claims_and_frees_any_range(void **state)
+{
+	struct zone *z = zone_new(0, 4096);
+	uint64_t seed = 21;
+
+	(void)state;
+	for (unsigned i = 0; i < 3000; i++) {
+		uint32_t first = (uint32_t)(random_next(&seed) % 4096), nr = (uint32_t)(random_next(&seed) % (4096 - first)) + 1;
+
+		assert_true(zone_claim_range(z, first, nr));
+		assert_int_equal(zone_count_free(z), 4096 - nr);
+		for (uint32_t bit = 0; bit < 4096; bit++)
+			assert_int_equal(bitmap_is_free(&z->map, bit), bit < first || bit >= first + nr);
+		assert_true(zone_free_range(z, first, nr));
+		assert_int_equal(zone_count_free(z), 4096);
+	}
+	for (uint32_t block = 0; block < 8; block++)
+		assert_int_equal(bitmap_lane(&z->map, block), LANE_FULL);
+	zone_delete(z);
+}
+
+static void frees_no_range_twice(void **state)
+{
+	struct zone *z = zone_new(0, 2048);
+
+	(void)state;
+	assert_true(zone_claim_range(z, 100, 1000));
+	assert_true(zone_free_range(z, 100, 1000));
+	assert_false(zone_free_range(z, 100, 1000));
+	assert_int_equal(zone_count_free(z), 2048);
+	zone_delete(z);
+}
+
+static void split_blocks_are_freed_one_by_one(void **state)
+{
+	(void)state;
+	for (unsigned old = 0; old <= 12; old++)
+		for (unsigned order = 0; order <= old; order++) {
+			struct zone *z = zone_new(0, 4096);
+			uint32_t cursor = 0, bit = zone_alloc(z, old, NO_LIMIT, &cursor);
+
+			assert_true(bit != NO_FRAME);
+			zone_split(z, bit, old, order);
+			for (uint32_t i = 0; i < 1u << (old - order); i++)
+				assert_true(zone_free(z, bit + (i << order), order));
+			assert_int_equal(zone_count_free(z), 4096);
+			assert_int_equal(zone_alloc_exhaustive(z, 12, NO_LIMIT), 0);
+			zone_delete(z);
+		}
+}
+
+static void estimates_what_is_free(void **state)
+{
+	struct zone z = { .end = 0 };
+
+	(void)state;
+	assert_int_equal(zone_estimate_free(&z), 0);
+	z.usable.value = 100;
+	assert_int_equal(zone_estimate_free(&z), 100);
+	z.taken.value = 30;
+	assert_int_equal(zone_estimate_free(&z), 70);
+	z.taken.value = 101;
+	assert_int_equal(zone_estimate_free(&z), 0);
+	z.taken.value = (uint64_t)-5; /* folded late */
+	assert_int_equal(zone_estimate_free(&z), 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hands_out_every_order),
+		cmocka_unit_test(the_largest_order),
+		cmocka_unit_test(respects_limits),
+		cmocka_unit_test(finds_what_the_hints_hide),
+		cmocka_unit_test(hints_that_promise_too_much_do_no_harm),
+		cmocka_unit_test(refills_from_the_densest_block),
+		cmocka_unit_test(small_orders_break_no_whole_block_while_others_do),
+		cmocka_unit_test(a_lone_block_goes_before_a_pair),
+		cmocka_unit_test(finds_ranges),
+		cmocka_unit_test(ranges_are_aligned_as_frames),
+		cmocka_unit_test(claims_and_frees_any_range),
+		cmocka_unit_test(frees_no_range_twice),
+		cmocka_unit_test(split_blocks_are_freed_one_by_one),
+		cmocka_unit_test(estimates_what_is_free),
+	};
+
+	return cmocka_run_group_tests_name("zone", tests, NULL, NULL);
+}
