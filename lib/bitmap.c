@@ -388,7 +388,7 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 
 /* ---- order 9 and above ---- */
 
-/* Turns `nr` lanes (1, 2 or 4) of one pack from `from` to `to`; false if they are anything else. */
+/* Turns `nr` lanes (1, 2 or 4, the first at a multiple of nr) of one pack from `from` to `to`; false if they are anything else. */
 static bool lanes_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from, unsigned to)
 {
 	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
@@ -401,16 +401,21 @@ static bool lanes_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigne
 	return false;
 }
 
+/* Read the whole run first: undoing is then rare. */
+static bool blocks_free(const struct bitmap *b, uint32_t block, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i += LANES)
+		if (ramka_load(&b->packs[(block + i) / LANES], relaxed, count.look) != PACK_OF(LANE_FULL))
+			return false;
+	return true;
+}
+
 bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 {
 	uint32_t step = nr < LANES ? nr : LANES;
 
-	for (uint32_t i = 0; i < nr; i += step) { /* read the whole run first: undoing is then rare */
-		uint64_t mask = bits_below(16 * (unsigned)step) << lane_shift(block);
-
-		if ((ramka_load(&b->packs[(block + i) / LANES], relaxed, count.look) ^ PACK_OF(LANE_FULL)) & mask)
-			return false;
-	}
+	if (nr > LANES && !blocks_free(b, block, nr))
+		return false;
 	for (uint32_t i = 0; i < nr; i += step) {
 		if (lanes_from_to(b, block + i, step, LANE_FULL, LANE_HUGE))
 			continue;
@@ -418,7 +423,12 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 			bitmap_free_blocks(b, block, i);
 		return false;
 	}
-	for (uint32_t i = 0; i < nr; i += CHUNK_BLOCKS) /* ours: nobody else sets them now, but a late setter, which a search corrects */
+	if (nr == 1) {
+		hints_clear_mask(&b->whole, block / WORD_BITS, (uint64_t)1 << (block % WORD_BITS));
+		return true;
+	}
+	/* ours: nobody sets these hints now but a late setter, which a search corrects */
+	for (uint32_t i = 0; i < nr; i += CHUNK_BLOCKS)
 		hints_clear_mask(&b->whole, (block + i) / WORD_BITS,
 				 bits_below(nr < CHUNK_BLOCKS ? nr : CHUNK_BLOCKS) << (block % WORD_BITS));
 	return true;
@@ -431,6 +441,10 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	for (uint32_t i = 0; i < nr; i += step)
 		if (!lanes_from_to(b, block + i, step, LANE_HUGE, LANE_FULL))
 			return false;
+	if (nr == 1) {
+		hints_set(&b->whole, block);
+		return true;
+	}
 	for (uint32_t i = 0; i < nr;) {
 		uint32_t n = CHUNK_BLOCKS - (block + i) % CHUNK_BLOCKS;
 

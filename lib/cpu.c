@@ -90,9 +90,12 @@ static void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bo
 {
 	account_zone(cpu, z, (int64_t)nr, inside);
 	if (inside) {
+		uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
+
+		if (HOT_COUNT(hot) != HOT_LEAST(hot)) /* else now is the peak, and it is settled before it goes down */
+			cpu_settle(cpu);
 		own_add(&cpu->allocs, 1);
 		own_add(&cpu->other, nr);
-		cpu_settle(cpu);
 	} else {
 		ramka_add(&cpu->r->allocs, 1, relaxed, stat);
 		ramka_add(&cpu->r->other, nr, relaxed, stat);
@@ -612,11 +615,35 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 	return NULL;
 }
 
-noinline struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request req)
+/* The common case of for_zones: the home zone, without a limit. */
+static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
+{
+	struct ramka_frame *f = NULL;
+	uint32_t bit;
+
+	if (!section_enter(cpu))
+		return NULL;
+	bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
+	if (bit != NO_FRAME) {
+		f = slot_at_bit(cpu->r, cpu->zone, bit);
+		prefetch_slot(f, (uint64_t)1 << order);
+		account_alloc(cpu, cpu->zone, (uint64_t)1 << order, true);
+	}
+	section_leave(cpu);
+	if (f)
+		check_low_memory(cpu->r);
+	return f;
+}
+
+struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request req)
 {
 	uint64_t nr = (uint64_t)1 << req.order;
-	struct ramka_frame *f = for_zones(cpu, req, nr, try_hinted);
+	struct ramka_frame *f = NULL;
 
+	if (!req.node && !req.addr_bits && cpu->zone->node == cpu->node)
+		f = alloc_home(cpu, req.order);
+	if (!f)
+		f = for_zones(cpu, req, nr, try_hinted);
 	return f ? f : last_resort(cpu, req, nr, try_exhaustive);
 }
 
