@@ -41,7 +41,7 @@ struct bench_case {
 static const struct bench_workload *const workloads[] = { bench_repeat, bench_bulk, bench_rand, bench_churn, bench_pipe,
 							   bench_frag, bench_cold, bench_init, bench_deferred, NULL };
 
-static int cpus[CPU_SETSIZE]; /* that this process may use */
+static size_t cpus[CPU_SETSIZE]; /* that this process may use */
 static unsigned nr_cpus;
 
 _Noreturn void bench_die(const char *format, ...)
@@ -77,11 +77,11 @@ void *bench_reserve(size_t bytes)
 
 void *bench_map(size_t bytes)
 {
-	volatile char *p = bench_reserve(bytes);
+	char *p = bench_reserve(bytes);
 
 	for (size_t i = 0; i < bytes; i += BENCH_PAGE)
-		p[i] = 0;
-	return (void *)p;
+		*(volatile char *)(p + i) = 0;
+	return p;
 }
 
 void bench_unmap(void *p, size_t bytes)
@@ -244,7 +244,7 @@ static void pin(unsigned id)
 	CPU_ZERO(&set);
 	CPU_SET(cpus[id % nr_cpus], &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
-		bench_die("cannot pin a thread to CPU %d: %s", cpus[id % nr_cpus], strerror(errno));
+		bench_die("cannot pin a thread to CPU %zu: %s", cpus[id % nr_cpus], strerror(errno));
 }
 
 static void open_instance(struct bench_case *c)
@@ -407,7 +407,7 @@ static void find_cpus(void)
 
 	if (sched_getaffinity(0, sizeof(set), &set))
 		bench_die("sched_getaffinity: %s", strerror(errno));
-	for (int i = 0; i < CPU_SETSIZE; i++)
+	for (size_t i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &set))
 			cpus[nr_cpus++] = i;
 }

@@ -3,7 +3,7 @@
  * bulk: alloc many frames, then free them in the order in which they came. Asks what it costs to move whole batches
  * between the threads' caches and what lies behind them, and to write slots that no longer fit the first cache.
  *
- * `bulk`: 64 Ki base frames (256 MiB) a thread.
+ * `bulk`: 64 Ki base frames (256 MiB) a thread, fewer with more than two threads: half of 1 GiB in all.
  * `bulk:8G`: half of 8 GiB, so that the slots fit no cache at all.
  * Beside the time of a pair: alloc and free apart.
  */
@@ -46,7 +46,7 @@ static void bulk(struct bench_thread *t)
 }
 
 const struct bench_workload bench_bulk[] = {
-	{ .name = "bulk", .what = "alloc 64 Ki frames a thread, free them in order", .memory = UINT64_C(2) << 30,
+	{ .name = "bulk", .what = "alloc 64 Ki frames a thread, free them in order", .memory = UINT64_C(1) << 30,
 	  .param = 65536, .orders = 1u << 0, .run = bulk },
 	{ .name = "bulk:8G", .what = "alloc half of 8 GiB, free it in order", .memory = UINT64_C(8) << 30, .held = 50,
 	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10, .run = bulk },

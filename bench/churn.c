@@ -45,9 +45,9 @@ static void churn(struct bench_thread *t)
 #define ORDERS (1u << 0 | 1u << 3 | 1u << 9 | 1u << 10)
 
 const struct bench_workload bench_churn[] = {
-	{ .name = "churn:50", .what = "1 GiB half full: free a random frame, alloc another", .memory = UINT64_C(1) << 30,
+	{ .name = "churn:50", .what = "256 MiB half full: free a random frame, alloc another", .memory = UINT64_C(256) << 20,
 	  .held = 100, .param = 50, .orders = 1u << 0, .run = churn },
-	{ .name = "churn:90", .what = "1 GiB 90 % full: free a random frame, alloc another", .memory = UINT64_C(1) << 30,
+	{ .name = "churn:90", .what = "256 MiB 90 % full: free a random frame, alloc another", .memory = UINT64_C(256) << 20,
 	  .held = 100, .param = 90, .orders = 1u << 0, .run = churn },
 	{ .name = "churn:50:8G", .what = "the same, 8 GiB half full", .memory = UINT64_C(8) << 30, .held = 100,
 	  .param = 50, .orders = ORDERS, .run = churn },

@@ -67,7 +67,7 @@ static bool has_numbers(const struct bench_peer *p)
 }
 
 #define FRAG(percent)                                                                                                  \
-	{ .name = "frag:" #percent, .what = "free memory in whole 2 MiB frames, " #percent " % full, after 100 rounds", \
+	{ .name = "frag:" #percent, .what = "free memory in whole 2 MiB frames, " #percent " % full, 100 rounds", \
 	  .memory = UINT64_C(4) << 30, .held = 100, .param = percent, .orders = 1u << 0, .max_threads = 1,              \
 	  .iterations = 1, .fits = has_numbers, .run = frag }
 

@@ -81,7 +81,7 @@ static bool has_way_back(const struct bench_peer *p)
 }
 
 const struct bench_workload bench_pipe[] = {
-	{ .name = "pipe", .what = "one thread allocates, another frees", .memory = UINT64_C(1) << 30, .orders = 1u << 0 | 1u << 3,
+	{ .name = "pipe", .what = "one thread allocates, another frees", .memory = UINT64_C(128) << 20, .orders = 1u << 0 | 1u << 3,
 	  .min_threads = 2, .even = true, .fits = has_way_back, .run = pipe_frames },
 	{ .name = NULL }
 };

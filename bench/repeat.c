@@ -17,7 +17,7 @@ static void repeat(struct bench_thread *t)
 }
 
 const struct bench_workload bench_repeat[] = {
-	{ .name = "repeat", .what = "alloc and free the same frame", .memory = UINT64_C(1) << 30,
+	{ .name = "repeat", .what = "alloc and free the same frame", .memory = UINT64_C(64) << 20,
 	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10, .run = repeat },
 	{ .name = NULL }
 };

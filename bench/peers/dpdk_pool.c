@@ -36,14 +36,18 @@ struct pool {
 
 static const char *start(void)
 {
-	static char *argv[] = { "bench", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "256",
-				"--log-level=1", "-l", "0", NULL };
+	static char args[][16] = { "bench", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "256",
+				   "--log-level=1", "-l", "0" };
+	char *argv[sizeof(args) / sizeof(args[0]) + 1] = { NULL };
+	int argc = 0;
 	static char why[100];
 	static bool started;
 
 	if (started || why[0])
 		return started ? NULL : why;
-	if (rte_eal_init(10, argv) < 0) {
+	for (; argc < (int)(sizeof(args) / sizeof(args[0])); argc++)
+		argv[argc] = args[argc];
+	if (rte_eal_init(argc, argv) < 0) {
 		snprintf(why, sizeof(why), "rte_eal_init: error %d", rte_errno);
 		return why;
 	}

@@ -58,6 +58,16 @@ static void *create(const struct bench_shape *shape)
 	return i;
 }
 
+/* All of the memory touched, as a kernel's is: page faults of the host are not the question. */
+static void *create_touched(const struct bench_shape *shape)
+{
+	struct instance *i = create(shape);
+
+	for (uint64_t at = 0; i && at < i->size; at += BENCH_PAGE)
+		((volatile char *)i->memory)[at] = 0;
+	return i;
+}
+
 static void destroy(void *instance)
 {
 	struct instance *i = instance;
@@ -148,24 +158,24 @@ static uint64_t free_in_huge(void *instance)
 
 #define FLAGS (PEER_ORDERS | PEER_BOUNDED | PEER_SLOT)
 #define COMMON                                                                                                       \
-	.version = version, .create = create, .destroy = destroy,    \
+	.version = version, .destroy = destroy,    \
 	.number = number, .free_in_huge = free_in_huge, .stride = 16
 
 const struct bench_peer peer_ramka = {
-	.name = "ramka", .what = "ramka, unique frames", COMMON, .flags = FLAGS, .cpu = cpu_at, .alloc = unique_alloc, .free = unique_free,
+	.name = "ramka", .what = "ramka, unique frames", COMMON, .create = create, .flags = FLAGS, .cpu = cpu_at, .alloc = unique_alloc, .free = unique_free,
 };
 
 const struct bench_peer peer_ramka_shared = {
-	.name = "ramka-shared", .what = "ramka, counted frames", COMMON, .flags = FLAGS | PEER_BULK, .cpu = cpu_at, .alloc = shared_alloc,
+	.name = "ramka-shared", .what = "ramka, counted frames", COMMON, .create = create, .flags = FLAGS | PEER_BULK, .cpu = cpu_at, .alloc = shared_alloc,
 	.free = shared_put, .alloc_bulk = shared_alloc_bulk, .free_bulk = shared_put_bulk,
 };
 
 const struct bench_peer peer_ramka_zeroed = {
-	.name = "ramka-zeroed", .what = "ramka, unique frames with zeroed content", COMMON, .flags = FLAGS, .cpu = cpu_at,
-	.alloc = unique_alloc_zeroed, .free = unique_free,
+	.name = "ramka-zeroed", .what = "ramka, unique frames with zeroed content", COMMON, .flags = FLAGS, .create = create_touched,
+	.cpu = cpu_at, .alloc = unique_alloc_zeroed, .free = unique_free,
 };
 
 const struct bench_peer peer_ramka_none = {
-	.name = "ramka-none", .what = "ramka without a CPU's cache", COMMON, .flags = FLAGS, .cpu = cpu_none, .alloc = unique_alloc,
+	.name = "ramka-none", .what = "ramka without a CPU's cache", COMMON, .create = create, .flags = FLAGS, .cpu = cpu_none, .alloc = unique_alloc,
 	.free = unique_free,
 };

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""What bench/run measures: the rows, who takes part in each, for how long, and the figures that are to be reached."""
+
+import os
+
+CPUS = len(os.sched_getaffinity(0))
+PAIRED = CPUS + CPUS % 2  # pipe wants an even number of threads
+MANY = max(2, CPUS)
+
+OWN = "floor floor-shared ramka ramka-shared"
+POOLS = "buddy dpdk ck_stack ck_ring"
+MALLOCS = "tcmalloc jemalloc mimalloc glibc"
+FAST_MALLOCS = "tcmalloc jemalloc"   # where the others spend seconds on page faults before the first number
+EVERYBODY = f"null {OWN} ramka-zeroed ramka-none {POOLS} {MALLOCS}"
+USUAL = f"{OWN} {POOLS} {MALLOCS}"
+SHORT = f"{OWN} {POOLS} {FAST_MALLOCS}"
+BOUNDED = f"{OWN} {POOLS}"          # those that never write into the frames: as many frames as wanted
+CONTIGUOUS = f"{OWN} buddy {MALLOCS}"
+
+
+class Row:
+    """One row: a workload and order as the program names them, threads, peers, rounds, and how long a run lasts."""
+
+    def __init__(self, case, threads, peers, rounds=5, pairs=None, quick=False):
+        self.case = case        # WORKLOAD/order:N
+        self.threads = threads
+        self.peers = peers.split()
+        self.rounds = rounds
+        self.pairs = pairs      # of all threads; None: as many as fit the time of a run
+        self.quick = quick      # part of --quick
+        self.workload = case.split("/")[0]
+        self.order = int(case.rsplit(":", 1)[1])
+
+    @property
+    def name(self):
+        return f"{self.case}/threads:{self.threads}"
+
+
+PLAN = [
+    Row("repeat/order:0", 1, EVERYBODY, quick=True),
+    Row("repeat/order:0", MANY, USUAL, quick=True),
+    Row("repeat/order:0", 2 * CPUS, USUAL),
+    Row("repeat/order:3", 1, CONTIGUOUS, rounds=3),
+    Row("repeat/order:9", 1, CONTIGUOUS, rounds=3),
+    Row("repeat/order:10", 1, CONTIGUOUS, rounds=3),
+    Row("bulk/order:0", 1, USUAL + " ramka-zeroed", rounds=3, quick=True),
+    Row("bulk/order:0", MANY, SHORT, rounds=3),
+    Row("bulk:8G/order:0", 1, BOUNDED, rounds=3),
+    Row("bulk:8G/order:3", 1, f"{OWN} buddy", rounds=3),
+    Row("bulk:8G/order:9", 1, f"{OWN} buddy jemalloc", rounds=3),
+    Row("bulk:8G/order:10", 1, f"{OWN} buddy jemalloc", rounds=3),
+    Row("rand/order:0", MANY, SHORT, rounds=3),
+    Row("rand:8G/order:0", 1, BOUNDED, rounds=3, pairs=1 << 20),
+    Row("churn:50/order:0", 1, SHORT, rounds=3, pairs=1 << 18),
+    Row("churn:90/order:0", 1, USUAL, rounds=3, pairs=1 << 18, quick=True),
+    Row("churn:90/order:0", MANY, SHORT, rounds=3, pairs=1 << 18),
+    Row("churn:50:8G/order:0", 1, BOUNDED, rounds=3, pairs=1 << 20),
+    Row("churn:90:8G/order:0", 1, BOUNDED, rounds=3, pairs=1 << 20),
+    Row("churn:50:8G/order:3", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
+    Row("churn:50:8G/order:9", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
+    Row("churn:50:8G/order:10", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
+    Row("pipe/order:0", PAIRED, f"null ramka ramka-shared {POOLS} {MALLOCS}", quick=True),
+    Row("cold/order:0", 1, BOUNDED, rounds=3, pairs=1),
+    Row("cold:bulk/order:0", 1, "floor ramka-shared dpdk", rounds=3, pairs=1),
+    Row("frag:50/order:0", 1, "ramka buddy", rounds=1, pairs=1),
+    Row("frag:70/order:0", 1, "ramka buddy", rounds=1, pairs=1),
+    Row("frag:90/order:0", 1, "ramka buddy", rounds=1, pairs=1, quick=True),
+    Row("init:zeroed/order:0", 1, "ramka", rounds=3, pairs=1, quick=True),
+    Row("init:dirty/order:0", 1, "ramka", rounds=3, pairs=1),
+]
+
+SECONDS = 0.05        # of a run, unless the row fixes the pairs
+QUICK_SECONDS = 0.02
+FULL_SECONDS = 0.2
+TIMEOUT = 20          # seconds; a run that is not over by then counts as not finished
+
+
+class Figure:
+    """What a row shows: which number of the report, its unit, and how to write it."""
+
+    def __init__(self, unit, key="cpu_time", scale=1.0, larger_is_better=False, extras=()):
+        self.unit, self.key, self.scale = unit, key, scale
+        self.larger_is_better = larger_is_better
+        self.extras = extras
+
+
+PAIR = Figure("ns of CPU time a pair")
+SPLIT = Figure("ns of CPU time a pair", extras=("alloc", "free"))
+FIGURES = {
+    "bulk": SPLIT, "rand": SPLIT, "cold": SPLIT,
+    "frag": Figure("%", key="share", larger_is_better=True, extras=("zone", "pair")),
+    "init": Figure("us a GiB", scale=1e-3),
+    "deferred": Figure("ns of CPU time a frame"),
+}
+
+
+def figure_of(row):
+    return FIGURES.get(row.workload.split(":")[0], PAIR)
+
+
+class Goal:
+    """`peer` in `row`: its number, or an extra one, is at most (at least) `bound`, or `bound` times that of `base`."""
+
+    def __init__(self, case, threads, peer, bound, base=None, extra=None):
+        self.case, self.threads, self.peer = case, threads, peer
+        self.bound, self.base, self.extra = bound, base, extra
+
+
+# Reached or not is said under the rows; it never decides whether bench/run succeeds, since times depend on the machine.
+# The absolute ones were set on two virtual CPUs of a Zen 4 EPYC.
+GOALS = [
+    Goal("repeat/order:0", 1, "ramka", 1.3, base="floor"),
+    Goal("repeat/order:0", 1, "ramka-shared", 1.3, base="floor-shared"),
+    Goal("repeat/order:0", 2 * CPUS, "ramka", 1.3, base="floor"),
+    Goal("bulk/order:0", 1, "ramka", 1.3, base="floor"),
+    Goal("bulk/order:0", MANY, "ramka", 1.3, base="floor"),
+    Goal("bulk:8G/order:0", 1, "ramka", 9, extra="alloc"),
+    Goal("bulk:8G/order:0", 1, "ramka", 5, extra="free"),
+    Goal("bulk:8G/order:9", 1, "ramka", 10, extra="alloc"),
+    Goal("bulk:8G/order:9", 1, "ramka", 8, extra="free"),
+    Goal("bulk:8G/order:10", 1, "ramka", 15, extra="alloc"),
+    Goal("bulk:8G/order:10", 1, "ramka", 10, extra="free"),
+    Goal("rand:8G/order:0", 1, "ramka", 40, extra="free"),
+    Goal("rand:8G/order:0", 1, "ramka-shared", 40, extra="free"),
+    Goal("churn:50:8G/order:0", 1, "ramka", 60),
+    Goal("churn:90:8G/order:0", 1, "ramka", 80),
+    Goal("churn:50:8G/order:3", 1, "ramka", 100),
+    Goal("pipe/order:0", PAIRED, "ramka", 25),
+    Goal("cold/order:0", 1, "ramka", 40),
+    Goal("cold:bulk/order:0", 1, "ramka-shared", 20),
+    Goal("frag:50/order:0", 1, "ramka", 96),
+    Goal("frag:70/order:0", 1, "ramka", 96),
+    Goal("frag:90/order:0", 1, "ramka", 96),
+    Goal("init:zeroed/order:0", 1, "ramka", 20),
+]
