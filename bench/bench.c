@@ -237,7 +237,7 @@ void bench_barrier(struct bench_thread *t)
 	pthread_barrier_wait(&t->c->barrier);
 }
 
-static void pin(unsigned id)
+void bench_pin(unsigned id)
 {
 	cpu_set_t set;
 
@@ -247,10 +247,22 @@ static void pin(unsigned id)
 		bench_die("cannot pin a thread to CPU %zu: %s", cpus[id % nr_cpus], strerror(errno));
 }
 
+/* On all CPUs again: threads that a peer starts are where the thread is that creates it. */
+static void unpin(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned i = 0; i < nr_cpus; i++)
+		CPU_SET(cpus[i], &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 static void open_instance(struct bench_case *c)
 {
 	struct bench_shape shape = { .memory = c->w->memory, .order = c->order, .threads = c->threads };
 
+	unpin();
 	c->instance = NULL;
 	c->skip = c->peer->load ? c->peer->load() : NULL;
 	if (c->skip || c->w->bare)
@@ -279,7 +291,7 @@ static void run_case(struct gbench *g, void *ctx)
 	t.share = (c->w->memory >> 12 >> c->order) / c->threads;
 	if (t.id == 0)
 		open_instance(c);
-	pin(t.id); /* after open_instance: DPDK's start moves its caller */
+	bench_pin(t.id); /* after open_instance: DPDK's start moves its caller */
 	bench_barrier(&t);
 	if (c->skip) {
 		gbench_skip(g, c->skip);
@@ -305,7 +317,7 @@ static const char *misfit(const struct bench_workload *w, const struct bench_pee
 {
 	uint64_t held = (w->memory >> 12 >> order) * w->held / 100;
 
-	if (w->fits && !w->fits(p))
+	if (w->fits ? !w->fits(p) : p->flags & PEER_DEFERS)
 		return "not its question";
 	if (order && !(p->flags & PEER_ORDERS))
 		return "hands out base frames only";

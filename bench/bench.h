@@ -41,6 +41,7 @@ static inline void bench_relax(void)
 #define PEER_FAKE 8u     /* no allocator: hands out counted-up numbers */
 #define PEER_SLOT 16u    /* keeps a slot per frame */
 #define PEER_BULK 32u    /* has calls for many frames at once */
+#define PEER_DEFERS 64u  /* for `deferred` only */
 
 struct bench_shape {
 	uint64_t memory; /* bytes */
@@ -114,6 +115,7 @@ extern const struct bench_workload bench_repeat[], bench_bulk[], bench_rand[], b
 
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void bench_barrier(struct bench_thread *t);
+void bench_pin(unsigned id); /* the calling thread, to the CPU on which thread `id` runs */
 
 /* Gives up if the peer has no memory left: every workload stays below what it asked for. */
 static inline void *bench_alloc(struct bench_thread *t)

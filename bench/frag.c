@@ -63,7 +63,7 @@ static void frag(struct bench_thread *t)
 
 static bool has_numbers(const struct bench_peer *p)
 {
-	return p->flags & PEER_BOUNDED;
+	return p->flags & PEER_BOUNDED; /* the frames of the others lie anywhere */
 }
 
 #define FRAG(percent)                                                                                                  \

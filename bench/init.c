@@ -6,11 +6,8 @@
  */
 #include "bench.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#ifndef BENCH_NO_RAMKA
 #include <ramka/ramka.h>
+#include <string.h>
 
 #define SPAN 64 /* GiB */
 
@@ -56,6 +53,3 @@ const struct bench_workload bench_init[] = {
 	  .bare = true, .fits = is_ramka, .run = init },
 	{ .name = NULL }
 };
-#else
-const struct bench_workload bench_init[] = { { .name = NULL } };
-#endif

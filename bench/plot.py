@@ -11,7 +11,7 @@ BAR, STEP, HEAD, LABELS, NUMBERS, AXIS = 13, 18, 40, 96, 58, 20
 FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
 
 COLOURS = [("ramka", "#c2410c"), ("null", "#b8b8b8"), ("floor", "#8a8a8a"), ("buddy", "#2563a8"), ("dpdk", "#2563a8"),
-           ("ck_", "#2563a8"), ("now", "#8a8a8a"), ("", "#5d9b64")]
+           ("ck_", "#2563a8"), ("at-once", "#8a8a8a"), ("rcu-", "#c2410c"), ("", "#5d9b64")]
 LEGEND = [("#c2410c", "ramka"), ("#8a8a8a", "floor and harness"), ("#2563a8", "pools and buddy"), ("#5d9b64", "malloc and others")]
 
 
@@ -84,7 +84,7 @@ def panel(row, x, y):
     for i, (peer, median, samples) in enumerate(bars):
         at = top + i * STEP
         length = scale.at(median)
-        out.append(text(left - 6, at + 11, peer, 11, "end", weight="bold" if peer.startswith("ramka") else "normal"))
+        out.append(text(left - 6, at + 11, peer, 11, "end", weight="bold" if peer.startswith(("ramka", "rcu-")) else "normal"))
         out.append(f"<rect x='{left}' y='{at:.1f}' width='{length:.1f}' height='{BAR}' fill='{colour(peer)}'/>")
         if len(samples) > 1:
             low, high = left + scale.at(min(samples)), left + min(scale.at(max(samples)), width)

@@ -208,15 +208,15 @@ def goals_of(m):
         if (goal.case, goal.threads) != (m.row.case, m.row.threads):
             continue
         value = m.number(goal.peer, goal.extra)
-        base = m.number(goal.base) if goal.base else 1.0
+        base = m.number(goal.base) if goal.base else 0.0
         if value is None or base is None:
             continue
-        bound = goal.bound * base
+        bound = goal.bound + goal.times * base
         larger = m.figure.larger_is_better
         what = f"{goal.peer} {goal.extra}" if goal.extra else goal.peer
         text = f"{what} {'at least' if larger else 'at most'} {write(bound)}"
         if goal.base:
-            text += f" ({goal.bound} x {goal.base})"
+            text += f" ({goal.times} x {goal.base}" + (f" + {goal.bound})" if goal.bound else ")")
         reached = value >= bound if larger else value <= bound
         yield f"{text}: {write(value)}", reached
 
