@@ -456,7 +456,7 @@ static int late_publish(struct ramka *r, uint64_t first, uint64_t end)
 static int add_memory(struct ramka *r, uint64_t first, uint64_t end)
 {
 	struct zone *z;
-	uint64_t reserved;
+	uint64_t reserved, give = first;
 	int rc = late_check(r, first, end, &z);
 
 	if (!rc)
@@ -472,15 +472,19 @@ static int add_memory(struct ramka *r, uint64_t first, uint64_t end)
 		if (rc)
 			continue;
 		slot_set_info(f, 0);
-		ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+		ramka_store(&f->ref, i ? REF_FREE : REF_UNUSED, release, slot.claim);
 	}
 	if (rc)
 		return rc;
+	if (!first) { /* address 0 means nothing to many, late as well */
+		ramka_add(&r->unused, 1, relaxed, stat);
+		give = 1;
+	}
 	ramka_add(&r->late_reserved, reserved, relaxed, stat);
 	ramka_add(&r->late_total, end - first - reserved, relaxed, stat);
-	ramka_add(&z->usable, end - first, relaxed, stat);
+	ramka_add(&z->usable, end - give, relaxed, stat);
 	ramka_add(&r->moves, 1, release, nomem.collect);
-	zone_free_range(z, (uint32_t)(first - z->origin), (uint32_t)(end - first));
+	zone_free_range(z, (uint32_t)(give - z->origin), (uint32_t)(end - give));
 	ramka_add(&r->moves, 1, release, nomem.collect);
 	return 0;
 }

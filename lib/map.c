@@ -162,7 +162,7 @@ static uint32_t winner(const uint32_t *active)
 int map_build(const struct ramka_config *cfg, const struct ramka_region *meta, struct map_event *events, struct map_entry *map,
 	      size_t *ret_nr)
 {
-	uint32_t active[NR_KINDS] = { 0 }, usable_node = 0, node = 0;
+	uint32_t active[NR_KINDS] = { 0 }, node[NR_KINDS] = { 0 };
 	struct builder b = { .map = map };
 	ramka_paddr_t at = 0;
 	size_t nr = 0;
@@ -177,15 +177,12 @@ int map_build(const struct ramka_config *cfg, const struct ramka_region *meta, s
 		uint32_t kind = winner(active);
 
 		if (e->at > at)
-			add_stretch(&b, at, e->at, kind, kind == RAMKA_USABLE ? usable_node : node);
+			add_stretch(&b, at, e->at, kind, node[kind]);
 		at = e->at;
 		if (e->step > 0) {
-			if (e->kind == RAMKA_USABLE && active[RAMKA_USABLE] && e->node != usable_node)
+			if (e->kind == RAMKA_USABLE && active[RAMKA_USABLE] && e->node != node[RAMKA_USABLE])
 				return RAMKA_E_INVAL;
-			if (e->kind == RAMKA_USABLE)
-				usable_node = e->node;
-			else if (e->kind != MAP_METADATA)
-				node = e->node;
+			node[e->kind] = e->node;
 			active[e->kind]++;
 		} else {
 			active[e->kind]--;
