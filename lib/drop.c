@@ -2,6 +2,7 @@
 /* The birth and the end of a frame. Protocol: drop.h. */
 #include <string.h>
 
+#include "contracts.h"
 #include "drop.h"
 
 #define PENDING_NOBODY 0u
@@ -26,6 +27,8 @@ void frame_release(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 	struct ramka *r = cpu->r;
 	uint32_t n;
 
+	if (!contract_move(r, f, STEP_RELEASE, "free"))
+		return;
 	if (info & INFO_DETACHED) {
 		ramka_add(&r->unused, 1, relaxed, stat);
 		ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
@@ -43,6 +46,7 @@ void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info
 	struct ramka *r = cpu->r;
 	const struct ramka_type *type = type_by_id(r, info_type(info));
 
+	contract_check_meta(r, f, "on_drop");
 	if (type && type->on_drop)
 		type->on_drop(cpu, type->meta_size ? slot_meta(r, f) : NULL, slot_paddr(r, f), slot_content(r, f));
 }

@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "contracts.h"
 #include "defer.h"
 #include "drop.h"
 #include "handle.h"
@@ -81,6 +82,18 @@ static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
 	}
 }
 
+bool frame_publish(const struct ramka *r, struct ramka_frame *f, uint64_t ref, const char *operation)
+{
+	enum contract_step step = ref == REF_UNIQUE ? STEP_ALLOC_UNIQUE : STEP_ALLOC;
+
+	contract_check_meta(r, f, operation);
+	if (!contract_begin(r, f, step, operation))
+		return false;
+	ramka_store(&f->ref, ref, release, slot.publish);
+	contract_commit(r, f, step, operation);
+	return true;
+}
+
 noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 				       struct ramka_request req, uint64_t ref, const char *operation)
 {
@@ -98,8 +111,7 @@ noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka
 	if (unlikely(!f))
 		return NULL;
 	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
-	ramka_store(&f->ref, ref, release, slot.publish);
-	return f;
+	return frame_publish(r, f, ref, operation) ? f : NULL;
 }
 
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
@@ -146,8 +158,8 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 				continue;
 			}
 			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
-			ramka_store(&got[i]->ref, REF_SHARED(1), release, slot.publish);
-			ret_frames[done++] = got[i];
+			if (frame_publish(r, got[i], REF_SHARED(1), operation))
+				ret_frames[done++] = got[i];
 		}
 		if (have < want)
 			break;
@@ -204,7 +216,8 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 	if (rc)
 		return rc;
 	frame_build(cpu->r, f, e, meta, 0, flags, false);
-	ramka_store(&f->ref, ref, release, slot.publish);
+	if (!frame_publish(cpu->r, f, ref, operation))
+		return RAMKA_E_INVAL;
 	*ret_f = f;
 	return 0;
 }
@@ -230,15 +243,11 @@ static bool lookup_allowed(const struct ramka *r, const struct ramka_frame *f)
 	return !type || !(type->flags & RAMKA_TYPE_NO_LOOKUP);
 }
 
-int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_frame)
+/* SHARED n -> n + 1 at an address, whatever happens there meanwhile. */
+static int lookup(struct ramka *r, struct ramka_frame *f)
 {
-	struct ramka_frame *f;
-	uint64_t ref;
-	int rc = instance_slot(r, pa, &f);
+	uint64_t ref = slot_ref(f);
 
-	if (rc)
-		return rc;
-	ref = ramka_load(&f->ref, relaxed, slot.look);
 	for (;;) {
 		switch ((enum ref_tag)ref_tag(ref)) {
 		case TAG_FREE:
@@ -246,8 +255,7 @@ int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_fram
 			return RAMKA_E_UNUSED;
 		case TAG_UNIQUE:
 			return RAMKA_E_UNIQUE;
-		case TAG_SATURATED:
-			*ret_frame = f; /* never freed: nothing to count */
+		case TAG_SATURATED: /* never freed: nothing to count */
 			return lookup_allowed(r, f) ? 0 : RAMKA_E_IN_USE;
 		case TAG_SHARED:
 			break;
@@ -266,8 +274,26 @@ int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_fram
 		if (!lookup_allowed(r, f))
 			return RAMKA_E_IN_USE;
 		if (ramka_cas(&f->ref, &ref, ref + 1, acquire, slot.publish))
-			break;
+			return 0;
 	}
+}
+
+int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_frame)
+{
+	static const char operation[] = "ramka_frame_from_in_use";
+	struct ramka_frame *f;
+	int rc = instance_slot(r, pa, &f);
+
+	if (rc)
+		return rc;
+	if (!contract_begin(r, f, STEP_LOOKUP, operation))
+		return RAMKA_E_INVAL;
+	rc = lookup(r, f);
+	if (rc) {
+		contract_abort(r, f);
+		return rc;
+	}
+	contract_commit(r, f, STEP_LOOKUP, operation);
 	if (!lookup_allowed(r, f)) { /* became another frame between the look and the CAS */
 		ramka_frame_put(ramka_cpu_none(r), f);
 		return RAMKA_E_IN_USE;
@@ -311,11 +337,14 @@ struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
 {
 	uint64_t old;
 
-	if (unlikely(!frame_pointer_ok(r, f, "ramka_frame_get")))
+	if (unlikely(!frame_pointer_ok(r, f, "ramka_frame_get")) || !contract_begin(r, f, STEP_GET, "ramka_frame_get"))
 		return NULL;
 	old = ramka_add(&f->ref, 1, relaxed, slot.count);
-	if (likely(ref_others(old) < REF_MAX - 1))
+	if (likely(ref_others(old) < REF_MAX - 1)) {
+		contract_commit(r, f, STEP_GET, "ramka_frame_get");
 		return f;
+	}
+	contract_abort(r, f);
 	return get_failed(r, f, old);
 }
 
@@ -351,8 +380,11 @@ void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 
 	if (unlikely(!home) && !frame_pointer_ok(cpu->r, f, "ramka_frame_put"))
 		return;
+	if (CONTRACTS && (ref_tag(slot_ref(f)) == TAG_SATURATED || !contract_begin(cpu->r, f, STEP_PUT, "ramka_frame_put")))
+		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
 	others = ref_others(old);
+	contract_commit(cpu->r, f, STEP_PUT, "ramka_frame_put");
 	if (unlikely(others >= REF_MAX)) {
 		put_failed(cpu->r, f, old);
 	} else if (!others) {
@@ -381,14 +413,20 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 	if (!frame_pointer_ok(cpu->r, f, operation))
 		return RAMKA_E_INVAL;
 	old = slot_ref(f);
+	if (ref_tag(old) == TAG_SATURATED)
+		return 0;
+	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
+		return RAMKA_E_INVAL;
 	do {
-		if (ref_tag(old) == TAG_SATURATED)
-			return 0;
 		if (ref_others(old) >= REF_MAX) {
+			contract_abort(cpu->r, f);
+			if (ref_tag(old) == TAG_SATURATED)
+				return 0;
 			instance_bug(cpu->r, operation, "frame is not shared (put twice?)", f, old);
 			return RAMKA_E_INVAL;
 		}
 	} while (!ramka_cas(&f->ref, &old, (old | REF_MARK) - 1, acq_rel, slot.drop));
+	contract_commit(cpu->r, f, STEP_PUT, operation);
 	return ref_others(old) ? 0 : end_shared(cpu, f, old | REF_MARK, operation);
 }
 
@@ -405,7 +443,10 @@ void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct 
 
 ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
 {
-	return frame_pointer_ok(r, f, "ramka_frame_into_raw") ? slot_paddr(r, f) : 0;
+	if (!frame_pointer_ok(r, f, "ramka_frame_into_raw") || !contract_begin(r, f, STEP_INTO_RAW, "ramka_frame_into_raw"))
+		return 0;
+	contract_commit(r, f, STEP_INTO_RAW, "ramka_frame_into_raw");
+	return slot_paddr(r, f);
 }
 
 struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
@@ -418,24 +459,29 @@ struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
 		return NULL;
 	}
 	ref = slot_ref(f);
-	if (ref_others(ref) < REF_MAX || ref_tag(ref) == TAG_SATURATED)
-		return f;
-	instance_bug(r, "ramka_frame_from_raw", "frame is not shared: never forgotten?", f, ref);
-	return NULL;
+	if (ref_others(ref) >= REF_MAX && ref_tag(ref) != TAG_SATURATED) {
+		instance_bug(r, "ramka_frame_from_raw", "frame is not shared: never forgotten?", f, ref);
+		return NULL;
+	}
+	if (!contract_begin(r, f, STEP_FROM_RAW, "ramka_frame_from_raw"))
+		return NULL;
+	contract_commit(r, f, STEP_FROM_RAW, "ramka_frame_from_raw");
+	return f;
 }
 
 struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struct ramka_frame *f)
 {
 	struct ramka_frame_ref ref = { f };
 
-	if (!frame_pointer_ok(r, f, "ramka_frame_borrow"))
+	if (!frame_pointer_ok(r, f, "ramka_frame_borrow") || !contract_move(r, f, STEP_BORROW, "ramka_frame_borrow"))
 		ref.frame = NULL;
 	return ref;
 }
 
 void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref)
 {
-	(void)r, (void)ref;
+	if (CONTRACTS && frame_pointer_ok(r, ref.frame, "ramka_frame_unborrow"))
+		contract_move(r, ref.frame, STEP_UNBORROW, "ramka_frame_unborrow");
 }
 
 /* ---- getters ---- */

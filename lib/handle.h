@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "contracts.h"
 #include "cpu.h"
 
 /* Order, flags and `reserved` of a request are legal here. */
@@ -27,7 +28,7 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 	const struct type_entry *e = type_entry(cpu->r, type);
 	struct ramka_frame *f;
 
-	if (unlikely(memcmp(&req, &uninit, sizeof(req)) || !e || type->meta_size) || unlikely(!cpu_alloc(cpu, &f)))
+	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || !e || type->meta_size) || unlikely(!cpu_alloc(cpu, &f)))
 		return false;
 	slot_set_info(f, e->info);
 	ramka_store(&f->ref, ref, release, slot.publish);
@@ -37,6 +38,8 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
+/* Hands out a built frame. False: the contract build found it held by somebody; it is leaked. */
+bool frame_publish(const struct ramka *r, struct ramka_frame *f, uint64_t ref, const char *operation);
 /* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */
 int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags);
 /* A slot of this instance? Else reports. */

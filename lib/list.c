@@ -5,7 +5,7 @@
  * one relaxed load: a stale or foreign value can only compare unequal. The id is taken at init (0 = in no list) and
  * cleared before a frame leaves.
  */
-#include "instance.h"
+#include "contracts.h"
 #include "handle.h"
 
 #define INFO_LIST_MASK ((uint64_t)UINT32_MAX << INFO_LIST_SHIFT)
@@ -73,7 +73,7 @@ static bool insertable(const struct ramka_list *l, const struct ramka_unique *u,
 		what = "frame's type has no room for a link";
 	if (what)
 		instance_bug(l->r, operation, what, f, slot_ref(f));
-	return !what;
+	return !what && contract_move(l->r, f, STEP_LIST, operation);
 }
 
 /* Between prev and next, either of which may be NULL: the end. */
@@ -110,6 +110,7 @@ static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u)
 	*link = (struct ramka_link){ 0 };
 	l->size--;
 	set_list(u, 0);
+	contract_move(l->r, slot_of(u), STEP_UNLIST, "ramka_list take");
 	return u;
 }
 

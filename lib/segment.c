@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "contracts.h"
 #include "defer.h"
 #include "drop.h"
 #include "handle.h"
@@ -33,8 +34,13 @@ static void publish(const struct ramka *r, struct ramka_frame *f, uint64_t nr, r
 {
 	for (uint64_t i = 0; init && i < nr; i++)
 		init(ctx, slot_paddr(r, f + i), slot_meta(r, f + i));
-	for (uint64_t i = 0; i < nr; i++)
+	for (uint64_t i = 0; i < nr; i++) {
+		contract_check_meta(r, f + i, "ramka_segment");
+		if (!contract_begin(r, f + i, STEP_ALLOC_COVER, "ramka_segment"))
+			continue;
 		ramka_store(&f[i].ref, REF_SHARED(1), release, slot.publish);
+		contract_commit(r, f + i, STEP_ALLOC_COVER, "ramka_segment");
+	}
 }
 
 /* FREE frames out of the allocator; one that was written to after it was freed is leaked and makes the rest go back. */
@@ -155,7 +161,8 @@ void ramka_segment_put(struct ramka_cpu *cpu, struct ramka_segment s)
 	struct ramka_frame *f = slots_of(cpu->r, s, "ramka_segment_put");
 
 	for (uint64_t i = 0; f && i < frame_of(s.size); i++)
-		ramka_frame_put(cpu, f + i);
+		if (contract_move(cpu->r, f + i, STEP_UNCOVER, "ramka_segment_put"))
+			ramka_frame_put(cpu, f + i);
 }
 
 struct ramka_segment ramka_segment_get(struct ramka *r, struct ramka_segment s)
@@ -165,10 +172,11 @@ struct ramka_segment ramka_segment_get(struct ramka *r, struct ramka_segment s)
 	if (!f)
 		return empty;
 	for (uint64_t i = 0; i < frame_of(s.size); i++) {
-		if (ramka_frame_get(r, f + i))
+		if (ramka_frame_get(r, f + i)) {
+			contract_move(r, f + i, STEP_COVER, "ramka_segment_get");
 			continue;
-		while (i--)
-			ramka_frame_put(ramka_cpu_none(r), f + i);
+		}
+		ramka_segment_put(ramka_cpu_none(r), (struct ramka_segment){ s.base, i * RAMKA_PAGE_SIZE });
 		return empty;
 	}
 	return s;
@@ -211,11 +219,11 @@ struct ramka_frame *ramka_segment_next(struct ramka *r, struct ramka_segment *s)
 	if (!s->size)
 		return NULL;
 	f = slots_of(r, *s, "ramka_segment_next");
-	if (f) {
-		s->base += RAMKA_PAGE_SIZE;
-		s->size -= RAMKA_PAGE_SIZE;
-	}
-	return f;
+	if (!f)
+		return NULL;
+	s->base += RAMKA_PAGE_SIZE;
+	s->size -= RAMKA_PAGE_SIZE;
+	return contract_move(r, f, STEP_UNCOVER, "ramka_segment_next") ? f : NULL;
 }
 
 struct ramka_segment ramka_segment_from_frame(struct ramka *r, struct ramka_frame *f)
@@ -225,10 +233,13 @@ struct ramka_segment ramka_segment_from_frame(struct ramka *r, struct ramka_fram
 	if (!frame_pointer_ok(r, f, "ramka_segment_from_frame"))
 		return empty;
 	ref = slot_ref(f);
-	if (ref_others(ref) < REF_MAX && !ramka_frame_order(f))
-		return (struct ramka_segment){ slot_paddr(r, f), RAMKA_PAGE_SIZE };
-	instance_bug(r, "ramka_segment_from_frame", "not a shared frame of order 0", f, ref);
-	return empty;
+	if (ref_others(ref) >= REF_MAX || ramka_frame_order(f)) {
+		instance_bug(r, "ramka_segment_from_frame", "not a shared frame of order 0", f, ref);
+		return empty;
+	}
+	if (!contract_move(r, f, STEP_COVER, "ramka_segment_from_frame"))
+		return empty;
+	return (struct ramka_segment){ slot_paddr(r, f), RAMKA_PAGE_SIZE };
 }
 
 bool ramka_segment_is(const struct ramka *r, struct ramka_segment s, const struct ramka_type *type)
@@ -279,12 +290,20 @@ int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t 
 	return copy(r, s, off, NULL, buf, len, "ramka_segment_write");
 }
 
+static void move_all(struct ramka *r, struct ramka_segment s, enum contract_step step, const char *operation)
+{
+	struct ramka_frame *f = CONTRACTS ? slots_of(r, s, operation) : NULL;
+
+	for (uint64_t i = 0; f && i < frame_of(s.size); i++)
+		contract_move(r, f + i, step, operation);
+}
+
 void ramka_segment_forget(struct ramka *r, struct ramka_segment s)
 {
-	(void)r, (void)s;
+	move_all(r, s, STEP_FORGET, "ramka_segment_forget");
 }
 
 void ramka_segment_restore(struct ramka *r, struct ramka_segment s)
 {
-	(void)r, (void)s;
+	move_all(r, s, STEP_RESTORE, "ramka_segment_restore");
 }

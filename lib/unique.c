@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "contracts.h"
 #include "defer.h"
 #include "drop.h"
 #include "handle.h"
@@ -67,6 +68,9 @@ void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
 	struct ramka_frame *f = slot_of(u);
 	uint32_t n;
 
+	if (CONTRACTS && (!owned(cpu->r, u, false, "ramka_unique_free") ||
+			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, "ramka_unique_free")))
+		return;
 	if (likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) && likely(info_is_plain(slot_info(f))) &&
 	    likely(cpu_free(cpu, f, n)))
 		return;
@@ -82,9 +86,10 @@ struct ramka_frame *ramka_unique_share(struct ramka *r, struct ramka_unique *u)
 {
 	struct ramka_frame *f = slot_of(u);
 
-	if (!owned(r, u, false, "ramka_unique_share"))
+	if (!owned(r, u, false, "ramka_unique_share") || !contract_begin(r, f, STEP_SHARE, "ramka_unique_share"))
 		return NULL;
 	ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
+	contract_commit(r, f, STEP_SHARE, "ramka_unique_share");
 	return f;
 }
 
@@ -96,9 +101,14 @@ struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame 
 		return NULL;
 	if (unlikely(slot_info(f) & INFO_RESERVED))
 		return NULL;
+	if (!contract_begin(r, f, STEP_TRY_UNIQUE, "ramka_frame_try_unique"))
+		return NULL;
 	/* acquire: what the others did before they put is over; a marked frame differs, since readers may still look */
-	if (ramka_cas(&f->ref, &sole, REF_UNIQUE, acquire, slot.drop))
+	if (ramka_cas(&f->ref, &sole, REF_UNIQUE, acquire, slot.drop)) {
+		contract_commit(r, f, STEP_TRY_UNIQUE, "ramka_frame_try_unique");
 		return unique_of(f);
+	}
+	contract_abort(r, f);
 	if (ref_tag(sole) != TAG_SHARED && ref_tag(sole) != TAG_SATURATED)
 		instance_bug(r, "ramka_frame_try_unique", "frame is not shared", f, sole);
 	return NULL;
@@ -115,12 +125,13 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
 		return RAMKA_E_INVAL;
 	}
-	if (!owned(cpu->r, u, false, operation))
+	if (!owned(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_REPURPOSE, operation))
 		return RAMKA_E_INVAL;
 	info = slot_info(f);
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy); /* a put inside on_drop is found out */
 	frame_drop_meta(cpu, f, info);
-	frame_build(cpu->r, f, e, meta, info_order(info), info & INFO_DETACHED, false);
+	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false);
+	contract_check_meta(cpu->r, f, operation);
 	ramka_store(&f->ref, REF_UNIQUE, release, slot.publish);
 	return 0;
 }
@@ -150,7 +161,11 @@ int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, 
 		if (i && type->meta_size)
 			memcpy(slot_meta(r, part), slot_meta(r, f), type->meta_size);
 		slot_set_info(part, info);
+		if (i && !contract_begin(r, part, STEP_SPLIT, "ramka_unique_split"))
+			continue;
 		ramka_store(&part->ref, REF_UNIQUE, release, slot.publish);
+		if (i)
+			contract_commit(r, part, STEP_SPLIT, "ramka_unique_split");
 		ret_parts[i] = unique_of(part);
 	}
 	return 0;
@@ -158,7 +173,10 @@ int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, 
 
 ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
 {
-	return owned(r, u, true, "ramka_unique_into_raw") ? slot_paddr(r, slot_of(u)) : 0;
+	if (!owned(r, u, true, "ramka_unique_into_raw") ||
+	    !contract_move(r, slot_of(u), STEP_UNIQUE_INTO_RAW, "ramka_unique_into_raw"))
+		return 0;
+	return slot_paddr(r, slot_of(u));
 }
 
 struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
@@ -169,7 +187,10 @@ struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
 		instance_bug(r, "ramka_unique_from_raw", "no frame at this address", NULL, pa);
 		return NULL;
 	}
-	return owned(r, unique_of(f), true, "ramka_unique_from_raw") ? unique_of(f) : NULL;
+	if (!owned(r, unique_of(f), true, "ramka_unique_from_raw") ||
+	    !contract_move(r, f, STEP_UNIQUE_FROM_RAW, "ramka_unique_from_raw"))
+		return NULL;
+	return unique_of(f);
 }
 
 ramka_paddr_t ramka_unique_paddr(const struct ramka *r, const struct ramka_unique *u)
