@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <ramka/ramka.h>
 
@@ -113,13 +114,12 @@ static inline void *direct_map(ramka_paddr_t pa)
 
 /* ---- smp.c ---- */
 
-extern void (*_Atomic timer_hook)(struct cpu *cpu);   /* run by each timer interrupt, with interrupts enabled
-							 unless MAX_IRQ_DEPTH is reached */
-
 void smp_init(const struct boot_info *boot, uint64_t seed);
 void smp_start_others(void (*entry)(struct cpu *cpu));
 bool smp_barrier(void *ctx);                      /* ramka_config.barrier_all_cpus */
 void smp_rendezvous(void);                        /* every CPU arrives before any goes on */
+/* Run by each timer interrupt, with interrupts enabled unless MAX_IRQ_DEPTH is reached; NULL: nothing. */
+void smp_set_timer_hook(struct cpu *cpu, void (*hook)(struct cpu *cpu));
 uint64_t cpu_random(struct cpu *cpu);
 
 /* ---- the tests ---- */
@@ -141,15 +141,5 @@ __attribute__((format(printf, 1, 2))) void print(const char *format, ...);
 __attribute__((format(printf, 1, 2))) _Noreturn void fail(const char *format, ...);
 
 #define REQUIRE(cond) do { if (!(cond)) fail("%s:%d: %s", __FILE__, __LINE__, #cond); } while (0)
-
-/* ---- string.c: all that ramka needs of a C library, and two more ---- */
-
-void *memset(void *dst, int c, size_t n);
-void *memcpy(void *restrict dst, const void *restrict src, size_t n);
-void *memmove(void *dst, const void *src, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t n);
 
 #endif

@@ -11,7 +11,7 @@
 static struct {
 	uint64_t ops, seed;
 	char inject[16];
-} options = { .ops = 6000, .seed = 1 };
+} options = { .ops = 4000, .seed = 1 };
 
 static const char *option(const char *line, const char *name)
 {
@@ -92,6 +92,7 @@ static void run(struct cpu *cpu)
 	progress(cpu, "exhaustion");
 	paging_test(cpu);
 	progress(cpu, "paging");
+	smp_set_timer_hook(cpu, NULL);
 	memory_offline();
 }
 

@@ -12,6 +12,7 @@
 #include "kernel.h"
 
 #define HELD 48                  /* frames that a CPU holds at a time */
+#define READS 16                 /* frames that it reads without a reference, until it is quiescent */
 #define HELD_IRQ 4               /* and its interrupt handlers, per nesting depth */
 #define MAILBOXES 64             /* frames on their way from one CPU to another */
 #define PUBLISHED 32             /* frames that readers find without a reference, under RCU */
@@ -20,6 +21,17 @@
 struct object {
 	uint32_t tag;
 	uint32_t order;
+};
+
+/* What one CPU has in hand. */
+struct worker {
+	struct cpu *cpu;
+	struct ramka_frame *held[HELD];
+	struct {
+		struct ramka_frame *frame;
+		uint32_t tag;
+	} reads[READS];
+	unsigned nr_reads;
 };
 
 static void object_drop(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content);
@@ -31,7 +43,7 @@ static struct ramka_frame *_Atomic mailbox[MAILBOXES];
 static struct ramka_frame *_Atomic published[PUBLISHED];
 static struct ramka_frame *_Atomic irq_held[MAX_CPUS][MAX_IRQ_DEPTH + 1][HELD_IRQ];
 static _Atomic uint32_t next_tag[MAX_CPUS];
-static _Atomic uint64_t no_memory, drains, lookups;
+static _Atomic uint64_t no_memory, drains, lookups, claims;
 static struct ramka_stats at_start;
 
 /* ---- the oracles ---- */
@@ -160,7 +172,74 @@ static unsigned random_order(struct cpu *cpu)
 	return order;
 }
 
-/* ---- one operation each ---- */
+/* ---- reading under RCU ---- */
+
+/* All that was read since the last time is still what it was; from here on it may be anything. */
+static void quiescent(struct worker *w)
+{
+	while (w->nr_reads) {
+		w->nr_reads--;
+		REQUIRE(watched_verify(w->reads[w->nr_reads].frame) == w->reads[w->nr_reads].tag);
+	}
+	memory_quiescent();
+}
+
+static void reclaim(struct worker *w)
+{
+	quiescent(w);
+	memory_reclaim();
+}
+
+/* No reference is taken: until quiescent() the frame must stay what it is, even when it is unpublished. */
+static struct ramka_frame *read_published(struct worker *w)
+{
+	struct ramka_frame *f = atomic_load(&published[cpu_random(w->cpu) % PUBLISHED]);
+
+	if (f && w->nr_reads < READS) {
+		w->reads[w->nr_reads].frame = f;
+		w->reads[w->nr_reads++].tag = watched_verify(f);
+	}
+	return f;
+}
+
+/* Replaces some of what is published, up to several bags full. */
+static void publish(struct worker *w, unsigned n)
+{
+	while (n--) {
+		struct ramka_frame *f = watched_alloc(w->cpu, random_order(w->cpu) / 3);
+
+		f = atomic_exchange(&published[cpu_random(w->cpu) % PUBLISHED], f);
+		if (f && ramka_frame_put_rcu(memory_cpu(), f) == RAMKA_PRESSURE)
+			reclaim(w);
+	}
+}
+
+/*
+ * A reference by the address of a published frame. Until quiescent() that frame cannot become another one, so a
+ * reference that is given is one to it; it is refused when the frame waits for its grace period.
+ */
+static void look_up_published(struct worker *w)
+{
+	struct ramka_frame *f = read_published(w), *found;
+	uint32_t tag;
+	int error;
+
+	if (!f)
+		return;
+	tag = watched_verify(f);
+	error = ramka_frame_from_in_use(memory, ramka_frame_paddr(memory, f), &found);
+	if (error) {
+		REQUIRE(error == RAMKA_E_BUSY);
+		return;
+	}
+	atomic_fetch_add_explicit(&lookups, 1, memory_order_relaxed);
+	REQUIRE(found == f);
+	quiescent(w);
+	REQUIRE(watched_verify(found) == tag);
+	drop(found);
+}
+
+/* ---- other operations ---- */
 
 static void replace_held(struct cpu *cpu, struct ramka_frame **slot)
 {
@@ -185,9 +264,8 @@ static void unique(struct cpu *cpu, struct ramka_frame **slot)
 {
 	unsigned order = random_order(cpu) / 2;
 	struct object o = { .tag = new_tag(cpu), .order = order };
-	struct ramka_unique *u = ramka_unique_alloc(memory_cpu(), &object_type, &o,
-						    (struct ramka_request){ .order = (uint8_t)order,
-									    .flags = RAMKA_ALLOC_UNINIT });
+	struct ramka_request req = { .order = (uint8_t)order, .flags = RAMKA_ALLOC_UNINIT };
+	struct ramka_unique *u = ramka_unique_alloc(memory_cpu(), &object_type, &o, req);
 	struct ramka_frame *f;
 
 	if (!u)
@@ -204,42 +282,47 @@ static void unique(struct cpu *cpu, struct ramka_frame **slot)
 	*slot = f;
 }
 
-static void publish(struct cpu *cpu)
-{
-	struct ramka_frame *f = watched_alloc(cpu, random_order(cpu) / 3);
-
-	f = atomic_exchange(&published[cpu_random(cpu) % PUBLISHED], f);
-	if (f && ramka_frame_put_rcu(memory_cpu(), f) == RAMKA_PRESSURE)
-		memory_reclaim();
-}
-
-/* No reference is taken: until memory_quiescent() the frame must stay what it is, even when it is unpublished. */
-static void read_published(struct cpu *cpu)
-{
-	struct ramka_frame *f = atomic_load(&published[cpu_random(cpu) % PUBLISHED]);
-	uint32_t tag;
-
-	if (!f)
-		return;
-	tag = watched_verify(f);
-	for (unsigned i = 0; i < 4; i++) {
-		relax();
-		REQUIRE(watched_verify(f) == tag);
-	}
-}
-
 /* By address, as a fault handler would: what is found may be anything by now, but what is held stays. */
-static void look_up(struct cpu *cpu, ramka_paddr_t guess)
+static void look_up_anywhere(struct cpu *cpu)
 {
+	ramka_paddr_t guess = cpu_random(cpu) % oracle_frames * RAMKA_PAGE_SIZE;
 	struct ramka_frame *f;
 
-	(void)cpu;
 	if (ramka_frame_from_in_use(memory, guess, &f))
 		return;
 	REQUIRE(ramka_frame_paddr(memory, f) == guess);
-	if (ramka_frame_meta_as(memory, f, &object_type))
-		atomic_fetch_add_explicit(&lookups, 1, memory_order_relaxed);
 	drop(f);
+}
+
+/* Exactly that frame, if it is free and no other CPU has it in its cache. */
+static void claim(struct cpu *cpu, struct ramka_frame **slot)
+{
+	ramka_paddr_t pa = cpu_random(cpu) % oracle_frames * RAMKA_PAGE_SIZE;
+	struct object o = { .tag = new_tag(cpu), .order = 0 };
+	struct ramka_frame *f;
+
+	if (pa == 0 || ramka_frame_from_unused(memory_cpu(), pa, &object_type, &o, &f))
+		return;
+	REQUIRE(ramka_frame_paddr(memory, f) == pa);
+	take(o.tag, pa, 0);
+	atomic_fetch_add_explicit(&claims, 1, memory_order_relaxed);
+	drop(*slot);
+	*slot = f;
+}
+
+/* Alone with a frame: change its metadata, then share it again. */
+static void make_unique(struct cpu *cpu, struct ramka_frame *f)
+{
+	struct ramka_unique *u = f ? ramka_frame_try_unique(memory, f) : NULL;
+	struct object *o;
+
+	if (!u)
+		return;
+	o = ramka_unique_meta(memory, u);
+	give(o->tag, ramka_unique_paddr(memory, u), o->order);
+	o->tag = new_tag(cpu);
+	take(o->tag, ramka_unique_paddr(memory, u), o->order);
+	REQUIRE(ramka_unique_share(memory, u) == f);
 }
 
 static void bulk(void)
@@ -279,29 +362,40 @@ static void segment(struct cpu *cpu)
 	ramka_segment_put(memory_cpu(), left);
 }
 
-static void operation(struct cpu *cpu, struct ramka_frame **held)
+static void operation(struct worker *w)
 {
-	struct ramka_frame **slot = &held[cpu_random(cpu) % HELD];
+	struct cpu *cpu = w->cpu;
+	struct ramka_frame **slot = &w->held[cpu_random(cpu) % HELD];
 	unsigned dice = cpu_random(cpu) % 1000;
 
-	if (dice < 400)
+	if (dice < 370)
 		replace_held(cpu, slot);
-	else if (dice < 550)
+	else if (dice < 490)
 		share(cpu, *slot);
-	else if (dice < 650)
+	else if (dice < 570)
 		unique(cpu, slot);
-	else if (dice < 750)
-		publish(cpu);
-	else if (dice < 900)
-		read_published(cpu);
-	else if (dice < 970)
-		look_up(cpu, cpu_random(cpu) % oracle_frames * RAMKA_PAGE_SIZE);
-	else if (dice < 985)
+	else if (dice < 600)
+		make_unique(cpu, *slot);
+	else if (dice < 700)
+		publish(w, 1);
+	else if (dice < 704)
+		publish(w, 150);
+	else if (dice < 850)
+		read_published(w);
+	else if (dice < 910)
+		look_up_published(w);
+	else if (dice < 940)
+		look_up_anywhere(cpu);
+	else if (dice < 960)
+		claim(cpu, slot);
+	else if (dice < 980)
 		bulk();
-	else if (dice < 997)
+	else if (dice < 990)
 		segment(cpu);
+	else if (dice < 997)
+		ramka_reclaim(memory_cpu(), false);
 	else if (dice < 999)
-		memory_reclaim();
+		reclaim(w);
 	else {
 		ramka_drain(memory);
 		atomic_fetch_add_explicit(&drains, 1, memory_order_relaxed);
@@ -319,22 +413,35 @@ static void interrupt(struct cpu *cpu)
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t x = cpu_random(cpu);
 		struct ramka_frame *f = watched_alloc(cpu, x % 16 ? 0 : x / 16 % 4);
+		bool out_of_memory = !f;
 
 		x >>= 16;
 		if (x % 4 == 0)
 			f = atomic_exchange(&mailbox[x / 4 % MAILBOXES], f);
 		else
 			f = atomic_exchange(&irq_held[cpu->id][depth][x / 4 % HELD_IRQ], f);
-		if (!f)
-			continue;
-		watched_verify(f);
-		if (x >> 32 & 1)
-			ramka_frame_put_rcu(memory_cpu(), f);
-		else
-			drop(f);
+		if (f) {
+			watched_verify(f);
+			if (x >> 32 & 1)
+				ramka_frame_put_rcu(memory_cpu(), f);
+			else
+				drop(f);
+		}
+		if (out_of_memory)
+			break;
 	}
 	if ((cpu_random(cpu) & 255) == 0)
 		ramka_drain(memory);
+}
+
+/*
+ * For times without memory: a request that fails has emptied the caches of all CPUs before, which means IPIs, and
+ * they are slow where CPUs are emulated by fewer.
+ */
+static void seldom(struct cpu *cpu)
+{
+	if (cpu_random(cpu) % 16 == 0)
+		interrupt(cpu);
 }
 
 /* ---- the tests ---- */
@@ -351,43 +458,83 @@ void stress_setup(void)
 
 void stress_test(struct cpu *cpu, uint64_t ops)
 {
-	struct ramka_frame *held[HELD] = { NULL };
+	struct worker w = { .cpu = cpu };
 
-	atomic_store(&timer_hook, interrupt);
+	smp_set_timer_hook(cpu, interrupt);
 	for (uint64_t i = 1; i <= ops; i++) {
-		operation(cpu, held);
-		if (i % 8 == 0)
-			memory_quiescent();
+		operation(&w);
+		if (cpu_random(cpu) % 16 == 0)
+			quiescent(&w);
 		if (cpu->id == 0 && i % (ops / 4 + 1) == 0)
 			print("  %llu of %llu\n", (unsigned long long)i, (unsigned long long)ops);
 	}
+	quiescent(&w);
 	for (unsigned i = 0; i < HELD; i++)
-		drop(held[i]);
+		drop(w.held[i]);
+}
+
+/* A chain of frames, linked through their contents. */
+static struct ramka_frame **next_of(struct ramka_frame *f)
+{
+	return &((struct ramka_frame **)ramka_frame_content(memory, f))[1];
+}
+
+static uint64_t take_all(struct cpu *cpu, struct ramka_frame **chain)
+{
+	struct ramka_frame *f;
+	uint64_t n = 0;
+
+	for (; (f = watched_alloc(cpu, 0)); n++) {
+		*next_of(f) = *chain;
+		*chain = f;
+	}
+	return n;
+}
+
+/* The only frame that there is waits for a grace period, and so does who wants one. */
+static void wait_for_memory(struct cpu *cpu, struct ramka_frame **chain)
+{
+	struct object o = { .tag = new_tag(cpu), .order = 0 };
+	struct ramka_frame *f = *chain;
+
+	*chain = *next_of(f);
+	REQUIRE(!ramka_frame_put_rcu(memory_cpu(), f));
+	memory_offline();
+	f = ramka_frame_alloc(memory_cpu(), &object_type, &o, (struct ramka_request){ .flags = RAMKA_ALLOC_WAIT });
+	memory_online();
+	REQUIRE(f);
+	verify_zeroed(f);
+	take(o.tag, ramka_frame_paddr(memory, f), 0);
+	drop(f);
 }
 
 /*
- * All CPUs take frames until there are none, then each frees what another took. The frames of a CPU form a chain
- * through their contents.
+ * All CPUs take frames until there are none, with handlers that free and allocate meanwhile. Then, with nothing
+ * else going on, one of them must get exactly what is said to be free. Then each frees what another took.
  */
 void exhaustion_test(struct cpu *cpu)
 {
 	static struct ramka_frame *chains[MAX_CPUS];
-	struct ramka_frame *chain = NULL, *f;
+	struct ramka_frame *chain, *next;
 	struct ramka_stats stats;
 
-	while ((f = watched_alloc(cpu, 0))) {
-		((struct ramka_frame **)ramka_frame_content(memory, f))[1] = chain;
-		chain = f;
-	}
-	chains[cpu->id] = chain;
-	smp_rendezvous();
+	memory_reclaim();
+	smp_set_timer_hook(cpu, seldom);
+	chains[cpu->id] = NULL;
+	take_all(cpu, &chains[cpu->id]);
+	smp_set_timer_hook(cpu, NULL);
 	if (cpu->id == 0) {
+		memory_reclaim();
 		ramka_stats_read(memory, &stats);
-		print("  exhausted: %llu frames left\n", (unsigned long long)stats.free);
+		REQUIRE(stats.deferred == 0);
+		REQUIRE(take_all(cpu, &chains[0]) == stats.free);
+		ramka_stats_read(memory, &stats);
+		REQUIRE(stats.free == 0);
+		wait_for_memory(cpu, &chains[0]);
 	}
-	smp_rendezvous();
-	for (chain = chains[(cpu->id + 1) % nr_cpus]; chain; chain = f) {
-		f = ((struct ramka_frame **)ramka_frame_content(memory, chain))[1];
+	smp_set_timer_hook(cpu, interrupt);
+	for (chain = chains[(cpu->id + 1) % nr_cpus]; chain; chain = next) {
+		next = *next_of(chain);
 		drop(chain);
 	}
 }
@@ -404,8 +551,6 @@ void stress_settle(void)
 	struct ramka_bug bug;
 	int defects;
 
-	atomic_store(&timer_hook, NULL);
-	smp_barrier(NULL);
 	drop_all(mailbox, MAILBOXES);
 	drop_all(published, PUBLISHED);
 	drop_all(&irq_held[0][0][0], sizeof(irq_held) / sizeof(irq_held[0][0][0]));
@@ -416,9 +561,9 @@ void stress_settle(void)
 	print("settled: %llu free of %llu at the start, %llu in use, %llu deferred, %llu cached, %llu blocks of 2 MiB\n",
 	      (unsigned long long)now.free, (unsigned long long)at_start.free, (unsigned long long)now.in_use,
 	      (unsigned long long)now.deferred, (unsigned long long)now.cached, (unsigned long long)now.free_huge);
-	print("%llu requests without memory, %llu drains, %llu looked up by address\n",
+	print("%llu requests without memory, %llu drains, %llu looked up and %llu claimed by address\n",
 	      (unsigned long long)atomic_load(&no_memory), (unsigned long long)atomic_load(&drains),
-	      (unsigned long long)atomic_load(&lookups));
+	      (unsigned long long)atomic_load(&lookups), (unsigned long long)atomic_load(&claims));
 	for (uint64_t i = 0; i < oracle_frames; i++) {
 		if (oracle[i])
 			fail("frame %llx was never given back by %x", (unsigned long long)i * RAMKA_PAGE_SIZE, oracle[i]);
