@@ -13,7 +13,7 @@ static struct magazine *pop(struct depot *d, struct ramka_atomic_u64 *head)
 		struct magazine *m = &d->magazines[(old & INDEX_MASK) - 1];
 		uint64_t next = ramka_load(&m->next, relaxed, depot.next);
 
-		if (ramka_cas(head, &old, ((old & ~(uint64_t)INDEX_MASK) + TAG_ONE) | next, acquire, depot.push))
+		if (ramka_cas(head, &old, ((old & ~(uint64_t)INDEX_MASK) + TAG_ONE) | next, acq_rel, depot.push))
 			return m;
 	}
 	return NULL;

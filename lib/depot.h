@@ -12,7 +12,8 @@
  * the one that popped it). Races: a popper reads `next` of a magazine that another pops meanwhile; the tag, one
  * more with every change of the head and computed anew in every retry, makes its CAS fail. So `next` is atomic
  * and the head is never written by a plain store. At 100 million changes a second the tag wraps in three hours.
- * Pair: depot.push (release) with every load of the head and every CAS that pops (acquire).
+ * Pair: depot.push (release) with every load of the head and every CAS that pops (acquire). The pop also releases: a CPU
+ * that takes a magazine has counted the movement before, and who then finds the stack empty must see that (cpu.h).
  */
 #ifndef RAMKA_LIB_DEPOT_H
 #define RAMKA_LIB_DEPOT_H
@@ -52,7 +53,7 @@ void depot_put_empty(struct depot *d, struct magazine *m);
 
 static inline bool depot_has_full(const struct depot *d, unsigned shard)
 {
-	return (uint32_t)ramka_load(&d->shards[shard].full, relaxed, depot.look) & 0xffffff;
+	return (uint32_t)ramka_load(&d->shards[shard].full, acquire, depot.push) & 0xffffff;
 }
 
 #endif
