@@ -49,9 +49,9 @@ const struct bench_workload bench_churn[] = {
 	  .held = 100, .param = 50, .orders = 1u << 0, .run = churn },
 	{ .name = "churn:90", .what = "256 MiB 90 % full: free a random frame, alloc another", .memory = UINT64_C(256) << 20,
 	  .held = 100, .param = 90, .orders = 1u << 0, .run = churn },
-	{ .name = "churn:50:8G", .what = "the same, 8 GiB half full", .memory = UINT64_C(8) << 30, .held = 100,
+	{ .name = "churn:50:8G", .what = "8 GiB half full: free a random frame, alloc another", .memory = UINT64_C(8) << 30, .held = 100,
 	  .param = 50, .orders = ORDERS, .run = churn },
-	{ .name = "churn:90:8G", .what = "the same, 8 GiB 90 % full", .memory = UINT64_C(8) << 30, .held = 100,
+	{ .name = "churn:90:8G", .what = "8 GiB 90 % full: free a random frame, alloc another", .memory = UINT64_C(8) << 30, .held = 100,
 	  .param = 90, .orders = ORDERS, .run = churn },
 	{ .name = NULL }
 };

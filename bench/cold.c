@@ -92,7 +92,7 @@ static bool has_bulk(const struct bench_peer *p)
 const struct bench_workload bench_cold[] = {
 	{ .name = "cold", .what = "random order, slots in no cache, one frame a call", .memory = UINT64_C(8) << 30,
 	  .held = 100, .orders = 1u << 0, .max_threads = 1, .fits = bounded, .run = cold },
-	{ .name = "cold:bulk", .what = "the same, 64 frames a call", .memory = UINT64_C(8) << 30, .held = 100, .param = 1,
+	{ .name = "cold:bulk", .what = "random order, slots in no cache, 64 frames a call", .memory = UINT64_C(8) << 30, .held = 100, .param = 1,
 	  .orders = 1u << 0, .max_threads = 1, .fits = has_bulk, .run = cold },
 	{ .name = NULL }
 };

@@ -16,7 +16,7 @@ USUAL = f"{OWN} {POOLS} {MALLOCS}"
 SHORT = f"{OWN} {POOLS} {FAST_MALLOCS}"
 BOUNDED = f"{OWN} {POOLS}"          # those that never write into the frames: as many frames as wanted
 CONTIGUOUS = f"{OWN} buddy {MALLOCS}"
-DEFERRED = "at-once rcu-memb rcu-qsbr rcu-mb rcu-ck rcu-ramka call_rcu"
+DEFERRED = "at-once fifo rcu-memb rcu-qsbr rcu-mb rcu-ck rcu-ramka call_rcu"
 
 
 class Row:
@@ -74,7 +74,11 @@ PLAN = [
 SECONDS = 0.05        # of a run, unless the row fixes the pairs
 QUICK_SECONDS = 0.02
 FULL_SECONDS = 0.2
-TIMEOUT = 20          # seconds; a run that is not over by then counts as not finished
+
+
+def timeout_of(row):
+    """Seconds after which a run counts as not finished: who blocks under preemption shows it with more threads than CPUs."""
+    return 10 if row.threads > CPUS else 60
 
 
 class Figure:

@@ -11,7 +11,7 @@ BAR, STEP, HEAD, LABELS, NUMBERS, AXIS = 13, 18, 40, 96, 58, 20
 FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
 
 COLOURS = [("ramka", "#c2410c"), ("null", "#b8b8b8"), ("floor", "#8a8a8a"), ("buddy", "#2563a8"), ("dpdk", "#2563a8"),
-           ("ck_", "#2563a8"), ("at-once", "#8a8a8a"), ("rcu-", "#c2410c"), ("", "#5d9b64")]
+           ("ck_", "#2563a8"), ("at-once", "#8a8a8a"), ("fifo", "#8a8a8a"), ("rcu-", "#c2410c"), ("", "#5d9b64")]
 LEGEND = [("#c2410c", "ramka"), ("#8a8a8a", "floor and harness"), ("#2563a8", "pools and buddy"), ("#5d9b64", "malloc and others")]
 
 

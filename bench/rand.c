@@ -61,7 +61,7 @@ static void random_free(struct bench_thread *t)
 const struct bench_workload bench_rand[] = {
 	{ .name = "rand", .what = "free half of 512 MiB in random order, each thread others' frames too",
 	  .memory = UINT64_C(512) << 20, .held = 50, .orders = 1u << 0, .run = random_free },
-	{ .name = "rand:8G", .what = "the same with half of 8 GiB", .memory = UINT64_C(8) << 30, .held = 50,
+	{ .name = "rand:8G", .what = "free half of 8 GiB in random order", .memory = UINT64_C(8) << 30, .held = 50,
 	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10, .run = random_free },
 	{ .name = NULL }
 };

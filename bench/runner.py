@@ -70,7 +70,7 @@ def read_cases(program, threads):
 
 
 FIRST_PAIRS = 65536
-SLOW = 1.5  # seconds; who needs longer for a run, set-up included, is run once
+SLOW = 2.5  # seconds; who needs longer for a run, set-up included, is run once
 
 
 def run_once(program, row, peer, iterations):
@@ -80,7 +80,7 @@ def run_once(program, row, peer, iterations):
                f"--iterations={iterations}"]
     try:
         done = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=plan.TIMEOUT)
+                              timeout=plan.timeout_of(row))
     except subprocess.TimeoutExpired:
         raise NotFinished() from None
     if done.returncode:
@@ -133,7 +133,7 @@ class Measurement:
         try:
             entry = run_once(program, self.row, peer, iterations)
         except NotFinished:
-            result.skipped = f"did not finish within {plan.TIMEOUT} s"
+            result.skipped = f"did not finish within {plan.timeout_of(self.row)} s"
             return None, 0.0
         except Broken as error:
             result.broken = str(error)
@@ -185,7 +185,7 @@ def print_row(m):
     base_name = "ramka" if m.number("ramka") else "ramka-shared" if m.number("ramka-shared") else None
     base = m.number(base_name) if base_name and not figure.larger_is_better else None
     heads = ["median", "least", "most"] + ([f"x {base_name}"] if base else []) + list(figure.extras)
-    say("  " + "peer".ljust(14) + "".join(h.rjust(14 if h.startswith("x ") else 10) for h in heads))
+    say("  " + "peer".ljust(14) + "".join(h.rjust(16 if h.startswith("x ") else 10) for h in heads))
     for peer, result in m.results.items():
         if result.broken:
             say(f"  {peer:<14}  FAILED: {result.broken}")
@@ -196,7 +196,7 @@ def print_row(m):
         values = result.values(figure.key, figure.scale)
         line = "".join(write(v).rjust(10) for v in (statistics.median(values), min(values), max(values)))
         if base:
-            line += f"{statistics.median(values) / base:.2f}".rjust(14)
+            line += f"{statistics.median(values) / base:.2f}".rjust(16)
         line += "".join(write(result.median(e)).rjust(10) for e in figure.extras)
         note = f"  then {result.skipped}" if result.skipped else "  one run" if result.slow and len(values) == 1 else ""
         say(f"  {peer:<14}{line}{note}")

@@ -3,6 +3,7 @@
  * Ways to free a frame that readers may still look at, for the workload `deferred` alone. All are ramka's hosted layer
  * with counted frames; they differ in what happens at the last put:
  *	at-once      ramka_frame_put, as if there were no readers
+ *	fifo         ramka_frame_put, 4096 frames later: what it costs that frames come back cold, without any deferring
  *	rcu-NAME     ramka_frame_put_rcu, with the source of grace periods NAME
  *	call_rcu     liburcu's call_rcu (memb) for each frame, its head in the frame's metadata, as one does without put_rcu
  */
@@ -46,6 +47,20 @@ static const char *missing(const char *rcu)
 	return NULL;
 }
 
+#define FIFO 4096u
+
+static struct ramka_frame *fifo[FIFO];
+static unsigned fifo_next;
+
+static void empty_fifo(struct ramka_cpu *cpu)
+{
+	for (unsigned k = 0; k < FIFO; k++) {
+		if (fifo[k])
+			ramka_frame_put(cpu, fifo[k]);
+		fifo[k] = NULL;
+	}
+}
+
 static void *create(const struct bench_shape *shape, const char *rcu)
 {
 	/* one more for the thread of call_rcu */
@@ -65,6 +80,7 @@ static void destroy(void *instance)
 	struct instance *i = instance;
 
 	urcu_memb_barrier();
+	empty_fifo(ramka_host_cpu(i->h));
 	ramka_host_destroy(i->h);
 	free(i);
 }
@@ -95,6 +111,7 @@ void bench_rcu_settle(void *instance, void *cpu)
 	struct instance *i = instance;
 	struct ramka_stats stats;
 
+	empty_fifo(cpu);
 	urcu_memb_barrier(); /* call_rcu's last callbacks */
 	ramka_reclaim(cpu, true);
 	ramka_stats_read(i->r, &stats);
@@ -115,6 +132,16 @@ static void put(void *cpu, void *frame, unsigned order)
 {
 	(void)order;
 	ramka_frame_put(cpu, frame);
+}
+
+static void put_later(void *cpu, void *frame, unsigned order)
+{
+	struct ramka_frame **place = &fifo[fifo_next++ % FIFO];
+
+	(void)order;
+	if (*place)
+		ramka_frame_put(cpu, *place);
+	*place = frame;
 }
 
 static void put_rcu(void *cpu, void *frame, unsigned order)
@@ -180,6 +207,11 @@ BACKEND(ramka, "ramka", "put_rcu, ramka's own quiescent states");
 const struct bench_peer peer_at_once = {
 	.name = "at-once", .what = "put: no waiting for readers", COMMON, .load = load_memb, .create = create_memb,
 	.alloc = untyped_alloc, .free = put,
+};
+
+const struct bench_peer peer_fifo = {
+	.name = "fifo", .what = "put, 4096 frames later", COMMON, .load = load_memb, .create = create_memb,
+	.alloc = untyped_alloc, .free = put_later,
 };
 
 const struct bench_peer peer_call_rcu = {
