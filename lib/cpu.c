@@ -215,6 +215,7 @@ static void flush(struct ramka_cpu *cpu)
 	}
 	memmove(cpu->frames, cpu->frames + out, (n - out) * sizeof(*cpu->frames));
 	set_count(cpu, n - out);
+	cpu->current = NO_ROW; /* the zone changed: ask the gate again */
 	own_add(&cpu->moved_out, out);
 	own_add(&cpu->flushes, 1);
 	count_move(cpu, true);
@@ -232,6 +233,7 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 	if (block != cpu->block && bitmap_free_count(&cpu->zone->map, block) > cpu->gate) {
 		open_row(cpu, bit);
 	} else {
+		cpu->current = block * BLOCK_FRAMES - cpu->zone->low;
 		if (HOT_COUNT(hot) == CACHE_SIZE)
 			flush(cpu);
 		hot = ramka_load(&cpu->hot, relaxed, section.own);
@@ -275,6 +277,22 @@ static uint32_t steal(struct ramka_cpu *cpu)
 			n = take_magazine(cpu, shard);
 	}
 	return n;
+}
+
+/*
+ * Before the zone: a shard that is more than half full belongs to a CPU that frees what others allocate. One shard is
+ * looked at per refill, the last one that gave something as long as it does.
+ */
+static uint32_t take_surplus(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	uint32_t shard = cpu->victim;
+
+	if (shard != cpu->id && r->cpus[shard].zone == cpu->zone &&
+	    ramka_load(&r->depot.shards[shard].cached, relaxed, stat) > SHARD_MAGAZINES * MAGAZINE_SIZE / 2)
+		return take_magazine(cpu, shard);
+	cpu->victim = shard + 1 < r->nr_cpus ? shard + 1 : 0;
+	return 0;
 }
 
 static uint32_t random_below(struct ramka_cpu *cpu, uint32_t n)
@@ -330,7 +348,6 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 			if (block == NO_BLOCK)
 				break;
 			cpu->block = block;
-			cpu->current = block * BLOCK_FRAMES - cpu->zone->low;
 			mask = bitmap_take(&cpu->zone->map, block, want - n, start, &word);
 		}
 		if (mask)
@@ -368,8 +385,8 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		own_add(&cpu->moved_in, 0 - (uint64_t)n);
 	else
 		n = take_magazine(cpu, cpu->id);
-	if (!n && cpu->victim != cpu->id && depot_has_full(&cpu->r->depot, cpu->victim))
-		n = take_magazine(cpu, cpu->victim);
+	if (!n)
+		n = take_surplus(cpu);
 	if (!n)
 		n = refill_from_zone(cpu);
 	if (!n)
@@ -380,6 +397,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		set_gate(cpu);
 	}
 	set_count(cpu, n);
+	cpu->current = cpu->block == NO_BLOCK ? NO_ROW : cpu->block * BLOCK_FRAMES - cpu->zone->low;
 	count_move(cpu, true);
 	section_leave(cpu);
 	if (f)

@@ -49,7 +49,7 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 hot;     /* pushes:48 | least:8 | count:8; see HOT_* */
 	uintptr_t slots;                 /* the slot of the home zone's first frame */
 	uint32_t span;                   /* frames of the home zone; 0: not decided by range */
-	uint32_t current;                /* first frame of the block refilled from */
+	uint32_t current;                /* first frame of the block that passed the gate last; NO_ROW */
 	struct ramka *r;
 	uint32_t gate;                   /* blocks with at most so many free frames are cached */
 	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
@@ -64,7 +64,7 @@ struct ramka_cpu {
 	uint32_t block;                  /* refilled from; NO_BLOCK */
 	uint32_t rows_settled;           /* frames in rows at the last settling */
 	uint32_t nr_rows;                /* closed rows */
-	uint32_t victim;                 /* shard that was last stolen from */
+	uint32_t victim;                 /* shard to look at for surplus */
 	uint32_t cursor;                 /* block to look from for orders above 0 */
 	uint32_t random;                 /* RAMKA_SHUFFLE */
 	bool cacheless;
