@@ -7,6 +7,7 @@
 #ifndef KERNEL_H
 #define KERNEL_H
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -122,6 +123,23 @@ void smp_rendezvous(void);                        /* every CPU arrives before an
 void smp_set_timer_hook(struct cpu *cpu, void (*hook)(struct cpu *cpu));
 uint64_t cpu_random(struct cpu *cpu);
 
+/* ---- paging.c ---- */
+
+/* A root with the kernel's own entries, those of the table in use. NULL: no memory. */
+struct ramka_frame *page_table_new(void);
+/* The entry for `va` in a node of `level`; missing nodes on the way are made. NULL: no memory. */
+uint64_t *page_table_entry(struct ramka_frame *root, uintptr_t va, unsigned level);
+
+/* ---- vm.c: memory on demand, for one CPU ---- */
+
+void vm_enter(void);                              /* this CPU gets an address space of its own, */
+void vm_leave(void);                              /* and gives it back with all that is in it */
+void *vm_reserve(uint64_t bytes);                 /* zeroed pages, there when they are touched */
+void vm_forbid(void *base, uint64_t bytes);       /* part of an area that must not be touched */
+void vm_release(void *base);                      /* a whole area */
+uint64_t vm_resident(void);                       /* pages that are there */
+bool vm_fault(uintptr_t va);                      /* called by arch/: true if it can be touched now */
+
 /* ---- the tests ---- */
 
 void smp_test(struct cpu *cpu);                   /* on every CPU at once */
@@ -129,6 +147,7 @@ void stress_setup(void);                          /* on one */
 void stress_test(struct cpu *cpu, uint64_t ops);  /* on every CPU at once */
 void exhaustion_test(struct cpu *cpu);            /* on every CPU at once */
 void paging_test(struct cpu *cpu);                /* on every CPU at once */
+void unit_tests(void);                            /* on one; tests/kernel/unit, empty without it */
 void stress_settle(void);                         /* on one: everything is free again, and the audit agrees */
 
 /* Frames that the oracle watches; see stress.c. */
@@ -139,6 +158,7 @@ uint32_t watched_verify(struct ramka_frame *f);
 
 __attribute__((format(printf, 1, 2))) void print(const char *format, ...);
 __attribute__((format(printf, 1, 2))) _Noreturn void fail(const char *format, ...);
+_Noreturn void fail_args(const char *format, va_list args);
 
 #define REQUIRE(cond) do { if (!(cond)) fail("%s:%d: %s", __FILE__, __LINE__, #cond); } while (0)
 

@@ -4,7 +4,7 @@
  * CPUs, runs the tests on all of them with timer interrupts that allocate and free, and powers off with an
  * exit status. The last line on the console begins with PASS or FAIL.
  *
- * Command line: ops=N (operations per CPU), seed=N, inject=put|owner|trap (a fault that must end in FAIL).
+ * Command line: ops=N (operations per CPU), seed=N, inject=put|owner|stamp|trap (a fault that must end in FAIL).
  */
 #include "kernel.h"
 
@@ -64,7 +64,11 @@ static void inject_fault(struct cpu *cpu)
 		ramka_frame_put(memory_cpu(), f);        /* once too often: panic */
 	} else if (!strcmp(options.inject, "owner")) {
 		/* as if the frame had been handed out twice */
-		atomic_store(&oracle[ramka_frame_index(memory, f)], 1);
+		atomic_store(&oracle[ramka_frame_index(memory, f)], UINT32_MAX);
+		ramka_frame_put(memory_cpu(), f);
+	} else if (!strcmp(options.inject, "stamp")) {
+		/* as if somebody wrote to a frame that is not his */
+		*(unsigned char *)ramka_frame_content(memory, f) ^= 0xff;
 		ramka_frame_put(memory_cpu(), f);
 	} else if (!strcmp(options.inject, "trap")) {
 		*(volatile char *)0x123456789000 = 1;    /* mapped nowhere */
@@ -77,6 +81,10 @@ static void progress(struct cpu *cpu, const char *what)
 	smp_rendezvous();
 	if (cpu->id == 0)
 		print("%s: ok\n", what);
+}
+
+__attribute__((weak)) void unit_tests(void)
+{
 }
 
 /* All CPUs go through this together. */
@@ -92,6 +100,9 @@ static void run(struct cpu *cpu)
 	progress(cpu, "exhaustion");
 	paging_test(cpu);
 	progress(cpu, "paging");
+	if (cpu->id == 0)
+		unit_tests();
+	progress(cpu, "unit tests");
 	smp_set_timer_hook(cpu, NULL);
 	memory_offline();
 }

@@ -6,7 +6,7 @@
  */
 #include "kernel.h"
 
-#define VIRTUAL 0x8000000000u            /* entry 1 of the root: used by nobody else */
+#define VIRTUAL 0x8000000000u            /* entry 1 of the root; vm.c has 2 and up */
 #define HUGE_VIRTUAL (VIRTUAL + MIB(1024))
 #define PAGES 12                         /* at least MAX_CPUS */
 #define SPREAD 0x601000u                 /* apart, so that level-1 nodes are of their own */
@@ -18,8 +18,16 @@ static unsigned index_at(uintptr_t va, unsigned level)
 	return va >> (RAMKA_PAGE_SHIFT + 9 * (level - 1)) & (PT_ENTRIES - 1);
 }
 
-/* The entry for `va` in a node of `level`; missing nodes on the way are made. NULL: no memory. */
-static uint64_t *entry_of(struct ramka_frame *root, uintptr_t va, unsigned level)
+struct ramka_frame *page_table_new(void)
+{
+	struct ramka_frame *root = ramka_pt_alloc(memory_cpu(), &config, PT_LEVELS);
+
+	if (root)
+		memcpy(ramka_frame_content(memory, root), direct_map(arch_page_table()), RAMKA_PAGE_SIZE);
+	return root;
+}
+
+uint64_t *page_table_entry(struct ramka_frame *root, uintptr_t va, unsigned level)
 {
 	uint64_t *node = ramka_frame_content(memory, root);
 
@@ -45,7 +53,7 @@ static uint64_t *entry_of(struct ramka_frame *root, uintptr_t va, unsigned level
 static bool map(struct ramka_frame *root, uintptr_t va, struct ramka_frame *f)
 {
 	unsigned level = ramka_frame_map_level(f);
-	uint64_t *entry = entry_of(root, va, level);
+	uint64_t *entry = page_table_entry(root, va, level);
 
 	if (!entry) {
 		ramka_frame_put(memory_cpu(), f);
@@ -69,7 +77,7 @@ static void verify_page(struct ramka_frame *root, uintptr_t va, unsigned level)
 	bool is_node;
 	volatile uint64_t *direct;
 
-	REQUIRE(pte_decode(*entry_of(root, va, level), level, &pa, &is_node) && !is_node);
+	REQUIRE(pte_decode(*page_table_entry(root, va, level), level, &pa, &is_node) && !is_node);
 	direct = direct_map(pa);
 	REQUIRE(mapped[0] == direct[0] && mapped[0] != 0);
 	mapped[7] = va;
@@ -81,10 +89,9 @@ static void verify_page(struct ramka_frame *root, uintptr_t va, unsigned level)
 /* A root that has the kernel's own entries, PAGES base frames and, where there is one, a frame of 2 MiB. */
 static struct ramka_frame *address_space_new(struct cpu *cpu, bool *ret_huge)
 {
-	struct ramka_frame *root = ramka_pt_alloc(memory_cpu(), &config, PT_LEVELS), *f;
+	struct ramka_frame *root = page_table_new(), *f;
 
 	REQUIRE(root && ramka_pt_level(memory, root) == PT_LEVELS);
-	memcpy(ramka_frame_content(memory, root), direct_map(arch_page_table()), RAMKA_PAGE_SIZE);
 	for (unsigned i = 0; i < PAGES; i++) {
 		f = watched_alloc(cpu, 0);
 		REQUIRE(f && map(root, page_address(i), f));

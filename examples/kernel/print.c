@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A console of lines: %s %c %d %u %x %p %%, with l or ll and a width, padded with zeroes or blanks. One CPU
+ * A console of lines: %s %c %d %u %x %p %%, with #, l, ll or z and a width, padded with zeroes or blanks. One CPU
  * prints at a time; interrupts are off meanwhile, so that a handler on the same CPU cannot wait for itself.
  */
-#include <stdarg.h>
-
 #include "kernel.h"
 
 static atomic_flag console = ATOMIC_FLAG_INIT;
@@ -42,11 +40,15 @@ static void print_args(const char *p, va_list args)
 			arch_putc(*p);
 			continue;
 		}
-		if (*++p == '0')
+		if (*++p == '#') {
+			put_string("0x");
+			p++;
+		}
+		if (*p == '0')
 			pad = '0';
 		for (; *p >= '0' && *p <= '9'; p++)
 			width = width * 10 + (unsigned)(*p - '0');
-		for (; *p == 'l'; p++)
+		for (; *p == 'l' || *p == 'z'; p++)
 			longs++;
 		switch (*p) {
 		case 's':
@@ -92,19 +94,23 @@ void print(const char *format, ...)
 
 /* Says what is wrong and powers off with the status of a failure. Whoever holds the console is waited for a
  * while only: it may be this CPU, below us. */
-void fail(const char *format, ...)
+void fail_args(const char *format, va_list args)
 {
-	va_list args;
-
 	irq_disable();
 	for (unsigned i = 0; i < 10000000 && atomic_flag_test_and_set(&console); i++)
 		relax();
 	put_string("\nFAIL on CPU ");
 	put_number(nr_cpus ? this_cpu()->id : 0, false, 10, 0, ' ');
 	put_string(": ");
-	va_start(args, format);
 	print_args(format, args);
-	va_end(args);
 	arch_putc('\n');
 	arch_exit(false);
+}
+
+void fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fail_args(format, args);
 }

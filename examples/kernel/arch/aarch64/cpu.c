@@ -50,7 +50,19 @@ struct trap_frame {
 	uint64_t x18, x30, elr, spsr;
 };
 
-#define KIND_IRQ 5               /* from EL1 with its own stack pointer */
+enum { KIND_SYNCHRONOUS = 4, KIND_IRQ = 5 };       /* from EL1 with its own stack pointer */
+
+/* ESR: a data abort taken without a change of level, translation fault at any level */
+#define DATA_ABORT 0x25u
+#define TRANSLATION_FAULT 0x04u
+
+static bool handled_fault(uint64_t esr, uint64_t far)
+{
+	if (esr >> 26 != DATA_ABORT || (esr & 0x3c) != TRANSLATION_FAULT || !vm_fault(far))
+		return false;
+	__asm__ volatile("dsb ishst; isb" : : : "memory");
+	return true;
+}
 
 static uint64_t timer_frequency;
 
@@ -94,6 +106,8 @@ void handle_exception(unsigned kind, const struct trap_frame *frame)
 	if (kind != KIND_IRQ) {
 		__asm__ volatile("mrs %0, esr_el1" : "=r"(esr));
 		__asm__ volatile("mrs %0, far_el1" : "=r"(far));
+		if (kind == KIND_SYNCHRONOUS && handled_fault(esr, far))
+			return;
 		fail("exception %u, esr %llx, elr %llx, far %llx", kind, (unsigned long long)esr,
 		     (unsigned long long)frame->elr, (unsigned long long)far);
 	}

@@ -42,6 +42,8 @@ void arch_exit(bool ok)
 #define CAUSE_IRQ (1ull << 63)
 #define IRQ_SOFTWARE 1u
 #define IRQ_TIMER 5u
+#define LOAD_PAGE_FAULT 13u
+#define STORE_PAGE_FAULT 15u
 
 static uint32_t timebase;
 
@@ -75,6 +77,13 @@ void handle_trap(uint64_t cause, uint64_t epc, uint64_t value)
 		__asm__ volatile("csrci sip, 2" : : : "memory");
 		ipi_interrupt();
 		break;
+	case LOAD_PAGE_FAULT:
+	case STORE_PAGE_FAULT:
+		if (vm_fault(value)) {
+			__asm__ volatile("sfence.vma" : : : "memory");
+			break;
+		}
+		/* fall through */
 	default:
 		fail("trap %llx, epc %llx, value %llx", (unsigned long long)cause, (unsigned long long)epc,
 		     (unsigned long long)value);

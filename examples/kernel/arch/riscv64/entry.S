@@ -100,7 +100,7 @@ boot_page_table:
 	.bss
 	.balign 16
 boot_stack:
-	.skip 16384
+	.skip 65536
 boot_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

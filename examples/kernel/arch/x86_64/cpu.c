@@ -59,7 +59,7 @@ void arch_exit(bool ok)
 
 /* ---- interrupts ---- */
 
-enum { VECTOR_TIMER = 0x40, VECTOR_IPI = 0x41, VECTOR_SPURIOUS = 0xff };
+enum { VECTOR_PAGE_FAULT = 14, VECTOR_TIMER = 0x40, VECTOR_IPI = 0x41, VECTOR_SPURIOUS = 0xff };
 
 struct trap_frame {
 	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
@@ -150,11 +150,22 @@ void arch_timer_arm(unsigned microseconds)
 	*apic(APIC_TIMER_INITIAL) = microseconds * 1000;
 }
 
+#define FAULT_PRESENT 1u         /* error code: it was not for want of a page */
+
 void handle_interrupt(struct trap_frame *frame)
 {
 	uint64_t cr2;
 
+	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
 	switch (frame->vector) {
+	case VECTOR_PAGE_FAULT:
+		if (!(frame->error & FAULT_PRESENT) && vm_fault(cr2))
+			break;
+		/* fall through */
+	default:
+		fail("exception %llu, error %llx, rip %llx, rsp %llx, cr2 %llx", (unsigned long long)frame->vector,
+		     (unsigned long long)frame->error, (unsigned long long)frame->rip,
+		     (unsigned long long)frame->rsp, (unsigned long long)cr2);
 	case VECTOR_TIMER:
 		*apic(APIC_EOI) = 0;
 		timer_interrupt();
@@ -165,11 +176,6 @@ void handle_interrupt(struct trap_frame *frame)
 		break;
 	case VECTOR_SPURIOUS:
 		break;
-	default:
-		__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
-		fail("exception %llu, error %llx, rip %llx, rsp %llx, cr2 %llx", (unsigned long long)frame->vector,
-		     (unsigned long long)frame->error, (unsigned long long)frame->rip,
-		     (unsigned long long)frame->rsp, (unsigned long long)cr2);
 	}
 }
 

@@ -192,7 +192,7 @@ boot_level2:
 	.bss
 	.balign 16
 boot_stack:
-	.skip 16384
+	.skip 65536
 boot_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's unit tests inside the example kernel, the same files: tests/unit/test_*.c with the headers of
+ * include/ in place of cmocka's and the C library's. Memory comes from vm.c, so from page faults that allocate
+ * frames of the kernel's own instance, while timer interrupts allocate and free on it, too.
+ *
+ * UNIT_LIST is the list of the files, as X(name) for test_name.c; each is compiled with its main() renamed to
+ * unit_<name>().
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "kernel.h"
+
+struct CMUnitTest {
+	const char *name;
+	void (*test)(void **state);
+	int (*setup)(void **state);
+	int (*teardown)(void **state);
+	void *state;
+};
+
+static const char *current_group = "", *current_test = "";
+static jmp_buf skipped;
+static unsigned ran, skips;
+
+/* ---- cmocka ---- */
+
+_Noreturn void unit_skip(void)
+{
+	longjmp(skipped, 1);
+}
+
+_Noreturn void unit_fail(const char *file, int line, const char *format, ...)
+{
+	va_list args;
+
+	print("unit test %s: %s, %s:%d\n", current_group, current_test, file, line);
+	va_start(args, format);
+	fail_args(format, args);
+}
+
+int unit_run(const char *group, const struct CMUnitTest *tests, size_t n, int (*setup)(void **state),
+	     int (*teardown)(void **state))
+{
+	void *shared = NULL;
+
+	current_group = group;
+	current_test = "setup of the group";
+	if (setup && setup(&shared))
+		fail("unit test %s: setup", group);
+	for (size_t i = 0; i < n; i++) {
+		const struct CMUnitTest *t = &tests[i];
+		void *state = t->state ? t->state : shared;
+
+		current_test = t->name;
+		if (t->setup && t->setup(&state))
+			fail("unit test %s: setup of %s", group, t->name);
+		if (setjmp(skipped)) {
+			skips++;
+			print("  %s: %s: skipped\n", group, t->name);
+		} else {
+			t->test(&state);
+			ran++;
+		}
+		if (t->teardown && t->teardown(&state))
+			fail("unit test %s: teardown of %s", group, t->name);
+	}
+	if (teardown && teardown(&shared))
+		fail("unit test %s: teardown", group);
+	print("  %s: %llu tests\n", group, (unsigned long long)n);
+	return 0;
+}
+
+/* ---- the C library ---- */
+
+void *mmap(void *addr, size_t n, int prot, int flags, int fd, long offset)
+{
+	void *p = vm_reserve(n);
+
+	(void)addr, (void)prot, (void)flags, (void)fd, (void)offset;
+	return p ? p : MAP_FAILED;
+}
+
+int munmap(void *addr, size_t n)
+{
+	(void)n;                 /* the tests unmap what they mapped */
+	vm_release(addr);
+	return 0;
+}
+
+int mprotect(void *addr, size_t n, int prot)
+{
+	if (prot != PROT_NONE)
+		fail("mprotect: no protection but PROT_NONE");
+	vm_forbid(addr, n);
+	return 0;
+}
+
+/* Each allocation is an area of its own, at its beginning. */
+void *aligned_alloc(size_t align, size_t n)
+{
+	if (align > RAMKA_PAGE_SIZE)
+		fail("aligned_alloc: %llu", (unsigned long long)align);
+	return vm_reserve(n ? n : 1);
+}
+
+void *malloc(size_t n)
+{
+	return aligned_alloc(16, n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return aligned_alloc(16, n * size);
+}
+
+void free(void *p)
+{
+	if (p)
+		vm_release(p);
+}
+
+void abort(void)
+{
+	fail("abort() in unit test %s: %s", current_group, current_test);
+}
+
+/* /proc/self/statm: size and resident pages. */
+FILE *fopen(const char *path, const char *mode)
+{
+	(void)mode;
+	return strcmp(path, "/proc/self/statm") ? NULL : (FILE *)&skips;
+}
+
+int fscanf(FILE *f, const char *format, ...)
+{
+	va_list args;
+
+	if (!f || strcmp(format, "%llu %llu"))
+		fail("fscanf: \"%s\"", format);
+	va_start(args, format);
+	*va_arg(args, unsigned long long *) = 0;
+	*va_arg(args, unsigned long long *) = vm_resident();
+	va_end(args);
+	return 2;
+}
+
+int fclose(FILE *f)
+{
+	(void)f;
+	return 0;
+}
+
+int printf(const char *format, ...)
+{
+	(void)format;            /* what a test says when all is well */
+	return 0;
+}
+
+/* ---- */
+
+#define X(name) int unit_##name(void);
+UNIT_LIST
+#undef X
+
+void unit_tests(void)
+{
+	vm_enter();
+#define X(name) unit_##name();
+	UNIT_LIST
+#undef X
+	vm_leave();
+	print("  %u unit tests, %u skipped\n", ran, skips);
+}
