@@ -184,7 +184,9 @@ static void open_row(struct ramka_cpu *cpu, uint32_t bit)
 
 	if (cpu->nr_rows == ROWS) {
 		cpu_settle(cpu);
+		count_move(cpu, true);
 		flush_rows(cpu);
+		count_move(cpu, true);
 	}
 	if (cpu->row != NO_ROW) {
 		cpu->rows[cpu->nr_rows] = cpu->row;
@@ -731,7 +733,9 @@ static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
 
 	if (inside && z == cpu->zone && cpu_in_rows(cpu)) {
 		cpu_settle(cpu);
+		count_move(cpu, true);
 		flush_rows(cpu);
+		count_move(cpu, true);
 	}
 	if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS))) {
 		account_alloc(cpu, z, 1, inside);
@@ -793,11 +797,26 @@ static uint32_t try_range(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, st
 	}
 }
 
+/* A range is `nr` frames, of which for_zones counted one. */
+static void count_rest(struct ramka_cpu *cpu, uint64_t nr)
+{
+	if (section_enter(cpu)) {
+		own_add(&cpu->allocs, nr - 1);
+		section_leave(cpu);
+	} else {
+		ramka_add(&cpu->r->allocs, nr - 1, relaxed, stat);
+	}
+}
+
 struct ramka_frame *cpu_alloc_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
 {
 	struct ramka_frame *f = for_zones(cpu, req, nr, try_trimmed);
 
-	return f ? f : last_resort(cpu, req, nr, try_range);
+	if (!f)
+		f = last_resort(cpu, req, nr, try_range);
+	if (f)
+		count_rest(cpu, nr);
+	return f;
 }
 
 void cpu_free_range(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)

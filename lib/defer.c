@@ -150,6 +150,13 @@ static void push_open(struct ramka *r, struct defer *d, struct ramka_frame *f, u
 		ramka_store(&d->peak, n, relaxed, stat);
 }
 
+/* Frames out of the shared stack go into the open bag. */
+static void join(struct ramka *r, struct defer *d, struct chain *c)
+{
+	ramka_store(&d->frames, ramka_load(&d->frames, relaxed, stat) + c->frames, relaxed, stat);
+	chain_move(r, &d->open, c);
+}
+
 /* ---- called from outside ---- */
 
 int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
@@ -168,7 +175,10 @@ int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 	} else {
 		push_open(r, d, f, info_order(info));
 		if (d->open.nr >= BAG_SIZE) {
+			struct chain adopted = unshare(r);
+
 			ripe = take_ripe(r, d);
+			join(r, d, &adopted);
 			seal(r, d);
 		}
 		waiting = ramka_load(&d->frames, relaxed, stat);
@@ -203,12 +213,23 @@ bool defer_poll(struct ramka_cpu *cpu)
 	return any;
 }
 
-static void take_ripe_of(struct ramka_cpu *cpu, void *arg)
-{
-	struct chain *to = arg, c;
+/* What a poll takes and gives on its way over the CPUs. */
+struct poll {
+	struct chain ripe;
+	struct chain adopt; /* out of the shared stack: whoever can seals it with his own */
+};
 
-	while ((c = take_ripe(cpu->r, cpu->defer)).head)
-		chain_move(cpu->r, to, &c);
+/* Seals what is open, takes what is ripe; inside the section or while the CPU is stopped. */
+static void poll_cpu(struct ramka_cpu *cpu, void *arg)
+{
+	struct defer *d = cpu->defer;
+	struct poll *p = arg;
+	struct chain c;
+
+	join(cpu->r, d, &p->adopt);
+	seal(cpu->r, d);
+	while ((c = take_ripe(cpu->r, d)).head)
+		chain_move(cpu->r, &p->ripe, &c);
 }
 
 static void take_all_of(struct ramka_cpu *cpu, void *arg)
@@ -227,17 +248,22 @@ static bool others_wait(const struct ramka_cpu *cpu)
 
 bool defer_poll_all(struct ramka_cpu *cpu)
 {
-	struct chain c = { 0 };
-	bool any;
+	struct poll p = { .adopt = { 0 } };
 
 	if (!cpu->r->has_rcu)
 		return false;
-	any = defer_poll(cpu);
-	if (others_wait(cpu))
-		cpu_for_each_stopped(cpu->r, cpu, take_ripe_of, &c);
-	any |= c.head != 0;
-	chain_free(cpu, c);
-	return any;
+	p.adopt = unshare(cpu->r);
+	if (section_enter(cpu)) {
+		poll_cpu(cpu, &p);
+		section_leave(cpu);
+	}
+	if (p.adopt.head || others_wait(cpu))
+		cpu_for_each_stopped(cpu->r, cpu, poll_cpu, &p);
+	share(cpu->r, p.adopt);
+	if (!p.ripe.head)
+		return false;
+	chain_free(cpu, p.ripe);
+	return true;
 }
 
 /* Everything deferred that can be had: own bags, the shared stack, and with `others` every CPU that can be stopped. */
@@ -296,16 +322,6 @@ void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait)
 		}
 		return;
 	}
-	all = unshare(r);
-	if (cpu->defer && section_enter(cpu)) {
-		struct defer *d = cpu->defer;
-
-		ramka_store(&d->frames, ramka_load(&d->frames, relaxed, stat) + all.frames, relaxed, stat);
-		chain_move(r, &d->open, &all);
-		seal(r, d);
-		section_leave(cpu);
-	}
-	share(r, all);
 	defer_poll_all(cpu);
 }
 

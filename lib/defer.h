@@ -8,10 +8,12 @@
  *
  * Open bag: per CPU, private (section). At 64 frames it is sealed with a cookie and joins the CPU's ring; with
  * the ring full it grows. The owner polls the oldest bag when it seals, when its cache is empty and in
- * ramka_reclaim. Others take all bags through the revoke protocol of cpu.h.
+ * ramka_reclaim. A request that is about to fail seals and polls every CPU that it can stop (the revoke protocol of
+ * cpu.h); ramka_reclaim that may wait takes all bags.
  *
  * Shared stack: for callers without a section (nested, revoked, cache-less). Push by CAS (release), take all by
- * exchange (acquire); the snapshot comes after the exchange, so it covers every frame taken.
+ * exchange (acquire) into its open bag; the snapshot comes after the exchange, so it covers every frame taken. Whoever seals
+ * or polls does.
  *
  * Races: frames on their way from a bag into the allocator are on nobody's list; they belong to the thread that
  * frees them. Pair: defer.shared.
@@ -52,7 +54,7 @@ int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);
 
 /* Frees the bags of this CPU that have elapsed; false if there were none. */
 bool defer_poll(struct ramka_cpu *cpu);
-/* Frees what has elapsed on any CPU that can be stopped. */
+/* Seals every open bag, the shared stack included, and frees what has elapsed, on any CPU that can be stopped. */
 bool defer_poll_all(struct ramka_cpu *cpu);
 /* Waits a bounded time for everything deferred so far and frees it; false: nothing was freed. */
 bool defer_wait_bounded(struct ramka_cpu *cpu);

@@ -18,11 +18,13 @@ static bool aligned(uint64_t bytes)
 	return !(bytes & (RAMKA_PAGE_SIZE - 1));
 }
 
-/* The slots of a segment that lies in this instance; else reports. */
+/* The slots of a segment that lies in this instance; else reports. An empty one lies everywhere and has none. */
 static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment s, const char *operation)
 {
 	uint64_t first = frame_of(s.base), nr = frame_of(s.size);
 
+	if (!s.size)
+		return r->slots;
 	if (aligned(s.base) && aligned(s.size) && first >= r->first && first - r->first <= r->nr_slots &&
 	    nr <= r->nr_slots - (first - r->first))
 		return &r->slots[first - r->first];
