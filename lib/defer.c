@@ -249,17 +249,21 @@ static bool others_wait(const struct ramka_cpu *cpu)
 bool defer_poll_all(struct ramka_cpu *cpu)
 {
 	struct poll p = { .adopt = { 0 } };
+	struct ramka *r = cpu->r;
 
-	if (!cpu->r->has_rcu)
+	if (!r->has_rcu)
 		return false;
-	p.adopt = unshare(cpu->r);
+	p.adopt = unshare(r);
 	if (section_enter(cpu)) {
 		poll_cpu(cpu, &p);
 		section_leave(cpu);
 	}
 	if (p.adopt.head || others_wait(cpu))
-		cpu_for_each_stopped(cpu->r, cpu, poll_cpu, &p);
-	share(cpu->r, p.adopt);
+		cpu_for_each_stopped(r, cpu, poll_cpu, &p);
+	/* nobody could take it in: perhaps no reader is there at all */
+	if (p.adopt.head && r->rcu.elapsed(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx)))
+		chain_move(r, &p.ripe, &p.adopt);
+	share(r, p.adopt);
 	if (!p.ripe.head)
 		return false;
 	chain_free(cpu, p.ripe);
