@@ -491,6 +491,17 @@ static inline struct ramka_frame *must_alloc(struct ramka_cpu *cpu, struct ramka
 	return f;
 }
 
+/* A handler that lands on this CPU inside a call: what is called between these two is nested. */
+static inline void interrupt_begin(struct ramka_cpu *cpu)
+{
+	ramka_store(&cpu->active, 1, relaxed, section.own);
+}
+
+static inline void interrupt_end(struct ramka_cpu *cpu)
+{
+	ramka_store(&cpu->active, 0, relaxed, section.own);
+}
+
 /* A small generator, seeded: the same sequence everywhere. splitmix64. */
 static inline uint64_t random_next(uint64_t *seed)
 {
