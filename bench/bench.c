@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The benchmark program: registers every case, runs the one that a thread of Google Benchmark asks for, and checks
- * afterwards that the peer still has each of its frames exactly once.
+ * The benchmark program: registers every case, runs the one that a thread of Google Benchmark asks for, and
+ * checks afterwards that the peer still has each of its frames exactly once.
  *
  * Own options, the others are Google Benchmark's:
  *	--threads=1,2,4     numbers of threads; default 1, the CPUs, twice the CPUs
  *	--iterations=N      of each thread, instead of growing numbers
- *	--peers             tries every peer once, prints name, flags, version, description and what is missing
+ *	--peers             tries every peer once, prints what it is, its version and what is missing
  *	--cases             prints the cases and why others cannot be, without running any
  */
 #define _GNU_SOURCE
@@ -38,8 +38,10 @@ struct bench_case {
 	uint64_t nr_held[BENCH_MAX_THREADS];
 };
 
-static const struct bench_workload *const workloads[] = { bench_repeat, bench_bulk, bench_rand, bench_churn, bench_pipe,
-							   bench_frag, bench_cold, bench_init, bench_deferred, NULL };
+static const struct bench_workload *const workloads[] = {
+	bench_repeat, bench_bulk, bench_rand, bench_churn,    bench_pipe,
+	bench_frag,   bench_cold, bench_init, bench_deferred, NULL,
+};
 
 static size_t cpus[CPU_SETSIZE]; /* that this process may use */
 static unsigned nr_cpus;
@@ -62,7 +64,8 @@ _Noreturn void bench_die(const char *format, ...)
 void *bench_reserve(size_t bytes)
 {
 	size_t size = (bytes + BENCH_HUGE - 1) / BENCH_HUGE * BENCH_HUGE;
-	char *p = mmap(NULL, size + BENCH_HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = mmap(NULL, size + BENCH_HUGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	size_t head;
 
 	if (p == MAP_FAILED)
@@ -203,8 +206,8 @@ void bench_check_and_free(struct bench_thread *t, void **frames, uint64_t n)
 }
 
 /*
- * Takes every frame that the peer has, through each thread's CPU in turn: they must be all there were at the
- * beginning, each once.
+ * Takes every frame that the peer has, through each thread's CPU in turn: they must be all there were at
+ * the beginning, each once.
  */
 static void check_whole(struct bench_case *c)
 {
@@ -285,8 +288,13 @@ static void close_instance(struct bench_case *c)
 static void run_case(struct gbench *g, void *ctx)
 {
 	struct bench_case *c = ctx;
-	struct bench_thread t = { .g = g, .c = c, .id = gbench_thread(g), .threads = c->threads, .order = c->order,
-				  .peer = c->peer, .param = c->w->param };
+	struct bench_thread t = { .g = g,
+				  .c = c,
+				  .id = gbench_thread(g),
+				  .threads = c->threads,
+				  .order = c->order,
+				  .peer = c->peer,
+				  .param = c->w->param };
 
 	t.share = (c->w->memory >> 12 >> c->order) / c->threads;
 	if (t.id == 0)
@@ -313,7 +321,8 @@ static void run_case(struct gbench *g, void *ctx)
 /* ---- which cases there are ---- */
 
 /* Why this case cannot be, or NULL. */
-static const char *misfit(const struct bench_workload *w, const struct bench_peer *p, unsigned order, unsigned threads)
+static const char *misfit(const struct bench_workload *w, const struct bench_peer *p, unsigned order,
+			  unsigned threads)
 {
 	uint64_t held = (w->memory >> 12 >> order) * w->held / 100;
 
@@ -332,14 +341,15 @@ static const char *misfit(const struct bench_workload *w, const struct bench_pee
 	return NULL;
 }
 
-static void add_case(const struct bench_workload *w, const struct bench_peer *p, unsigned order, unsigned threads,
-		     int64_t iterations, bool list)
+static void add_case(const struct bench_workload *w, const struct bench_peer *p, unsigned order,
+		     unsigned threads, int64_t iterations, bool list)
 {
 	const char *why = misfit(w, p, order, threads);
 	struct bench_case *c;
 
 	if (list)
-		printf("%s/order:%u\t%s\t%u\t%s\t%s\n", w->name, order, p->name, threads, why ? why : "", w->what);
+		printf("%s/order:%u\t%s\t%u\t%s\t%s\n", w->name, order, p->name, threads, why ? why : "",
+		       w->what);
 	if (list || why)
 		return;
 	c = calloc(1, sizeof(*c));
@@ -352,8 +362,8 @@ static void add_case(const struct bench_workload *w, const struct bench_peer *p,
 	c->threads = threads;
 	if (w->iterations)
 		iterations = w->iterations;
-	gbench_add(&(struct gbench_case){ .name = c->name, .run = run_case, .ctx = c, .threads = threads,
-					  .iterations = iterations });
+	gbench_add(&(struct gbench_case){
+		.name = c->name, .run = run_case, .ctx = c, .threads = threads, .iterations = iterations });
 }
 
 static void add_cases(const unsigned *threads, unsigned nr_threads, int64_t iterations, bool list)
@@ -365,7 +375,8 @@ static void add_cases(const unsigned *threads, unsigned nr_threads, int64_t iter
 					continue;
 				for (unsigned i = 0; i < nr_threads; i++)
 					for (unsigned p = 0; bench_peers[p]; p++)
-						add_case(w, bench_peers[p], order, threads[i], iterations, list);
+						add_case(w, bench_peers[p], order, threads[i], iterations,
+							 list);
 			}
 }
 
@@ -404,7 +415,8 @@ static unsigned parse_threads(const char *list, unsigned *ret)
 		unsigned long v = strtoul(s, &end, 10);
 
 		if (end == s || v == 0 || v > BENCH_MAX_THREADS || (*end && *end != ','))
-			bench_die("--threads: a list of numbers up to %u, not '%s'", BENCH_MAX_THREADS, list);
+			bench_die("--threads: a list of numbers up to %u, not '%s'", BENCH_MAX_THREADS,
+				  list);
 		ret[n++] = (unsigned)v;
 		s = *end ? end + 1 : end;
 	}
@@ -425,8 +437,8 @@ static void find_cpus(void)
 }
 
 /*
- * Debian's jemalloc keeps its thread-local data in the static block, where a library that is loaded late finds
- * room only if the loader was told before the process began.
+ * Debian's jemalloc keeps its thread-local data in the static block, where a library that is loaded late
+ * finds room only if the loader was told before the process began.
  */
 static void reserve_static_tls(char **argv)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of bench/ share: peers (who is asked), workloads (what is asked), and the thread that asks.
+ * What the files of bench/ share: peers (who is asked), workloads (what is asked), and the thread that
+ * asks.
  *
- * A case is one workload, one order, one peer and a number of threads; it is registered with Google Benchmark as
- * WORKLOAD/order:N/PEER/threads:T. One iteration is one alloc and one free, unless the workload says otherwise.
- * Every case ends with a check that no frame was lost or handed out twice; it ends the process if one was.
+ * A case is one workload, one order, one peer and a number of threads; it is registered with Google
+ * Benchmark as WORKLOAD/order:N/PEER/threads:T. One iteration is one alloc and one free, unless the
+ * workload says otherwise. Every case ends with a check that no frame was lost or handed out twice; it ends
+ * the process if one was.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -16,11 +18,11 @@
 
 #include "gbench.h"
 
-#define BENCH_PAGE 4096u
-#define BENCH_HUGE (2u << 20)
+#define BENCH_PAGE	  4096u
+#define BENCH_HUGE	  (2u << 20)
 #define BENCH_MAX_THREADS 256u
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* In a loop that waits for another thread. */
@@ -35,13 +37,13 @@ static inline void bench_relax(void)
 
 /* ---- peers ---- */
 
-#define PEER_ORDERS 1u   /* hands out frames of any order; the others of one order for each instance */
-#define PEER_BOUNDED 2u  /* hands out a fixed number of frames, then NULL */
-#define PEER_OWN 4u      /* a frame serves only the thread that freed it: pipe cannot work */
-#define PEER_FAKE 8u     /* no allocator: hands out counted-up numbers */
-#define PEER_SLOT 16u    /* keeps a slot per frame */
-#define PEER_BULK 32u    /* has calls for many frames at once */
-#define PEER_DEFERS 64u  /* for `deferred` only */
+#define PEER_ORDERS  1u	 /* hands out frames of any order; the others of one order for each instance */
+#define PEER_BOUNDED 2u	 /* hands out a fixed number of frames, then NULL */
+#define PEER_OWN     4u	 /* a frame serves only the thread that freed it: pipe cannot work */
+#define PEER_FAKE    8u	 /* no allocator: hands out counted-up numbers */
+#define PEER_SLOT    16u /* keeps a slot per frame */
+#define PEER_BULK    32u /* has calls for many frames at once */
+#define PEER_DEFERS  64u /* for `deferred` only */
 
 struct bench_shape {
 	uint64_t memory; /* bytes */
@@ -94,17 +96,17 @@ struct bench_thread {
 struct bench_workload {
 	const char *name;
 	const char *what;
-	uint64_t memory;      /* bytes that an instance manages */
-	uint64_t held;        /* most frames held at once, in 1/100 of memory; 0: few */
+	uint64_t memory; /* bytes that an instance manages */
+	uint64_t held;	 /* most frames held at once, in 1/100 of memory; 0: few */
 	uint64_t param;
-	unsigned orders;      /* a bit for each order */
-	unsigned min_threads; /* 0: 1 */
-	unsigned max_threads; /* 0: any */
-	int64_t iterations;   /* fixed; 0: as many as fit */
-	bool even;            /* an even number of threads */
-	bool bare;            /* makes its own instance */
+	unsigned orders;			  /* a bit for each order */
+	unsigned min_threads;			  /* 0: 1 */
+	unsigned max_threads;			  /* 0: any */
+	int64_t iterations;			  /* fixed; 0: as many as fit */
+	bool even;				  /* an even number of threads */
+	bool bare;				  /* makes its own instance */
 	bool (*fits)(const struct bench_peer *p); /* NULL: every peer */
-	void (*run)(struct bench_thread *t);      /* every thread; frees all that it allocated */
+	void (*run)(struct bench_thread *t);	  /* every thread; frees all that it allocated */
 };
 
 /* One file each; every array ends with a workload without a name. */
@@ -133,8 +135,8 @@ static inline void bench_free(struct bench_thread *t, void *frame)
 }
 
 /*
- * All threads together, at the end, each with all that it holds: checks that no two of these frames overlap,
- * then frees them.
+ * All threads together, at the end, each with all that it holds: checks that no two of these frames
+ * overlap, then frees them.
  */
 void bench_check_and_free(struct bench_thread *t, void **frames, uint64_t n);
 
@@ -145,7 +147,9 @@ void bench_unmap(void *p, size_t bytes);
 
 uint64_t bench_cpu_ns(void); /* CPU time of this thread */
 
-struct bench_rng { uint64_t s; };
+struct bench_rng {
+	uint64_t s;
+};
 
 static inline uint64_t bench_random(struct bench_rng *r)
 {

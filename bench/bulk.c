@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bulk: alloc many frames, then free them in the order in which they came. Asks what it costs to move whole batches
- * between the threads' caches and what lies behind them, and to write slots that no longer fit the first cache.
+ * bulk: alloc many frames, then free them in the order in which they came. Asks what it costs to move whole
+ * batches between the threads' caches and what lies behind them, and to write slots that no longer fit the
+ * first cache.
  *
  * `bulk`: 64 Ki base frames (256 MiB) a thread, fewer with more than two threads: half of 1 GiB in all.
  * `bulk:8G`: half of 8 GiB, so that the slots fit no cache at all.
@@ -23,10 +24,11 @@ static void give(struct bench_thread *t, void **frames, uint64_t n)
 
 static void bulk(struct bench_thread *t)
 {
-	uint64_t n = t->param && t->param < t->share / 2 ? t->param : t->share / 2, pairs = 0, in_alloc = 0, in_free = 0, t0, t1;
+	uint64_t n = t->param && t->param < t->share / 2 ? t->param : t->share / 2;
+	uint64_t pairs = 0, in_alloc = 0, in_free = 0, t0, t1;
 	void **frames = bench_map(n * sizeof(*frames));
 
-	/* Once untimed: slots, and the blocks of those who write into them, are touched for the first time. */
+	/* Once untimed: slots, and blocks of those who write into them, are touched for the first time. */
 	take(t, frames, n);
 	give(t, frames, n);
 	while (gbench_next(t->g, (int64_t)n)) {
@@ -46,9 +48,17 @@ static void bulk(struct bench_thread *t)
 }
 
 const struct bench_workload bench_bulk[] = {
-	{ .name = "bulk", .what = "alloc 64 Ki frames a thread, free them in order", .memory = UINT64_C(1) << 30,
-	  .param = 65536, .orders = 1u << 0, .run = bulk },
-	{ .name = "bulk:8G", .what = "alloc half of 8 GiB, free it in order", .memory = UINT64_C(8) << 30, .held = 50,
-	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10, .run = bulk },
-	{ .name = NULL }
+	{ .name = "bulk",
+	  .what = "alloc 64 Ki frames a thread, free them in order",
+	  .memory = UINT64_C(1) << 30,
+	  .param = 65536,
+	  .orders = 1u << 0,
+	  .run = bulk },
+	{ .name = "bulk:8G",
+	  .what = "alloc half of 8 GiB, free it in order",
+	  .memory = UINT64_C(8) << 30,
+	  .held = 50,
+	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10,
+	  .run = bulk },
+	{ .name = NULL },
 };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * churn: the memory is 50 or 90 % full, in a random pattern; free one held frame at random, alloc another. Asks how
- * well the allocator finds free memory that is scattered: the state that every long-running system is in.
+ * churn: the memory is 50 or 90 % full, in a random pattern; free one held frame at random, alloc another.
+ * Asks how well the allocator finds free memory that is scattered: the state that every long-running system
+ * is in.
  *
- * First all of the memory is allocated, then frames at random are freed until the wanted part is left, then half as
- * many pairs as there are frames are run untimed. The choice of the frame and the miss on the array of held frames
- * are in the time: the null peer shows how much that is.
+ * First all of the memory is allocated, then frames at random are freed until the wanted part is left, then
+ * half as many pairs as there are frames are run untimed. The choice of the frame and the miss on the array
+ * of held frames are in the time: the null peer shows how much that is.
  */
 #include "bench.h"
 
@@ -45,13 +46,33 @@ static void churn(struct bench_thread *t)
 #define ORDERS (1u << 0 | 1u << 3 | 1u << 9 | 1u << 10)
 
 const struct bench_workload bench_churn[] = {
-	{ .name = "churn:50", .what = "256 MiB half full: free a random frame, alloc another", .memory = UINT64_C(256) << 20,
-	  .held = 100, .param = 50, .orders = 1u << 0, .run = churn },
-	{ .name = "churn:90", .what = "256 MiB 90 % full: free a random frame, alloc another", .memory = UINT64_C(256) << 20,
-	  .held = 100, .param = 90, .orders = 1u << 0, .run = churn },
-	{ .name = "churn:50:8G", .what = "8 GiB half full: free a random frame, alloc another", .memory = UINT64_C(8) << 30, .held = 100,
-	  .param = 50, .orders = ORDERS, .run = churn },
-	{ .name = "churn:90:8G", .what = "8 GiB 90 % full: free a random frame, alloc another", .memory = UINT64_C(8) << 30, .held = 100,
-	  .param = 90, .orders = ORDERS, .run = churn },
-	{ .name = NULL }
+	{ .name = "churn:50",
+	  .what = "256 MiB half full: free a random frame, alloc another",
+	  .memory = UINT64_C(256) << 20,
+	  .held = 100,
+	  .param = 50,
+	  .orders = 1u << 0,
+	  .run = churn },
+	{ .name = "churn:90",
+	  .what = "256 MiB 90 % full: free a random frame, alloc another",
+	  .memory = UINT64_C(256) << 20,
+	  .held = 100,
+	  .param = 90,
+	  .orders = 1u << 0,
+	  .run = churn },
+	{ .name = "churn:50:8G",
+	  .what = "8 GiB half full: free a random frame, alloc another",
+	  .memory = UINT64_C(8) << 30,
+	  .held = 100,
+	  .param = 50,
+	  .orders = ORDERS,
+	  .run = churn },
+	{ .name = "churn:90:8G",
+	  .what = "8 GiB 90 % full: free a random frame, alloc another",
+	  .memory = UINT64_C(8) << 30,
+	  .held = 100,
+	  .param = 90,
+	  .orders = ORDERS,
+	  .run = churn },
+	{ .name = NULL },
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cold: what do alloc and free cost when no slot is in any cache? 8 GiB are allocated and freed in random order; then,
- * after the caches have been filled with other things, three quarters are allocated; after the same again, freed in
- * another random order. `cold` makes a call for each frame, `cold:bulk` a call for 64 of them where the peer has such
- * calls. An allocator that keeps its free frames in a chain through their slots waits for one miss after another.
+ * cold: what do alloc and free cost when no slot is in any cache? 8 GiB are allocated and freed in random
+ * order; then, after the caches have been filled with other things, three quarters are allocated; after the
+ * same again, freed in another random order. `cold` makes a call for each frame, `cold:bulk` a call for 64
+ * of them where the peer has such calls. An allocator that keeps its free frames in a chain through their
+ * slots waits for one miss after another.
  */
 #include "bench.h"
 
@@ -90,9 +91,22 @@ static bool has_bulk(const struct bench_peer *p)
 }
 
 const struct bench_workload bench_cold[] = {
-	{ .name = "cold", .what = "random order, slots in no cache, one frame a call", .memory = UINT64_C(8) << 30,
-	  .held = 100, .orders = 1u << 0, .max_threads = 1, .fits = bounded, .run = cold },
-	{ .name = "cold:bulk", .what = "random order, slots in no cache, 64 frames a call", .memory = UINT64_C(8) << 30, .held = 100, .param = 1,
-	  .orders = 1u << 0, .max_threads = 1, .fits = has_bulk, .run = cold },
-	{ .name = NULL }
+	{ .name = "cold",
+	  .what = "random order, slots in no cache, one frame a call",
+	  .memory = UINT64_C(8) << 30,
+	  .held = 100,
+	  .orders = 1u << 0,
+	  .max_threads = 1,
+	  .fits = bounded,
+	  .run = cold },
+	{ .name = "cold:bulk",
+	  .what = "random order, slots in no cache, 64 frames a call",
+	  .memory = UINT64_C(8) << 30,
+	  .held = 100,
+	  .param = 1,
+	  .orders = 1u << 0,
+	  .max_threads = 1,
+	  .fits = has_bulk,
+	  .run = cold },
+	{ .name = NULL },
 };

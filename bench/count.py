@@ -7,7 +7,6 @@ other time; the difference is what the pairs cost, without set-up and checks. A 
 an xchg with memory) is an atomic read-modify-write: where the line is another CPU's, these are what is slow.
 """
 
-import argparse
 import json
 import os
 import re
@@ -18,10 +17,12 @@ import tempfile
 
 import runner
 
-PEERS = "null floor floor-shared ramka ramka-shared ramka-none buddy dpdk ck_stack ck_ring tcmalloc jemalloc mimalloc glibc"
+PEERS = ("null floor floor-shared ramka ramka-shared ramka-none buddy dpdk ck_stack ck_ring "
+         "tcmalloc jemalloc mimalloc glibc")
 # (case, pairs of the shorter run, of the longer one)
-ROWS = [("repeat/order:0", 1 << 14, 3 << 14), ("repeat/order:3", 1 << 14, 2 << 14), ("repeat/order:9", 1 << 14, 2 << 14),
-        ("bulk/order:0", 1 << 16, 3 << 16), ("churn:90/order:0", 1 << 14, 5 << 14)]
+ROWS = [("repeat/order:0", 1 << 14, 3 << 14), ("repeat/order:3", 1 << 14, 2 << 14),
+        ("repeat/order:9", 1 << 14, 2 << 14), ("bulk/order:0", 1 << 16, 3 << 16),
+        ("churn:90/order:0", 1 << 14, 5 << 14)]
 
 
 class Code:
@@ -39,8 +40,8 @@ class Code:
     def disassemble(path):
         if not os.path.isfile(path):
             return set()
-        out = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                             text=True, check=False).stdout
+        out = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True, check=False).stdout
         addresses = set()
         for line in out.splitlines():
             m = re.match(r"\s*([0-9a-f]+):\s+(.*)", line)
@@ -92,9 +93,10 @@ def step(address, field):
 def profile(program, case, peer, pairs, code, folder):
     out = os.path.join(folder, "callgrind.out")
     command = ["valgrind", "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={out}", program,
-               f"--benchmark_filter=^{case}/{peer}(/iterations:[0-9]+)?/threads:1$", "--threads=1", f"--iterations={pairs}",
-               "--benchmark_format=json"]
-    done = subprocess.run(command, env=runner.ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+               f"--benchmark_filter=^{case}/{peer}(/iterations:[0-9]+)?/threads:1$", "--threads=1",
+               f"--iterations={pairs}", "--benchmark_format=json"]
+    done = subprocess.run(command, env=runner.ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False)
     try:
         entry = json.loads(done.stdout)["benchmarks"][0]
     except (ValueError, LookupError):
@@ -112,12 +114,12 @@ def count(program, case, peer, few, many, code, folder):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = runner.options()
     parser.add_argument("--program", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--filter")
+    parser.add_argument("--filter", type=runner.pattern)
     parser.add_argument("--threads")
     parser.add_argument("--command", default=" ".join(sys.argv))
     parser.add_argument("--build-info", default="")

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deferred: what does it cost to free a frame only after a grace period? A thread allocates a frame and frees it in the
- * peer's way, as fast as it can, with a read section after every 64; on another CPU a reader runs sections of about a
- * microsecond, one every fifty. The difference to `at-once` is the price of deferring.
+ * deferred: what does it cost to free a frame only after a grace period? A thread allocates a frame and
+ * frees it in the peer's way, as fast as it can, with a read section after every 64; on another CPU a
+ * reader runs sections of about a microsecond, one every fifty. The difference to `at-once` is the price of
+ * deferring.
  *
- * The number is the CPU time of the thread that frees; `all` adds that of everybody else but the reader: the threads of
- * liburcu and of the hosted layer. At this speed grace periods cannot keep up: the thread waits when put_rcu says so, as
- * a caller should, and that waiting costs no CPU time, but the call_rcu peer, which nothing stops, piles frames up.
+ * The number is the CPU time of the thread that frees; `all` adds that of everybody else but the reader:
+ * the threads of liburcu and of the hosted layer. At this speed grace periods cannot keep up: the thread
+ * waits when put_rcu says so, as a caller should, and that waiting costs no CPU time, but the call_rcu
+ * peer, which nothing stops, piles frames up.
  */
 #define _GNU_SOURCE
 #include "bench.h"
@@ -89,7 +91,12 @@ static bool defers(const struct bench_peer *p)
 }
 
 const struct bench_workload bench_deferred[] = {
-	{ .name = "deferred", .what = "free a frame after a grace period", .memory = UINT64_C(4) << 30, .orders = 1u << 0,
-	  .max_threads = 1, .fits = defers, .run = deferred },
-	{ .name = NULL }
+	{ .name = "deferred",
+	  .what = "free a frame after a grace period",
+	  .memory = UINT64_C(4) << 30,
+	  .orders = 1u << 0,
+	  .max_threads = 1,
+	  .fits = defers,
+	  .run = deferred },
+	{ .name = NULL },
 };

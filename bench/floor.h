@@ -2,12 +2,13 @@
 /*
  * The floor: the least that an allocator with a slot per frame must do.
  *
- * A thread owns an array of frame numbers. Alloc pops a number, checks that the slot is free and writes the slot;
- * free checks that the slot is in use, writes it, and pushes the number. Nobody else can reach these frames, nothing
- * coalesces, nothing is counted. What a real allocator takes longer than this is the price of what it can do more.
+ * A thread owns an array of frame numbers. Alloc pops a number, checks that the slot is free and writes the
+ * slot; free checks that the slot is in use, writes it, and pushes the number. Nobody else can reach these
+ * frames, nothing coalesces, nothing is counted. What a real allocator takes longer than this is the price
+ * of what it can do more.
  *
- * The slot is also what the pools among the peers carry (DPDK's mempool, ck_stack, ck_ring), which have none of
- * their own, so that all of them write the same 16 bytes per frame.
+ * The slot is also what the pools among the peers carry (DPDK's mempool, ck_stack, ck_ring), which have
+ * none of their own, so that all of them write the same 16 bytes per frame.
  */
 #ifndef BENCH_FLOOR_H
 #define BENCH_FLOOR_H
@@ -22,8 +23,8 @@ struct floor_slot {
 	uint64_t info;
 };
 
-#define FLOOR_FREE 0u
-#define FLOOR_HELD 1u
+#define FLOOR_FREE	  0u
+#define FLOOR_HELD	  1u
 #define FLOOR_INFO(order) (UINT64_C(1) << 32 | (uint64_t)(order) << 48)
 
 struct floor_cpu {

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frag: what is left for huge frames after a long time of use? 4 GiB are filled, freed at random down to 50, 70 or
- * 90 %, and then, 100 rounds long, a tenth of the live frames is freed and allocated anew, one by one, at random.
+ * frag: what is left for huge frames after a long time of use? 4 GiB are filled, freed at random down to
+ * 50, 70 or 90 %, and then, 100 rounds long, a tenth of the live frames is freed and allocated anew, one by
+ * one, at random.
  *
- * `share` is the part of the free memory that lies in wholly free, aligned 2 MiB frames, in per cent, counted from
- * the frames that the benchmark holds, so that no allocator has to be believed; `zone` the same by the allocator's
- * own count, where it has one and counts only what it could hand out at once. A random layout has none. The time is
- * that of one pair of these rounds.
+ * `share` is the part of the free memory that lies in wholly free, aligned 2 MiB frames, in per cent,
+ * counted from the frames that the benchmark holds, so that no allocator has to be believed; `zone` the
+ * same by the allocator's own count, where it has one and counts only what it could hand out at once. A
+ * random layout has none. The time is that of one pair of these rounds.
  */
 #include "bench.h"
 
 #include <stdlib.h>
 
 #define ROUNDS 100
-#define BLOCK 512u /* base frames of 2 MiB */
+#define BLOCK  512u /* base frames of 2 MiB */
 
 static double share_of_huge(struct bench_thread *t, void **held, uint64_t n, uint64_t frames)
 {
@@ -56,7 +57,8 @@ static void frag(struct bench_thread *t)
 	}
 	gbench_report(t->g, "share", share_of_huge(t, held, n, frames));
 	if (t->peer->free_in_huge)
-		gbench_report(t->g, "zone", 100.0 * (double)t->peer->free_in_huge(t->instance) / (double)(frames - n));
+		gbench_report(t->g, "zone",
+			      100.0 * (double)t->peer->free_in_huge(t->instance) / (double)(frames - n));
 	bench_check_and_free(t, held, n);
 	bench_unmap(held, frames * sizeof(*held));
 }
@@ -66,9 +68,17 @@ static bool has_numbers(const struct bench_peer *p)
 	return p->flags & PEER_BOUNDED; /* the frames of the others lie anywhere */
 }
 
-#define FRAG(percent)                                                                                                  \
-	{ .name = "frag:" #percent, .what = "free memory in whole 2 MiB frames, " #percent " % full, 100 rounds", \
-	  .memory = UINT64_C(4) << 30, .held = 100, .param = percent, .orders = 1u << 0, .max_threads = 1,              \
-	  .iterations = 1, .fits = has_numbers, .run = frag }
+#define FRAG(percent) \
+	{ \
+		.name = "frag:" #percent, \
+		.what = "free memory in whole 2 MiB frames, " #percent " % full, 100 rounds", \
+		.memory = UINT64_C(4) << 30, .held = 100, .param = percent, .orders = 1u << 0, .max_threads = 1, \
+		.iterations = 1, .fits = has_numbers, .run = frag \
+	}
 
-const struct bench_workload bench_frag[] = { FRAG(50), FRAG(70), FRAG(90), { .name = NULL } };
+const struct bench_workload bench_frag[] = {
+	FRAG(50),
+	FRAG(70),
+	FRAG(90),
+	{ .name = NULL },
+};

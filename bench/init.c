@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * init: how long does it take to set an instance up? An iteration is 1 GiB of memory, so the time is for each GiB of
- * a map of 64 GiB. `init:zeroed` says that the metadata is zeroed already, as fresh pages of a kernel are: slots need
- * not be touched. `init:dirty` does not. The metadata is 16 bytes a frame, without owner's metadata, and mapped before.
+ * init: how long does it take to set an instance up? An iteration is 1 GiB of memory, so the time is for
+ * each GiB of a map of 64 GiB. `init:zeroed` says that the metadata is zeroed already, as fresh pages of a
+ * kernel are: slots need not be touched. `init:dirty` does not. The metadata is 16 bytes a frame, without
+ * owner's metadata, and mapped before.
  */
 #include "bench.h"
 
@@ -13,8 +14,13 @@
 
 static void init(struct bench_thread *t)
 {
-	struct ramka_region region = { .base = UINT64_C(1) << 30, .size = (uint64_t)SPAN << 30, .kind = RAMKA_USABLE };
-	struct ramka_config cfg = { .regions = &region, .nr_regions = 1, .nr_cpus = 1, .meta_size = RAMKA_META_NONE,
+	struct ramka_region region = { .base = UINT64_C(1) << 30,
+				       .size = (uint64_t)SPAN << 30,
+				       .kind = RAMKA_USABLE };
+	struct ramka_config cfg = { .regions = &region,
+				    .nr_regions = 1,
+				    .nr_cpus = 1,
+				    .meta_size = RAMKA_META_NONE,
 				    .flags = RAMKA_NO_DIRECT_MAP | (t->param ? RAMKA_METADATA_ZEROED : 0) };
 	struct ramka_stats stats;
 	struct ramka *r;
@@ -47,9 +53,20 @@ static bool is_ramka(const struct bench_peer *p)
 }
 
 const struct bench_workload bench_init[] = {
-	{ .name = "init:zeroed", .what = "set-up per GiB, metadata zeroed before", .param = 1, .orders = 1u << 0,
-	  .max_threads = 1, .bare = true, .fits = is_ramka, .run = init },
-	{ .name = "init:dirty", .what = "set-up per GiB, metadata not zeroed", .orders = 1u << 0, .max_threads = 1,
-	  .bare = true, .fits = is_ramka, .run = init },
-	{ .name = NULL }
+	{ .name = "init:zeroed",
+	  .what = "set-up per GiB, metadata zeroed before",
+	  .param = 1,
+	  .orders = 1u << 0,
+	  .max_threads = 1,
+	  .bare = true,
+	  .fits = is_ramka,
+	  .run = init },
+	{ .name = "init:dirty",
+	  .what = "set-up per GiB, metadata not zeroed",
+	  .orders = 1u << 0,
+	  .max_threads = 1,
+	  .bare = true,
+	  .fits = is_ramka,
+	  .run = init },
+	{ .name = NULL },
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pipe: one thread allocates and hands the frames to another, which frees them. Threads 0 and 1 are such a pair, 2 and
- * 3, and so on. Asks how frames come back to where they are needed, and how many cache lines move for that.
+ * pipe: one thread allocates and hands the frames to another, which frees them. Threads 0 and 1 are such a
+ * pair, 2 and 3, and so on. Asks how frames come back to where they are needed, and how many cache lines
+ * move for that.
  *
- * The CPU time of both threads is counted, with what the hand-over costs (the null peer shows it) and with the time
- * that the faster one waits, so a pair is about twice the time that passes. Not for allocators without a way back.
+ * The CPU time of both threads is counted, with what the hand-over costs (the null peer shows it) and with
+ * the time that the faster one waits, so a pair is about twice the time that passes. Not for allocators
+ * without a way back.
  */
 #define _GNU_SOURCE
 #include "bench.h"
@@ -12,11 +14,12 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#define RING 2048u
+#define RING  2048u
 #define BATCH 64u /* frames handed over at once, so that the hand-over is not what is measured */
 #define SPINS 2048
 
-/* Single producer, single consumer. Each side keeps where it is, and what it last saw of the other, on its own lines. */
+/* Single producer, single consumer. Each side keeps where it is, and what it last saw of the other, on its
+ * own lines. */
 struct ring {
 	_Alignas(128) _Atomic uint64_t head; /* frames handed over; written by the producer */
 	_Alignas(128) _Atomic uint64_t tail; /* frames taken; written by the consumer */
@@ -58,7 +61,8 @@ static inline void *ring_pop(struct ring *q)
 	return frame;
 }
 
-/* Both threads of a pair run as many iterations, so each moves two frames in one: a pair is one of either thread's. */
+/* Both threads of a pair run as many iterations, so each moves two frames in one: a pair is one of either
+ * thread's. */
 static void pipe_frames(struct bench_thread *t)
 {
 	struct ring *q = &rings[t->id / 2];
@@ -81,7 +85,13 @@ static bool has_way_back(const struct bench_peer *p)
 }
 
 const struct bench_workload bench_pipe[] = {
-	{ .name = "pipe", .what = "one thread allocates, another frees", .memory = UINT64_C(128) << 20, .orders = 1u << 0 | 1u << 3,
-	  .min_threads = 2, .even = true, .fits = has_way_back, .run = pipe_frames },
-	{ .name = NULL }
+	{ .name = "pipe",
+	  .what = "one thread allocates, another frees",
+	  .memory = UINT64_C(128) << 20,
+	  .orders = 1u << 0 | 1u << 3,
+	  .min_threads = 2,
+	  .even = true,
+	  .fits = has_way_back,
+	  .run = pipe_frames },
+	{ .name = NULL },
 };

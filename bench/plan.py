@@ -77,7 +77,7 @@ FULL_SECONDS = 0.2
 
 
 def timeout_of(row):
-    """Seconds after which a run counts as not finished: who blocks under preemption shows it with more threads than CPUs."""
+    """Seconds after which a run counts as not finished. With more threads than CPUs, who blocks never does."""
     return 10 if row.threads > CPUS else 60
 
 
@@ -105,7 +105,10 @@ def figure_of(row):
 
 
 class Goal:
-    """`peer`'s number in a row, or an extra one, is at most (at least) `bound`; or `times` that of `base`, and `bound` more."""
+    """`peer`'s number in a row, or an extra one, is at most `bound`, or at most `times` that of `base` plus `bound`.
+
+    Where larger is better, at least.
+    """
 
     def __init__(self, case, threads, peer, bound=0.0, base=None, times=0.0, extra=None):
         self.case, self.threads, self.peer = case, threads, peer

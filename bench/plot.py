@@ -12,7 +12,8 @@ FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
 
 COLOURS = [("ramka", "#c2410c"), ("null", "#b8b8b8"), ("floor", "#8a8a8a"), ("buddy", "#2563a8"), ("dpdk", "#2563a8"),
            ("ck_", "#2563a8"), ("at-once", "#8a8a8a"), ("fifo", "#8a8a8a"), ("rcu-", "#c2410c"), ("", "#5d9b64")]
-LEGEND = [("#c2410c", "ramka"), ("#8a8a8a", "floor and harness"), ("#2563a8", "pools and buddy"), ("#5d9b64", "malloc and others")]
+LEGEND = [("#c2410c", "ramka"), ("#8a8a8a", "floor and harness"), ("#2563a8", "pools and buddy"),
+          ("#5d9b64", "malloc and others")]
 
 
 def colour(peer):
@@ -82,9 +83,10 @@ def panel(row, x, y):
         out.append(f"<line x1='{at:.1f}' y1='{top - 2}' x2='{at:.1f}' y2='{bottom + 3}' stroke='#ddd'/>")
         out.append(text(at, bottom + 14, f"{tick:g}", 9, "middle", "#555"))
     for i, (peer, median, samples) in enumerate(bars):
+        weight = "bold" if peer.startswith(("ramka", "rcu-")) else "normal"
         at = top + i * STEP
         length = scale.at(median)
-        out.append(text(left - 6, at + 11, peer, 11, "end", weight="bold" if peer.startswith(("ramka", "rcu-")) else "normal"))
+        out.append(text(left - 6, at + 11, peer, 11, "end", weight=weight))
         out.append(f"<rect x='{left}' y='{at:.1f}' width='{length:.1f}' height='{BAR}' fill='{colour(peer)}'/>")
         if len(samples) > 1:
             low, high = left + scale.at(min(samples)), left + min(scale.at(max(samples)), width)
@@ -109,10 +111,10 @@ def svg(report):
         for i, row in enumerate(group):
             places.append((row, GAP + i * (PANEL_WIDTH + GAP), heights[0]))
         heights = [heights[0] + max(panel_height(r) for r in group) + GAP] * columns
-    m = report["machine"]
+    m, date = report["machine"], report["date"][:16].replace("T", " ")
     body = [text(GAP, 32, "ramka and its peers", 20, weight="bold"),
-            text(GAP, 52, f"{m['processor']}, {m['cpus']} CPUs, Linux {m['kernel']}, {report['date'][:16].replace('T', ' ')}. "
-                 "Bars: median; thin lines: least to most. Times on a logarithmic scale, shorter is better.", 11, fill="#444")]
+            text(GAP, 52, f"{m['processor']}, {m['cpus']} CPUs, Linux {m['kernel']}, {date}. Bars: median; thin lines: "
+                 "least to most. Times on a logarithmic scale, shorter is better.", 11, fill="#444")]
     at = GAP
     for fill, name in LEGEND:
         body.append(f"<rect x='{at}' y='64' width='12' height='12' fill='{fill}'/>")

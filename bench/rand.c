@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rand: half of the memory is allocated, then freed in random order, each thread freeing what the shuffle of all
- * threads' frames gave to it. Asks what a free costs whose slot is in no cache, or in another CPU's, and that goes
- * to a place that others use too. `free` is the column to read; `alloc` is that of bulk after such frees.
+ * rand: half of the memory is allocated, then freed in random order, each thread freeing what the shuffle
+ * of all threads' frames gave to it. Asks what a free costs whose slot is in no cache, or in another CPU's,
+ * and that goes to a place that others use too. `free` is the column to read; `alloc` is that of bulk after
+ * such frees.
  */
 #include "bench.h"
 
-static void **all;             /* every thread's frames, thread 0's first */
+static void **all;	       /* every thread's frames, thread 0's first */
 static uint32_t *order_of_all; /* a permutation of them */
 
 static void random_free(struct bench_thread *t)
@@ -59,9 +60,17 @@ static void random_free(struct bench_thread *t)
 }
 
 const struct bench_workload bench_rand[] = {
-	{ .name = "rand", .what = "free half of 512 MiB in random order, each thread others' frames too",
-	  .memory = UINT64_C(512) << 20, .held = 50, .orders = 1u << 0, .run = random_free },
-	{ .name = "rand:8G", .what = "free half of 8 GiB in random order", .memory = UINT64_C(8) << 30, .held = 50,
-	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10, .run = random_free },
-	{ .name = NULL }
+	{ .name = "rand",
+	  .what = "free half of 512 MiB in random order, each thread others' frames too",
+	  .memory = UINT64_C(512) << 20,
+	  .held = 50,
+	  .orders = 1u << 0,
+	  .run = random_free },
+	{ .name = "rand:8G",
+	  .what = "free half of 8 GiB in random order",
+	  .memory = UINT64_C(8) << 30,
+	  .held = 50,
+	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10,
+	  .run = random_free },
+	{ .name = NULL },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * repeat: alloc a frame, free it, again and again. The shortest path there is: what a call costs when everything
- * is in the first-level cache and nobody interferes. Each thread for itself.
+ * repeat: alloc a frame, free it, again and again. The shortest path there is: what a call costs when
+ * everything is in the first-level cache and nobody interferes. Each thread for itself.
  */
 #include "bench.h"
 
@@ -17,7 +17,10 @@ static void repeat(struct bench_thread *t)
 }
 
 const struct bench_workload bench_repeat[] = {
-	{ .name = "repeat", .what = "alloc and free the same frame", .memory = UINT64_C(64) << 20,
-	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10, .run = repeat },
-	{ .name = NULL }
+	{ .name = "repeat",
+	  .what = "alloc and free the same frame",
+	  .memory = UINT64_C(64) << 20,
+	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10,
+	  .run = repeat },
+	{ .name = NULL },
 };

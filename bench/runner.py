@@ -260,7 +260,8 @@ def report(args, peers, measurements, seconds_taken):
                      "peers": competitors,
                      "goals": [{"text": t, "reached": r} for t, r in goals_of(m)]})
     return {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "command": args.command,
-            "machine": machine(), "build": args.build_info, "seconds": round(seconds_taken, 1), "peers": peers, "rows": rows}
+            "machine": machine(), "build": args.build_info, "seconds": round(seconds_taken, 1), "peers": peers,
+            "rows": rows}
 
 
 # ---- what to run ----
@@ -308,14 +309,46 @@ def prepare(args, peers):
     return measurements
 
 
+def print_head(args, peers):
+    m = machine()
+    say(f"machine   {m['processor']}, {m['cpus']} CPUs, {m['memory_gib']} GiB, Linux {m['kernel']}, "
+        f"huge pages: {m['hugepages']}")
+    say(f"build     {args.build_info}")
+    others = [f"{n} {p['version'].split('-')[0]}" for n, p in peers.items()
+              if p["version"] and not p["missing"] and p["version"] != peers["ramka"]["version"]]
+    say("peers     " + ", ".join(others))
+    for name, p in peers.items():
+        if p["missing"]:
+            say(f"          {name} skipped: {p['missing']}")
+    say(f"command   {args.command}")
+
+
+def pattern(text):
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"not a regular expression: {error}") from None
+
+
+def thread_list(text):
+    if not re.fullmatch(r"[1-9][0-9]*(,[1-9][0-9]*)*", text):
+        raise argparse.ArgumentTypeError(f"not a list of numbers: {text}")
+    return [int(n) for n in text.split(",")]
+
+
+def options():
+    """What bench/run passes on; its --help is the one for readers."""
+    return argparse.ArgumentParser(prog="bench/run", usage="see bench/run --help", add_help=False, allow_abbrev=False)
+
+
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options()
     parser.add_argument("--program", required=True)
     parser.add_argument("--out", required=True, help="folder for the JSON and the plot")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--filter")
-    parser.add_argument("--threads", type=lambda s: [int(x) for x in s.split(",")])
+    parser.add_argument("--filter", type=pattern)
+    parser.add_argument("--threads", type=thread_list)
     parser.add_argument("--command", default=" ".join(sys.argv))
     parser.add_argument("--build-info", default="")
     return parser.parse_args()
@@ -325,14 +358,7 @@ def main():
     args = parse()
     began = time.monotonic()
     peers = read_peers(args.program)
-    m = machine()
-    say(f"machine   {m['processor']}, {m['cpus']} CPUs, {m['memory_gib']} GiB, Linux {m['kernel']}, huge pages: {m['hugepages']}")
-    say(f"build     {args.build_info}")
-    say("peers     " + ", ".join(f"{n} {p['version']}" for n, p in peers.items() if p["version"] and not p["missing"]))
-    for name, p in peers.items():
-        if p["missing"]:
-            say(f"          {name} skipped: {p['missing']}")
-    say(f"command   {args.command}")
+    print_head(args, peers)
     measurements = prepare(args, peers)
     if not measurements:
         say(f"bench/run: no row matches; the rows are\n  " + "\n  ".join(r.name for r in plan.PLAN))
@@ -359,8 +385,8 @@ def main():
         f.write("\n")
     with open(svg_path, "w") as f:
         f.write(plot.svg(result))
-    say("\nTimes are CPU time of all threads together, real calls through one table of functions. floor, ramka, buddy, dpdk"
-        "\nand the ck pools keep and check a slot per frame; the mallocs keep none, and write into the blocks instead.")
+    say("\nTimes are CPU time of all threads together, real calls through one table of functions. floor, ramka, buddy,"
+        "\ndpdk and the ck pools keep and check a slot per frame; the mallocs keep none, and write into the blocks.")
     say(f"\ntook {result['seconds']:.0f} s\nJSON   {json_path}\nplot   {svg_path}")
     png_path = plot.png(svg_path)
     say(f"       {png_path}" if png_path else "       (no PNG: rsvg-convert, package librsvg2-bin, is not installed)")

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A list per CPU over a buddy allocator behind one spinlock: the shape of Linux' page allocator, hand-written with its
- * parameters. Pages are records of 64 bytes with list links, order and reference count. Every CPU has lists for the
- * orders 0 to 3 and 9, filled and emptied in batches of 63 base frames under the lock, at most six batches long; other
- * orders go to the buddy at once. What is left out makes it faster than the original: zones and node lists, watermarks,
- * migrate types, disabled interrupts and the lists' own lock, cgroups, statistics, zeroing.
+ * A list per CPU over a buddy allocator behind one spinlock: the shape of Linux' page allocator,
+ * hand-written with its parameters. Pages are records of 64 bytes with list links, order and reference
+ * count. Every CPU has lists for the orders 0 to 3 and 9, filled and emptied in batches of 63 base frames
+ * under the lock, at most six batches long; other orders go to the buddy at once. What is left out makes it
+ * faster than the original: zones and node lists, watermarks, migrate types, disabled interrupts and the
+ * lists' own lock, cgroups, statistics, zeroing.
  */
 #include "peers.h"
 
@@ -13,10 +14,10 @@
 #include <stdlib.h>
 
 #define MAX_ORDER 10
-#define BATCH 63
-#define HIGH (6 * BATCH)
-#define NR_LISTS 5 /* orders 0..3 and 9 */
-#define NO_ORDER 0xff
+#define BATCH	  63
+#define HIGH	  (6 * BATCH)
+#define NR_LISTS  5 /* orders 0..3 and 9 */
+#define NO_ORDER  0xff
 
 struct page {
 	struct page *next, *prev; /* in a list, its head included */
@@ -25,7 +26,10 @@ struct page {
 	char rest[64 - 2 * sizeof(void *) - 8];
 };
 
-struct list { struct page head; uint64_t count; };
+struct list {
+	struct page head;
+	uint64_t count;
+};
 
 struct cpu {
 	_Alignas(128) struct zone *zone;
@@ -251,7 +255,15 @@ static uint64_t free_in_huge(void *instance)
 }
 
 const struct bench_peer peer_buddy = {
-	.name = "buddy", .what = "a list per CPU over a spinlocked buddy: the shape of Linux' page allocator",
-	.flags = PEER_ORDERS | PEER_BOUNDED | PEER_SLOT, .create = create, .destroy = destroy, .cpu = cpu_of, .alloc = alloc,
-	.free = free_page, .stride = sizeof(struct page), .number = number, .free_in_huge = free_in_huge,
+	.name = "buddy",
+	.what = "a list per CPU over a spinlocked buddy: the shape of Linux' page allocator",
+	.flags = PEER_ORDERS | PEER_BOUNDED | PEER_SLOT,
+	.create = create,
+	.destroy = destroy,
+	.cpu = cpu_of,
+	.alloc = alloc,
+	.free = free_page,
+	.stride = sizeof(struct page),
+	.number = number,
+	.free_in_huge = free_in_huge,
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ConcurrencyKit's containers as the whole allocator: one shared stack or one shared ring of free frames, and the slot
- * of floor.h. Lock-free (the stack) and scalable in name: every call writes lines that all CPUs write. The ring
- * blocks: a thread that is stopped inside it stops all others, so more threads than CPUs may take for ever.
+ * ConcurrencyKit's containers as the whole allocator: one shared stack or one shared ring of free frames,
+ * and the slot of floor.h. Lock-free (the stack) and scalable in name: every call writes lines that all
+ * CPUs write. The ring blocks: a thread that is stopped inside it stops all others, so more threads than
+ * CPUs may take for ever.
  */
 #include "peers.h"
 
@@ -137,16 +138,24 @@ static void ring_free(void *cpu, void *frame, unsigned order)
 		bench_die("ck_ring: the ring is full");
 }
 
-#define COMMON                                                                                                        \
-	.flags = PEER_BOUNDED | PEER_SLOT, .destroy = pool_destroy, .cpu = pool_cpu, .number = pool_number,            \
+#define COMMON \
+	.flags = PEER_BOUNDED | PEER_SLOT, .destroy = pool_destroy, .cpu = pool_cpu, .number = pool_number, \
 	.stride = sizeof(struct frame)
 
 const struct bench_peer peer_ck_stack = {
-	.name = "ck_stack", .what = "one shared lock-free stack (ck_stack, mpmc) and a slot", COMMON, .create = stack_create,
-	.alloc = stack_alloc, .free = stack_free,
+	.name = "ck_stack",
+	.what = "one shared lock-free stack (ck_stack, mpmc) and a slot",
+	COMMON,
+	.create = stack_create,
+	.alloc = stack_alloc,
+	.free = stack_free,
 };
 
 const struct bench_peer peer_ck_ring = {
-	.name = "ck_ring", .what = "one shared ring (ck_ring, mpmc) and a slot", COMMON, .create = ring_create,
-	.alloc = ring_alloc, .free = ring_free,
+	.name = "ck_ring",
+	.what = "one shared ring (ck_ring, mpmc) and a slot",
+	COMMON,
+	.create = ring_create,
+	.alloc = ring_alloc,
+	.free = ring_free,
 };

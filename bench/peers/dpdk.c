@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * DPDK's mempool. The peer itself is in a module beside the program (dpdk_pool.c), so that the program runs where DPDK
- * is not installed; what is here loads it and fills the table in.
+ * DPDK's mempool. The peer itself is in a module beside the program (dpdk_pool.c), so that the program runs
+ * where DPDK is not installed; what is here loads it and fills the table in.
  */
 #define _GNU_SOURCE
 #include "peers.h"
@@ -40,6 +40,9 @@ static const char *load(void)
 }
 
 struct bench_peer peer_dpdk = {
-	.name = "dpdk", .what = "DPDK's rte_mempool (shared ring, cache of 256 a thread) and a slot",
-	.flags = PEER_BOUNDED | PEER_SLOT | PEER_BULK, .load = load, .stride = 16,
+	.name = "dpdk",
+	.what = "DPDK's rte_mempool (shared ring, cache of 256 a thread) and a slot",
+	.flags = PEER_BOUNDED | PEER_SLOT | PEER_BULK,
+	.load = load,
+	.stride = 16,
 };

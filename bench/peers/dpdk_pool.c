@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The module behind dpdk.c: an rte_mempool filled with pointers to slots, with a cache for each thread, and DPDK's
- * environment started without huge pages, devices and configuration files. The pool is filled by hand: the ordinary
- * way would write a header into every frame.
+ * The module behind dpdk.c: an rte_mempool filled with pointers to slots, with a cache for each thread, and
+ * DPDK's environment started without huge pages, devices and configuration files. The pool is filled by
+ * hand: the ordinary way would write a header into every frame.
  */
 #define _GNU_SOURCE
 #include <rte_config.h>
@@ -31,13 +31,16 @@ struct pool {
 	struct floor_slot *slots;
 	uint64_t nr;
 	unsigned threads;
-	struct { _Alignas(128) struct cpu c; } cpu[];
+	struct {
+		_Alignas(128) struct cpu c;
+	} cpu[];
 };
 
 static const char *start(void)
 {
-	static char args[][16] = { "bench", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "256",
-				   "--log-level=1", "-l", "0" };
+	static char args[][16] = { "bench",	  "--no-huge", "--no-pci", "--no-telemetry",
+				   "--no-shconf", "-m",	       "256",	   "--log-level=1",
+				   "-l",	  "0" };
 	char *argv[sizeof(args) / sizeof(args[0]) + 1] = { NULL };
 	int argc = 0;
 	static char why[100];
@@ -169,8 +172,18 @@ static uint64_t number(void *instance, void *frame)
 }
 
 __attribute__((visibility("default"))) const struct bench_peer bench_module_peer = {
-	.name = "dpdk", .what = "DPDK's rte_mempool (shared ring, cache of 256 a thread) and a slot",
-	.flags = PEER_BOUNDED | PEER_SLOT | PEER_BULK, .load = start, .version = version, .create = create,
-	.destroy = destroy, .cpu = cpu, .alloc = alloc, .free = free_frame, .alloc_bulk = alloc_bulk, .free_bulk = free_bulk,
-	.stride = sizeof(struct floor_slot), .number = number,
+	.name = "dpdk",
+	.what = "DPDK's rte_mempool (shared ring, cache of 256 a thread) and a slot",
+	.flags = PEER_BOUNDED | PEER_SLOT | PEER_BULK,
+	.load = start,
+	.version = version,
+	.create = create,
+	.destroy = destroy,
+	.cpu = cpu,
+	.alloc = alloc,
+	.free = free_frame,
+	.alloc_bulk = alloc_bulk,
+	.free_bulk = free_bulk,
+	.stride = sizeof(struct floor_slot),
+	.number = number,
 };

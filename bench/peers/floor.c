@@ -8,7 +8,9 @@
 
 /* ---- null: counts, touches no frame and no slot ---- */
 
-struct null_cpu { _Alignas(128) uint64_t count; };
+struct null_cpu {
+	_Alignas(128) uint64_t count;
+};
 
 static void *null_create(const struct bench_shape *shape)
 {
@@ -43,8 +45,14 @@ static void null_free(void *cpu, void *frame, unsigned order)
 }
 
 const struct bench_peer peer_null = {
-	.name = "null", .what = "two empty calls: what the harness costs", .flags = PEER_FAKE | PEER_ORDERS,
-	.create = null_create, .destroy = null_destroy, .cpu = null_cpu, .alloc = null_alloc, .free = null_free,
+	.name = "null",
+	.what = "two empty calls: what the harness costs",
+	.flags = PEER_FAKE | PEER_ORDERS,
+	.create = null_create,
+	.destroy = null_destroy,
+	.cpu = null_cpu,
+	.alloc = null_alloc,
+	.free = null_free,
 	.stride = 1,
 };
 
@@ -53,8 +61,10 @@ const struct bench_peer peer_null = {
 struct floor {
 	struct bench_shape shape;
 	struct floor_slot *slots; /* of the frames' first base frames, 2^order apart as everywhere */
-	uint64_t nr;              /* base frames */
-	struct { _Alignas(128) struct floor_cpu c; } cpu[];
+	uint64_t nr;		  /* base frames */
+	struct {
+		_Alignas(128) struct floor_cpu c;
+	} cpu[];
 };
 
 static void *floor_create(const struct bench_shape *shape)
@@ -153,14 +163,29 @@ static uint64_t floor_number(void *instance, void *frame)
 #define FLOOR_FLAGS (PEER_ORDERS | PEER_BOUNDED | PEER_OWN | PEER_SLOT)
 
 const struct bench_peer peer_floor = {
-	.name = "floor", .what = "hand-written: an array of frame numbers and a checked slot", .flags = FLOOR_FLAGS | PEER_BULK,
-	.create = floor_create, .destroy = floor_destroy, .cpu = floor_cpu_of, .alloc = floor_alloc_call,
-	.free = floor_free_call, .alloc_bulk = floor_alloc_bulk, .free_bulk = floor_free_bulk,
-	.stride = sizeof(struct floor_slot), .number = floor_number,
+	.name = "floor",
+	.what = "hand-written: an array of frame numbers and a checked slot",
+	.flags = FLOOR_FLAGS | PEER_BULK,
+	.create = floor_create,
+	.destroy = floor_destroy,
+	.cpu = floor_cpu_of,
+	.alloc = floor_alloc_call,
+	.free = floor_free_call,
+	.alloc_bulk = floor_alloc_bulk,
+	.free_bulk = floor_free_bulk,
+	.stride = sizeof(struct floor_slot),
+	.number = floor_number,
 };
 
 const struct bench_peer peer_floor_shared = {
-	.name = "floor-shared", .what = "the floor, the last reference dropped by one read-modify-write", .flags = FLOOR_FLAGS,
-	.create = floor_create, .destroy = floor_destroy, .cpu = floor_cpu_of, .alloc = floor_alloc_call,
-	.free = floor_put_call, .stride = sizeof(struct floor_slot), .number = floor_number,
+	.name = "floor-shared",
+	.what = "the floor, the last reference dropped by one read-modify-write",
+	.flags = FLOOR_FLAGS,
+	.create = floor_create,
+	.destroy = floor_destroy,
+	.cpu = floor_cpu_of,
+	.alloc = floor_alloc_call,
+	.free = floor_put_call,
+	.stride = sizeof(struct floor_slot),
+	.number = floor_number,
 };

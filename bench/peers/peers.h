@@ -6,12 +6,13 @@
 #include "../bench.h"
 
 extern const struct bench_peer peer_null, peer_floor, peer_floor_shared; /* floor.c */
-extern const struct bench_peer peer_ramka, peer_ramka_shared, peer_ramka_zeroed, peer_ramka_none; /* ramka.c */
-extern const struct bench_peer peer_buddy; /* buddy.c */
-extern struct bench_peer peer_dpdk; /* dpdk.c, filled in from dpdk_pool.c */
+extern const struct bench_peer peer_ramka, peer_ramka_shared, peer_ramka_zeroed,
+	peer_ramka_none;				    /* ramka.c */
+extern const struct bench_peer peer_buddy;		    /* buddy.c */
+extern struct bench_peer peer_dpdk;			    /* dpdk.c, filled in from dpdk_pool.c */
 extern const struct bench_peer peer_ck_stack, peer_ck_ring; /* ck.c */
 extern const struct bench_peer peer_glibc, peer_jemalloc, peer_mimalloc, peer_tcmalloc; /* malloc.c */
-extern const struct bench_peer peer_at_once, peer_fifo, peer_rcu_memb, peer_rcu_qsbr, peer_rcu_mb, peer_rcu_ck, peer_rcu_ramka,
-	peer_call_rcu; /* rcu.c; for `deferred` only */
+extern const struct bench_peer peer_at_once, peer_fifo, peer_rcu_memb, peer_rcu_qsbr, peer_rcu_mb,
+	peer_rcu_ck, peer_rcu_ramka, peer_call_rcu; /* rcu.c; for `deferred` only */
 
 #endif

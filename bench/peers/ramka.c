@@ -34,15 +34,20 @@ static bool barrier_all_cpus(void *ctx)
 static void panic(void *ctx, const struct ramka_bug *bug)
 {
 	(void)ctx;
-	bench_die("ramka: %s: %s, frame at %#llx", bug->operation, bug->what, (unsigned long long)bug->paddr);
+	bench_die("ramka: %s: %s, frame at %#llx", bug->operation, bug->what,
+		  (unsigned long long)bug->paddr);
 }
 
 static void *create(const struct bench_shape *shape)
 {
 	struct instance *i = calloc(1, sizeof(*i));
 	struct ramka_region region = { .base = BASE, .size = shape->memory, .kind = RAMKA_USABLE };
-	struct ramka_config cfg = { .regions = &region, .nr_regions = 1, .nr_cpus = shape->threads,
-				    .flags = RAMKA_METADATA_ZEROED, .barrier_all_cpus = barrier_all_cpus, .panic = panic };
+	struct ramka_config cfg = { .regions = &region,
+				    .nr_regions = 1,
+				    .nr_cpus = shape->threads,
+				    .flags = RAMKA_METADATA_ZEROED,
+				    .barrier_all_cpus = barrier_all_cpus,
+				    .panic = panic };
 
 	if (!i)
 		return NULL;
@@ -110,7 +115,8 @@ static void *unique_alloc(void *cpu, unsigned order)
 
 static void *unique_alloc_zeroed(void *cpu, unsigned order)
 {
-	return ramka_unique_alloc(cpu, &ramka_type_untyped, NULL, (struct ramka_request){ .order = (uint8_t)order });
+	return ramka_unique_alloc(cpu, &ramka_type_untyped, NULL,
+				  (struct ramka_request){ .order = (uint8_t)order });
 }
 
 static void unique_free(void *cpu, void *frame, unsigned order)
@@ -132,7 +138,8 @@ static void shared_put(void *cpu, void *frame, unsigned order)
 
 static size_t shared_alloc_bulk(void *cpu, unsigned order, size_t n, void **frames)
 {
-	return ramka_frame_alloc_bulk(cpu, &ramka_type_untyped, plain(order), n, (struct ramka_frame **)frames);
+	return ramka_frame_alloc_bulk(cpu, &ramka_type_untyped, plain(order), n,
+				      (struct ramka_frame **)frames);
 }
 
 static void shared_put_bulk(void *cpu, unsigned order, size_t n, void **frames)
@@ -157,25 +164,51 @@ static uint64_t free_in_huge(void *instance)
 }
 
 #define FLAGS (PEER_ORDERS | PEER_BOUNDED | PEER_SLOT)
-#define COMMON                                                                                                       \
-	.version = version, .destroy = destroy,    \
-	.number = number, .free_in_huge = free_in_huge, .stride = 16
+#define COMMON \
+	.version = version, .destroy = destroy, .number = number, .free_in_huge = free_in_huge, .stride = 16
 
 const struct bench_peer peer_ramka = {
-	.name = "ramka", .what = "ramka, unique frames", COMMON, .create = create, .flags = FLAGS, .cpu = cpu_at, .alloc = unique_alloc, .free = unique_free,
+	.name = "ramka",
+	.what = "ramka, unique frames",
+	COMMON,
+	.create = create,
+	.flags = FLAGS,
+	.cpu = cpu_at,
+	.alloc = unique_alloc,
+	.free = unique_free,
 };
 
 const struct bench_peer peer_ramka_shared = {
-	.name = "ramka-shared", .what = "ramka, counted frames", COMMON, .create = create, .flags = FLAGS | PEER_BULK, .cpu = cpu_at, .alloc = shared_alloc,
-	.free = shared_put, .alloc_bulk = shared_alloc_bulk, .free_bulk = shared_put_bulk,
+	.name = "ramka-shared",
+	.what = "ramka, counted frames",
+	COMMON,
+	.create = create,
+	.flags = FLAGS | PEER_BULK,
+	.cpu = cpu_at,
+	.alloc = shared_alloc,
+	.free = shared_put,
+	.alloc_bulk = shared_alloc_bulk,
+	.free_bulk = shared_put_bulk,
 };
 
 const struct bench_peer peer_ramka_zeroed = {
-	.name = "ramka-zeroed", .what = "ramka, unique frames with zeroed content", COMMON, .flags = FLAGS, .create = create_touched,
-	.cpu = cpu_at, .alloc = unique_alloc_zeroed, .free = unique_free,
+	.name = "ramka-zeroed",
+	.what = "ramka, unique frames with zeroed content",
+	COMMON,
+	.flags = FLAGS,
+	.create = create_touched,
+	.cpu = cpu_at,
+	.alloc = unique_alloc_zeroed,
+	.free = unique_free,
 };
 
 const struct bench_peer peer_ramka_none = {
-	.name = "ramka-none", .what = "ramka without a CPU's cache", COMMON, .create = create, .flags = FLAGS, .cpu = cpu_none, .alloc = unique_alloc,
+	.name = "ramka-none",
+	.what = "ramka without a CPU's cache",
+	COMMON,
+	.create = create,
+	.flags = FLAGS,
+	.cpu = cpu_none,
+	.alloc = unique_alloc,
 	.free = unique_free,
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ways to free a frame that readers may still look at, for the workload `deferred` alone. All are ramka's hosted layer
- * with counted frames; they differ in what happens at the last put:
- *	at-once      ramka_frame_put, as if there were no readers
- *	fifo         ramka_frame_put, 4096 frames later: what it costs that frames come back cold, without any deferring
- *	rcu-NAME     ramka_frame_put_rcu, with the source of grace periods NAME
- *	call_rcu     liburcu's call_rcu (memb) for each frame, its head in the frame's metadata, as one does without put_rcu
+ * Ways to free a frame that readers may still look at, for the workload `deferred` alone. All are ramka's
+ *hosted layer with counted frames; they differ in what happens at the last put: at-once ramka_frame_put, as
+ *if there were no readers fifo         ramka_frame_put, 4096 frames later: what it costs that frames come
+ *back cold, without any deferring rcu-NAME     ramka_frame_put_rcu, with the source of grace periods NAME
+ *	call_rcu     liburcu's call_rcu (memb) for each frame, its head in the frame's metadata, as one does
+ *without put_rcu
  */
 #include "rcu.h"
 
@@ -33,7 +33,8 @@ static const struct ramka_request plain = { .flags = RAMKA_ALLOC_UNINIT };
 static void panic(void *ctx, const struct ramka_bug *bug)
 {
 	(void)ctx;
-	bench_die("ramka: %s: %s, frame at %#llx", bug->operation, bug->what, (unsigned long long)bug->paddr);
+	bench_die("ramka: %s: %s, frame at %#llx", bug->operation, bug->what,
+		  (unsigned long long)bug->paddr);
 }
 
 static const char *missing(const char *rcu)
@@ -64,7 +65,9 @@ static void empty_fifo(struct ramka_cpu *cpu)
 static void *create(const struct bench_shape *shape, const char *rcu)
 {
 	/* one more for the thread of call_rcu */
-	struct ramka_host_options opt = { .memory = shape->memory, .nr_cpus = shape->threads + 1, .rcu = rcu, .panic = panic };
+	struct ramka_host_options opt = {
+		.memory = shape->memory, .nr_cpus = shape->threads + 1, .rcu = rcu, .panic = panic
+	};
 	struct instance *i = calloc(1, sizeof(*i));
 
 	if (!i || ramka_host_create(&opt, &i->h))
@@ -116,8 +119,8 @@ void bench_rcu_settle(void *instance, void *cpu)
 	ramka_reclaim(cpu, true);
 	ramka_stats_read(i->r, &stats);
 	if (stats.in_use || stats.deferred)
-		bench_die("%llu frames in use and %llu deferred at the end", (unsigned long long)stats.in_use,
-			  (unsigned long long)stats.deferred);
+		bench_die("%llu frames in use and %llu deferred at the end",
+			  (unsigned long long)stats.in_use, (unsigned long long)stats.deferred);
 }
 
 /* ---- the ways ---- */
@@ -181,21 +184,27 @@ static void *call_rcu_create(const struct bench_shape *shape)
 	return called_back;
 }
 
-#define COMMON                                                                                                        \
-	.flags = PEER_ORDERS | PEER_SLOT | PEER_DEFERS, .version = version, .destroy = destroy, .cpu = cpu, .stride = 16
+#define COMMON \
+	.flags = PEER_ORDERS | PEER_SLOT | PEER_DEFERS, .version = version, .destroy = destroy, .cpu = cpu, \
+	.stride = 16
 
-#define BACKEND(ident, source, text)                                                                                  \
-	static const char *load_##ident(void)                                                                         \
-	{                                                                                                             \
-		return missing(source);                                                                               \
-	}                                                                                                             \
-	static void *create_##ident(const struct bench_shape *shape)                                                  \
-	{                                                                                                             \
-		return create(shape, source);                                                                         \
-	}                                                                                                             \
-	const struct bench_peer peer_rcu_##ident = {                                                                  \
-		.name = "rcu-" source, .what = text, COMMON, .load = load_##ident, .create = create_##ident,          \
-		.alloc = untyped_alloc, .free = put_rcu,                                                              \
+#define BACKEND(ident, source, text) \
+	static const char *load_##ident(void) \
+	{ \
+		return missing(source); \
+	} \
+	static void *create_##ident(const struct bench_shape *shape) \
+	{ \
+		return create(shape, source); \
+	} \
+	const struct bench_peer peer_rcu_##ident = { \
+	 .name = "rcu-" source, \
+	 .what = text, \
+	 COMMON, \
+	 .load = load_##ident, \
+	 .create = create_##ident, \
+	 .alloc = untyped_alloc, \
+	 .free = put_rcu, \
 	}
 
 BACKEND(memb, "memb", "put_rcu, liburcu memb");
@@ -205,16 +214,31 @@ BACKEND(ck, "ck", "put_rcu, ck_epoch");
 BACKEND(ramka, "ramka", "put_rcu, ramka's own quiescent states");
 
 const struct bench_peer peer_at_once = {
-	.name = "at-once", .what = "put: no waiting for readers", COMMON, .load = load_memb, .create = create_memb,
-	.alloc = untyped_alloc, .free = put,
+	.name = "at-once",
+	.what = "put: no waiting for readers",
+	COMMON,
+	.load = load_memb,
+	.create = create_memb,
+	.alloc = untyped_alloc,
+	.free = put,
 };
 
 const struct bench_peer peer_fifo = {
-	.name = "fifo", .what = "put, 4096 frames later", COMMON, .load = load_memb, .create = create_memb,
-	.alloc = untyped_alloc, .free = put_later,
+	.name = "fifo",
+	.what = "put, 4096 frames later",
+	COMMON,
+	.load = load_memb,
+	.create = create_memb,
+	.alloc = untyped_alloc,
+	.free = put_later,
 };
 
 const struct bench_peer peer_call_rcu = {
-	.name = "call_rcu", .what = "liburcu's call_rcu (memb) for each frame", COMMON, .load = load_memb,
-	.create = call_rcu_create, .alloc = typed_alloc, .free = call_rcu_put,
+	.name = "call_rcu",
+	.what = "liburcu's call_rcu (memb) for each frame",
+	COMMON,
+	.load = load_memb,
+	.create = call_rcu_create,
+	.alloc = typed_alloc,
+	.free = call_rcu_put,
 };
