@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the hosted layer share. Each is a program that returns 0, or says what is wrong and returns 1. */
+#ifndef RAMKA_HOST_TEST_H
+#define RAMKA_HOST_TEST_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Also from threads and from children: the process ends. */
+#define CHECK(cond) \
+	do { \
+		if (!(cond)) { \
+			fprintf(stderr, "%s:%d: %s: not so: %s\n", __FILE__, __LINE__, __func__, #cond); \
+			_Exit(1); \
+		} \
+	} while (0)
+
+static inline pthread_t spawn(void *(*run)(void *), void *arg)
+{
+	pthread_t t;
+
+	CHECK(pthread_create(&t, NULL, run, arg) == 0);
+	return t;
+}
+
+static inline void join(pthread_t t)
+{
+	CHECK(pthread_join(t, NULL) == 0);
+}
+
+static inline void await(atomic_int *flag, int value)
+{
+	while (atomic_load(flag) != value)
+		sched_yield();
+}
+
+/* Where a test is not about time: a pause, so that others get somewhere. */
+static inline void pause_us(long us)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
+}
+
+/* Sanitizers make a test's loops ten times as long: a tenth of the rounds there. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+# define SLOW_BUILD 1
+#elif defined(__has_feature)
+# if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#  define SLOW_BUILD 1
+# endif
+#endif
+#ifdef SLOW_BUILD
+# define TIMES(n) ((n) / 10)
+#else
+# define TIMES(n) (n)
+#endif
+
+#endif
