@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What the points of points.h are and do. Used by the harness; a build without points has none of them. */
+#ifndef STRESS_POINTS_CONTROL_H
+#define STRESS_POINTS_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct point {
+	const char *pair, *file;
+	int line;
+	uint32_t hits;     /* atomic, relaxed */
+	uint64_t spare[5]; /* a cache line in all */
+} __attribute__((aligned(64)));
+
+extern unsigned points_mode; /* atomic, relaxed: what all threads do */
+void points_hit(struct point *p);
+
+#define POINTS_DELAY 1u /* once in 64: yield, or spin 1-50 us */
+#define POINTS_COUNT 2u
+#define POINTS_PARK 4u  /* the thread that was told so stops at one point */
+#define POINTS_NEST 8u  /* once in so many: a nested operation, as if an interrupt had come */
+
+/* How many points the program has, and one of them. 0 in a build without points. */
+unsigned points_nr(void);
+struct point *points_at(unsigned i);
+/* Is it in code that a running system executes? Set-up and audits are not. */
+bool points_counts(const struct point *p);
+
+/* Sets the mode for all threads. */
+void points_set(unsigned mode);
+
+/* For the calling thread: delays and nesting follow this seed; without a call there are none. */
+void points_thread(uint64_t seed, void (*nest)(void *arg), void *arg, unsigned nest_one_in);
+
+/* The calling thread stops at its `nth` visit of `p` from now on, until points_unpark. */
+void points_park_me(struct point *p, unsigned nth);
+/* Has a thread stopped? */
+bool points_parked(void);
+/* Lets it go on; a later points_park_me may stop another. */
+void points_unpark(void);
+
+#endif
