@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #define CK_THREADS 4
+#define CK_FRESH UINT32_MAX
 
 struct ck_client {
 	const char *name;
@@ -41,7 +42,7 @@ struct ck_client {
 	const char *fails;             /* a known-bad program: the checker must report a failure that contains this text */
 	const int *outcomes;           /* ends with -1: exactly these values of ck_outcome must be seen */
 	unsigned bound;                /* preemptions; 0 means the runner's default, at most the runner's */
-	unsigned stale;                /* stale reads an execution; 0 means 3 */
+	unsigned stale;                /* stale reads an execution; 0 means 3, CK_FRESH none */
 	unsigned window;               /* values of a history that are offered, the newest included; 0 means 4 */
 	unsigned steps;                /* livelock limit; 0 means 2000 */
 	unsigned bytes;                /* arena wanted, 0 means 1 MiB */
@@ -73,12 +74,13 @@ void ck_own_give(unsigned frame);   /* right before it is given back */
 bool ck_owned(unsigned frame);
 void ck_owned_each(void (*fn)(unsigned frame));   /* what setup took stays taken at the start of each execution */
 
-unsigned ck_steps(void);            /* how many the running thread has made */
+unsigned ck_steps(unsigned thread);  /* how many it has made */
 
 /* Counters of the client that are no part of its state: no step, no race. 0 at the start of each execution. */
-#define CK_NOTES 16
+#define CK_NOTES 64
 unsigned ck_note(unsigned i);
 void ck_note_add(unsigned i, unsigned n);
+void ck_note_set(unsigned i, unsigned n);
 
 /* Asymmetric barrier (membarrier, IPI): every thread executes a full barrier at this instant. Fits ramka_config. */
 bool ck_barrier_all(void *ctx);

@@ -33,7 +33,8 @@ struct ck_thread {
 	bool done, parked;
 	bool asleep, next_write;    /* see sched.c; the step that it stopped before: */
 	uintptr_t next_key;
-	unsigned in_irq, nr_irqs, steps;
+	unsigned in_irq, nr_irqs, steps, plains;
+	uint64_t hash;              /* of all that it read, chose and suffered: its state, since it is deterministic */
 	bool (*ready)(void *ctx);
 	void *ready_ctx;
 	struct ck_clock now, acq;   /* acq: what an acquire fence would add */
@@ -51,6 +52,7 @@ struct ck {
 	unsigned n, cur, bound, preemptions, stale, stale_max, window, limit, fair;
 	unsigned step, run_len, choose_seq, plain_seq;
 	bool failed, pruned, grew, trace;
+	uint64_t locs_hash, order_hash;  /* of all histories; of everything that is ordered by time alone */
 	char message[1024];
 	void *main_sp;
 	char *stacks;
@@ -58,11 +60,19 @@ struct ck {
 };
 extern struct ck ck;
 
+static inline uint64_t ck_mix(uint64_t a, uint64_t b)
+{
+	a = (a ^ b) * 0x9fb21c651e98df25u;
+	return (a ^ a >> 32) * 0xd6e8feb86659fd93u + b;
+}
+
 /* sched.c */
+void ck_ordered(void);                             /* what the running thread does now does not commute with anything */
 extern unsigned ck_bound_default, ck_pct_depth;
 extern uint64_t ck_seed;
 unsigned ck_pick(char kind, unsigned key, unsigned n);
-void ck_step(const char *what, bool shared, uintptr_t key, bool write); /* a scheduling point; key: granule, 0 = conflicts with all */
+/* A scheduling point before a step on the granule `key` (0: conflicts with all), shared with other threads, with the own interrupt. */
+void ck_step(const char *what, bool shared, bool nests, uintptr_t key, bool write);
 void ck_irq_point(void);                           /* only an interrupt may start here */
 struct ck_result { bool failed, complete, crashed; uint64_t executions; double seconds; unsigned steps_max; char message[1024]; char *schedule; };
 void ck_explore(const struct ck_client *c, unsigned bound, uint64_t pct_runs, double seconds, struct ck_result *ret);

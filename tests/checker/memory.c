@@ -35,12 +35,14 @@ struct cell {
 	int16_t loc[2];         /* by half of the granule */
 	uint16_t touched, wrote; /* contexts: threads in the low byte, their interrupts in the high one */
 	uint16_t atomics, plains;
-	bool dirty, shared;
+	bool dirty, shared;     /* shared: by threads */
+	uint8_t nests;          /* threads whose own interrupt touches it too */
 };
 
-struct msg { uint64_t val; struct ck_rel *rel; };
+struct msg { uint64_t val, hash; struct ck_rel *rel; };
 struct loc {
 	uintptr_t addr;
+	uint64_t hash;          /* of the messages in their order */
 	unsigned size, n, cap;
 	bool lazy;              /* value of the newest message is still to be fetched from memory */
 	struct msg *m;
@@ -146,12 +148,18 @@ static void save(struct cell *c)
 static void touch(struct cell *c, bool write)
 {
 	uint16_t me = (uint16_t)(1u << (ck.cur + (ck.t[ck.cur].in_irq ? 8 : 0)));
+	unsigned threads, nests;
 
 	c->touched |= me;
 	if (write)
 		c->wrote |= me;
-	if (!c->shared && c->wrote && (c->touched & (c->touched - 1))) {
-		c->shared = true;
+	if (!c->wrote)
+		return;
+	threads = (c->touched | c->touched >> 8) & 0xff;
+	nests = c->touched & c->touched >> 8 & 0xff;
+	if ((!c->shared && (threads & (threads - 1))) || c->nests != nests) {
+		c->shared = (threads & (threads - 1)) != 0;
+		c->nests = (uint8_t)nests;
 		ck.grew = true;
 	}
 }
@@ -300,7 +308,8 @@ void ck_plain(uintptr_t addr, size_t size, bool write, const void *pc)
 		if (ck.mode == CK_RUN) {
 			if (ck.c->irq[ck.cur] && !ck.t[ck.cur].in_irq) {
 				ck.plain_seq++;
-				if (c->shared)
+				ck.t[ck.cur].plains++;
+				if (c->nests >> ck.cur & 1)
 					ck_irq_point();
 			}
 			touch(c, write);
@@ -339,6 +348,13 @@ static void add_message(struct loc *l, uint64_t val, struct ck_rel *rel)
 	}
 	l->m[l->n].val = val;
 	l->m[l->n].rel = rel;
+	l->m[l->n].hash = l->n ? ck_mix(ck.t[ck.cur].hash, l->addr) : l->addr;
+	if (l->n) {
+		ck.locs_hash ^= ck_mix(l->hash, l->addr);
+		l->hash = ck_mix(l->hash, l->m[l->n].hash);
+		ck.locs_hash ^= ck_mix(l->hash, l->addr);
+		ck.t[ck.cur].hash = ck_mix(ck.t[ck.cur].hash, 1);
+	}
 	l->n++;
 }
 
@@ -428,7 +444,7 @@ static unsigned enter(struct ck_site *s, uintptr_t addr, unsigned size, bool wri
 
 	s->hits++;
 	touch(c, write);
-	ck_step(s->pair, c->shared, c->key, write);
+	ck_step(s->pair, c->shared, c->nests >> ck.cur & 1, c->key, write);
 	l = loc_of(c, addr, size);
 	race_check(c, mask, write, true, s);
 	if (write)
@@ -441,6 +457,7 @@ static void acquire_from(const struct msg *m, unsigned order)
 {
 	struct ck_thread *t = &ck.t[ck.cur];
 
+	t->hash = ck_mix(t->hash, m->hash);
 	if (m->rel)
 		join_rel(acquires(order) ? &t->now : &t->acq, m->rel);
 }
@@ -655,9 +672,10 @@ void ck_fence(int order)
 {
 	if (ck.mode != CK_RUN || order == __ATOMIC_RELAXED)
 		return;
-	ck_step("fence", true, 0, true);
+	ck_step("fence", true, true, 0, true);
 	ck_trace("fence %s", ck_order_name((unsigned)order));
 	fence_here(&ck.t[ck.cur], ck.cur, (unsigned)order);
+	ck_ordered();
 }
 
 bool ck_barrier_all(void *ctx)
@@ -665,10 +683,13 @@ bool ck_barrier_all(void *ctx)
 	(void)ctx;
 	if (ck.mode != CK_RUN)
 		return true;
-	ck_step("barrier_all", true, 0, true);
+	ck_step("barrier_all", true, true, 0, true);
 	ck_trace("barrier on all CPUs");
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned i = 0; i < ck.n; i++)
 			fence_here(&ck.t[i], i, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < ck.n; i++)
+		ck.order_hash = ck_mix(ck.order_hash, ck.t[i].hash);
+	ck_ordered();
 	return true;
 }

@@ -37,7 +37,8 @@ void ck_rcu_read_lock(void)
 
 	if (ck.mode != CK_RUN)
 		return;
-	ck_step("rcu_read_lock", true, 0, true);
+	ck_step("rcu_read_lock", true, true, 0, true);
+	ck_ordered();
 	t->in_section = true;
 	for (unsigned i = 0; i < nr_cookies; i++)
 		pending |= !cookies[i].over;
@@ -59,7 +60,8 @@ void ck_rcu_read_unlock(void)
 
 	if (ck.mode != CK_RUN)
 		return;
-	ck_step("rcu_read_unlock", true, 0, true);
+	ck_step("rcu_read_unlock", true, true, 0, true);
+	ck_ordered();
 	ck_trace("read section ends");
 	t->in_section = false;
 	ck_clock_join(&ended, &t->now);
@@ -78,7 +80,8 @@ uint64_t ck_rcu_snapshot(void *ctx)
 	(void)ctx;
 	if (ck.mode != CK_RUN)
 		return 0;
-	ck_step("snapshot", true, 0, true);
+	ck_step("snapshot", true, true, 0, true);
+	ck_ordered();
 	if (nr_cookies == COOKIES)
 		ck_fail("checker: too many snapshots");
 	k = &cookies[nr_cookies++];
@@ -103,7 +106,8 @@ bool ck_rcu_elapsed(void *ctx, uint64_t cookie)
 	if (cookie > nr_cookies)
 		ck_fail("cookie %llu was never given out", (unsigned long long)cookie);
 	k = &cookies[cookie - 1];
-	ck_step("elapsed", true, 0, true);
+	ck_step("elapsed", true, true, 0, true);
+	ck_ordered();
 	if (!k->over && (k->waits || ck_choose(2))) {
 		ck_trace("grace period %u: not over", (unsigned)cookie);
 		return false;
@@ -127,7 +131,8 @@ void ck_rcu_wait(void *ctx, uint64_t cookie)
 	if (!cookie || ck.mode != CK_RUN)
 		return;
 	k = &cookies[cookie - 1];
-	ck_step("wait", true, 0, true);
+	ck_step("wait", true, true, 0, true);
+	ck_ordered();
 	if (k->waits)
 		ck_block(left, k);
 	ck_trace("grace period %u: over, by waiting", (unsigned)cookie);

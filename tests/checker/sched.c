@@ -2,14 +2,19 @@
 /*
  * The scheduler of the checker: coroutines, choices, and the search over them.
  *
- * Every atomic operation is a step. Before a step on a location that more than one context has touched, a choice is made:
- * go on, let another thread run (a preemption, of which there is a bounded number), start an interrupt, stop for ever. Steps on
- * locations of one context commute with everything, so no choice is lost there; when a location turns out to be
- * shared in the middle of a search, the search starts again with that knowledge.
+ * Every atomic operation is a step. Before a step on a location that several threads touch, a choice is made: go on, let another
+ * thread run (a preemption, of which there is a bounded number), stop for ever; where a thread and its own interrupt touch the
+ * location: start the interrupt. Steps on other locations commute with all of these, so no choice is lost there (but for
+ * an interrupt that is itself preempted by a thread which conflicts with the step below it). When a location turns out
+ * to be shared in the middle of a search, the search starts again with that knowledge.
  *
  * Sleep. The choice to go on is searched before the choice to preempt. So a thread that was preempted before a step need not run
  * again until another thread did something that conflicts with that step: before, the step would only change places
  * with steps that commute with it, at the same number of preemptions. An execution in which nobody else can run is cut off.
+ *
+ * States. All that a thread knows is what it read, so a hash of the messages read is its state, and with a hash of the order of each
+ * location's messages the state of the whole. A state that was searched before with as many preemptions left is not searched
+ * again (two states share a 64-bit hash once in 10^7 searches of a million states).
  *
  * Depth first: the choices of an execution are a stack; the last one that has an alternative left is advanced. Bounds 0, 1, .. are
  * searched one after another, so the first failure has few preemptions. PCT: random priorities, lowered at
@@ -56,8 +61,56 @@ double ck_now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* budgets do not depend on what else runs */
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- states that were searched ---- */
+
+#define SEEN (1u << 21)
+static struct { uint64_t key; uint32_t pass; uint32_t preemptions; } *seen;
+static uint32_t seen_pass;
+
+void ck_ordered(void)
+{
+	struct ck_thread *t = &ck.t[ck.cur];
+
+	ck.order_hash = t->hash = ck_mix(ck.order_hash, t->hash + ck.cur + 1);
+}
+
+static uint64_t state_key(unsigned running)
+{
+	uint64_t key = ck_mix(ck.locs_hash, ck.order_hash) + running + 1;
+
+	for (unsigned i = 0; i < ck.n; i++)
+		key = ck_mix(key, ck.t[i].hash + ck.t[i].asleep);
+	return ck_mix(key, ck.stale);
+}
+
+/* Was it searched with at most so many preemptions? If not and `add`, it will have been. */
+static bool state_seen(uint64_t key, unsigned preemptions, bool add)
+{
+	unsigned i = (unsigned)(key >> 40) & (SEEN - 1), free = SEEN;
+
+	for (unsigned n = 0; n < 16; n++, i = (i + 1) & (SEEN - 1)) {
+		if (seen[i].pass != seen_pass) {
+			free = i;
+			break;
+		}
+		if (seen[i].key == key) {
+			if (seen[i].preemptions <= preemptions)
+				return true;
+			if (add)
+				seen[i].preemptions = preemptions;
+			return false;
+		}
+	}
+	if (add && free < SEEN) {
+		seen[free].key = key;
+		seen[free].pass = seen_pass;
+		seen[free].preemptions = preemptions;
+	}
+	return false;
 }
 
 /* ---- coroutines ---- */
@@ -187,6 +240,8 @@ unsigned ck_pick(char kind, unsigned key, unsigned n)
 		v = 0;
 	if (v)
 		note(kind, key, v);
+	if (kind == 'c')
+		ck.t[ck.cur].hash = ck_mix(ck.t[ck.cur].hash, v + 2);
 	return v;
 }
 
@@ -278,6 +333,13 @@ static void wake(uintptr_t key, bool write)
 	}
 }
 
+static void cut(void)
+{
+	ck.pruned = true;
+	to_main();
+	abort();
+}
+
 /* The running thread cannot go on, or does not want to. */
 static void leave(bool yield)
 {
@@ -285,11 +347,8 @@ static void leave(bool yield)
 
 	ck.step++;
 	n = runnable_others(code, 0, yield);
-	if (!n && !yield && runnable_others(code, 0, true)) {
-		ck.pruned = true;
-		to_main();
-		abort();
-	}
+	if (!n && !yield && runnable_others(code, 0, true))
+		cut();
 	if (!n) {
 		if (yield || runnable(ck.cur))
 			return;
@@ -309,6 +368,7 @@ static void run_irq(void)
 
 	t->nr_irqs++;
 	t->in_irq++;
+	t->hash = ck_mix(t->hash, 1000 + t->plains);
 	ck_trace("interrupt");
 	ck.c->irq[ck.cur]();
 	ck_trace("interrupt returns");
@@ -328,21 +388,32 @@ void ck_irq_point(void)
 		run_irq();
 }
 
-static unsigned choices_here(unsigned *code)
+static unsigned choices_here(unsigned *code, bool shared, bool nests)
 {
 	unsigned n = 1;
 	bool parked = false;
 
 	code[0] = ck.cur;
-	if (ck.preemptions < ck.bound || ck.search != CK_DFS)
+	if (shared && (ck.preemptions < ck.bound || ck.search != CK_DFS))
 		n = runnable_others(code, n, false);
-	if (irq_allowed())
+	if (nests && irq_allowed())
 		code[n++] = CODE_IRQ;
 	for (unsigned i = 0; i < ck.n; i++)
 		parked |= ck.t[i].parked;
 	if (!parked && (ck.c->park >> ck.cur & 1))
 		code[n++] = CODE_PARK;
 	return n;
+}
+
+static void cut_if_seen(void)
+{
+	if (ck.search != CK_DFS || stack_pos != stack_len)
+		return;
+	for (unsigned i = 0; i < ck.n && ck.preemptions; i++)
+		if (i != ck.cur && !ck.t[i].asleep && state_seen(state_key(i), ck.preemptions - 1, false))
+			cut();
+	if (state_seen(state_key(ck.cur), ck.preemptions, true))
+		cut();
 }
 
 /* Preempted by `next`; an interrupt may be the first thing that happens on return. */
@@ -363,7 +434,7 @@ static void preempt(unsigned next, uintptr_t key, bool write)
 	}
 }
 
-void ck_step(const char *what, bool shared, uintptr_t key, bool write)
+void ck_step(const char *what, bool shared, bool nests, uintptr_t key, bool write)
 {
 	unsigned code[CK_THREADS + 2], next;
 
@@ -378,9 +449,12 @@ void ck_step(const char *what, bool shared, uintptr_t key, bool write)
 			ck.run_len = 0;
 			leave(true);
 		}
-		if (!shared && ck.search != CK_REPLAY)
+		if (ck.search == CK_REPLAY)
+			shared = nests = true;
+		if (!shared && !nests)
 			return;
-		next = pick_code(code, choices_here(code));
+		cut_if_seen();
+		next = pick_code(code, choices_here(code, shared, nests));
 		if (next == CODE_IRQ) {
 			run_irq();
 			continue;
@@ -388,6 +462,7 @@ void ck_step(const char *what, bool shared, uintptr_t key, bool write)
 		if (next == CODE_PARK) {
 			ck_trace("stops for ever");
 			ck.t[ck.cur].parked = true;
+			ck.t[ck.cur].hash = ck_mix(ck.t[ck.cur].hash, 3);
 			leave(false);
 			abort();
 		}
@@ -405,7 +480,7 @@ unsigned ck_choose(unsigned n)
 	return ck.mode == CK_OFF ? 0 : ck_pick('c', ++ck.choose_seq, n);
 }
 
-unsigned ck_steps(void) { return ck.t[ck.cur].steps; }
+unsigned ck_steps(unsigned thread) { return ck.t[thread].steps; }
 unsigned ck_self(void) { return ck.cur; }
 bool ck_in_irq(void) { return ck.t[ck.cur].in_irq != 0; }
 
@@ -469,7 +544,18 @@ void ck_outcome(int value)
 static unsigned notes[CK_NOTES];
 
 unsigned ck_note(unsigned i) { return notes[i]; }
-void ck_note_add(unsigned i, unsigned n) { notes[i] += n; }
+
+void ck_note_set(unsigned i, unsigned n)
+{
+	notes[i] = n;
+	if (ck.mode == CK_RUN)
+		ck_ordered();
+}
+
+void ck_note_add(unsigned i, unsigned n)
+{
+	ck_note_set(i, notes[i] + n);
+}
 
 void *ck_alloc(size_t bytes, size_t align)
 {
@@ -607,6 +693,7 @@ static void run_one(void)
 	ck.preemptions = ck.stale = ck.step = ck.run_len = ck.choose_seq = ck.plain_seq = 0;
 	nr_tokens = 0;
 	stack_pos = 0;
+	ck.locs_hash = ck.order_hash = 0;
 	own_begin();
 	memset(notes, 0, sizeof notes);
 	ck_mem_begin();
@@ -616,7 +703,8 @@ static void run_one(void)
 
 		t->fn = ck.c->thread[i];
 		t->done = t->parked = t->asleep = false;
-		t->in_irq = t->nr_irqs = t->steps = 0;
+		t->in_irq = t->nr_irqs = t->steps = t->plains = 0;
+		t->hash = i + 1;
 		t->ready = NULL;
 		t->sp = new_stack(i, thread_entry);
 	}
@@ -718,6 +806,9 @@ static void begin_client(const struct ck_client *c)
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (ck.stacks == MAP_FAILED)
 			abort();
+		seen = calloc(SEEN, sizeof *seen);
+		if (!seen)
+			abort();
 		once = true;
 	}
 	if (arena)
@@ -731,7 +822,7 @@ static void begin_client(const struct ck_client *c)
 	ck.c = c;
 	for (ck.n = 0; ck.n < CK_THREADS && c->thread[ck.n]; ck.n++)
 		;
-	ck.stale_max = c->stale ? c->stale : 3;
+	ck.stale_max = c->stale == CK_FRESH ? 0 : c->stale ? c->stale : 3;
 	ck.window = c->window ? c->window : 4;
 	ck.limit = c->steps ? c->steps : 2000;
 	ck.fair = ck.limit / 5;
@@ -762,6 +853,7 @@ static bool dfs(double deadline, struct ck_result *ret)
 {
 	ck.search = CK_DFS;
 	stack_len = 0;
+	seen_pass++;
 	for (;;) {
 		run_one();
 		if (ck.failed) {
@@ -771,6 +863,7 @@ static bool dfs(double deadline, struct ck_result *ret)
 		if (ck.grew) {
 			ck.grew = false;
 			stack_len = 0;
+			seen_pass++;
 			continue;
 		}
 		if (!backtrack())

@@ -121,7 +121,7 @@ static void drop_allocates(struct ramka_cpu *c, ramka_paddr_t pa)
 }
 static void hook_setup(void)
 {
-	make((struct options){ .frames = 2, .cpus = 2 });
+	make((struct options){ .frames = 4, .cpus = 2 });
 	f0 = take(cpu(0), &t_hook, 1);
 	on_drop_also = drop_allocates;
 }

@@ -8,6 +8,7 @@ static struct ramka_frame *f0;
 /* ---- alloc and put on several CPUs ---- */
 
 static void small(void) { make((struct options){ .frames = 2, .cpus = 3 }); }
+static void some(void) { make((struct options){ .frames = 4, .cpus = 3 }); }
 static void tg0(void) { take_give(cpu(0)); }
 static void tg1(void) { take_give(cpu(1)); }
 static void ttg1(void)
@@ -19,7 +20,9 @@ static void ttg1(void)
 	(void)b;
 }
 static void tgn(void) { take_give(none()); }
-CK_CLIENT(frame_alloc_put, .what = "two CPUs and the cache-less handle over two frames", .setup = small, .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1);
+CK_CLIENT(frame_alloc_put, .what = "two CPUs over four frames", .setup = some, .thread = { tg0, ttg1 }, .check = books, .stale = 2);
+CK_CLIENT(frame_alloc_none, .what = "a CPU and two users of the cache-less handle", .setup = some, .thread = { tg0, tgn, tgn }, .check = books, .stale = 1);
+CK_CLIENT(frame_alloc_scarce, .what = "two CPUs and the cache-less handle over two frames", .setup = small, .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1, .bound = 1);
 
 /* ---- the last put ---- */
 
