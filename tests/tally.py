@@ -15,6 +15,7 @@ import sys
 
 PLAN = re.compile(r'^1\.\.(\d+)')
 CASE = re.compile(r'^(not )?ok\b(.*)')
+CASE_OK = re.compile(r'ok |1\.\.')
 SKIP = re.compile(r'# *skip', re.I) # cmocka says "not ok 3 # SKIP name"
 
 
@@ -58,9 +59,10 @@ def main():
 			total = [a + b for a, b in zip(total, counts)]
 			name = f'{build}, {test["name"]}'
 			if counts[1]:
-				print(f'FAIL {name}: {counts[1]} of {sum(counts)}, result {test["result"]}, exit status {test["returncode"]}')
+				status = f'{test["result"]}, exit status {test["returncode"]}'
+				print(f'FAIL {name}: {counts[1]} of {sum(counts)}, {status}')
 				output = test.get('stdout', '') + test.get('stderr', '')
-				lines = [line for line in output.splitlines() if not re.match(r'ok |1\.\.', line)]
+				lines = [line for line in output.splitlines() if not CASE_OK.match(line)]
 				print('\n'.join('     ' + line for line in lines[-40:]))
 			elif counts[2]:
 				print(f'SKIP {name}: {counts[2]} of {sum(counts)}')

@@ -23,8 +23,8 @@ static int page_check(const void *meta)
 	return ((const struct page *)meta)->owner != 0;
 }
 
-static RAMKA_DEFINE_TYPE(page_type, struct page, .id = RAMKA_TYPE_ID_USER, .flags = RAMKA_TYPE_RCU, .on_drop = page_drop,
-			 .check = page_check);
+static RAMKA_DEFINE_TYPE(page_type, struct page, .id = RAMKA_TYPE_ID_USER, .flags = RAMKA_TYPE_RCU,
+			 .on_drop = page_drop, .check = page_check);
 static RAMKA_DEFINE_TYPE_PLAIN(plain_type, .id = RAMKA_TYPE_ID_USER + 1, .flags = RAMKA_TYPE_UNTYPED);
 
 RAMKA_STATIC_ASSERT(sizeof(struct ramka_request) == 8, "a request is passed in one register");
@@ -35,11 +35,11 @@ static int types(void)
 {
 	struct page page = { 1, 2 };
 
-	if (page_type.meta_size != sizeof(struct page) || page_type.meta_align != RAMKA_ALIGNOF(struct page) || page_type.id != 16)
+	if (page_type.meta_size != sizeof(struct page) || page_type.meta_align != RAMKA_ALIGNOF(struct page))
 		return 1;
 	if (plain_type.meta_size != 0 || plain_type.meta_align != 1 || plain_type.on_drop || plain_type.name[0] != 'p')
 		return 2;
-	if (!page_type.check(&page))
+	if (page_type.id != 16 || !page_type.check(&page))
 		return 3;
 	page_type.on_drop(NULL, &page, 0, NULL);
 	return page.owner ? 4 : 0;
@@ -54,12 +54,16 @@ static int atomics(void)
 	if (!ramka_cas(&a, &five, 6, acq_rel, test) || ramka_cas(&a, &five, 7, acquire, test) || five != 6)
 		return 1;
 	ramka_store(&b, 2, release, test);
-	if (ramka_load(&b, acquire, test) != 2 || ramka_add(&b, 1, relaxed, test) != 2 || ramka_sub(&b, 1, acq_rel, test) != 3)
+	if (ramka_load(&b, acquire, test) != 2)
 		return 2;
-	if (ramka_xchg(&a, 12, acquire, test) != 6 || ramka_or(&a, 3, release, test) != 12 || ramka_and(&a, 7, release, test) != 15)
+	if (ramka_add(&b, 1, relaxed, test) != 2 || ramka_sub(&b, 1, acq_rel, test) != 3)
 		return 3;
+	if (ramka_xchg(&a, 12, acquire, test) != 6 || ramka_or(&a, 3, release, test) != 12)
+		return 4;
+	if (ramka_and(&a, 7, release, test) != 15)
+		return 5;
 	ramka_compiler_barrier();
-	return ramka_xor(&a, 7, relaxed, test) == 7 && !ramka_load(&a, relaxed, test) ? 0 : 4;
+	return ramka_xor(&a, 7, relaxed, test) == 7 && !ramka_load(&a, relaxed, test) ? 0 : 6;
 }
 
 int main(void)

@@ -26,7 +26,9 @@ int main(void)
 	if (!metadata || ramka_init(&cfg, metadata, bytes, &r))
 		return 2;
 	f = ramka_frame_alloc(ramka_cpu_at(r, 0), &ramka_type_untyped, NULL, any);
-	if (!f || ramka_frame_write(r, f, 10, "ramka", 6) || ramka_frame_read(r, f, 10, text, 6) || strcmp(text, "ramka"))
+	if (!f || ramka_frame_write(r, f, 10, "ramka", 6) || ramka_frame_read(r, f, 10, text, 6))
+		return 3;
+	if (strcmp(text, "ramka"))
 		return 3;
 	if (ramka_fini(r) != RAMKA_E_BUSY)
 		return 4;

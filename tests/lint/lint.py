@@ -109,7 +109,7 @@ def operations(code):
 
 
 class Table:
-	"""The rows of docs/ordering.md: | `pair` | release side, or "relaxed" | acquire side | and three more cells |"""
+	"""The rows of docs/ordering.md: | `pair` | release side, or "relaxed" | acquire side | three more cells |"""
 	def __init__(self):
 		self.rows = {} # pair -> (line, is it marked relaxed)
 
@@ -171,7 +171,8 @@ def check_functions(code):
 			start = number
 		elif line.startswith('}') and start:
 			if number - start - 1 > MAX_FUNCTION:
-				yield start, 'length', f'{number - start - 1} lines in a function, {MAX_FUNCTION} are allowed'
+				lines = number - start - 1
+				yield start, 'length', f'{lines} lines in a function, {MAX_FUNCTION} are allowed'
 			start = None
 
 

@@ -57,7 +57,8 @@ void _start(void)
 	struct ramka *r;
 
 	if (!ramka_init(&cfg, metadata, sizeof(metadata), &r))
-		ramka_frame_put(ramka_cpu_at(r, 0), ramka_frame_alloc(ramka_cpu_at(r, 0), &ramka_type_untyped, NULL, any));
+		ramka_frame_put(ramka_cpu_at(r, 0),
+				ramka_frame_alloc(ramka_cpu_at(r, 0), &ramka_type_untyped, NULL, any));
 	for (;;)
 		;
 }
