@@ -230,6 +230,7 @@ static void poll_cpu(struct ramka_cpu *cpu, void *arg)
 	seal(cpu->r, d);
 	while ((c = take_ripe(cpu->r, d)).head)
 		chain_move(cpu->r, &p->ripe, &c);
+	seal(cpu->r, d); /* there was no room before, perhaps */
 }
 
 static void take_all_of(struct ramka_cpu *cpu, void *arg)

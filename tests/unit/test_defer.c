@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: MIT */
+/* lib/defer.c with grace periods under the test's control: nothing moves before they are over, and all of it after. */
+#include "fixture.h"
+
+struct note { uint64_t pa, n; };
+
+static struct fixture *fixture;
+static uint64_t drops;
+static bool too_early;               /* on_drop would come before its grace period */
+static struct ramka_frame *chained;  /* put_rcu by on_drop */
+
+static void on_drop(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
+{
+	struct note *note = meta;
+
+	assert_false(too_early);
+	assert_int_equal(note->pa, paddr); /* intact until now */
+	if (content)
+		assert_true(all_bytes(content, (uint8_t)note->n, PAGE));
+	drops++;
+	if (chained) {
+		struct ramka_frame *f = chained;
+
+		chained = NULL;
+		ramka_frame_put_rcu(cpu, f);
+	}
+}
+
+static RAMKA_DEFINE_TYPE(note_type, struct note, .id = 16, .flags = 0, .on_drop = on_drop);
+static RAMKA_DEFINE_TYPE(rcu_type, struct note, .id = 17, .flags = RAMKA_TYPE_RCU, .on_drop = on_drop);
+
+static struct fixture *open_with(struct spec s)
+{
+	s.rcu = true;
+	if (!s.high_water)
+		s.high_water = 1u << 20;
+	fixture = fixture_open(s);
+	drops = 0;
+	too_early = true;
+	chained = NULL;
+	assert_int_equal(ramka_type_register(fixture->r, &note_type), 0);
+	assert_int_equal(ramka_type_register(fixture->r, &rcu_type), 0);
+	return fixture;
+}
+
+/* From now on grace periods may end. */
+static void readers_gone(struct fixture *f)
+{
+	too_early = false;
+	grace_end(f);
+}
+
+static void close_it(struct fixture *f)
+{
+	too_early = false;
+	CLOSE(f);
+}
+
+static struct ramka_frame *note(struct fixture *f, const struct ramka_type *type, unsigned n)
+{
+	struct ramka_frame *frame = ramka_frame_alloc(f->cpu[0], type, NULL, UNINIT);
+
+	assert_non_null(frame);
+	*(struct note *)ramka_frame_meta(f->r, frame) = (struct note){ ramka_frame_paddr(f->r, frame), n };
+	memset(ramka_frame_content(f->r, frame), (int)n, PAGE);
+	return frame;
+}
+
+static bool intact(const struct fixture *f, ramka_paddr_t pa, unsigned n)
+{
+	const struct note *note = ramka_frame_meta(f->r, slot_at(f, pa));
+
+	return state_at(f, pa) == RAMKA_STATE_DEFERRED && note->pa == pa && note->n == n && all_bytes(bytes_at(f, pa), (uint8_t)n, PAGE);
+}
+
+/* ---- what is deferred ---- */
+
+static void nothing_without_rcu(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
+	struct ramka_frame *one = must_alloc(f->cpu[0], ZEROED);
+
+	(void)state;
+	assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), RAMKA_E_UNSUPPORTED);
+	assert_int_equal(ramka_frame_refcount(one), 1); /* nothing happened */
+	assert_non_null(ramka_frame_try_unique(f->r, one));
+	ramka_reclaim(f->cpu[0], true);
+	ramka_reclaim(f->cpu[0], false);
+	ramka_reclaim(f->none, true);
+	ramka_unique_free(f->cpu[0], unique_of(one));
+	CLOSE(f);
+}
+
+static void intact_until_the_readers_are_gone(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2 });
+
+	(void)state;
+	for (unsigned how = 0; how < 6; how++) {
+		struct ramka_cpu *cpu = how % 3 == 2 ? f->none : f->cpu[how % 3];
+		struct ramka_frame *one = note(f, how < 3 ? &note_type : &rcu_type, how + 1);
+		ramka_paddr_t pa = ramka_frame_paddr(f->r, one);
+
+		too_early = true;
+		if (how < 3)
+			assert_int_equal(ramka_frame_put_rcu(cpu, one), 0);
+		else
+			ramka_frame_put(cpu, one);
+		assert_true(intact(f, pa, how + 1));
+		assert_int_equal(stats(f).deferred, 1);
+		AUDIT(f);
+		for (unsigned i = 0; i < 5; i++) { /* whatever is asked for, nobody gets it */
+			ramka_reclaim(f->cpu[i % 2], false);
+			ramka_reclaim(f->none, false);
+			assert_true(intact(f, pa, how + 1));
+		}
+		assert_int_equal(drops, how);
+		readers_gone(f);
+		ramka_reclaim(f->cpu[0], false);
+		ramka_reclaim(f->cpu[1], false);
+		if (stats(f).deferred) { /* it was sealed only now */
+			readers_gone(f);
+			ramka_reclaim(f->cpu[0], false);
+		}
+		assert_int_equal(drops, how + 1);
+		assert_int_equal(stats(f).deferred, 0);
+	}
+	close_it(f);
+}
+
+/* The mark decides, whoever puts last. */
+static void whoever_puts_last(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2 });
+
+	(void)state;
+	for (unsigned order = 0; order < 2; order++) {
+		struct ramka_frame *one = note(f, &note_type, 3);
+		ramka_paddr_t pa = ramka_frame_paddr(f->r, one);
+
+		too_early = true;
+		ramka_frame_get(f->r, one);
+		if (order) {
+			ramka_frame_put(f->cpu[0], one);
+			assert_int_equal(ramka_frame_put_rcu(f->cpu[1], one), 0);
+		} else {
+			assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0);
+			ramka_frame_put(f->cpu[1], one);
+		}
+		assert_true(intact(f, pa, 3));
+		assert_int_equal(drops, order);
+		too_early = false;
+		ramka_reclaim(f->cpu[1], true);
+		assert_int_equal(drops, order + 1);
+	}
+	close_it(f);
+}
+
+static void the_mark_does_not_outlive_the_frame(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	struct ramka_frame *one = must_alloc(f->cpu[0], UNINIT), *again;
+
+	(void)state;
+	assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0);
+	ramka_reclaim(f->cpu[0], true);
+	again = must_alloc(f->cpu[0], UNINIT);
+	assert_ptr_equal(again, one);
+	ramka_frame_put(f->cpu[0], again);
+	assert_int_equal(stats(f).deferred, 0);
+	close_it(f);
+}
+
+static void frames_of_every_order(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	uint64_t want = 0;
+
+	(void)state;
+	for (unsigned order = 0; order <= 9; order++) {
+		ramka_frame_put_rcu(f->cpu[0], must_alloc(f->cpu[0], order_req(order)));
+		want += UINT64_C(1) << order;
+		assert_int_equal(stats(f).deferred, want);
+		assert_int_equal(in_use(f), 0);
+		AUDIT(f);
+	}
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(stats(f).deferred, 0);
+	assert_int_equal(stats(f).deferred_peak, want);
+	close_it(f);
+}
+
+/* ---- bags ---- */
+
+static void defer_many(struct fixture *f, struct ramka_cpu *cpu, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		ramka_frame_put_rcu(cpu, must_alloc(f->cpu[0], UNINIT));
+}
+
+static void a_cookie_for_64_frames(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+
+	(void)state;
+	defer_many(f, f->cpu[0], 63);
+	assert_int_equal(f->grace.snapshots, 0);
+	defer_many(f, f->cpu[0], 1);
+	assert_int_equal(f->grace.snapshots, 1);
+	defer_many(f, f->cpu[0], 64 * 9);
+	assert_int_equal(f->grace.snapshots, 10);
+	assert_int_equal(stats(f).deferred, 640);
+	readers_gone(f);
+	defer_many(f, f->cpu[0], 64); /* the owner polls when it seals */
+	assert_true(stats(f).deferred <= 128);
+	close_it(f);
+}
+
+/* Each bag waits for its own grace period, the oldest first. */
+static void bags_go_one_by_one(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+
+	(void)state;
+	defer_many(f, f->cpu[0], 64 * 8);
+	assert_int_equal(f->grace.taken, 8);
+	for (unsigned i = 1; i <= 8; i++) {
+		f->grace.over = i;
+		ramka_reclaim(f->cpu[0], false);
+		assert_int_equal(stats(f).deferred, 64 * (8 - i));
+		AUDIT(f);
+	}
+	close_it(f);
+}
+
+/* A snapshot covers frames that are in the bag when it is taken, and no later ones. */
+static void late_comers_wait_longer(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	struct ramka_frame *one;
+
+	(void)state;
+	defer_many(f, f->cpu[0], 64);
+	one = note(f, &note_type, 9);
+	assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0);
+	grace_end(f); /* too_early still holds for the last one */
+	ramka_reclaim(f->cpu[0], false);
+	assert_int_equal(stats(f).deferred, 1);
+	assert_true(intact(f, ramka_frame_paddr(f->r, one), 9));
+	close_it(f);
+	assert_int_equal(drops, 1);
+}
+
+/* Allocating from an empty cache polls, so a loop of alloc and put_rcu lives on few frames. */
+static void an_allocation_reaps(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+
+	(void)state;
+	f->grace.at_once = true;
+	too_early = false;
+	for (unsigned i = 0; i < 50000; i++) {
+		struct ramka_frame *one = ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, UNINIT);
+
+		assert_non_null(one);
+		assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0);
+		assert_true(stats(f).deferred <= 192);
+	}
+	assert_int_equal(f->grace.waits, 0);
+	close_it(f);
+}
+
+static void a_full_ring_grows(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = 64 * MIB, .high_water = 1000000 });
+
+	(void)state;
+	defer_many(f, f->cpu[0], 10000);
+	assert_int_equal(stats(f).deferred, 10000);
+	assert_true(f->grace.snapshots <= RING_SIZE);
+	AUDIT(f);
+	assert_true(stats(f).deferred_age >= 1);
+	readers_gone(f);
+	ramka_reclaim(f->cpu[0], false);
+	readers_gone(f); /* what grew was sealed by that */
+	ramka_reclaim(f->cpu[0], false);
+	assert_int_equal(stats(f).deferred, 0);
+	close_it(f);
+}
+
+/* ---- pressure ---- */
+
+static void tells_of_pressure(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .high_water = 100 });
+
+	(void)state;
+	for (unsigned who = 0; who < 3; who++) {
+		struct ramka_cpu *cpu = who < 2 ? f->cpu[who] : f->none;
+
+		f->grace.expedites = 0;
+		for (unsigned i = 1; i <= 150; i++) {
+			int rc = ramka_frame_put_rcu(cpu, must_alloc(f->cpu[0], UNINIT));
+
+			assert_int_equal(rc, i > 100 ? RAMKA_PRESSURE : 0); /* accepted all the same */
+			assert_int_equal(f->grace.expedites, i > 100 ? i - 100 : 0);
+			assert_int_equal(stats(f).deferred, i);
+		}
+		assert_int_equal(f->grace.waits, who); /* never waits itself */
+		ramka_reclaim(cpu, true);
+		assert_int_equal(stats(f).deferred, 0);
+	}
+	close_it(f);
+}
+
+static void a_default_mark_follows_the_memory(void **state)
+{
+	static const struct { uint64_t size; unsigned cpus; uint64_t want; } cases[] = {
+		{ 8 * MIB, 2, 16 }, { 64 * MIB, 1, 256 }, { 64 * MIB, 4, 64 }, { 2 * GIB, 1, 4096 }, { 8 * GIB, 1, 4096 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(cases); i++) {
+		struct fixture *f = fixture_open((struct spec){ .size = cases[i].size, .nr_cpus = cases[i].cpus, .rcu = true,
+								.no_expedite = true,
+								.flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP });
+		uint64_t n = 0;
+
+		while (ramka_frame_put_rcu(f->cpu[0], must_alloc(f->cpu[0], UNINIT)) == 0)
+			n++;
+		assert_int_equal(n, cases[i].want);
+		ramka_reclaim(f->cpu[0], true);
+		offline_all(f);
+		assert_int_equal(ramka_fini(f->r), 0);
+		fixture_unmap(f);
+	}
+}
+
+/* ---- reclaim ---- */
+
+static void a_waiting_reclaim_frees_all_of_all(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 4, .high_water = 10000 });
+
+	(void)state;
+	too_early = false;
+	for (unsigned who = 0; who < 5; who++) {
+		struct ramka_cpu *cpu = who < 4 ? f->cpu[who] : f->none;
+
+		for (unsigned i = 0; i < 4; i++)
+			defer_many(f, f->cpu[i], 100);
+		defer_many(f, f->none, 10);
+		interrupt_begin(f->cpu[1]);
+		defer_many(f, f->cpu[1], 7); /* a handler's go to the shared stack */
+		interrupt_end(f->cpu[1]);
+		assert_int_equal(stats(f).deferred, 417);
+		AUDIT(f);
+		ramka_reclaim(cpu, true);
+		assert_int_equal(stats(f).deferred, 0);
+		assert_int_equal(f->grace.waits, who + 1); /* one grace period for all */
+		AUDIT(f);
+	}
+	close_it(f);
+}
+
+static void what_on_drop_defers_is_freed_too(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2 });
+
+	(void)state;
+	too_early = false;
+	for (unsigned who = 0; who < 3; who++) {
+		struct ramka_cpu *cpu = who < 2 ? f->cpu[who] : f->none;
+
+		chained = note(f, &note_type, 2);
+		assert_int_equal(ramka_frame_put_rcu(cpu, note(f, &note_type, 1)), 0);
+		drops = 0;
+		ramka_reclaim(cpu, true);
+		assert_int_equal(drops, 2);
+		assert_int_equal(f->grace.waits, 2 * (who + 1)); /* each after a grace period of its own */
+		assert_int_equal(stats(f).deferred, 0);
+	}
+	close_it(f);
+}
+
+static void without_wait_a_reclaim_polls(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .no_wait = true });
+
+	(void)state;
+	defer_many(f, f->cpu[0], 10);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(stats(f).deferred, 10);
+	readers_gone(f);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(stats(f).deferred, 0);
+	close_it(f);
+}
+
+static void others_that_cannot_be_stopped_keep_theirs(void **state)
+{
+	for (unsigned how = 0; how < 3; how++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 3, .no_barrier = how == 0 });
+
+		too_early = false;
+		for (unsigned i = 0; i < 3; i++)
+			defer_many(f, f->cpu[i], 10);
+		f->barrier_declines = how == 1;
+		if (how == 2)
+			interrupt_begin(f->cpu[2]);
+		ramka_reclaim(f->cpu[0], true);
+		assert_int_equal(stats(f).deferred, how == 2 ? 10 : 20);
+		if (how == 2)
+			interrupt_end(f->cpu[2]);
+		AUDIT(f);
+		ramka_reclaim(f->cpu[1], true);
+		ramka_reclaim(f->cpu[2], true);
+		assert_int_equal(stats(f).deferred, 0);
+		close_it(f);
+	}
+	(void)state;
+}
+
+static void an_offline_cpu_leaves_its_frames(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .no_barrier = true });
+
+	(void)state;
+	defer_many(f, f->cpu[1], 200);
+	ramka_cpu_offline(f->cpu[1]);
+	assert_int_equal(stats(f).deferred, 200); /* to whoever reclaims next */
+	AUDIT(f);
+	too_early = false;
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(stats(f).deferred, 0);
+	close_it(f);
+}
+
+/* A handler's frames in the shared stack are reaped without anybody waiting, or calling reclaim. */
+static void the_shared_stack_is_adopted(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	unsigned rounds = 0;
+
+	(void)state;
+	defer_many(f, f->none, 10);
+	defer_many(f, f->cpu[0], 64);
+	readers_gone(f);
+	while (stats(f).deferred > 64 && rounds++ < 4) {
+		defer_many(f, f->cpu[0], 64);
+		readers_gone(f);
+	}
+	assert_true(rounds < 4);
+	close_it(f);
+}
+
+static void wait_sees_nothing_in_the_bags(struct grace *g)
+{
+	struct fixture *f = g->arg;
+
+	assert_int_equal(stats(f).deferred, 0);
+	assert_int_equal(ramka_fini(f->r), RAMKA_E_BUSY); /* they are still somebody's */
+	/* others go on meanwhile */
+	ramka_frame_put(f->cpu[0], must_alloc(f->cpu[0], UNINIT));
+	g->on_wait = NULL;
+	ramka_frame_put_rcu(f->cpu[0], must_alloc(f->cpu[0], UNINIT));
+}
+
+static void others_go_on_while_one_waits(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+
+	(void)state;
+	too_early = false;
+	f->grace.arg = f;
+	f->grace.on_wait = wait_sees_nothing_in_the_bags;
+	defer_many(f, f->cpu[0], 30);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(stats(f).deferred, 0);
+	close_it(f);
+}
+
+/* ---- no memory ---- */
+
+static void fill_and_defer(struct fixture *f, struct ramka_frame **frames)
+{
+	size_t n = alloc_all(f->cpu[0], UNINIT, frames, 2048);
+
+	assert_int_equal(n, 2048);
+	for (size_t i = 0; i < n; i++)
+		ramka_frame_put_rcu(f->cpu[i % 2], frames[i]);
+	assert_int_equal(stats(f).deferred, 2048);
+	assert_int_equal(stats(f).free, 0);
+}
+
+static void an_allocation_without_wait_never_waits(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2 });
+	struct ramka_frame *frames[2048], *one;
+
+	(void)state;
+	fill_and_defer(f, frames);
+	f->grace.stuck = true;
+	assert_null(ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, UNINIT));
+	assert_int_equal(stats(f).deferred, 2048);
+	/* but it left everything sealed, so that the next finds it */
+	readers_gone(f);
+	one = ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, UNINIT);
+	assert_non_null(one);
+	ramka_frame_put(f->cpu[0], one);
+	f->grace.stuck = false;
+	close_it(f);
+}
+
+static void an_allocation_with_wait_reaps_first(void **state)
+{
+	for (unsigned bounded = 0; bounded < 2; bounded++)
+		for (unsigned what = 0; what < 4; what++) {
+			struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .bounded = bounded });
+			struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT, .order = (uint8_t)(what == 1 ? 11 : 0) };
+			struct ramka_frame *frames[2048], *one = NULL;
+			struct ramka_segment s = { 0, 0 };
+
+			fill_and_defer(f, frames);
+			too_early = false;
+			f->grace.at_once = !bounded; /* as seen by the polls */
+			if (what < 2)
+				one = ramka_frame_alloc(f->cpu[1], &ramka_type_untyped, NULL, req);
+			else if (what == 2)
+				one = ramka_frame_alloc(f->none, &ramka_type_untyped, NULL, req);
+			else
+				assert_int_equal(ramka_segment_alloc(f->cpu[0], 2048, &ramka_type_untyped, NULL, NULL, req, &s), 0);
+			assert_true(one || s.size);
+			assert_true(stats(f).deferred == 0 || what % 2 == 0); /* one frame may be had from a part of them */
+			if (one)
+				ramka_frame_put(f->cpu[0], one);
+			ramka_segment_put(f->cpu[0], s);
+			close_it(f);
+		}
+	(void)state;
+}
+
+/* A reader that never ends: the answer comes all the same, and nothing is lost. */
+static void waiting_is_bounded(void **state)
+{
+	for (unsigned bounded = 0; bounded < 2; bounded++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .bounded = bounded });
+		struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT };
+		struct ramka_frame *frames[2048], *one;
+
+		fill_and_defer(f, frames);
+		f->grace.stuck = true;
+		for (unsigned i = 0; i < 4; i++) {
+			assert_null(ramka_frame_alloc(i < 3 ? f->cpu[i % 2] : f->none, &ramka_type_untyped, NULL, req));
+			assert_int_equal(stats(f).deferred, 2048);
+			AUDIT(f);
+		}
+		assert_true(f->grace.expedites > 0);
+		assert_true(f->grace.polls < 100000);
+		assert_int_equal(f->grace.bounded != 0, bounded);
+		f->grace.stuck = false;
+		readers_gone(f);
+		f->grace.at_once = true;
+		one = ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, req);
+		assert_non_null(one);
+		ramka_frame_put(f->cpu[0], one);
+		close_it(f);
+	}
+	(void)state;
+}
+
+/* No free frame at all, and a million to be deferred: freeing needs no memory. */
+static void a_million_without_memory(void **state)
+{
+	const uint64_t n = 1000000;
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .size = n * PAGE, .high_water = 2 * n,
+						     .flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP });
+	struct ramka_frame **frames = frame_table(n + 1);
+
+	(void)state;
+	too_early = false;
+	assert_int_equal(ramka_frame_alloc_bulk(f->cpu[0], &ramka_type_untyped, UNINIT, n + 1, frames), n);
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(ramka_frame_put_rcu(f->cpu[i & 1], frames[i]), 0);
+	assert_int_equal(stats(f).deferred, n);
+	assert_int_equal(stats(f).free, 0);
+	ramka_reclaim(f->cpu[1], true);
+	assert_int_equal(stats(f).free, n);
+	for (uint64_t i = 0; i < 2; i++) { /* and in a loop, with grace periods that end at once */
+		f->grace.at_once = true;
+		assert_int_equal(ramka_frame_alloc_bulk(f->cpu[i], &ramka_type_untyped, UNINIT, n, frames), n);
+		for (uint64_t j = 0; j < n; j++)
+			ramka_frame_put_rcu(f->cpu[i], frames[j]);
+	}
+	free(frames);
+	close_it(f);
+}
+
+/* ---- nesting ---- */
+
+static void revoked_callers_share(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2 });
+
+	(void)state;
+	ramka_store(&f->cpu[0]->revoked, 77, relaxed, section.revoke);
+	defer_many(f, f->cpu[0], 100);
+	assert_int_equal(stats(f).deferred, 100);
+	assert_int_equal(ramka_load(&f->cpu[0]->defer->frames, relaxed, stat), 0);
+	ramka_store(&f->cpu[0]->revoked, 0, relaxed, section.revoke);
+	AUDIT(f);
+	close_it(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_without_rcu),
+		cmocka_unit_test(intact_until_the_readers_are_gone),
+		cmocka_unit_test(whoever_puts_last),
+		cmocka_unit_test(the_mark_does_not_outlive_the_frame),
+		cmocka_unit_test(frames_of_every_order),
+		cmocka_unit_test(a_cookie_for_64_frames),
+		cmocka_unit_test(bags_go_one_by_one),
+		cmocka_unit_test(late_comers_wait_longer),
+		cmocka_unit_test(an_allocation_reaps),
+		cmocka_unit_test(a_full_ring_grows),
+		cmocka_unit_test(tells_of_pressure),
+		cmocka_unit_test(a_default_mark_follows_the_memory),
+		cmocka_unit_test(a_waiting_reclaim_frees_all_of_all),
+		cmocka_unit_test(what_on_drop_defers_is_freed_too),
+		cmocka_unit_test(without_wait_a_reclaim_polls),
+		cmocka_unit_test(others_that_cannot_be_stopped_keep_theirs),
+		cmocka_unit_test(an_offline_cpu_leaves_its_frames),
+		cmocka_unit_test(the_shared_stack_is_adopted),
+		cmocka_unit_test(others_go_on_while_one_waits),
+		cmocka_unit_test(an_allocation_without_wait_never_waits),
+		cmocka_unit_test(an_allocation_with_wait_reaps_first),
+		cmocka_unit_test(waiting_is_bounded),
+		cmocka_unit_test(a_million_without_memory),
+		cmocka_unit_test(revoked_callers_share),
+	};
+
+	return cmocka_run_group_tests_name("defer", tests, NULL, NULL);
+}
