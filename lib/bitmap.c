@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The bitmap of one zone. States, rules and pairs: bitmap.h. May touch: words, packs and hints of its bitmap. */
-#include <string.h>
+#include "mem.h"
 
 #include "bitmap.h"
 

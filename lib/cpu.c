@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Caches: refill, flush, drain, and the answer "no memory". Protocols: cpu.h. */
-#include <string.h>
+#include "mem.h"
 
 #include "cpu.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The birth and the end of a frame. Protocol: drop.h. */
-#include <string.h>
+#include "mem.h"
 
 #include "contracts.h"
 #include "drop.h"

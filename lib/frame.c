@@ -7,7 +7,7 @@
  * may be in use again: by a CAS of exactly the wrong value, not at all if that was SHARED(0) (its owner's next
  * store puts it right), and if the CAS fails the frame is leaked.
  */
-#include <string.h>
+#include "mem.h"
 
 #include "contracts.h"
 #include "defer.h"

@@ -3,7 +3,7 @@
 #ifndef RAMKA_LIB_HANDLE_H
 #define RAMKA_LIB_HANDLE_H
 
-#include <string.h>
+#include "mem.h"
 
 #include "contracts.h"
 #include "cpu.h"

@@ -3,7 +3,7 @@
  * Set-up: lays out the caller's metadata memory, reads the map, hands the usable frames to the zones. Also late
  * memory, CPUs on and off, the end. Slots of usable memory are not touched: FREE is all zeroes.
  */
-#include <string.h>
+#include "mem.h"
 
 #include "defer.h"
 #include "drop.h"

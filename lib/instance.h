@@ -12,9 +12,13 @@
 #include "zone.h"
 #include "depot.h"
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define noinline __attribute__((noinline))
+#ifndef likely /* a kernel's flags may have brought its own */
+# define likely(x) __builtin_expect(!!(x), 1)
+# define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+#ifndef noinline
+# define noinline __attribute__((noinline))
+#endif
 
 struct type_entry {
 	const struct ramka_type *type;

@@ -4,7 +4,7 @@
  * loop over frames. While a segment is built its frames are BUSY; they are published together at the end.
  * Offsets are compared with the size before anything is added to them.
  */
-#include <string.h>
+#include "mem.h"
 
 #include "contracts.h"
 #include "defer.h"

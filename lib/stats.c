@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Statistics: sums of counters that their owners keep, and of the block words. Writes nothing but peak_in_use's memory. */
-#include <string.h>
+#include "mem.h"
 
 #include "defer.h"
 

@@ -3,7 +3,7 @@
  * Unique frames: the owner's edges of the state machine in slot.h. Everything an owner does is a plain store, since
  * no CAS of anybody succeeds on UNIQUE.
  */
-#include <string.h>
+#include "mem.h"
 
 #include "contracts.h"
 #include "defer.h"

@@ -196,6 +196,12 @@ static void destroy(void *state)
 
 /* ---- readers ---- */
 
+#ifdef HOST_TSAN
+# define INLINE(function) function /* ThreadSanitizer takes liburcu's volatile accesses for plain ones: out of its sight */
+#else
+# define INLINE(function) _##function
+#endif
+
 enum flavour { MEMB, MB, QSBR, FLAVOURS };
 
 static HOST_TLS struct {
@@ -236,17 +242,17 @@ REGISTRATION(qsbr, QSBR)
 	{ \
 		if (unlikely(!me.joined[NAME])) \
 			join_##name(h); \
-		_urcu_##name##_read_lock(); \
+		INLINE(urcu_##name##_read_lock)(); \
 	} \
 	static void unlock_##name(struct ramka_host *h) \
 	{ \
 		host_reader_leaves(&urcu_of(h)->sync); \
-		_urcu_##name##_read_unlock(); \
+		INLINE(urcu_##name##_read_unlock)(); \
 	} \
 	static bool reading_##name(struct ramka_host *h) \
 	{ \
 		(void)h; \
-		return me.joined[NAME] && _urcu_##name##_read_ongoing(); \
+		return me.joined[NAME] && INLINE(urcu_##name##_read_ongoing)(); \
 	}
 
 COUNTING_SECTIONS(memb, MEMB)
@@ -257,11 +263,11 @@ static void lock_qsbr(struct ramka_host *h)
 	if (unlikely(!me.joined[QSBR])) {
 		join_qsbr(h);
 		if (me.ours[QSBR])
-			_urcu_qsbr_thread_offline(); /* registering puts it online */
+			INLINE(urcu_qsbr_thread_offline)(); /* registering puts it online */
 	}
-	if (me.nest++ || _urcu_qsbr_read_ongoing())
+	if (me.nest++ || INLINE(urcu_qsbr_read_ongoing)())
 		return;
-	_urcu_qsbr_thread_online();
+	INLINE(urcu_qsbr_thread_online)();
 	me.online = true;
 }
 
@@ -271,7 +277,7 @@ static void unlock_qsbr(struct ramka_host *h)
 	if (--me.nest || !me.online)
 		return;
 	me.online = false;
-	_urcu_qsbr_thread_offline();
+	INLINE(urcu_qsbr_thread_offline)();
 }
 
 static bool reading_qsbr(struct ramka_host *h)
