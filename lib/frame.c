@@ -484,6 +484,13 @@ void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref)
 		contract_move(r, ref.frame, STEP_UNBORROW, "ramka_frame_unborrow");
 }
 
+struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+
+	return (struct ramka_frame_ref){ instance_slot(r, pa, &f) ? NULL : f };
+}
+
 /* ---- getters ---- */
 
 ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ramka_frame *f)

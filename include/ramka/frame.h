@@ -103,6 +103,13 @@ RAMKA_API struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struc
 /** Ends a borrow; a no-op outside the contract build, where a second one is reported. */
 RAMKA_API void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref);
 
+/**
+ * The frame at an address, without counting: for a reader inside a read section (rcu.h) that found the address in a structure
+ * whose writers defer what they unlink. What it points to stays as it was until the section ends, even if its last reference
+ * is gone meanwhile. frame NULL: no frame at this address. Needs no unborrow. Wait-free.
+ */
+RAMKA_API struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa);
+
 /* Getters. They work on unique frames too (same slot); wait-free, any context. */
 RAMKA_API ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ramka_frame *f); /**< address of the first byte */
 RAMKA_API uint64_t ramka_frame_index(const struct ramka *r, const struct ramka_frame *f);      /**< paddr / 4096 */
