@@ -20,12 +20,29 @@ static void tg1(void) { take_give(cpu(1)); }
 static void drain(void) { ramka_drain(r); }
 
 CK_CLIENT(cpu_steal, .what = "owner, and a CPU that needs its frames", .setup = cached2, .thread = { tg0, tg1 }, .check = books, .stale = 2);
-CK_CLIENT(cpu_steal_irq, .what = "owner, its interrupt, and a CPU that needs its frames", .setup = cached2, .thread = { tg0, tg1 }, .irq = { tg0 }, .check = books, .stale = CK_FRESH, .bound = 1);
+
+/* Interrupts on top of the owner, in calls short enough to be searched through. */
+static void cached3(void) { cached(3, 2); }
+static void take0(void) { take(cpu(0), &t_plain, 1); }
+static void take1(void) { take(cpu(1), &t_plain, 1); }
+static struct ramka_frame *mine, *other;
+static void holds2(void)
+{
+	make((struct options){ .frames = 3, .cpus = 2 });
+	mine = take(cpu(0), &t_plain, 1);
+	other = take(cpu(0), &t_plain, 1);
+	ramka_frame_put(cpu(0), ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT));
+}
+static void give_mine(void) { give(cpu(0), mine); }
+static void give_other(void) { give(cpu(0), other); }
+CK_CLIENT(cpu_take_irq, .what = "alloc, alloc in an interrupt, a drainer", .setup = cached3, .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs the frames", .setup = cached3, .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2, .thread = { give_mine, drain }, .irq = { give_other }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2, .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1, .bound = 1);
 CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2, .thread = { tg0, drain }, .check = books, .stale = 3);
 CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = cached2, .thread = { tg0, drain, drain }, .check = books, .stale = 1);
-CK_CLIENT(cpu_drain_irq, .what = "owner, its interrupt, a drainer", .setup = cached2, .thread = { tg0, drain }, .irq = { tg0 }, .check = books, .stale = 1, .bound = 1);
 static void drain_irq(void) { ramka_drain(r); }
-CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2, .thread = { tg0, tg1 }, .irq = { drain_irq }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2, .thread = { take0, take1 }, .irq = { drain_irq }, .check = books, .stale = 1, .bound = 1);
 static void offline(void) { ramka_cpu_offline(cpu(0)); take_give(cpu(0)); }
 CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is drained", .setup = cached2, .thread = { offline, drain }, .check = books, .stale = 2);
 CK_CLIENT(cpu_offline_busy, .what = "the same while another needs its frames", .setup = cached2, .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1);
