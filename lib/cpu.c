@@ -49,8 +49,9 @@ void cpu_settle(struct ramka_cpu *cpu)
 {
 	uint64_t in = ramka_load(&cpu->moved_in, relaxed, stat), out = ramka_load(&cpu->moved_out, relaxed, stat);
 	uint64_t other = ramka_load(&cpu->other, relaxed, stat);
-	uint64_t held = HOT_LEAST(ramka_load(&cpu->hot, relaxed, section.own)) + cpu->rows_settled;
-	int64_t most = (int64_t)(in - out + other - held);
+	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
+	uint32_t least = HOT_COUNT(hot) < HOT_LEAST(hot) ? HOT_COUNT(hot) : HOT_LEAST(hot); /* pops do not lower it */
+	int64_t most = (int64_t)(in - out + other - least - cpu->rows_settled);
 
 	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
 		ramka_store(&cpu->peak, (uint64_t)most, relaxed, stat);

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* Statistics against counts that the test keeps itself. */
+#include "fixture.h"
+
+static const struct ramka_region mixed[] = {
+	{ 0, 2 * MIB, RAMKA_USABLE, 0 }, { 2 * MIB, MIB, RAMKA_KERNEL, 0 }, { 3 * MIB, MIB, RAMKA_DETACHED, 0 },
+	{ 5 * MIB, MIB, RAMKA_RECLAIMABLE, 0 }, { 6 * MIB, MIB, RAMKA_BAD, 0 }, { 7 * MIB, MIB, RAMKA_MMIO, 0 },
+	{ 8 * MIB, 8 * MIB, RAMKA_USABLE, 0 },
+};
+
+static void at_the_start(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .regions = mixed, .nr_regions = NELEMS(mixed) });
+	struct ramka_stats s;
+
+	(void)state;
+	memset(&s, 0xff, sizeof(s));
+	ramka_stats_read(f->r, &s);
+	assert_int_equal(s.total, 14 * 256);
+	assert_int_equal(s.free, 10 * 256 - 1);
+	assert_int_equal(s.reserved, 3 * 256);
+	assert_int_equal(s.unused, 256 + 1); /* frame 0 */
+	assert_int_equal(s.in_use, 0);
+	assert_int_equal(s.cached, 0);
+	assert_int_equal(s.deferred, 0);
+	assert_int_equal(s.free_huge, 4); /* the first block lacks frame 0 */
+	for (unsigned order = 0; order <= RAMKA_MAX_ORDER; order++) {
+		assert_int_equal(s.free_by_order[order], order < 9 || order == 11 ? 1 : 0);
+		assert_int_equal(s.failures[order], 0);
+	}
+	assert_int_equal(s.allocs | s.puts | s.refills | s.flushes | s.steals | s.peak_in_use | s.deferred_peak | s.deferred_age, 0);
+	CLOSE(f);
+}
+
+/* Largest aligned frames of the free runs that a walk shows. */
+struct buddies { uint64_t by_order[RAMKA_MAX_ORDER + 1], whole; ramka_paddr_t first, next; };
+
+static void split_run(struct buddies *b)
+{
+	uint64_t at = b->first / PAGE, end = b->next / PAGE;
+
+	for (uint64_t block = (at + 511) / 512; (block + 1) * 512 <= end; block++)
+		b->whole++;
+	while (at < end) {
+		unsigned order = 0;
+
+		while (order < RAMKA_MAX_ORDER && at % (UINT64_C(2) << order) == 0 && at + (UINT64_C(2) << order) <= end)
+			order++;
+		b->by_order[order]++;
+		at += UINT64_C(1) << order;
+	}
+}
+
+static bool buddy_run(void *ctx, const struct ramka_run *run)
+{
+	struct buddies *b = ctx;
+
+	if (run->state != RAMKA_STATE_FREE)
+		return true;
+	if (run->base != b->next) {
+		split_run(b);
+		b->first = run->base;
+	}
+	b->next = run->base + run->frames * PAGE;
+	return true;
+}
+
+static void free_by_order(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .regions = mixed, .nr_regions = NELEMS(mixed) });
+	struct ramka_frame *held[300] = { NULL };
+	uint64_t seed = 71;
+
+	(void)state;
+	for (unsigned round = 0; round < 600; round++) {
+		unsigned i = (unsigned)(random_next(&seed) % 300);
+		struct buddies b = { .whole = 0 };
+		struct ramka_stats s;
+
+		if (held[i])
+			ramka_frame_put(f->cpu[round % 2], held[i]);
+		held[i] = NULL;
+		if (round % 3)
+			held[i] = ramka_frame_alloc(f->cpu[round % 2], &ramka_type_untyped, NULL,
+						    order_req((unsigned)(random_next(&seed) % 11 / 2)));
+		if (round % 8)
+			continue;
+		if (round % 16)
+			ramka_drain(f->r);
+		ramka_walk(f->r, buddy_run, &b);
+		split_run(&b);
+		s = stats(f);
+		assert_int_equal(s.free_huge, b.whole);
+		assert_memory_equal(s.free_by_order, b.by_order, sizeof(b.by_order));
+	}
+	for (unsigned i = 0; i < 300; i++)
+		if (held[i])
+			ramka_frame_put(f->cpu[0], held[i]);
+	CLOSE(f);
+}
+
+static void counts_calls(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 3 });
+	struct ramka_frame *frames[600];
+	uint64_t allocs = 0, puts = 0, seed = 72;
+
+	(void)state;
+	for (unsigned round = 0; round < 60; round++) {
+		struct ramka_cpu *cpu = round % 4 == 3 ? f->none : f->cpu[round % 4];
+		size_t n = random_next(&seed) % 600;
+		unsigned order = (unsigned)(random_next(&seed) % 3);
+
+		n = ramka_frame_alloc_bulk(cpu, &ramka_type_untyped, order_req(order), n, frames);
+		allocs += n;
+		if (round % 2)
+			cpu = f->cpu[round % 3];
+		put_all(cpu, frames, n);
+		puts += n;
+		assert_int_equal(stats(f).allocs, allocs);
+		assert_int_equal(stats(f).puts, puts);
+		if (round % 10 == 9) /* draining is no put */
+			offline_all(f);
+	}
+	assert_int_equal(stats(f).allocs, allocs);
+	assert_int_equal(stats(f).puts, puts);
+	CLOSE(f);
+}
+
+static void counts_batches(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2 });
+	struct ramka_frame *frames[2048];
+	struct ramka_stats s;
+
+	(void)state;
+	ramka_frame_put(f->cpu[0], must_alloc(f->cpu[0], UNINIT));
+	assert_int_equal(stats(f).refills, 1);
+	assert_int_equal(stats(f).flushes, 0);
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, 2048), 2048);
+	s = stats(f);
+	assert_true(s.refills >= 32 && s.refills <= 70);
+	put_all(f->cpu[0], frames, 2048);
+	assert_true(stats(f).flushes > 0);
+	assert_int_equal(stats(f).steals, 0);
+	assert_int_equal(alloc_all(f->cpu[1], UNINIT, frames, 2048), 2048);
+	assert_true(stats(f).steals > 0); /* magazines of CPU 0 */
+	put_all(f->cpu[1], frames, 2048);
+	CLOSE(f);
+}
+
+/* ---- the peak ---- */
+
+struct use { struct fixture *f; uint64_t now, peak; };
+
+static void note_use(struct use *u, int64_t n)
+{
+	u->now += (uint64_t)n;
+	if (u->now > u->peak)
+		u->peak = u->now;
+	assert_int_equal(stats(u->f).in_use, u->now);
+	assert_int_equal(stats(u->f).peak_in_use, u->peak);
+}
+
+/* Exact while one CPU did everything. */
+static void the_peak_of_one_cpu(void **state)
+{
+	for (unsigned kind = 0; kind < 3; kind++)
+		for (unsigned start = 1; start < 6; start++) {
+			struct use u = { .f = fixture_open((struct spec){ .nr_cpus = 2 }) };
+			struct ramka_frame *held[512] = { NULL };
+			uint64_t seed = 80 + start;
+
+			for (unsigned round = 0; round < 3000; round++) {
+				unsigned i = (unsigned)(random_next(&seed) % 512);
+				unsigned order = kind ? (unsigned)(random_next(&seed) % (kind * 2)) : 0;
+				bool grow = random_next(&seed) % 1000 < (round / 500 % 2 ? 200u : 800u);
+
+				if (held[i] && !grow) {
+					note_use(&u, 0);
+					order = ramka_frame_order(held[i]);
+					ramka_frame_put(u.f->cpu[1], held[i]);
+					held[i] = NULL;
+					note_use(&u, -(1 << order));
+				} else if (!held[i] && grow) {
+					held[i] = ramka_frame_alloc(u.f->cpu[1], &ramka_type_untyped, NULL, order_req(order));
+					if (held[i])
+						note_use(&u, 1 << order);
+				}
+				if (round % 700 == 699)
+					ramka_cpu_offline(u.f->cpu[1]);
+			}
+			for (unsigned i = 0; i < 512; i++)
+				if (held[i])
+					ramka_frame_put(u.f->cpu[1], held[i]);
+			assert_int_equal(stats(u.f).peak_in_use, u.peak);
+			CLOSE(u.f);
+		}
+	(void)state;
+}
+
+static void the_peak_falls_on_an_empty_cache(void **state)
+{
+	for (unsigned n = 1; n <= 260; n++) {
+		struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
+		struct ramka_frame *frames[260];
+
+		assert_int_equal(ramka_frame_alloc_bulk(f->cpu[0], &ramka_type_untyped, UNINIT, n, frames), n);
+		put_all(f->cpu[0], frames, n);
+		assert_int_equal(stats(f).peak_in_use, n);
+		ramka_frame_put(f->cpu[0], must_alloc(f->cpu[0], order_req(n % 4)));
+		assert_int_equal(stats(f).peak_in_use, n > 1u << (n % 4) ? n : 1u << (n % 4));
+		CLOSE(f);
+	}
+	(void)state;
+}
+
+static void the_peak_of_several(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 4, .size = 64 * MIB });
+	struct ramka_frame **frames = frame_table(8000);
+	struct ramka_stats s;
+
+	(void)state;
+	for (unsigned i = 0; i < 8000; i++)
+		frames[i] = must_alloc(i % 5 == 4 ? f->none : f->cpu[i % 5], UNINIT);
+	for (unsigned i = 0; i < 8000; i++)
+		ramka_frame_put(f->cpu[(i + 1) % 4], frames[i]);
+	s = stats(f);
+	/* samples, cached frames counted in: not less than a batch of each CPU below, nor more than all */
+	assert_true(s.peak_in_use >= 8000 - 4 * 1024);
+	assert_true(s.peak_in_use <= s.total - s.reserved);
+	free(frames);
+	CLOSE(f);
+}
+
+static void deferred_ages(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1, .rcu = true, .high_water = 100000 });
+
+	(void)state;
+	assert_int_equal(stats(f).deferred_age, 0);
+	for (unsigned i = 1; i <= 64 * 10; i++) {
+		ramka_frame_put_rcu(f->cpu[0], must_alloc(f->cpu[0], UNINIT));
+		assert_int_equal(stats(f).deferred_age, i / 64);
+		assert_int_equal(stats(f).deferred_peak, i);
+	}
+	f->grace.over = 4;
+	ramka_reclaim(f->cpu[0], false);
+	assert_int_equal(stats(f).deferred_age, 6);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(stats(f).deferred_age, 0);
+	assert_int_equal(stats(f).deferred_peak, 640);
+	CLOSE(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(at_the_start),
+		cmocka_unit_test(free_by_order),
+		cmocka_unit_test(counts_calls),
+		cmocka_unit_test(counts_batches),
+		cmocka_unit_test(the_peak_of_one_cpu),
+		cmocka_unit_test(the_peak_falls_on_an_empty_cache),
+		cmocka_unit_test(the_peak_of_several),
+		cmocka_unit_test(deferred_ages),
+	};
+
+	return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}
