@@ -93,8 +93,8 @@ bool host_poll(bool (*elapsed)(void *ctx, uint64_t cookie), void *ctx, uint64_t 
 #define HOST_BOUNDED_MS 100u
 
 /*
- * ThreadSanitizer cannot see the order that an uninstrumented source of grace periods gives: what a reader did
- * comes before what is done after a grace period that waited for it. `sync` is one join of all readers that left.
+ * ThreadSanitizer cannot see the order that an uninstrumented library gives: what a reader did comes before what is
+ * done after a grace period that waited for it. `sync` is one join of all readers that left.
  */
 #if defined(__SANITIZE_THREAD__)
 # define HOST_TSAN 1

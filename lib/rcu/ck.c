@@ -151,6 +151,7 @@ static struct host_thread *join(struct ramka_host *h, struct host_thread *t)
 	}
 	if (!t || !record)
 		host_die("no memory to register a reader");
+	host_readers_left(record); /* what the thread before did with it */
 	t->reader = record;
 	return t;
 }
@@ -197,6 +198,7 @@ static void leave(struct ramka_host *h, struct host_thread *t)
 	host_reader_leaves(&c->sync);
 	for (; t->nest; t->nest--)
 		ck_epoch_end(t->reader, NULL);
+	host_reader_leaves(t->reader);
 	ck_epoch_unregister(t->reader);
 	t->reader = NULL;
 }

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/* ramka_host_create and ramka_host_destroy: options, the memory map, what is said about bugs and about what is left. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ramka/host.h>
+
+#include "host_test.h"
+
+#define GIB ((uint64_t)1 << 30)
+#define MIB ((uint64_t)1 << 20)
+
+static struct ramka_request order(unsigned n)
+{
+	return (struct ramka_request){ .order = (uint8_t)n, .flags = RAMKA_ALLOC_UNINIT };
+}
+
+static struct ramka_frame *alloc(struct ramka_host *h, unsigned n)
+{
+	return ramka_frame_alloc(ramka_host_cpu(h), &ramka_type_untyped, NULL, order(n));
+}
+
+static uint64_t total(struct ramka_host *h)
+{
+	struct ramka_stats s;
+
+	ramka_stats_read(ramka_host_ramka(h), &s);
+	return s.total;
+}
+
+/* ---- what is built ---- */
+
+static void defaults(void)
+{
+	struct ramka_host_options none = { 0 };
+	struct ramka_host *h;
+
+	ramka_host_destroy(NULL);
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	CHECK(total(h) == GIB / RAMKA_PAGE_SIZE);
+	CHECK(ramka_check(ramka_host_ramka(h), NULL) == 0);
+	ramka_host_destroy(h);
+	CHECK(ramka_host_create(&none, &h) == 0);
+	CHECK(total(h) == GIB / RAMKA_PAGE_SIZE);
+	ramka_host_destroy(h);
+}
+
+/* One GiB is one frame of the largest order, and its bytes lie as it does. */
+static void largest_frame(void)
+{
+	struct ramka_host *h;
+	struct ramka_frame *f, *g;
+	struct ramka *r;
+	unsigned char *p;
+
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	r = ramka_host_ramka(h);
+	f = alloc(h, RAMKA_MAX_ORDER);
+	CHECK(f);
+	CHECK(ramka_frame_paddr(r, f) != 0 && ramka_frame_paddr(r, f) % GIB == 0);
+	p = ramka_frame_content(r, f);
+	CHECK((uintptr_t)p % GIB == 0);
+	p[0] = 1;
+	p[GIB - 1] = 2;
+	CHECK(p[0] == 1 && p[GIB - 1] == 2);
+	CHECK(!alloc(h, 0));
+	ramka_frame_put(ramka_host_cpu(h), f);
+	for (unsigned n = 0; n <= 9; n++) {
+		f = alloc(h, n);
+		g = alloc(h, n);
+		CHECK(f && g);
+		CHECK((uintptr_t)ramka_frame_content(r, f) % ramka_frame_size(f) == 0);
+		CHECK((uintptr_t)ramka_frame_content(r, g) - (uintptr_t)ramka_frame_content(r, f) ==
+		      ramka_frame_paddr(r, g) - ramka_frame_paddr(r, f));
+		ramka_frame_put(ramka_host_cpu(h), f);
+		ramka_frame_put(ramka_host_cpu(h), g);
+	}
+	ramka_host_destroy(h);
+}
+
+static void sizes(void)
+{
+	static const uint64_t asked[] = { 1, 4096, 2 * MIB, 2 * MIB + 1, 3 * GIB + 5 };
+	static const uint64_t got[] = { 2 * MIB, 2 * MIB, 2 * MIB, 4 * MIB, 3 * GIB + 2 * MIB };
+	struct ramka_host *h;
+
+	for (unsigned i = 0; i < 5; i++) {
+		struct ramka_host_options opt = { .memory = asked[i], .nr_cpus = i + 1, .meta_size = i % 2 ? 16 : RAMKA_META_NONE };
+		struct ramka *r;
+
+		CHECK(ramka_host_create(&opt, &h) == 0);
+		r = ramka_host_ramka(h);
+		CHECK(total(h) == got[i] / RAMKA_PAGE_SIZE);
+		CHECK(ramka_cpu_at(r, i) && !ramka_cpu_at(r, i + 1));
+		CHECK(ramka_of(ramka_host_cpu(h)) == r);
+		ramka_host_destroy(h);
+	}
+}
+
+static void refused(void)
+{
+	struct ramka_host *const untouched = (struct ramka_host *)&(char){ 0 }, *h = untouched;
+	struct ramka_host_options unknown = { .rcu = "memb2" }, empty = { .rcu = "" }, meta = { .meta_size = 241 };
+	struct ramka_host_options huge = { .memory = UINT64_MAX }, large = { .memory = (uint64_t)1 << 50 };
+
+	CHECK(ramka_host_create(NULL, NULL) == RAMKA_E_INVAL);
+	CHECK(ramka_host_create(&unknown, &h) == RAMKA_E_INVAL);
+	CHECK(ramka_host_create(&empty, &h) == RAMKA_E_INVAL);
+	CHECK(ramka_host_create(&meta, &h) == RAMKA_E_INVAL);
+	CHECK(ramka_host_create(&huge, &h) == RAMKA_E_NOMEM);
+	CHECK(ramka_host_create(&large, &h) == RAMKA_E_NOMEM);
+	CHECK(h == untouched);
+}
+
+static unsigned long resident_pages(void)
+{
+	unsigned long size, resident;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	CHECK(f && fscanf(f, "%lu %lu", &size, &resident) == 2);
+	fclose(f);
+	return resident;
+}
+
+/* Terabytes cost what they use. */
+static void four_tebibytes(void)
+{
+	struct ramka_host_options opt = { .memory = 4096 * GIB, .nr_cpus = 2 };
+	struct ramka_host *h;
+	unsigned long before = resident_pages(), after;
+	int error = ramka_host_create(&opt, &h);
+
+#ifdef SLOW_BUILD
+	if (error == RAMKA_E_NOMEM) {
+		puts("SKIP four_tebibytes: the sanitizer leaves no room for it");
+		return;
+	}
+#endif
+	CHECK(error == 0);
+	CHECK(total(h) == opt.memory / RAMKA_PAGE_SIZE);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct ramka_frame *f = alloc(h, i % 10);
+
+		CHECK(f);
+		ramka_frame_put(ramka_host_cpu(h), f);
+	}
+	after = resident_pages();
+	/* the bitmap is a bit a frame; slots and contents are not touched */
+	CHECK(after - before < (opt.memory / RAMKA_PAGE_SIZE / 8 + 128 * MIB) / 4096);
+	ramka_host_destroy(h);
+}
+
+static void no_direct_map(void)
+{
+	struct ramka_host_options opt = { .memory = 64 * MIB, .flags = RAMKA_NO_DIRECT_MAP };
+	struct ramka_host *h;
+	struct ramka_frame *f;
+
+	CHECK(ramka_host_create(&opt, &h) == 0);
+	f = alloc(h, 3);
+	CHECK(f && !ramka_frame_content(ramka_host_ramka(h), f));
+	CHECK(!ramka_frame_alloc(ramka_host_cpu(h), &ramka_type_untyped, NULL, (struct ramka_request){ 0 }));
+	ramka_frame_put(ramka_host_cpu(h), f);
+	ramka_host_destroy(h);
+}
+
+/* Nothing stays mapped. */
+static void again_and_again(void)
+{
+	unsigned long size = 0, first = 0;
+
+	for (unsigned i = 0; i < 40; i++) {
+		struct ramka_host *h;
+		FILE *f = fopen("/proc/self/statm", "r");
+
+		CHECK(f && fscanf(f, "%lu", &size) == 1);
+		fclose(f);
+		if (i == 5)
+			first = size;
+		CHECK(ramka_host_create(NULL, &h) == 0);
+		ramka_frame_put(ramka_host_cpu(h), alloc(h, 0));
+		ramka_host_destroy(h);
+	}
+	CHECK(size < first + 4 * GIB / 4096);
+}
+
+/* ---- the barrier ---- */
+
+static struct ramka_host *shared_host;
+static atomic_int cached, go_on;
+
+static void *caches(void *arg)
+{
+	struct ramka_frame *f[50];
+
+	for (unsigned i = 0; i < 50; i++)
+		CHECK((f[i] = alloc(shared_host, 0)) != NULL);
+	for (unsigned i = 0; i < 50; i++)
+		ramka_frame_put(ramka_host_cpu(shared_host), f[i]);
+	atomic_store(&cached, 1);
+	await(&go_on, 1);
+	return arg;
+}
+
+/* A live thread's cache is reached from here. */
+static void remote_drain(void)
+{
+	struct ramka_stats s;
+	pthread_t t;
+
+	CHECK(ramka_host_create(NULL, &shared_host) == 0);
+	t = spawn(caches, NULL);
+	await(&cached, 1);
+	ramka_stats_read(ramka_host_ramka(shared_host), &s);
+	CHECK(s.cached > 0);
+	ramka_drain(ramka_host_ramka(shared_host));
+	ramka_stats_read(ramka_host_ramka(shared_host), &s);
+	CHECK(s.cached == 0);
+	atomic_store(&go_on, 1);
+	join(t);
+	ramka_host_destroy(shared_host);
+}
+
+/* ---- what is said on stderr, in a process of its own ---- */
+
+static char said[8192];
+
+/* Runs `what` in a child and collects its stderr; the child's wait status. */
+static int child(void (*what)(void))
+{
+	size_t n = 0;
+	ssize_t got;
+	int fd[2], status;
+	pid_t pid;
+
+	fflush(NULL);
+	CHECK(pipe(fd) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		dup2(fd[1], STDERR_FILENO);
+		close(fd[0]);
+		close(fd[1]);
+		what();
+		_exit(0);
+	}
+	close(fd[1]);
+	while (n < sizeof(said) - 1 && (got = read(fd[0], said + n, sizeof(said) - 1 - n)) > 0)
+		n += (size_t)got;
+	said[n] = 0;
+	close(fd[0]);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static unsigned lines(void)
+{
+	unsigned n = 0;
+
+	for (const char *p = said; *p; p++)
+		n += *p == '\n';
+	return n;
+}
+
+static void double_put(void)
+{
+	struct ramka_host *h;
+	struct ramka_frame *f;
+
+	signal(SIGABRT, SIG_DFL);
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	f = alloc(h, 0);
+	ramka_frame_put(ramka_host_cpu(h), f);
+	ramka_frame_put(ramka_host_cpu(h), f);
+	ramka_host_destroy(h);
+}
+
+static void panic_by_default(void)
+{
+	int status = child(double_put);
+
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(lines() == 1);
+	CHECK(strstr(said, "ramka_frame_put") && strstr(said, "frame at 0x") && strstr(said, "state ") &&
+	      strstr(said, "word 0x") && strstr(said, "type "));
+}
+
+static void note(void *ctx, const struct ramka_bug *bug)
+{
+	CHECK(strcmp(bug->operation, "ramka_frame_put") == 0);
+	++*(unsigned *)ctx;
+}
+
+static void panic_of_ones_own(void)
+{
+	unsigned bugs = 0;
+	struct ramka_host_options opt = { .memory = 4 * MIB, .panic = note, .ctx = &bugs };
+	struct ramka_host *h;
+
+	CHECK(ramka_host_create(&opt, &h) == 0);
+	ramka_frame_put(ramka_host_cpu(h), NULL);
+	CHECK(bugs == 1);
+	ramka_host_destroy(h);
+}
+
+RAMKA_DEFINE_TYPE_PLAIN(left_over, .id = RAMKA_TYPE_ID_USER);
+
+static void leak_three(void)
+{
+	struct ramka_host *h;
+
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	CHECK(ramka_type_register(ramka_host_ramka(h), &left_over) == 0);
+	CHECK(ramka_frame_alloc(ramka_host_cpu(h), &left_over, NULL, order(0)));
+	CHECK(ramka_unique_alloc(ramka_host_cpu(h), &left_over, NULL, order(9)));
+	ramka_frame_put(ramka_host_cpu(h), alloc(h, 0));
+	ramka_host_destroy(h);
+}
+
+static void leak_many(void)
+{
+	struct ramka_host *h;
+
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK(alloc(h, 1 + i % 5));
+	ramka_host_destroy(h);
+}
+
+static void leak_nothing(void)
+{
+	struct ramka_host *h;
+
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	for (unsigned i = 0; i < 1000; i++)
+		CHECK(ramka_frame_put_rcu(ramka_host_cpu(h), alloc(h, 0)) >= 0);
+	ramka_host_destroy(h);
+}
+
+static void inside(void)
+{
+	struct ramka_host *h;
+
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	CHECK(ramka_frame_put_rcu(ramka_host_cpu(h), alloc(h, 0)) >= 0);
+	ramka_host_rcu_read_lock(h);
+	ramka_host_destroy(h);
+}
+
+static void leaks(void)
+{
+	CHECK(child(leak_three) == 0);
+	CHECK(lines() == 3);
+	CHECK(strstr(said, "still in use") && strstr(said, "SHARED") && strstr(said, "UNIQUE"));
+	CHECK(strstr(said, "1 frame of order 0, SHARED, type left_over") && strstr(said, "order 9"));
+	CHECK(child(leak_many) == 0);
+	CHECK(lines() == 18 && strstr(said, "and more"));
+	CHECK(child(leak_nothing) == 0);
+	CHECK(lines() == 0);
+	CHECK(child(inside) == 0);
+	CHECK(strstr(said, "inside a read section"));
+}
+
+/* ---- what is deferred at the end is dropped, chains included ---- */
+
+static unsigned drops;
+
+static void drop(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
+{
+	struct ramka_frame **next = meta;
+
+	(void)paddr, (void)content;
+	drops++;
+	/* on_drop may use the hosted layer */
+	CHECK(ramka_of(ramka_host_cpu(shared_host)) == ramka_of(cpu));
+	ramka_host_rcu_read_lock(shared_host);
+	ramka_host_rcu_read_unlock(shared_host);
+	if (*next)
+		CHECK(ramka_frame_put_rcu(cpu, *next) >= 0);
+}
+
+static RAMKA_DEFINE_TYPE(chained, struct ramka_frame *, .id = RAMKA_TYPE_ID_USER, .flags = 0, .on_drop = drop);
+
+static void deferred_at_the_end(const char *rcu)
+{
+	struct ramka_host_options opt = { .memory = 16 * MIB, .rcu = rcu };
+	struct ramka_frame *first = NULL;
+	int error = ramka_host_create(&opt, &shared_host);
+
+	if (error == RAMKA_E_UNSUPPORTED) {
+		printf("SKIP %s: not built in\n", rcu);
+		return;
+	}
+	CHECK(error == 0);
+	CHECK(ramka_type_register(ramka_host_ramka(shared_host), &chained) == 0);
+	for (unsigned i = 0; i < 5; i++)
+		CHECK((first = ramka_frame_alloc(ramka_host_cpu(shared_host), &chained, &first, order(0))) != NULL);
+	drops = 0;
+	CHECK(ramka_frame_put_rcu(ramka_host_cpu(shared_host), first) >= 0);
+	ramka_host_destroy(shared_host);
+	CHECK(drops == 5);
+}
+
+int main(void)
+{
+	static const char *const sources[] = { "memb", "qsbr", "mb", "ck", "ramka" };
+
+	defaults();
+	largest_frame();
+	sizes();
+	refused();
+	four_tebibytes();
+	no_direct_map();
+	again_and_again();
+	remote_drain();
+	panic_by_default();
+	panic_of_ones_own();
+	leaks();
+	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++)
+		deferred_at_the_end(sources[i]);
+	return 0;
+}

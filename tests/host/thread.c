@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that stand in for CPUs: leases, more threads than CPUs, threads that come and go, several hosts at once, threads
+ * that outlive their host.
+ *
+ *	thread [SHORT_THREADS]
+ */
+#include "../../lib/host/internal.h"
+#include "host_test.h"
+
+static struct ramka_host *create(unsigned nr_cpus, const char *rcu)
+{
+	struct ramka_host_options opt = { .memory = 32 << 20, .nr_cpus = nr_cpus, .rcu = rcu };
+	struct ramka_host *h = NULL;
+	int error = ramka_host_create(&opt, &h);
+
+	CHECK(error == 0 || error == RAMKA_E_UNSUPPORTED);
+	return h;
+}
+
+static bool is_none(struct ramka_host *h, const struct ramka_cpu *cpu)
+{
+	return cpu == ramka_cpu_none(ramka_host_ramka(h));
+}
+
+static struct ramka_frame *alloc(struct ramka_host *h)
+{
+	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT };
+	struct ramka_frame *f;
+
+	while (!(f = ramka_frame_alloc(ramka_host_cpu(h), &ramka_type_untyped, NULL, req)))
+		ramka_reclaim(ramka_host_cpu(h), true); /* all is deferred */
+	return f;
+}
+
+static uint64_t in_use(struct ramka_host *h)
+{
+	struct ramka_stats s;
+
+	ramka_stats_read(ramka_host_ramka(h), &s);
+	return s.in_use + s.deferred;
+}
+
+static unsigned registered(const struct ramka_host *h)
+{
+	unsigned n = 0;
+
+	for (const struct host_thread *t = h->threads; t; t = t->host_next)
+		n++;
+	return n;
+}
+
+/* ---- leases ---- */
+
+struct holder {
+	pthread_t thread;
+	struct ramka_host *h;
+	struct ramka_cpu *cpu;
+	atomic_int have, stop, again; /* again: asks once more and says so by 2 */
+};
+
+static void *hold(void *arg)
+{
+	struct holder *a = arg;
+
+	a->cpu = ramka_host_cpu(a->h);
+	CHECK(ramka_host_cpu(a->h) == a->cpu || is_none(a->h, a->cpu));
+	atomic_store(&a->have, 1);
+	while (!atomic_load(&a->stop)) {
+		if (atomic_load(&a->again) == 1) {
+			a->cpu = ramka_host_cpu(a->h);
+			atomic_store(&a->again, 2);
+		}
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void begin(struct holder *a, struct ramka_host *h)
+{
+	memset(a, 0, sizeof(*a));
+	a->h = h;
+	a->thread = spawn(hold, a);
+	await(&a->have, 1);
+}
+
+static void end(struct holder *a)
+{
+	atomic_store(&a->stop, 1);
+	join(a->thread);
+}
+
+static void more_threads_than_cpus(void)
+{
+	struct ramka_host *h = create(2, NULL);
+	struct holder a, b, c;
+
+	begin(&a, h);
+	begin(&b, h);
+	begin(&c, h);
+	CHECK(!is_none(h, a.cpu) && !is_none(h, b.cpu) && a.cpu != b.cpu);
+	CHECK(a.cpu == ramka_cpu_at(ramka_host_ramka(h), 0) && b.cpu == ramka_cpu_at(ramka_host_ramka(h), 1));
+	CHECK(is_none(h, c.cpu));
+	CHECK(is_none(h, ramka_host_cpu(h)));
+	end(&a);
+	/* who went without gets what was given back */
+	atomic_store(&c.again, 1);
+	await(&c.again, 2);
+	CHECK(c.cpu == a.cpu);
+	CHECK(is_none(h, ramka_host_cpu(h)));
+	end(&b);
+	end(&c);
+	CHECK(!is_none(h, ramka_host_cpu(h)));
+	ramka_host_destroy(h);
+}
+
+/* ---- threads that come and go ---- */
+
+static struct ramka_host *shared_host;
+
+static void *short_thread(void *arg)
+{
+	struct ramka_host *h = shared_host;
+	struct ramka_cpu *cpu = ramka_host_cpu(h);
+	struct ramka_frame *f[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		CHECK((f[i] = alloc(h)) != NULL);
+	ramka_host_rcu_read_lock(h);
+	CHECK(ramka_frame_order(f[0]) == 0);
+	ramka_host_rcu_read_unlock(h);
+	for (unsigned i = 0; i < 3; i++)
+		ramka_frame_put(cpu, f[i]);
+	CHECK(ramka_frame_put_rcu(cpu, f[3]) >= 0);
+	return arg;
+}
+
+static void churn(const char *rcu, unsigned threads)
+{
+	enum { AT_ONCE = 4 };
+	struct ramka_host *h = create(3, rcu);
+	struct ramka_stats s;
+	pthread_t t[AT_ONCE];
+
+	if (!h)
+		return;
+	shared_host = h;
+	for (unsigned i = 0; i < threads; i += AT_ONCE) {
+		for (unsigned j = 0; j < AT_ONCE; j++)
+			t[j] = spawn(short_thread, NULL);
+		for (unsigned j = 0; j < AT_ONCE; j++)
+			join(t[j]);
+	}
+	CHECK(registered(h) == 0);
+	/* nothing lies in the caches of CPUs that nobody uses, and all CPUs can be had */
+	ramka_reclaim(ramka_cpu_none(ramka_host_ramka(h)), true);
+	ramka_stats_read(ramka_host_ramka(h), &s);
+	CHECK(s.free == s.total && s.in_use == 0 && s.deferred == 0 && s.cached == 0);
+	CHECK(h->cpus.words[0].value == 0);
+	CHECK(ramka_host_cpu(h) == ramka_cpu_at(ramka_host_ramka(h), 0));
+	CHECK(registered(h) == 1);
+	ramka_host_destroy(h);
+}
+
+/* ---- several hosts ---- */
+
+static void *on_three(void *arg)
+{
+	struct ramka_host **h = arg;
+
+	for (unsigned round = 0; round < 100; round++)
+		for (unsigned i = 0; i < 3; i++) {
+			struct ramka_cpu *cpu = ramka_host_cpu(h[i]);
+			struct ramka_frame *f = alloc(h[i]);
+
+			CHECK(ramka_of(cpu) == ramka_host_ramka(h[i]));
+			CHECK(f);
+			/* sections of several hosts overlap */
+			ramka_host_rcu_read_lock(h[i]);
+			ramka_host_rcu_read_lock(h[(i + 1) % 3]);
+			ramka_host_rcu_read_unlock(h[i]);
+			ramka_host_rcu_read_unlock(h[(i + 1) % 3]);
+			ramka_frame_put(cpu, f);
+		}
+	return NULL;
+}
+
+static void several_hosts(const char *rcu)
+{
+	struct ramka_host *h[3];
+	pthread_t t[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		h[i] = create(4, rcu);
+		if (!h[i])
+			return;
+	}
+	for (unsigned i = 0; i < 3; i++)
+		t[i] = spawn(on_three, h);
+	for (unsigned i = 0; i < 3; i++)
+		join(t[i]);
+	on_three(h);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK(in_use(h[i]) == 0 && registered(h[i]) == 1);
+		/* nobody's section is left over */
+		h[i]->rcu.wait(h[i]->rcu.ctx, h[i]->rcu.snapshot(h[i]->rcu.ctx));
+		ramka_host_destroy(h[i]);
+	}
+}
+
+/* ---- a thread that outlives its host ---- */
+
+struct survivor {
+	const char *rcu;
+	struct ramka_host *first, *second;
+	atomic_int step;
+};
+
+static void *survive(void *arg)
+{
+	struct survivor *s = arg;
+
+	CHECK(ramka_of(ramka_host_cpu(s->first)) == ramka_host_ramka(s->first));
+	ramka_host_rcu_read_lock(s->first);
+	ramka_host_rcu_read_unlock(s->first);
+	atomic_store(&s->step, 1);
+	await(&s->step, 2); /* the first host is gone; the second may lie where it lay */
+	if (s->second) {
+		CHECK(ramka_of(ramka_host_cpu(s->second)) == ramka_host_ramka(s->second));
+		ramka_host_rcu_read_lock(s->second);
+		ramka_host_rcu_read_unlock(s->second);
+		ramka_frame_put(ramka_host_cpu(s->second), alloc(s->second));
+	}
+	return NULL;
+}
+
+static void thread_outlives_host(const char *rcu, bool another)
+{
+	struct survivor s = { .first = create(2, rcu) };
+	pthread_t t;
+
+	if (!s.first)
+		return;
+	t = spawn(survive, &s);
+	await(&s.step, 1);
+	ramka_host_destroy(s.first);
+	if (another)
+		s.second = create(2, rcu);
+	atomic_store(&s.step, 2);
+	join(t);
+	if (another)
+		CHECK(registered(s.second) == 0);
+	ramka_host_destroy(s.second);
+}
+
+/* ---- a destructor of the program's own that uses the host after this thread has been taken off ---- */
+
+static pthread_key_t key;
+static atomic_int late;
+
+static void late_use(void *frame)
+{
+	ramka_host_rcu_read_lock(shared_host);
+	ramka_host_rcu_read_unlock(shared_host);
+	ramka_frame_put(ramka_host_cpu(shared_host), frame);
+	atomic_fetch_add(&late, 1);
+}
+
+static void *dies_late(void *arg)
+{
+	CHECK(pthread_setspecific(key, alloc(shared_host)) == 0);
+	return arg;
+}
+
+static void destructor_uses_host(void)
+{
+	struct ramka_host *h = create(1, NULL);
+
+	shared_host = h;
+	CHECK(pthread_key_create(&key, late_use) == 0);
+	for (unsigned i = 0; i < 10; i++)
+		join(spawn(dies_late, NULL));
+	CHECK(atomic_load(&late) == 10);
+	CHECK(registered(h) == 0 && in_use(h) == 0);
+	CHECK(!is_none(h, ramka_host_cpu(h)));
+	CHECK(pthread_key_delete(key) == 0);
+	ramka_host_destroy(h);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const sources[] = { "memb", "qsbr", "mb", "ck", "ramka" };
+	unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : TIMES(5000u);
+
+	more_threads_than_cpus();
+	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
+		churn(sources[i], threads);
+		several_hosts(sources[i]);
+		thread_outlives_host(sources[i], true);
+		thread_outlives_host(sources[i], false);
+	}
+	destructor_uses_host();
+	return 0;
+}
