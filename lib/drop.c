@@ -90,14 +90,18 @@ static void run(struct ramka_cpu *cpu, struct ramka_frame *f)
 	}
 }
 
-/* A handle for one drop on the cache-less path: always inside, holds nothing. */
+/*
+ * A handle for one drop on the cache-less path. It is always inside a call, so nobody looks at its rows and frames: they
+ * are left out, which spares the stack.
+ */
 static void run_cacheless(struct ramka *r, struct ramka_frame *f)
 {
-	struct ramka_cpu own;
+	RAMKA_ALIGNAS(64) unsigned char memory[offsetof(struct ramka_cpu, rows)];
+	struct ramka_cpu *own = (struct ramka_cpu *)(void *)memory;
 
-	memcpy(&own, &r->none, offsetof(struct ramka_cpu, frames));
-	ramka_store(&own.pending, PENDING_RUNNING, relaxed, drop.pending);
-	run(&own, f);
+	memcpy(own, &r->none, sizeof(memory));
+	ramka_store(&own->pending, PENDING_RUNNING, relaxed, drop.pending);
+	run(own, f);
 }
 
 void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
