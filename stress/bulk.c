@@ -17,7 +17,8 @@ static void take_many(struct worker *w)
 	if (!zeroed)
 		req.flags = RAMKA_ALLOC_UNINIT;
 	calling(w, want << req.order);
-	got = ramka_frame_alloc_bulk(rng_one_in(&w->rng, 16) ? ramka_cpu_none(world.r) : w->cpu, &raw_type, req, want, f);
+	got = ramka_frame_alloc_bulk(rng_one_in(&w->rng, 16) ? ramka_cpu_none(world.r) : w->cpu, &raw_type,
+				     req, want, f);
 	CHECK(got <= want, "more frames than were asked for");
 	if (got < want)
 		atomic_fetch_add_explicit(&world.failures, 1, memory_order_relaxed);
@@ -66,7 +67,8 @@ static void exchange(struct worker *w)
 
 static void step(struct worker *w)
 {
-	if (w->pile.frames < share_of_memory(100) && w->pile.n < MAX_HELD - MOST - 64 && rng_one_in(&w->rng, 2))
+	if (w->pile.frames < share_of_memory(100) && w->pile.n < MAX_HELD - MOST - 64 &&
+	    rng_one_in(&w->rng, 2))
 		take_many(w);
 	else
 		put_many(w);

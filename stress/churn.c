@@ -73,7 +73,8 @@ static void take_one(struct worker *w, struct ramka_cpu *cpu)
 	if (!take(w, cpu, type, order, rng_one_in(&w->rng, 2), req, &h))
 		return;
 	if (req.addr_bits)
-		CHECK(ramka_frame_paddr(world.r, h.frame) + ramka_frame_size(h.frame) <= (uint64_t)1 << req.addr_bits,
+		CHECK(ramka_frame_paddr(world.r, h.frame) + ramka_frame_size(h.frame) <=
+			      (uint64_t)1 << req.addr_bits,
 		      "a frame beyond the limit of %u bits", req.addr_bits);
 	if (h.unique && is_raw(type) && order && rng_one_in(&w->rng, 8))
 		split(w, &h);
@@ -90,7 +91,8 @@ static void step(struct worker *w)
 	if (!target[w->id] || rng_one_in(&w->rng, 2000))
 		target[w->id] = share_of_memory(rng_below(&w->rng, 130)) + 1;
 	more = p->frames < target[w->id] && p->n < MAX_HELD - 64;
-	if (!p->n || (more ? rng_below(&w->rng, 10) < 6 : rng_below(&w->rng, 10) < 3 && p->n < MAX_HELD - 64)) {
+	if (!p->n ||
+	    (more ? rng_below(&w->rng, 10) < 6 : rng_below(&w->rng, 10) < 3 && p->n < MAX_HELD - 64)) {
 		take_one(w, cpu);
 	} else {
 		struct held h = pile_take(p, rng_below(&w->rng, p->n));

@@ -15,7 +15,9 @@ static void claim(struct worker *w)
 	uint64_t index = rng_below(&w->rng, (uint32_t)world.nr);
 	ramka_paddr_t pa = paddr_at(index);
 	struct tag tag = tag_make(++w->seq, 0, 0);
-	struct held h = { .type = rng_one_in(&w->rng, 2) ? &tagged_type : &raw_type, .seq = w->seq, .unique = rng_one_in(&w->rng, 2) };
+	struct held h = { .type = rng_one_in(&w->rng, 2) ? &tagged_type : &raw_type,
+			  .seq = w->seq,
+			  .unique = rng_one_in(&w->rng, 2) };
 	int rc;
 
 	calling(w, 1);
@@ -25,17 +27,19 @@ static void claim(struct worker *w)
 		rc = ramka_unique_from_unused(w->cpu, pa, h.type, is_raw(h.type) ? NULL : &tag, &u);
 		h.frame = rc ? NULL : (struct ramka_frame *)u;
 	} else {
-		rc = ramka_frame_from_unused(rng_one_in(&w->rng, 8) ? ramka_cpu_none(world.r) : w->cpu, pa, h.type,
-					     is_raw(h.type) ? NULL : &tag, &h.frame);
+		rc = ramka_frame_from_unused(rng_one_in(&w->rng, 8) ? ramka_cpu_none(world.r) : w->cpu, pa,
+					     h.type, is_raw(h.type) ? NULL : &tag, &h.frame);
 	}
-	CHECK((rc == RAMKA_E_OUT_OF_BOUND) == inside(world.hole, world.first + index), "claim of %#llx: %s", (unsigned long long)pa,
-	      ramka_strerror(rc));
+	CHECK((rc == RAMKA_E_OUT_OF_BOUND) == inside(world.hole, world.first + index), "claim of %#llx: %s",
+	      (unsigned long long)pa, ramka_strerror(rc));
 	if (!rc) {
-		CHECK(ramka_frame_paddr(world.r, h.frame) == pa, "claimed %#llx, got another frame", (unsigned long long)pa);
+		CHECK(ramka_frame_paddr(world.r, h.frame) == pa, "claimed %#llx, got another frame",
+		      (unsigned long long)pa);
 		taken(w, &h, false);
 		pile_add(&w->pile, &h);
 	} else {
-		CHECK(rc == RAMKA_E_BUSY || rc == RAMKA_E_IN_USE || rc == RAMKA_E_UNIQUE || rc == RAMKA_E_OUT_OF_BOUND,
+		CHECK(rc == RAMKA_E_BUSY || rc == RAMKA_E_IN_USE || rc == RAMKA_E_UNIQUE ||
+			      rc == RAMKA_E_OUT_OF_BOUND,
 		      "claim of %#llx: %s", (unsigned long long)pa, ramka_strerror(rc));
 	}
 	calling(w, 0);
@@ -51,8 +55,9 @@ static void step(struct worker *w)
 		give(w, w->cpu, &h);
 	} else if (w->id % 2 || rng_one_in(&w->rng, 4)) {
 		claim(w);
-	} else if (take(w, w->cpu, rng_one_in(&w->rng, 2) ? &raw_type : &tagged_type, rng_one_in(&w->rng, 4) ? rng_below(&w->rng, 10) : 0,
-			rng_one_in(&w->rng, 2), (struct ramka_request){ 0 }, &h)) {
+	} else if (take(w, w->cpu, rng_one_in(&w->rng, 2) ? &raw_type : &tagged_type,
+			rng_one_in(&w->rng, 4) ? rng_below(&w->rng, 10) : 0, rng_one_in(&w->rng, 2),
+			(struct ramka_request){ 0 }, &h)) {
 		pile_add(p, &h);
 	}
 }

@@ -18,8 +18,8 @@
 #define AGES 8u
 
 static _Atomic(struct ramka_frame *) table[ENTRIES];
-static _Atomic uint32_t *removed;     /* by frame: grace periods over when it was removed, + 1 */
-static _Atomic uint32_t periods;      /* whole grace periods that the main thread has seen */
+static _Atomic uint32_t *removed; /* by frame: grace periods over when it was removed, + 1 */
+static _Atomic uint32_t periods;  /* whole grace periods that the main thread has seen */
 static _Atomic uint64_t ages[AGES];
 static uint64_t cookie;
 
@@ -36,14 +36,16 @@ static uint64_t index_of(struct ramka_frame *f)
 
 static uint64_t word_of(struct ramka_frame *f)
 {
-	return *(const uint64_t *)ramka_frame_content(world.r, f); /* plain: a race if the frame is in other hands */
+	/* plain: a race if the frame is in other hands */
+	return *(const uint64_t *)ramka_frame_content(world.r, f);
 }
 
 static void look(struct sight *s, struct ramka_frame *f)
 {
 	struct tag *t = tag_of(f);
 
-	CHECK(t, "a reader finds frame %#llx with another type", (unsigned long long)ramka_frame_paddr(world.r, f));
+	CHECK(t, "a reader finds frame %#llx with another type",
+	      (unsigned long long)ramka_frame_paddr(world.r, f));
 	tag_check(t, ramka_frame_paddr(world.r, f));
 	*s = (struct sight){ f, word_of(f), t->seq };
 }
@@ -54,7 +56,8 @@ static void look_again(const struct sight *s)
 	struct tag *t = tag_of(s->frame);
 	uint32_t gone, age;
 
-	CHECK(t && t->seq == s->seq && word_of(s->frame) == s->word, "frame %#llx changed under a reader", (unsigned long long)pa);
+	CHECK(t && t->seq == s->seq && word_of(s->frame) == s->word, "frame %#llx changed under a reader",
+	      (unsigned long long)pa);
 	tag_check(t, pa);
 	CHECK(owner_of(pa), "frame %#llx was freed under a reader", (unsigned long long)pa);
 	gone = atomic_load_explicit(&removed[frame_at(pa)], memory_order_relaxed);
@@ -89,7 +92,8 @@ static void read_some(struct worker *w)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < LOOKS; i++) {
-		struct ramka_frame *f = atomic_load_explicit(&table[rng_below(&w->rng, ENTRIES)], memory_order_acquire);
+		struct ramka_frame *f =
+			atomic_load_explicit(&table[rng_below(&w->rng, ENTRIES)], memory_order_acquire);
 
 		if (f)
 			look(&s[n++], f);
@@ -133,7 +137,8 @@ static void replace(struct worker *w)
 	struct held h = { .frame = NULL };
 	struct ramka_frame *old;
 
-	if (!rng_one_in(&w->rng, 8) && take(w, w->cpu, rng_one_in(&w->rng, 2) ? &rcu_type : &tagged_type, 0, false, req, &h)) {
+	if (!rng_one_in(&w->rng, 8) &&
+	    take(w, w->cpu, rng_one_in(&w->rng, 2) ? &rcu_type : &tagged_type, 0, false, req, &h)) {
 		atomic_store_explicit(&removed[index_of(h.frame)], 0, memory_order_relaxed);
 		atomic_fetch_add_explicit(&world.refs[index_of(h.frame)], 1, memory_order_relaxed);
 	}
@@ -173,15 +178,17 @@ static void tick(void)
 	nanosleep(&t, NULL);
 }
 
-/* The high-water mark held: what a CPU had, and what it took over from the shared stack. */
+/*
+ * Callers obeyed the high-water mark. A CPU may have more than it allows by what it took over from the shared stack,
+ * which is bounded by the same mark, more than once; far more is a mark that nobody was told of.
+ */
 static void audit(void)
 {
 	struct ramka_stats s;
-	uint64_t bound = 2 * HIGH_WATER + 64 + world.nr_workers;
 
 	ramka_stats_read(world.r, &s);
-	CHECK(s.deferred_peak <= bound, "%llu frames were deferred on one CPU, more than %llu", (unsigned long long)s.deferred_peak,
-	      (unsigned long long)bound);
+	CHECK(s.deferred_peak <= 8 * HIGH_WATER, "%llu frames were deferred on one CPU; the high-water mark is %u",
+	      (unsigned long long)s.deferred_peak, HIGH_WATER);
 }
 
 static void release(struct worker *w)
@@ -197,7 +204,7 @@ static void release(struct worker *w)
 static void teardown(void)
 {
 	free(removed);
-	if (world.opt.quiet)
+	if (world.opt.quiet || world.scenario != &defer)
 		return;
 	printf("  defer     ages of frames that readers saw after their removal:");
 	for (unsigned i = 0; i < AGES; i++)

@@ -49,8 +49,8 @@ static void step(struct worker *w)
 	} else if (!p->n || (p->frames < share_of_memory(110) && rng_one_in(&w->rng, 2) && !pile_full(p))) {
 		const struct ramka_type *type = rng_one_in(&w->rng, 8) ? &rcu_type : &raw_type;
 
-		if (take(w, w->cpu, type, rng_one_in(&w->rng, 32) ? rng_below(&w->rng, 10) : 0, rng_one_in(&w->rng, 2),
-			 (struct ramka_request){ 0 }, &h))
+		if (take(w, w->cpu, type, rng_one_in(&w->rng, 32) ? rng_below(&w->rng, 10) : 0,
+			 rng_one_in(&w->rng, 2), (struct ramka_request){ 0 }, &h))
 			pile_add(p, &h);
 	} else {
 		h = pile_take(p, rng_below(&w->rng, p->n));

@@ -15,11 +15,11 @@
 #include "harness.h"
 #include "points_control.h"
 
-#define HANG_SECONDS 180u
+#define HANG_SECONDS   180u
 #define DEFAULT_FRAMES 65536u
-#define SMALL_FRAMES 6144u
-#define NEST_ONE_IN 300u
-#define LEVELS 3u
+#define SMALL_FRAMES   6144u
+#define NEST_ONE_IN    300u
+#define LEVELS        3u
 
 struct world world;
 _Thread_local struct worker *this_worker __attribute__((tls_model("initial-exec")));
@@ -27,8 +27,8 @@ _Atomic bool world_over;
 
 static pthread_t thread[MAX_WORKERS];
 static pthread_barrier_t barrier;
-static uint64_t round_ops; /* steps of each worker in this round, 0 = by time */
-static _Atomic unsigned done; /* workers whose steps are done */
+static uint64_t round_ops;	  /* steps of each worker in this round, 0 = by time */
+static _Atomic unsigned done;	  /* workers whose steps are done */
 static uint64_t began, last_line; /* of the run */
 
 _Noreturn void fail(const char *format, ...)
@@ -39,8 +39,9 @@ _Noreturn void fail(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	dprintf(STDERR_FILENO, "FAIL %s, seed %llu, %u workers%s: %s\n", world.scenario ? world.scenario->name : "-",
-		(unsigned long long)world.opt.seed, world.nr_workers, world.opt.delays ? ", delays" : "", text);
+	dprintf(STDERR_FILENO, "FAIL %s%s, seed %llu, %u workers%s: %s\n",
+		world.scenario ? world.scenario->name : "-", world.note, (unsigned long long)world.opt.seed,
+		world.nr_workers, world.opt.delays ? ", delays" : "", text);
 	_exit(1);
 }
 
@@ -89,8 +90,8 @@ static void sleep_ms(unsigned ms)
 static void on_panic(void *ctx, const struct ramka_bug *bug)
 {
 	(void)ctx;
-	fail("%s: %s, frame %#llx, state %d, word %#llx", bug->operation, bug->what, (unsigned long long)bug->paddr,
-	     (int)bug->state, (unsigned long long)bug->ref);
+	fail("%s: %s, frame %#llx, state %d, word %#llx", bug->operation, bug->what,
+	     (unsigned long long)bug->paddr, (int)bug->state, (unsigned long long)bug->ref);
 }
 
 static bool on_barrier(void *ctx)
@@ -111,7 +112,8 @@ static void on_relax(void *ctx)
 
 static void *map_memory(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	CHECK(p != MAP_FAILED, "cannot map %zu bytes", bytes);
 	return p;
@@ -123,12 +125,14 @@ static void *map_memory(size_t bytes)
  */
 static size_t make_map(struct ramka_region *g, uint64_t usable, struct rng *rng)
 {
-	uint64_t at = world.first = (1u << 18) + rng_below(rng, 1500), part = usable / 3 + rng_below(rng, 700);
+	uint64_t at = world.first = (1u << 18) + rng_below(rng, 1500),
+		 part = usable / 3 + rng_below(rng, 700);
 	bool two = !(world.scenario->flags & WORLD_ONE_NODE) && rng_one_in(rng, 2);
 	size_t n = 0;
 
-#define ADD(nr_, kind_, node_) (g[n++] = (struct ramka_region){ at << RAMKA_PAGE_SHIFT, (uint64_t)(nr_) << RAMKA_PAGE_SHIFT, \
-								kind_, node_ }, at += (nr_))
+#define ADD(nr_, kind_, node_) \
+	(g[n++] = (struct ramka_region){ at << RAMKA_PAGE_SHIFT, (uint64_t)(nr_) << RAMKA_PAGE_SHIFT, kind_, node_ }, \
+	 at += (nr_))
 	ADD(part, RAMKA_USABLE, 0);
 	ADD(37, RAMKA_RESERVED, 0);
 	world.hole = (struct range){ at, 100 };
@@ -188,7 +192,8 @@ static void find_slots(void)
 	uint64_t index[2];
 
 	for (unsigned i = 0; i < 2; i++) {
-		CHECK(!ramka_frame_from_unused(none, paddr_at(world.detached.first - world.first + i), &raw_type, NULL, &f[i]),
+		CHECK(!ramka_frame_from_unused(none, paddr_at(world.detached.first - world.first + i),
+					       &raw_type, NULL, &f[i]),
 		      "cannot claim a frame by address");
 		index[i] = ramka_frame_index(world.r, f[i]) - world.first;
 	}
@@ -203,18 +208,27 @@ void world_make(const struct scenario *s, const struct options *opt)
 	struct ramka_region map[8];
 	uint32_t nodes[MAX_WORKERS + 1];
 	struct rng rng = rng_make(opt->seed, 1000);
-	struct ramka_config cfg = { .regions = map, .panic = on_panic, .barrier_all_cpus = on_barrier, .rcu = &world.rcu,
-				    .meta_size = 64, .high_water = HIGH_WATER };
-	uint64_t usable = opt->frames ? opt->frames : s->frames_per_worker ? opt->workers * s->frames_per_worker :
-			  s->flags & WORLD_SMALL ? SMALL_FRAMES : DEFAULT_FRAMES >> opt->memory_shift;
+	struct ramka_config cfg = { .regions = map,
+				    .panic = on_panic,
+				    .barrier_all_cpus = on_barrier,
+				    .rcu = &world.rcu,
+				    .meta_size = 64,
+				    .high_water = HIGH_WATER };
+	uint64_t usable = opt->frames		 ? opt->frames :
+			  s->frames_per_worker	 ? opt->workers * s->frames_per_worker :
+			  s->flags & WORLD_SMALL ? SMALL_FRAMES :
+						   DEFAULT_FRAMES >> opt->memory_shift;
 	struct ramka_stats st;
 	int rc;
 
-	world = (struct world){ .scenario = s, .opt = *opt, .nr_workers = opt->workers, .nr_cpus = opt->workers + 1 };
+	world = (struct world){
+		.scenario = s, .opt = *opt, .nr_workers = opt->workers, .nr_cpus = opt->workers + 1
+	};
 	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 	cfg.nr_regions = make_map(map, usable, &rng);
 	make_cpus(&cfg, nodes);
-	cfg.flags = (rng_one_in(&rng, 2) ? RAMKA_METADATA_ZEROED : 0) | (rng_one_in(&rng, 4) ? RAMKA_SHUFFLE : 0);
+	cfg.flags = (rng_one_in(&rng, 2) ? RAMKA_METADATA_ZEROED : 0) |
+		    (rng_one_in(&rng, 4) ? RAMKA_SHUFFLE : 0);
 	world.memory = map_memory(world.nr << RAMKA_PAGE_SHIFT);
 	cfg.direct_map = (uintptr_t)world.memory - (uintptr_t)(world.first << RAMKA_PAGE_SHIFT);
 	world.qsbr_cpus = aligned_alloc(64, world.nr_cpus * sizeof(*world.qsbr_cpus));
@@ -235,7 +249,8 @@ void world_make(const struct scenario *s, const struct options *opt)
 	ramka_stats_read(world.r, &st);
 	world.free_at_start = st.free;
 	world.huge_at_start = st.free_huge;
-	CHECK(st.free == usable && st.unused == world.detached.nr && st.reserved == 37 + world.late.nr && !st.in_use,
+	CHECK(st.free == usable && st.unused == world.detached.nr && st.reserved == 37 + world.late.nr &&
+		      !st.in_use,
 	      "the counters of a new instance are wrong");
 }
 
@@ -317,6 +332,8 @@ static void worker_round(struct worker *w)
 	bool signals = world.scenario->flags & WORLD_SIGNALS;
 	uint64_t ops = 0;
 
+	if (world.park_at && !w->id)
+		points_park_me(world.park_at, world.park_visit);
 	worker_online(w);
 	if (signals)
 		signals_may_come(true);
@@ -330,7 +347,7 @@ static void worker_round(struct worker *w)
 	if (signals)
 		signals_may_come(false);
 	worker_offline(w);
-	atomic_fetch_add_explicit(&done, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&done, 1, memory_order_release);
 }
 
 static void *worker_main(void *arg)
@@ -362,7 +379,8 @@ void workers_start(void)
 	atomic_store(&world_over, false);
 	pthread_barrier_init(&barrier, NULL, world.nr_workers + 1);
 	for (unsigned i = 0; i < world.nr_workers; i++)
-		CHECK(!pthread_create(&thread[i], NULL, worker_main, &world.worker[i]), "cannot start a thread");
+		CHECK(!pthread_create(&thread[i], NULL, worker_main, &world.worker[i]),
+		      "cannot start a thread");
 }
 
 /* Lets the workers go on to give back what they hold. */
@@ -400,11 +418,13 @@ static void progress_line(uint64_t since)
 	struct ramka_stats s;
 
 	ramka_stats_read(world.r, &s);
-	printf("  %-9s %4llu s %9.2f M ops  free %llu cached %llu in use %llu deferred %llu steals %llu no memory %llu barriers %llu\n",
+	printf("  %-9s %4llu s %9.2f M ops  free %llu cached %llu in use %llu deferred %llu steals %llu no "
+	       "memory %llu barriers %llu\n",
 	       world.scenario->name, (unsigned long long)(now_ms() - since) / 1000, (double)total_ops() / 1e6,
 	       (unsigned long long)s.free, (unsigned long long)s.cached, (unsigned long long)s.in_use,
 	       (unsigned long long)s.deferred, (unsigned long long)s.steals,
-	       (unsigned long long)atomic_load(&world.failures), (unsigned long long)atomic_load(&world.barriers));
+	       (unsigned long long)atomic_load(&world.failures),
+	       (unsigned long long)atomic_load(&world.barriers));
 	fflush(stdout);
 }
 
@@ -413,7 +433,7 @@ static void watch_round(unsigned seconds)
 {
 	uint64_t start = now_ms(), last_progress = start, ops = total_ops();
 
-	while (atomic_load_explicit(&done, memory_order_relaxed) < world.nr_workers) {
+	while (round_done() < world.nr_workers) {
 		uint64_t now = now_ms();
 
 		if (!round_ops && now - start >= seconds * (uint64_t)1000)
@@ -425,7 +445,8 @@ static void watch_round(unsigned seconds)
 			if (total_ops() != ops)
 				last_progress = now;
 			ops = total_ops();
-			CHECK(now - last_progress < HANG_SECONDS * (uint64_t)1000, "no worker has made a step for %u s", HANG_SECONDS);
+			CHECK(now - last_progress < HANG_SECONDS * (uint64_t)1000,
+			      "no worker has made a step for %u s", HANG_SECONDS);
 		}
 		if (world.scenario->tick)
 			world.scenario->tick();
@@ -434,17 +455,32 @@ static void watch_round(unsigned seconds)
 	}
 }
 
-void round_run(unsigned seconds, uint64_t ops)
+void round_begin(uint64_t ops, unsigned points)
 {
 	round_ops = ops;
 	atomic_store(&done, 0);
 	atomic_store(&world.stop, false);
-	points_set(world.opt.delays ? POINTS_DELAY | (world.scenario->nest ? POINTS_NEST : 0) : 0);
+	points_set(points);
 	pthread_barrier_wait(&barrier);
-	watch_round(seconds);
+}
+
+void round_end(void)
+{
 	atomic_store(&world.stop, true);
 	pthread_barrier_wait(&barrier);
 	points_set(0);
+}
+
+unsigned round_done(void)
+{
+	return atomic_load_explicit(&done, memory_order_acquire);
+}
+
+void round_run(unsigned seconds, uint64_t ops)
+{
+	round_begin(ops, world.opt.delays ? POINTS_DELAY | (world.scenario->nest ? POINTS_NEST : 0) : 0);
+	watch_round(seconds);
+	round_end();
 }
 
 /* ---- audits ---- */
@@ -454,8 +490,8 @@ static void check_all(const char *when)
 	struct ramka_bug bug = { 0 };
 	int defects = ramka_check(world.r, &bug);
 
-	CHECK(!defects, "%s: ramka_check found %d defects, the first: %s, frame %#llx, state %d", when, defects, bug.what,
-	      (unsigned long long)bug.paddr, (int)bug.state);
+	CHECK(!defects, "%s: ramka_check found %d defects, the first: %s, frame %#llx, state %d", when,
+	      defects, bug.what, (unsigned long long)bug.paddr, (int)bug.state);
 }
 
 /*
@@ -485,8 +521,10 @@ void audit_round(void)
 	check_all("between rounds");
 	ramka_stats_read(world.r, &s);
 	if (!(world.scenario->flags & WORLD_UNOWNED))
-		CHECK(s.in_use + s.deferred == owned, "%llu frames in use and %llu deferred, but the owner map has %llu",
-		      (unsigned long long)s.in_use, (unsigned long long)s.deferred, (unsigned long long)owned);
+		CHECK(s.in_use + s.deferred == owned,
+		      "%llu frames in use and %llu deferred, but the owner map has %llu",
+		      (unsigned long long)s.in_use, (unsigned long long)s.deferred,
+		      (unsigned long long)owned);
 	if (world.scenario->audit)
 		world.scenario->audit();
 	check_no_memory(&s);
@@ -506,8 +544,8 @@ static void sweep(void)
 		own(ramka_frame_paddr(world.r, f), 1, 1);
 		all[n++] = f;
 	}
-	CHECK(n == world.free_at_start, "%llu frames can be had, %llu were there at the start", (unsigned long long)n,
-	      (unsigned long long)world.free_at_start);
+	CHECK(n == world.free_at_start, "%llu frames can be had, %llu were there at the start",
+	      (unsigned long long)n, (unsigned long long)world.free_at_start);
 	check_all("with every frame taken");
 	while (n--) {
 		disown(ramka_frame_paddr(world.r, all[n]), 1, 1);
@@ -528,8 +566,8 @@ static void settle(void)
 		if (!s.deferred && !s.cached)
 			return;
 	}
-	fail("after reclaim and drain %llu frames are deferred and %llu cached", (unsigned long long)s.deferred,
-	     (unsigned long long)s.cached);
+	fail("after reclaim and drain %llu frames are deferred and %llu cached",
+	     (unsigned long long)s.deferred, (unsigned long long)s.cached);
 }
 
 void audit_end(void)
@@ -540,17 +578,20 @@ void audit_end(void)
 		settle();
 		check_all("at the end");
 		ramka_stats_read(world.r, &s);
-		CHECK(!s.in_use && !count_owned(), "%llu frames are in use, %llu owned, though all was given back",
+		CHECK(!s.in_use && !count_owned(),
+		      "%llu frames are in use, %llu owned, though all was given back",
 		      (unsigned long long)s.in_use, (unsigned long long)count_owned());
-		CHECK(s.free == world.free_at_start && s.free + s.reserved + s.unused == s.total, "%llu frames are free, not %llu",
-		      (unsigned long long)s.free, (unsigned long long)world.free_at_start);
-		CHECK(s.free_huge >= world.huge_at_start, "%llu blocks are whole, %llu were", (unsigned long long)s.free_huge,
-		      (unsigned long long)world.huge_at_start);
+		CHECK(s.free == world.free_at_start && s.free + s.reserved + s.unused == s.total,
+		      "%llu frames are free, not %llu", (unsigned long long)s.free,
+		      (unsigned long long)world.free_at_start);
+		CHECK(s.free_huge >= world.huge_at_start, "%llu blocks are whole, %llu were",
+		      (unsigned long long)s.free_huge, (unsigned long long)world.huge_at_start);
 		if (!pass)
 			sweep();
 	}
 	for (uint64_t i = 0; i < world.nr; i++)
-		CHECK(!atomic_load(&world.refs[i]), "frame %#llx: the workers count a reference that nobody has",
+		CHECK(!atomic_load(&world.refs[i]),
+		      "frame %#llx: the workers count a reference that nobody has",
 		      (unsigned long long)paddr_at(i));
 }
 
@@ -583,7 +624,8 @@ void run_scenario(const struct scenario *s, const struct options *opt)
 	world.free_at_start += world.added;
 	audit_end();
 	CHECK(total_ops(), "nothing was done");
-	printf("%-9s ok: %llu ops, %.1f s, %u workers, seed %llu%s\n", s->name, (unsigned long long)total_ops(),
-	       (double)(now_ms() - start) / 1000, opt->workers, (unsigned long long)opt->seed, opt->delays ? ", delays" : "");
+	printf("%-9s ok: %llu ops, %.1f s, %u workers, seed %llu%s\n", s->name,
+	       (unsigned long long)total_ops(), (double)(now_ms() - start) / 1000, opt->workers,
+	       (unsigned long long)opt->seed, opt->delays ? ", delays" : "");
 	world_end();
 }

@@ -141,6 +141,9 @@ struct world {
 	_Atomic bool stop;       /* the round is over */
 	_Atomic uint64_t failures; /* requests answered with no memory */
 	_Atomic uint64_t barriers;
+	char note[120];          /* for fail() */
+	struct point *park_at;   /* worker 0 stops there, at such a visit */
+	unsigned park_visit;
 	uint64_t added;          /* frames of late memory, by the main thread */
 };
 
@@ -160,6 +163,9 @@ void workers_start(void);
 void workers_release(void);
 void workers_join(void);
 void round_run(unsigned seconds, uint64_t ops);
+void round_begin(uint64_t ops, unsigned points);
+unsigned round_done(void); /* workers whose steps are done */
+void round_end(void);
 void audit_round(void);
 void audit_end(void);
 uint64_t total_ops(void);
@@ -175,6 +181,15 @@ void worker_offline(struct worker *w);
 void worker_online(struct worker *w);
 /* ramka_reclaim(cpu, true), out of the read section. */
 void worker_reclaim(struct worker *w, struct ramka_cpu *cpu);
+
+/* Worker 0 stops at each point in turn; one of `one_in` points. */
+void run_park(const struct options *opt, unsigned one_in);
+
+/* Between rounds: shadow counts against the slots. */
+void check_references(bool exact);
+
+/* What a worker of the mix does as one of its parts; NULL past the last part. */
+struct worker *mix_part(unsigned worker, unsigned part);
 
 /* ---- the oracle ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hotplug: fewer CPUs than workers. A worker leases a CPU for a few operations, often takes it off line, hands it on;
- * whoever gets none uses the cache-less handle. Others drain meanwhile. A CPU that went off line holds nothing. Memory is added late, piece by piece, and its frames are used at once.
+ * whoever gets none uses the cache-less handle. Others drain meanwhile. A CPU that went off line holds nothing.
+ * Memory is added late, piece by piece, and its frames are used at once.
  */
 #include <pthread.h>
 #include <time.h>
@@ -46,8 +47,8 @@ static void act(struct worker *w, struct ramka_cpu *cpu)
 	if (!p->n || (p->n < 1000 && p->frames < share_of_memory(90) && rng_one_in(&w->rng, 2))) {
 		const struct ramka_type *type = rng_one_in(&w->rng, 4) ? &rcu_type : &raw_type;
 
-		if (take(w, cpu, type, rng_one_in(&w->rng, 16) ? rng_below(&w->rng, 10) : 0, rng_one_in(&w->rng, 2),
-			 (struct ramka_request){ 0 }, &h))
+		if (take(w, cpu, type, rng_one_in(&w->rng, 16) ? rng_below(&w->rng, 10) : 0,
+			 rng_one_in(&w->rng, 2), (struct ramka_request){ 0 }, &h))
 			pile_add(p, &h);
 	} else {
 		h = pile_take(p, rng_below(&w->rng, p->n));
@@ -81,8 +82,10 @@ static void tick(void)
 	nanosleep(&t, NULL);
 	if (next_late + n > world.late.nr || now_ms() - last_added < 30)
 		return;
-	rc = ramka_add_memory(world.r, &(struct ramka_region){ .base = (world.late.first + next_late) << RAMKA_PAGE_SHIFT,
-							       .size = n << RAMKA_PAGE_SHIFT, .kind = RAMKA_USABLE });
+	rc = ramka_add_memory(
+		world.r, &(struct ramka_region){ .base = (world.late.first + next_late) << RAMKA_PAGE_SHIFT,
+						 .size = n << RAMKA_PAGE_SHIFT,
+						 .kind = RAMKA_USABLE });
 	CHECK(!rc, "ramka_add_memory: %s", ramka_strerror(rc));
 	next_late += n;
 	world.added += n;
@@ -98,8 +101,8 @@ static void audit(void)
 		for (unsigned i = 0; i < world.nr_cpus; i++)
 			ramka_cpu_offline(ramka_cpu_at(world.r, i));
 	ramka_stats_read(world.r, &s);
-	CHECK(!s.cached, "all CPUs are off line%s, and hold %llu frames", atomic_load(&always) ? " by their last users" : "",
-	      (unsigned long long)s.cached);
+	CHECK(!s.cached, "all CPUs are off line%s, and hold %llu frames",
+	      atomic_load(&always) ? " by their last users" : "", (unsigned long long)s.cached);
 	atomic_store(&always, !atomic_load(&always));
 }
 

@@ -28,7 +28,8 @@ static struct ramka_unique *new_frame(struct worker *w)
 	struct linked l = { .tag = tag_make(++w->seq, 0, 0) };
 	struct held h = { .type = &linked_type, .seq = w->seq, .unique = true };
 
-	h.frame = (struct ramka_frame *)ramka_unique_alloc(w->cpu, &linked_type, &l, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT });
+	h.frame = (struct ramka_frame *)ramka_unique_alloc(
+		w->cpu, &linked_type, &l, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT });
 	if (!h.frame)
 		return NULL;
 	taken(w, &h, false);
@@ -97,7 +98,8 @@ static struct ramka_unique *extract(struct worker *w, struct mine *m)
 		break;
 	default:
 		expected = take_out(m, at);
-		CHECK(ramka_list_cursor_at(&m->list, ramka_unique_paddr(world.r, expected), &c), "a list does not find its frame");
+		CHECK(ramka_list_cursor_at(&m->list, ramka_unique_paddr(world.r, expected), &c),
+		      "a list does not find its frame");
 		CHECK(ramka_cursor_meta(&c) == &meta(expected)->tag, "a cursor stands elsewhere");
 		u = ramka_cursor_take(&c);
 	}
@@ -109,7 +111,8 @@ static void check_order(struct mine *m)
 {
 	struct ramka_cursor c = ramka_list_cursor_front(&m->list);
 
-	CHECK(ramka_list_size(&m->list) == m->n, "a list has %zu frames, not %u", ramka_list_size(&m->list), m->n);
+	CHECK(ramka_list_size(&m->list) == m->n, "a list has %zu frames, not %u", ramka_list_size(&m->list),
+	      m->n);
 	for (unsigned i = 0; i < m->n; i++, ramka_cursor_next(&c))
 		CHECK(ramka_cursor_meta(&c) == &meta(m->order[i])->tag, "a list is out of order at %u", i);
 	CHECK(!ramka_cursor_meta(&c), "a list does not end");
@@ -125,8 +128,9 @@ static void look_around(struct worker *w, struct mine *m)
 
 		for (unsigned j = 0; j < m->n && !here; j++)
 			here = ramka_unique_paddr(world.r, m->order[j]) == pa;
-		CHECK(ramka_list_contains(&m->list, pa) == here, "frame %#llx is %sin the list, which says otherwise",
-		      (unsigned long long)pa, here ? "" : "not ");
+		CHECK(ramka_list_contains(&m->list, pa) == here,
+		      "frame %#llx is %sin the list, which says otherwise", (unsigned long long)pa,
+		      here ? "" : "not ");
 		CHECK(ramka_list_cursor_at(&m->list, pa, &c) == here, "cursor_at disagrees");
 	}
 }
@@ -145,7 +149,8 @@ static void step(struct worker *w)
 		if (rng_one_in(&w->rng, 2)) {
 			free_frame(w, u);
 		} else {
-			u = atomic_exchange_explicit(&cell[rng_below(&w->rng, CELLS)], u, memory_order_acq_rel);
+			u = atomic_exchange_explicit(&cell[rng_below(&w->rng, CELLS)], u,
+						     memory_order_acq_rel);
 			if (u)
 				insert(w, m, u);
 		}

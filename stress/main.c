@@ -8,13 +8,14 @@
 #include "points_control.h"
 
 static const struct scenario *const scenarios[] = {
-	&churn, &pipe_, &refs, &segments, &lists, &tables, &defer, &oom, &hotplug, &claimers, &drain, &nested, &bulk, &threads,
+	&churn, &pipe_,	  &refs,     &segments, &lists,	 &tables, &defer,
+	&oom,	&hotplug, &claimers, &drain,	&nested, &bulk,	  &threads, &mix,
 };
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
-static const char usage[] =
-	"usage: stress [--scenario NAME]... [--threads N] [--seconds S] [--round S] [--ops N] [--seed X] [--frames N]\n"
-	"              [--memory-shift N] [--no-delays] [--quiet] [--list]\n";
+static const char usage[] = "usage: stress [--scenario NAME]... [--threads N] [--seconds S] [--round S] "
+			    "[--ops N] [--seed X] [--frames N]\n"
+			    "              [--memory-shift N] [--no-delays] [--quiet] [--list]\n";
 
 static uint64_t number(const char *option, const char *text)
 {
@@ -41,6 +42,8 @@ int main(int argc, char **argv)
 {
 	struct options opt = { .workers = 16, .seconds = 5, .seed = 1, .delays = true };
 	const struct scenario *chosen[NR_SCENARIOS];
+	unsigned one_in = 1;
+	bool park = false;
 	size_t nr = 0;
 
 	for (int i = 1; i < argc; i++) {
@@ -51,6 +54,9 @@ int main(int argc, char **argv)
 			continue;
 		} else if (!strcmp(o, "--quiet")) {
 			opt.quiet = true;
+			continue;
+		} else if (!strcmp(o, "--park")) {
+			park = true;
 			continue;
 		} else if (!strcmp(o, "--list")) {
 			for (size_t j = 0; j < NR_SCENARIOS; j++)
@@ -72,6 +78,8 @@ int main(int argc, char **argv)
 			opt.seed = number(o, v);
 		} else if (!strcmp(o, "--frames")) {
 			opt.frames = number(o, v);
+		} else if (!strcmp(o, "--one-in")) {
+			one_in = (unsigned)number(o, v);
 		} else if (!strcmp(o, "--memory-shift")) {
 			opt.memory_shift = (unsigned)number(o, v);
 		} else {
@@ -83,6 +91,11 @@ int main(int argc, char **argv)
 	if (!opt.workers || opt.workers > MAX_WORKERS) {
 		fprintf(stderr, "stress: 1 to %u threads\n", MAX_WORKERS);
 		return 2;
+	}
+	if (park) {
+		opt.ops = opt.ops ? opt.ops : 1000;
+		run_park(&opt, one_in ? one_in : 1);
+		return 0;
 	}
 	for (size_t i = 0; i < (nr ? nr : NR_SCENARIOS); i++)
 		run_scenario(nr ? chosen[i] : scenarios[i], &opt);

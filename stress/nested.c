@@ -23,13 +23,15 @@ static void put_one(struct worker *w, struct pile *p)
 
 static void act(struct worker *w, unsigned max, unsigned max_order)
 {
-	static const struct ramka_type *const types[] = { &raw_type, &raw_type, &raw_type, &tagged_type, &rcu_type };
+	static const struct ramka_type *const types[] = { &raw_type, &raw_type, &raw_type, &tagged_type,
+							  &rcu_type };
 	struct pile *p = &w->pile;
 	struct held h;
 
 	if (p->n && (p->n >= max || rng_one_in(&w->rng, 2))) {
 		put_one(w, p);
-	} else if (take(w, w->cpu, types[rng_below(&w->rng, 5)], rng_one_in(&w->rng, 8) ? rng_below(&w->rng, max_order + 1) : 0,
+	} else if (take(w, w->cpu, types[rng_below(&w->rng, 5)],
+			rng_one_in(&w->rng, 8) ? rng_below(&w->rng, max_order + 1) : 0,
 			rng_one_in(&w->rng, 2), (struct ramka_request){ 0 }, &h)) {
 		pile_add(p, &h);
 	}

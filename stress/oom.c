@@ -22,10 +22,11 @@ static void step(struct worker *w)
 
 	if (!p->n || (rng_below(&w->rng, 10) < 8 && !pile_full(p))) {
 		if (atomic_fetch_add_explicit(&demand, 1, memory_order_relaxed) < limit()) {
-			CHECK(take(w, rng_one_in(&w->rng, 16) ? ramka_cpu_none(world.r) : w->cpu, &raw_type, 0, rng_one_in(&w->rng, 2),
+			CHECK(take(w, rng_one_in(&w->rng, 16) ? ramka_cpu_none(world.r) : w->cpu, &raw_type,
+				   0, rng_one_in(&w->rng, 2),
 				   (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT }, &h),
-			      "no memory, though at most %llu of %llu frames are wanted", (unsigned long long)limit(),
-			      (unsigned long long)world.free_at_start);
+			      "no memory, though at most %llu of %llu frames are wanted",
+			      (unsigned long long)limit(), (unsigned long long)world.free_at_start);
 			pile_add(p, &h);
 			return;
 		}
@@ -43,7 +44,8 @@ static unsigned take_all(struct ramka_cpu *cpu, struct ramka_frame **all, unsign
 	struct ramka_frame *f;
 	unsigned n = 0;
 
-	while ((f = ramka_frame_alloc(cpu, &raw_type, NULL, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT }))) {
+	while ((f = ramka_frame_alloc(cpu, &raw_type, NULL,
+				      (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT }))) {
 		CHECK(n < max, "more frames than there are");
 		own(ramka_frame_paddr(world.r, f), 1, MAX_WORKERS);
 		all[n++] = f;
@@ -73,7 +75,8 @@ static void audit(void)
 	CHECK(n == s.free, "%u frames can be had, %llu are free", n, (unsigned long long)s.free);
 	for (unsigned i = 0; i < 32; i++) { /* frames that one CPU freed, wanted by another */
 		struct ramka_cpu *from = ramka_cpu_at(world.r, rng_below(&rng, world.nr_cpus));
-		struct ramka_cpu *to = i % 8 ? ramka_cpu_at(world.r, rng_below(&rng, world.nr_cpus)) : ramka_cpu_none(world.r);
+		struct ramka_cpu *to = i % 8 ? ramka_cpu_at(world.r, rng_below(&rng, world.nr_cpus)) :
+					       ramka_cpu_none(world.r);
 		unsigned want = 1 + rng_below(&rng, n < 300 ? n : 300);
 
 		for (unsigned j = 0; j < want; j++) { /* from anywhere */

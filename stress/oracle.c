@@ -11,11 +11,13 @@ void own(ramka_paddr_t pa, uint64_t nr, unsigned who)
 {
 	uint64_t first = frame_at(pa);
 
-	CHECK(first < world.nr && nr <= world.nr - first, "frame %#llx is outside the memory", (unsigned long long)pa);
+	CHECK(first < world.nr && nr <= world.nr - first, "frame %#llx is outside the memory",
+	      (unsigned long long)pa);
 	for (uint64_t i = 0; i < nr; i++) {
 		uint32_t old = atomic_exchange_explicit(&world.owner[first + i], who, memory_order_relaxed);
 
-		CHECK(!old, "frame %#llx handed out to %u while %u has it", (unsigned long long)paddr_at(first + i), who, old);
+		CHECK(!old, "frame %#llx handed out to %u while %u has it",
+		      (unsigned long long)paddr_at(first + i), who, old);
 	}
 }
 
@@ -26,7 +28,8 @@ void disown(ramka_paddr_t pa, uint64_t nr, unsigned who)
 	for (uint64_t i = 0; i < nr; i++) {
 		uint32_t old = atomic_exchange_explicit(&world.owner[first + i], 0, memory_order_relaxed);
 
-		CHECK(old == who, "frame %#llx given back by %u, but %u has it", (unsigned long long)paddr_at(first + i), who, old);
+		CHECK(old == who, "frame %#llx given back by %u, but %u has it",
+		      (unsigned long long)paddr_at(first + i), who, old);
 	}
 }
 
@@ -62,7 +65,8 @@ static uint64_t *words_of(const struct held *h, size_t *ret_nr)
 
 static uint64_t stamp_word(const struct held *h, size_t i)
 {
-	uint64_t x = ramka_frame_index(world.r, h->frame) ^ (uint64_t)h->who << 48 ^ (uint64_t)h->seq << 16 ^ i << 40;
+	uint64_t x = ramka_frame_index(world.r, h->frame) ^ (uint64_t)h->who << 48 ^ (uint64_t)h->seq << 16 ^
+		     i << 40;
 
 	return x * 0x9e3779b97f4a7c15u | 1;
 }
@@ -90,8 +94,10 @@ void check_stamp(const struct held *h)
 	const uint64_t *w = words_of(h, &nr);
 
 	for (size_t i = 0; i < nr; i = next_word(h, i, nr))
-		CHECK(w[i] == stamp_word(h, i), "frame %#llx, order %u, of %u: word %zu is %#llx, not what its owner wrote",
-		      (unsigned long long)ramka_frame_paddr(world.r, h->frame), h->order, h->who, i, (unsigned long long)w[i]);
+		CHECK(w[i] == stamp_word(h, i),
+		      "frame %#llx, order %u, of %u: word %zu is %#llx, not what its owner wrote",
+		      (unsigned long long)ramka_frame_paddr(world.r, h->frame), h->order, h->who, i,
+		      (unsigned long long)w[i]);
 }
 
 void check_zero(const struct held *h)
@@ -101,7 +107,8 @@ void check_zero(const struct held *h)
 
 	for (size_t i = 0; i < nr; i = next_word(h, i, nr))
 		CHECK(!w[i], "frame %#llx, order %u: word %zu is %#llx, not zero",
-		      (unsigned long long)ramka_frame_paddr(world.r, h->frame), h->order, i, (unsigned long long)w[i]);
+		      (unsigned long long)ramka_frame_paddr(world.r, h->frame), h->order, i,
+		      (unsigned long long)w[i]);
 }
 
 /* ---- metadata ---- */
@@ -127,7 +134,8 @@ void tag_set(struct tag *t, uint64_t value)
 
 void tag_check(const struct tag *t, ramka_paddr_t pa)
 {
-	CHECK(t && t->sum == tag_sum(t), "frame %#llx: its metadata is torn or stale", (unsigned long long)pa);
+	CHECK(t && t->sum == tag_sum(t), "frame %#llx: its metadata is torn or stale",
+	      (unsigned long long)pa);
 }
 
 /* Once per frame, when nobody holds a reference: the oracle's word on every typed frame. */
@@ -145,10 +153,12 @@ static void drop_tagged(struct ramka_cpu *cpu, struct tag *t, ramka_paddr_t padd
 	if (next) {
 		struct ramka_frame *f = ramka_frame_from_raw(world.r, next);
 
-		CHECK(f, "no frame at %#llx, which %#llx holds", (unsigned long long)next, (unsigned long long)paddr);
+		CHECK(f, "no frame at %#llx, which %#llx holds", (unsigned long long)next,
+		      (unsigned long long)paddr);
 		atomic_fetch_sub_explicit(&world.refs[frame_at(next)], 1, memory_order_relaxed);
 		ramka_frame_put(cpu, f);
-		f = ramka_frame_alloc(cpu, &raw_type, NULL, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT });
+		f = ramka_frame_alloc(cpu, &raw_type, NULL,
+				      (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT });
 		if (f)
 			ramka_frame_put(cpu, f);
 	}
@@ -163,7 +173,8 @@ static void dropped_linked(struct ramka_cpu *cpu, void *meta, ramka_paddr_t padd
 {
 	struct linked *l = meta;
 
-	CHECK(!l->link.next && !l->link.prev, "frame %#llx dropped while in a list", (unsigned long long)paddr);
+	CHECK(!l->link.next && !l->link.prev, "frame %#llx dropped while in a list",
+	      (unsigned long long)paddr);
 	drop_tagged(cpu, &l->tag, paddr, content);
 }
 
@@ -178,7 +189,9 @@ struct tag *tag_of(struct ramka_frame *f)
 
 	if (type == &linked_type)
 		return &((struct linked *)ramka_frame_meta(world.r, f))->tag;
-	return type == &tagged_type || type == &rcu_type || type == &hidden_type ? ramka_frame_meta(world.r, f) : NULL;
+	return type == &tagged_type || type == &rcu_type || type == &hidden_type ?
+		       ramka_frame_meta(world.r, f) :
+		       NULL;
 }
 
 /* ---- taking and giving ---- */
@@ -191,7 +204,10 @@ void calling(struct worker *w, uint64_t frames)
 unsigned random_order(struct rng *r, unsigned max)
 {
 	uint32_t x = rng_below(r, 100);
-	unsigned order = x < 60 ? 0 : x < 85 ? 1 + rng_below(r, 5) : x < 95 ? 6 + rng_below(r, 3) : 9 + rng_below(r, 2);
+	unsigned order = x < 60 ? 0 :
+			 x < 85 ? 1 + rng_below(r, 5) :
+			 x < 95 ? 6 + rng_below(r, 3) :
+				  9 + rng_below(r, 2);
 
 	return order < max ? order : max;
 }
@@ -200,11 +216,12 @@ void taken(struct worker *w, struct held *h, bool zeroed)
 {
 	ramka_paddr_t pa = ramka_frame_paddr(world.r, h->frame);
 
-	CHECK(!((pa >> RAMKA_PAGE_SHIFT) & (((uint64_t)1 << h->order) - 1)), "frame %#llx is not aligned to order %u",
-	      (unsigned long long)pa, h->order);
-	CHECK(ramka_frame_order(h->frame) == h->order, "frame %#llx has order %u, not %u", (unsigned long long)pa,
-	      ramka_frame_order(h->frame), h->order);
-	CHECK(ramka_frame_type(world.r, h->frame) == h->type, "frame %#llx has another type", (unsigned long long)pa);
+	CHECK(!((pa >> RAMKA_PAGE_SHIFT) & (((uint64_t)1 << h->order) - 1)),
+	      "frame %#llx is not aligned to order %u", (unsigned long long)pa, h->order);
+	CHECK(ramka_frame_order(h->frame) == h->order, "frame %#llx has order %u, not %u",
+	      (unsigned long long)pa, ramka_frame_order(h->frame), h->order);
+	CHECK(ramka_frame_type(world.r, h->frame) == h->type, "frame %#llx has another type",
+	      (unsigned long long)pa);
 	h->who = (uint16_t)(w->id + 1);
 	h->full = h->order < 3 && rng_one_in(&w->rng, 64);
 	own(pa, (uint64_t)1 << h->order, h->who);

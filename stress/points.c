@@ -6,15 +6,15 @@
  */
 #include <sched.h>
 #include <stdatomic.h>
-#include <string.h>
+#include <stddef.h>
 #include <time.h>
 
 #include "points_control.h"
 
 #ifdef STRESS_POINTS
 
-#define DELAY_ONE_IN 64u
-#define SPIN_MAX_NS 50000u
+# define DELAY_ONE_IN 64u
+# define SPIN_MAX_NS  50000u
 
 extern struct point __start_ramka_points[], __stop_ramka_points[];
 
@@ -77,10 +77,10 @@ __attribute__((noinline)) void points_hit(struct point *p)
 {
 	unsigned mode = __atomic_load_n(&points_mode, __ATOMIC_RELAXED);
 
+	if (!here.random)
+		return; /* the main thread: set-up and audits */
 	if (mode & POINTS_COUNT)
 		__atomic_fetch_add(&p->hits, 1, __ATOMIC_RELAXED);
-	if (!here.random)
-		return;
 	if (mode & POINTS_PARK && p == here.park_at && !--here.park_in)
 		park();
 	if (mode & POINTS_DELAY && next_random() % DELAY_ONE_IN == 0)
@@ -97,18 +97,6 @@ unsigned points_nr(void)
 struct point *points_at(unsigned i)
 {
 	return &__start_ramka_points[i];
-}
-
-bool points_counts(const struct point *p)
-{
-	static const char *const not_running[] = { "init.c", "check.c", "walk.c", "map.c", "type.c", "audit.h", NULL };
-	const char *name = strrchr(p->file, '/');
-
-	name = name ? name + 1 : p->file;
-	for (unsigned i = 0; not_running[i]; i++)
-		if (!strcmp(name, not_running[i]))
-			return false;
-	return true;
 }
 
 void points_set(unsigned mode)
@@ -152,12 +140,6 @@ struct point *points_at(unsigned i)
 {
 	(void)i;
 	return NULL;
-}
-
-bool points_counts(const struct point *p)
-{
-	(void)p;
-	return false;
 }
 
 void points_set(unsigned mode)

@@ -24,8 +24,6 @@ void points_hit(struct point *p);
 /* How many points the program has, and one of them. 0 in a build without points. */
 unsigned points_nr(void);
 struct point *points_at(unsigned i);
-/* Is it in code that a running system executes? Set-up and audits are not. */
-bool points_counts(const struct point *p);
 
 /* Sets the mode for all threads. */
 void points_set(unsigned mode);

@@ -6,9 +6,9 @@
  */
 #include "harness.h"
 
-#define CELLS 64u
+#define CELLS       64u
 #define MOST_SEGMENTS 128u
-#define LONGEST 700u
+#define LONGEST       700u
 
 static struct ramka_segment left[CELLS];
 static atomic_flag lock[CELLS];
@@ -37,7 +37,8 @@ static void check(struct ramka_segment s)
 		const uint64_t *words = ramka_frame_content(world.r, f);
 
 		tag_check(tag_of(f), pa);
-		CHECK(words[1] == pa && words[511] == ~pa, "frame %#llx of a segment: content changed", (unsigned long long)pa);
+		CHECK(words[1] == pa && words[511] == ~pa, "frame %#llx of a segment: content changed",
+		      (unsigned long long)pa);
 	}
 }
 
@@ -74,7 +75,8 @@ static void init_meta(void *ctx, ramka_paddr_t pa, void *meta)
 
 static void built(struct worker *w, struct mine *m, struct ramka_segment s, uint64_t nr)
 {
-	CHECK(frames_of(s) == nr, "a segment has %llu frames, not %llu", (unsigned long long)frames_of(s), (unsigned long long)nr);
+	CHECK(frames_of(s) == nr, "a segment has %llu frames, not %llu", (unsigned long long)frames_of(s),
+	      (unsigned long long)nr);
 	CHECK(ramka_segment_is(world.r, s, &tagged_type), "a new segment is not of its type");
 	own(s.base, nr, w->id + 1);
 	count(s, 1);
@@ -111,18 +113,21 @@ static void create(struct worker *w, struct mine *m)
 /* By address, mostly in the memory that is there for that, and across its edges. */
 static void claim(struct worker *w, struct mine *m)
 {
-	uint64_t nr = 1 + rng_below(&w->rng, 40), first = world.detached.first + rng_below(&w->rng, (uint32_t)world.detached.nr) - 20;
+	uint64_t nr = 1 + rng_below(&w->rng, 40),
+		 first = world.detached.first + rng_below(&w->rng, (uint32_t)world.detached.nr) - 20;
 	struct ramka_segment s;
 	int rc;
 
 	if (rng_one_in(&w->rng, 4))
 		first = world.first + rng_below(&w->rng, (uint32_t)(world.nr - nr));
 	calling(w, nr);
-	rc = ramka_segment_from_unused(w->cpu, first << RAMKA_PAGE_SHIFT, nr << RAMKA_PAGE_SHIFT, &tagged_type, init_meta, w, &s);
+	rc = ramka_segment_from_unused(w->cpu, first << RAMKA_PAGE_SHIFT, nr << RAMKA_PAGE_SHIFT,
+				       &tagged_type, init_meta, w, &s);
 	if (!rc)
 		built(w, m, s, nr);
 	else
-		CHECK(rc == RAMKA_E_BUSY || rc == RAMKA_E_IN_USE || rc == RAMKA_E_OUT_OF_BOUND || rc == RAMKA_E_UNIQUE,
+		CHECK(rc == RAMKA_E_BUSY || rc == RAMKA_E_IN_USE || rc == RAMKA_E_OUT_OF_BOUND ||
+			      rc == RAMKA_E_UNIQUE,
 		      "ramka_segment_from_unused: %s", ramka_strerror(rc));
 	calling(w, 0);
 }
@@ -139,15 +144,18 @@ static void put(struct worker *w, struct ramka_segment s)
 static void copy(struct worker *w, struct mine *m)
 {
 	struct ramka_segment s = any(w, m), t;
-	uint64_t from = rng_below(&w->rng, (uint32_t)frames_of(s)), to = from + 1 + rng_below(&w->rng, (uint32_t)(frames_of(s) - from));
+	uint64_t from = rng_below(&w->rng, (uint32_t)frames_of(s)),
+		 to = from + 1 + rng_below(&w->rng, (uint32_t)(frames_of(s) - from));
 
 	keep(m, s);
 	if (rng_one_in(&w->rng, 2)) {
 		t = ramka_segment_get(world.r, s);
 		CHECK(t.base == s.base && t.size == s.size, "a copy of a segment is another");
 	} else {
-		CHECK(!ramka_segment_slice(world.r, s, from * RAMKA_PAGE_SIZE, to * RAMKA_PAGE_SIZE, &t), "ramka_segment_slice failed");
-		CHECK(t.base == s.base + from * RAMKA_PAGE_SIZE && frames_of(t) == to - from, "a slice is another");
+		CHECK(!ramka_segment_slice(world.r, s, from * RAMKA_PAGE_SIZE, to * RAMKA_PAGE_SIZE, &t),
+		      "ramka_segment_slice failed");
+		CHECK(t.base == s.base + from * RAMKA_PAGE_SIZE && frames_of(t) == to - from,
+		      "a slice is another");
 	}
 	count(t, 1);
 	keep(m, t);
@@ -159,7 +167,10 @@ static void take_apart(struct worker *w, struct mine *m)
 	struct ramka_frame *f;
 
 	if (frames_of(s) > 1 && rng_one_in(&w->rng, 2)) {
-		CHECK(!ramka_segment_split(world.r, s, (1 + rng_below(&w->rng, (uint32_t)(frames_of(s) - 1))) * RAMKA_PAGE_SIZE, &a, &b),
+		CHECK(!ramka_segment_split(world.r, s,
+					   (1 + rng_below(&w->rng, (uint32_t)(frames_of(s) - 1))) *
+						   RAMKA_PAGE_SIZE,
+					   &a, &b),
 		      "ramka_segment_split failed");
 		keep(m, a);
 		s = b;
@@ -222,7 +233,7 @@ static void release(struct worker *w)
 
 static void audit(void)
 {
-	refs.audit();
+	check_references(true);
 }
 
 const struct scenario segments = {

@@ -32,7 +32,8 @@ static uint64_t new_leaf(struct worker *w)
 {
 	struct held h;
 
-	if (!take(w, w->cpu, &tagged_type, 0, false, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT }, &h))
+	if (!take(w, w->cpu, &tagged_type, 0, false, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT },
+		  &h))
 		return 0;
 	return ramka_frame_into_raw(world.r, h.frame) | PRESENT;
 }
@@ -65,7 +66,8 @@ static struct ramka_frame *node_at(uint64_t pte, unsigned level)
 {
 	struct ramka_frame *f = frame_seen(pte & ~(uint64_t)(RAMKA_PAGE_SIZE - 1));
 
-	CHECK(ramka_pt_level(world.r, f) == level, "an entry leads to a node of level %u, not %u", ramka_pt_level(world.r, f), level);
+	CHECK(ramka_pt_level(world.r, f) == level, "an entry leads to a node of level %u, not %u",
+	      ramka_pt_level(world.r, f), level);
 	return f;
 }
 
@@ -73,7 +75,8 @@ static struct ramka_frame *node_at(uint64_t pte, unsigned level)
 static void walk(struct worker *w, struct ramka_frame *f, unsigned level)
 {
 	for (unsigned n = 0; n < 3; n++) {
-		uint64_t pte = atomic_load_explicit(&entries(f)[rng_below(&w->rng, ENTRIES)], memory_order_acquire);
+		uint64_t pte =
+			atomic_load_explicit(&entries(f)[rng_below(&w->rng, ENTRIES)], memory_order_acquire);
 		ramka_paddr_t pa;
 		bool is_node;
 
@@ -113,7 +116,8 @@ static void change(struct worker *w, struct ramka_frame *f)
 	}
 	old = atomic_exchange_explicit(&entries(f)[i], pte, memory_order_acq_rel);
 	if (old & PRESENT) /* a leaf's type does not defer: say so; a node's does */
-		ramka_frame_put_rcu(w->cpu, ramka_frame_from_raw(world.r, old & ~(uint64_t)(RAMKA_PAGE_SIZE - 1)));
+		ramka_frame_put_rcu(w->cpu,
+				    ramka_frame_from_raw(world.r, old & ~(uint64_t)(RAMKA_PAGE_SIZE - 1)));
 }
 
 static void replace_root(struct worker *w, struct ramka_frame *f)

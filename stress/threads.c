@@ -18,7 +18,8 @@ static void *short_life(void *arg)
 		const struct ramka_type *type = rng_one_in(&w->rng, 4) ? &rcu_type : &raw_type;
 
 		if (p->n < 500 && rng_one_in(&w->rng, 2)) {
-			if (take(w, w->cpu, type, rng_one_in(&w->rng, 8) ? rng_below(&w->rng, 6) : 0, false, (struct ramka_request){ 0 }, &h))
+			if (take(w, w->cpu, type, rng_one_in(&w->rng, 8) ? rng_below(&w->rng, 6) : 0, false,
+				 (struct ramka_request){ 0 }, &h))
 				pile_add(p, &h);
 		} else if (p->n) {
 			h = pile_take(p, rng_below(&w->rng, p->n));
