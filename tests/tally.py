@@ -63,7 +63,9 @@ def main():
 				print(f'FAIL {name}: {counts[1]} of {sum(counts)}, {status}')
 				output = test.get('stdout', '') + test.get('stderr', '')
 				lines = [line for line in output.splitlines() if not CASE_OK.match(line)]
-				print('\n'.join('     ' + line for line in lines[-40:]))
+				print('\n'.join('     ' + line for line in lines[:40]))
+				if len(lines) > 40:
+					print(f'     and {len(lines) - 40} lines more in {path}')
 			elif counts[2]:
 				print(f'SKIP {name}: {counts[2]} of {sum(counts)}')
 	closing = f'{total[0]} passed, {total[1]} failed'
