@@ -21,6 +21,12 @@ struct look {
 	uint64_t tails;
 };
 
+/* Base frames of the frame with this info word; 1 where an order that cannot be was written into it. */
+static inline uint64_t info_frames(uint64_t info)
+{
+	return info_order(info) > RAMKA_MAX_ORDER ? 1 : (uint64_t)1 << info_order(info);
+}
+
 /* Looks at the next frame; false at the end of the span. */
 bool look_next(struct look *l, struct sight *ret);
 

@@ -65,7 +65,7 @@ static void mark_chain(struct audit *a, uint64_t link)
 		struct ramka_frame *f = &a->r->slots[link - 1];
 
 		mark(a, f, TAG_DEFERRED);
-		a->deferred += (uint64_t)1 << info_order(slot_info(f));
+		a->deferred += info_frames(slot_info(f));
 		link = ref_tag(slot_ref(f)) == TAG_DEFERRED ? ref_link(slot_ref(f)) : 0;
 	}
 }
@@ -148,7 +148,7 @@ static void check_frame(struct audit *a, const struct look *l, const struct sigh
 	case RAMKA_STATE_UNIQUE:
 	case RAMKA_STATE_SHARED:
 	case RAMKA_STATE_SATURATED:
-		if ((s->ref & ~REF_MARK) == REF_SHARED(0) || !type_by_id(a->r, info_type(s->info)) ||
+		if ((s->ref & ~REF_MARK) == REF_SHARED(0) || !type_by_id(a->r, info_type(s->info)) || info_order(s->info) > RAMKA_MAX_ORDER ||
 		    (info_list(s->info) && s->state != RAMKA_STATE_UNIQUE))
 			defect(a, "slot of a frame in use makes no sense", f);
 		a->in_use++;

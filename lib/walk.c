@@ -42,7 +42,7 @@ bool look_next(struct look *l, struct sight *ret)
 		l->tails--;
 		ret->state = RAMKA_STATE_TAIL;
 	} else if (is_head(ret->state)) {
-		l->tails = ((uint64_t)1 << info_order(ret->info)) - 1;
+		l->tails = info_frames(ret->info) - 1;
 	} else {
 		l->tails = 0;
 	}

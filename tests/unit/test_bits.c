@@ -7,7 +7,7 @@ static unsigned slow_count(uint64_t w)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 64; i++)
-		n += w >> i & 1;
+		n += (unsigned)(w >> i & 1);
 	return n;
 }
 

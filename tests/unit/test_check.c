@@ -67,7 +67,6 @@ static void a_lost_frame(void **state)
 	struct ramka_frame *a;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	a = must_alloc(f->cpu[0], UNINIT);
 	set_ref(a, REF_FREE); /* in no cache, no bag and no bitmap */
@@ -83,7 +82,6 @@ static void a_lost_deferred_frame(void **state)
 	struct ramka_frame *a;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	a = must_alloc(f->cpu[0], UNINIT);
 	set_ref(a, REF_DEFERRED((uint64_t)0));
@@ -146,7 +144,6 @@ static void a_cached_frame_in_use(void **state)
 	struct ramka_frame *a, *b;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	a = must_alloc(f->cpu[0], UNINIT);
 	b = f->r->slots + f->cpu[0]->frames[0];
@@ -177,7 +174,6 @@ static void a_frame_in_use_and_in_the_bitmap(void **state)
 	struct fixture *f;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	set_ref(f->r->slots + 1999, REF_SHARED(1));
 	finds(f, "slot", f->r->slots + 1999); /* its slot names no type either */
@@ -194,7 +190,6 @@ static void a_free_frame_that_was_written_to(void **state)
 	struct fixture *f;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	for (unsigned i = 0; i < NELEMS(values); i++) {
 		set_ref(f->r->slots + 1999, values[i]);
@@ -279,7 +274,6 @@ static void a_frame_left_busy(void **state)
 	struct ramka_frame *a;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	a = must_alloc(f->cpu[0], UNINIT);
 	set_ref(a, REF_BUSY((uint64_t)0));
@@ -296,7 +290,6 @@ static void slots_that_make_no_sense(void **state)
 	uint64_t info;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	a = must_alloc(f->cpu[0], UNINIT);
 	info = slot_info(a);
@@ -322,7 +315,6 @@ static void bags(void **state)
 	uint64_t ref;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	a = must_alloc(f->cpu[0], UNINIT);
 	b = must_alloc(f->cpu[0], UNINIT);
@@ -415,7 +407,6 @@ static void every_bit_of_a_slot(void **state)
 	unsigned found = 0;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	f = open_it();
 	used = must_alloc(f->none, order_req(2));
 	freed = f->r->slots + 1234;

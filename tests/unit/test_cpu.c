@@ -146,7 +146,7 @@ static void without_a_barrier_only_private_caches_are_out_of_reach(void **state)
 {
 	for (unsigned declines = 0; declines < 2; declines++) {
 		struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2, .no_barrier = !declines });
-		struct ramka_frame *frames[FRAMES];
+		struct ramka_frame *frames[FRAMES + 1];
 		size_t n;
 
 		f->barrier_declines = declines;
@@ -157,7 +157,7 @@ static void without_a_barrier_only_private_caches_are_out_of_reach(void **state)
 		assert_int_equal(n, FRAMES - private_of(f->cpu[0]));
 		AUDIT(f);
 		assert_int_equal(stats(f).cached, FRAMES - n);
-		assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames + n, FRAMES), FRAMES - n);
+		assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames + n, FRAMES + 1 - n), FRAMES - n);
 		put_all(f->cpu[0], frames, FRAMES);
 		CLOSE(f);
 	}

@@ -188,7 +188,6 @@ static void drops_of_a_handler(void **state)
 /* ---- long chains ---- */
 
 #define CHAIN 1000000u
-#define SMALL_STACK (16 * KIB)
 
 struct job {
 	struct ramka_cpu *cpu;
@@ -206,7 +205,7 @@ static void *job_thread(void *arg)
 	return NULL;
 }
 
-/* On a stack of 16 KiB, less where the C library needs some of it for itself. */
+/* On a stack of 16 KiB. */
 static void on_small_stack(struct job *job)
 {
 	pthread_attr_t attr;
@@ -231,9 +230,6 @@ static void put_it(struct job *job)
 static void a_chain_of_a_million(void **state)
 {
 	(void)state;
-#if defined(__SANITIZE_ADDRESS__)
-	skip(); /* its frames are larger than the stack that is the point here */
-#endif
 	for (unsigned who = 0; who < 2; who++) {
 		struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = CHAIN * PAGE + 4 * MIB,
 							     .flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP });

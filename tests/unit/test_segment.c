@@ -388,11 +388,25 @@ static void empty_segments(void **state)
 	CLOSE(f);
 }
 
+/* Gives frame i of the segment another type: out of the segment, and in again. */
+static void retype(struct fixture *f, struct ramka_segment s, unsigned i, const struct ramka_type *type)
+{
+	struct ramka_segment rest = { s.base + i * PAGE, PAGE };
+	struct ramka_frame *one = ramka_segment_next(f->r, &rest);
+	struct ramka_unique *u = ramka_frame_try_unique(f->r, one);
+	struct note *note;
+
+	assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, type, NULL), 0);
+	note = ramka_unique_meta(f->r, u);
+	if (note)
+		note->pa = s.base + i * PAGE;
+	ramka_segment_from_frame(f->r, ramka_unique_share(f->r, u));
+}
+
 static void asks_every_frame_for_its_type(void **state)
 {
 	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
 	struct ramka_segment s;
-	struct ramka_unique *u;
 	struct build b = { f, 0 };
 
 	(void)state;
@@ -400,17 +414,9 @@ static void asks_every_frame_for_its_type(void **state)
 	assert_true(ramka_segment_is(f->r, s, &note_type));
 	assert_false(ramka_segment_is(f->r, s, &plain_type));
 	for (unsigned i = 0; i < 5; i++) { /* one that differs, anywhere */
-		struct note *note;
-
-		u = ramka_frame_try_unique(f->r, slot_at(f, s.base + i * PAGE));
-		assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &plain_type, NULL), 0);
-		ramka_unique_share(f->r, u);
+		retype(f, s, i, &plain_type);
 		assert_false(ramka_segment_is(f->r, s, &note_type));
-		u = ramka_frame_try_unique(f->r, slot_at(f, s.base + i * PAGE));
-		assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &note_type, NULL), 0);
-		note = ramka_unique_meta(f->r, u);
-		note->pa = s.base + i * PAGE;
-		ramka_unique_share(f->r, u);
+		retype(f, s, i, &note_type);
 	}
 	assert_true(ramka_segment_is(f->r, s, &note_type));
 	ramka_segment_put(f->cpu[0], s);
@@ -422,7 +428,6 @@ static void reads_and_writes_across_frames(void **state)
 	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
 	static uint8_t in[3 * 4096], out[3 * 4096];
 	struct ramka_segment s;
-	struct ramka_unique *u;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(in); i++)
@@ -438,9 +443,7 @@ static void reads_and_writes_across_frames(void **state)
 	assert_int_equal(ramka_segment_read(f->r, s, 4 * PAGE, out, 0), 0);
 	assert_int_equal(ramka_segment_write(f->r, s, 4 * PAGE - 1, in, 1), 0);
 	/* every frame touched must be untyped, and no other */
-	u = ramka_frame_try_unique(f->r, slot_at(f, s.base + 2 * PAGE));
-	assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &plain_type, NULL), 0);
-	ramka_unique_share(f->r, u);
+	retype(f, s, 2, &plain_type);
 	memset(out, 1, sizeof(out));
 	assert_int_equal(ramka_segment_read(f->r, s, PAGE, out, PAGE + 1), RAMKA_E_INVAL);
 	assert_int_equal(ramka_segment_read(f->r, s, 2 * PAGE, out, 1), RAMKA_E_INVAL);
@@ -458,20 +461,29 @@ static void reads_and_writes_across_frames(void **state)
 	CLOSE(f);
 }
 
-/* Any aligned part can be freed for itself, whatever the segment was cut from. */
+/* Any part can be freed for itself, whatever the segment was cut from. */
 static void is_freed_in_parts(void **state)
 {
 	struct fixture *f = open_with((struct spec){ .nr_cpus = 2 });
-	struct ramka_segment s;
+	struct ramka_segment s, a;
+	uint64_t seed = 52;
 
 	(void)state;
 	for (uint64_t nr = 1; nr <= 2048; nr = nr * 2 + 1) {
 		assert_int_equal(alloc(f->cpu[0], nr, UNINIT, &s), 0);
-		for (uint64_t i = 0; i < nr; i++) {
-			ramka_frame_put(f->cpu[i % 2], slot_at(f, s.base + (nr - 1 - i) * PAGE));
-			if (i % 97 == 0)
-				AUDIT(f);
+		while (s.size > PAGE) {
+			uint64_t at = (1 + random_next(&seed) % (s.size / PAGE - 1)) * PAGE;
+			struct ramka_segment *which = random_next(&seed) % 2 ? &a : &s, rest;
+
+			assert_int_equal(ramka_segment_split(f->r, s, at, &a, &s), 0);
+			rest = which == &a ? s : a;
+			if (random_next(&seed) % 4 == 0)
+				ramka_frame_put(f->cpu[0], ramka_segment_next(f->r, which));
+			ramka_segment_put(f->cpu[at / PAGE % 2], *which);
+			s = rest;
+			AUDIT(f);
 		}
+		ramka_segment_put(f->cpu[0], s);
 	}
 	CLOSE(f);
 }

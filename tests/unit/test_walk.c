@@ -171,7 +171,6 @@ static void saturated_and_busy(void **state)
 	struct runs r;
 
 	(void)state;
-	PLAIN_BUILD_ONLY();
 	one = must_alloc(f->none, order_req(1));
 	ramka_store(&one->ref, REF_SATURATED, relaxed, slot.look);
 	r = walk(f, 0);
