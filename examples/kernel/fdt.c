@@ -76,8 +76,12 @@ static void add_cpu(struct boot_info *boot, const struct node *node, const struc
 	const uint32_t *cell = node->reg;
 	uint64_t id = read_cells(&cell, parent->address_cells);
 
-	if (id != boot_hw_id && boot->nr_cpus < MAX_CPUS)
+	if (id == boot_hw_id) {
+		boot->cpu_nodes[0] = node->numa;
+	} else if (boot->nr_cpus < MAX_CPUS) {
+		boot->cpu_nodes[boot->nr_cpus] = node->numa;
 		boot->hw_ids[boot->nr_cpus++] = id;
+	}
 }
 
 /* All properties of a node have been seen. */

@@ -34,6 +34,7 @@ struct cpu {
 	unsigned id;                     /* 0 .. nr_cpus-1; 0 is the boot CPU */
 	unsigned irq_depth;              /* timer interrupts being handled right now */
 	unsigned deepest;                /* the most there ever were */
+	_Atomic uint64_t nmis;           /* non-maskable interrupts taken */
 	_Atomic uint64_t random;         /* state of cpu_random() */
 	_Atomic uint64_t ticks;          /* timer interrupts taken */
 	_Atomic uint64_t barriers;       /* barrier IPIs taken */
@@ -54,6 +55,7 @@ struct boot_info {
 	struct ramka_region regions[MAX_REGIONS];
 	size_t nr_regions;
 	uint64_t hw_ids[MAX_CPUS];       /* the boot CPU first */
+	uint32_t cpu_nodes[MAX_CPUS];    /* NUMA node of each */
 	unsigned nr_cpus;
 };
 
@@ -72,7 +74,7 @@ extern char kernel_start[], kernel_end[];
  *   relax()                     in a busy loop
  *   wait_for_interrupt()        sleep until one comes; interrupts are enabled
  * and for page tables: PT_LEVELS, PT_ENTRIES, pte_to_node(), pte_to_frame(), pte_decode(),
- * and DIRECT_MAP, DIRECT_MAP_SIZE: where physical memory is seen, and how much of it
+ * and ARCH_HAS_NMI; DIRECT_MAP, DIRECT_MAP_SIZE: where physical memory is seen, and how much of it
  */
 #include <arch.h>
 
@@ -81,6 +83,7 @@ _Noreturn void arch_exit(bool ok);                /* power off with an exit stat
 void arch_cpu_init(struct cpu *cpu);              /* on that CPU: per-CPU register, vectors, interrupt controller */
 void arch_start_cpu(struct cpu *cpu);             /* it will call secondary_main() on cpu->stack */
 void arch_send_ipi(struct cpu *cpu);
+void arch_send_nmi(struct cpu *cpu);              /* if ARCH_HAS_NMI */
 void arch_timer_arm(unsigned microseconds);       /* one interrupt, on this CPU */
 ramka_paddr_t arch_page_table(void);              /* the root this CPU walks */
 void arch_set_page_table(ramka_paddr_t root);     /* switch and flush this CPU's TLB */
@@ -91,6 +94,7 @@ _Noreturn void kernel_main(struct boot_info *boot);
 _Noreturn void secondary_main(struct cpu *cpu);
 void timer_interrupt(void);
 void ipi_interrupt(void);
+void nmi_interrupt(void);                         /* where ARCH_HAS_NMI says that there are any */
 
 /* ---- memory.c: the embedding ---- */
 
@@ -119,7 +123,8 @@ void smp_init(const struct boot_info *boot, uint64_t seed);
 void smp_start_others(void (*entry)(struct cpu *cpu));
 bool smp_barrier(void *ctx);                      /* ramka_config.barrier_all_cpus */
 void smp_rendezvous(void);                        /* every CPU arrives before any goes on */
-/* Run by each timer interrupt, with interrupts enabled unless MAX_IRQ_DEPTH is reached; NULL: nothing. */
+/* Run by each timer interrupt, with interrupts enabled unless MAX_IRQ_DEPTH is reached, and by each non-maskable
+ * one; NULL: nothing. */
 void smp_set_timer_hook(struct cpu *cpu, void (*hook)(struct cpu *cpu));
 uint64_t cpu_random(struct cpu *cpu);
 
@@ -137,6 +142,7 @@ void vm_leave(void);                              /* and gives it back with all 
 void *vm_reserve(uint64_t bytes);                 /* zeroed pages, there when they are touched */
 void vm_forbid(void *base, uint64_t bytes);       /* part of an area that must not be touched */
 void vm_release(void *base);                      /* a whole area */
+void vm_release_all(void);
 uint64_t vm_resident(void);                       /* pages that are there */
 bool vm_fault(uintptr_t va);                      /* called by arch/: true if it can be touched now */
 
@@ -145,6 +151,7 @@ bool vm_fault(uintptr_t va);                      /* called by arch/: true if it
 void smp_test(struct cpu *cpu);                   /* on every CPU at once */
 void stress_setup(void);                          /* on one */
 void stress_test(struct cpu *cpu, uint64_t ops);  /* on every CPU at once */
+void stress_interrupts(struct cpu *cpu, bool often);    /* on every CPU: what interrupts do from here on */
 void exhaustion_test(struct cpu *cpu);            /* on every CPU at once */
 void paging_test(struct cpu *cpu);                /* on every CPU at once */
 void unit_tests(void);                            /* on one; tests/kernel/unit, empty without it */
@@ -158,6 +165,7 @@ uint32_t watched_verify(struct ramka_frame *f);
 
 __attribute__((format(printf, 1, 2))) void print(const char *format, ...);
 __attribute__((format(printf, 1, 2))) _Noreturn void fail(const char *format, ...);
+__attribute__((format(printf, 3, 4))) int snprintf(char *s, size_t n, const char *format, ...);
 _Noreturn void fail_args(const char *format, va_list args);
 
 #define REQUIRE(cond) do { if (!(cond)) fail("%s:%d: %s", __FILE__, __LINE__, #cond); } while (0)

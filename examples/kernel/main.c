@@ -100,8 +100,12 @@ static void run(struct cpu *cpu)
 	progress(cpu, "exhaustion");
 	paging_test(cpu);
 	progress(cpu, "paging");
-	if (cpu->id == 0)
+	stress_interrupts(cpu, false);
+	if (cpu->id == 0) {
+		memory_offline();        /* they take long, and read nothing of ours */
 		unit_tests();
+		memory_online();
+	}
 	progress(cpu, "unit tests");
 	smp_set_timer_hook(cpu, NULL);
 	memory_offline();
@@ -117,7 +121,7 @@ void kernel_main(struct boot_info *boot)
 {
 	struct cpu *cpu = &cpus[0];
 	struct ramka_stats stats;
-	uint64_t ticks = 0, barriers = 0;
+	uint64_t ticks = 0, nmis = 0, barriers = 0;
 	unsigned deepest = 0;
 
 	parse(boot->command_line);
@@ -137,13 +141,14 @@ void kernel_main(struct boot_info *boot)
 
 	for (unsigned i = 0; i < nr_cpus; i++) {
 		ticks += atomic_load(&cpus[i].ticks);
+		nmis += atomic_load(&cpus[i].nmis);
 		barriers += atomic_load(&cpus[i].barriers);
 		if (cpus[i].deepest > deepest)
 			deepest = cpus[i].deepest;
 	}
 	ramka_stats_read(memory, &stats);
-	print("%llu allocations, %llu frees, %llu timer interrupts, nested up to %u deep, %llu barrier IPIs\n",
-	      (unsigned long long)stats.allocs, (unsigned long long)stats.puts, (unsigned long long)ticks, deepest,
+	print("%llu allocations, %llu timer interrupts up to %u deep, %llu NMIs, %llu barrier IPIs\n",
+	      (unsigned long long)stats.allocs, (unsigned long long)ticks, deepest, (unsigned long long)nmis,
 	      (unsigned long long)barriers);
 	print("PASS: %s, %u CPUs\n", ARCH_NAME, nr_cpus);
 	arch_exit(true);

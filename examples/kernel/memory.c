@@ -125,6 +125,7 @@ void memory_init(struct boot_info *boot)
 	struct ramka_rcu_ops rcu;
 	struct ramka_config config = {
 		.nr_cpus = nr_cpus,
+		.cpu_node = boot->cpu_nodes,
 		.direct_map = DIRECT_MAP,
 		.rcu = &rcu,
 		.barrier_all_cpus = smp_barrier,

@@ -74,12 +74,27 @@ void timer_interrupt(void)
 		arch_timer_arm(tick % 4 ? 700 + 50 * cpu->id : 20);
 	else
 		arch_timer_arm(5000);    /* handlers cannot keep up: let what they interrupt go on */
+	if (ARCH_HAS_NMI && hook && tick % 8 == 0)
+		arch_send_nmi(&cpus[(cpu->id + tick / 8) % nr_cpus]);
 	if (hook) {
 		if (depth < MAX_IRQ_DEPTH)
 			irq_enable();
 		hook(cpu);
 		irq_disable();
 	}
+	cpu->irq_depth--;
+}
+
+/* The hook once more, whatever this CPU is doing, interrupts disabled or not. */
+void nmi_interrupt(void)
+{
+	struct cpu *cpu = this_cpu();
+	void (*hook)(struct cpu *cpu) = atomic_load(&timer_hook);
+
+	atomic_fetch_add_explicit(&cpu->nmis, 1, memory_order_relaxed);
+	cpu->irq_depth++;
+	if (hook)
+		hook(cpu);
 	cpu->irq_depth--;
 }
 

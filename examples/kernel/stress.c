@@ -41,7 +41,7 @@ static RAMKA_DEFINE_TYPE(object_type, struct object, .id = RAMKA_TYPE_ID_USER, .
 
 static struct ramka_frame *_Atomic mailbox[MAILBOXES];
 static struct ramka_frame *_Atomic published[PUBLISHED];
-static struct ramka_frame *_Atomic irq_held[MAX_CPUS][MAX_IRQ_DEPTH + 1][HELD_IRQ];
+static struct ramka_frame *_Atomic irq_held[MAX_CPUS][MAX_IRQ_DEPTH + 2][HELD_IRQ];
 static _Atomic uint32_t next_tag[MAX_CPUS];
 static _Atomic uint64_t no_memory, drains, lookups, claims;
 static struct ramka_stats at_start;
@@ -294,6 +294,21 @@ static void look_up_anywhere(struct cpu *cpu)
 	drop(f);
 }
 
+/* As for a device that reaches the first 4 GiB only. */
+static void low_memory(struct cpu *cpu, struct ramka_frame **slot)
+{
+	struct object o = { .tag = new_tag(cpu), .order = random_order(cpu) / 2 };
+	struct ramka_request req = { .order = (uint8_t)o.order, .addr_bits = 32, .flags = RAMKA_ALLOC_UNINIT };
+	struct ramka_frame *f = ramka_frame_alloc(memory_cpu(), &object_type, &o, req);
+
+	if (!f)
+		return;
+	REQUIRE(ramka_frame_paddr(memory, f) + ramka_frame_size(f) <= 1ull << 32);
+	take(o.tag, ramka_frame_paddr(memory, f), o.order);
+	drop(*slot);
+	*slot = f;
+}
+
 /* Exactly that frame, if it is free and no other CPU has it in its cache. */
 static void claim(struct cpu *cpu, struct ramka_frame **slot)
 {
@@ -388,6 +403,8 @@ static void operation(struct worker *w)
 		look_up_anywhere(cpu);
 	else if (dice < 960)
 		claim(cpu, slot);
+	else if (dice < 970)
+		low_memory(cpu, slot);
 	else if (dice < 980)
 		bulk();
 	else if (dice < 990)
@@ -403,12 +420,13 @@ static void operation(struct worker *w)
 }
 
 /*
- * What a timer interrupt does, on the handle of the CPU that it came to, which may be inside a call of ramka. It
+ * What an interrupt does, on the handle of the CPU that it came to, which may be inside a call of ramka. It
  * must not read published frames: whoever it interrupts may be offline.
  */
 static void interrupt(struct cpu *cpu)
 {
 	unsigned depth = cpu->irq_depth;
+	bool pressure = false;
 
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t x = cpu_random(cpu);
@@ -422,8 +440,8 @@ static void interrupt(struct cpu *cpu)
 			f = atomic_exchange(&irq_held[cpu->id][depth][x / 4 % HELD_IRQ], f);
 		if (f) {
 			watched_verify(f);
-			if (x >> 32 & 1)
-				ramka_frame_put_rcu(memory_cpu(), f);
+			if (x >> 32 & 1 && !pressure)
+				pressure = ramka_frame_put_rcu(memory_cpu(), f) == RAMKA_PRESSURE;
 			else
 				drop(f);
 		}
@@ -444,6 +462,11 @@ static void seldom(struct cpu *cpu)
 		interrupt(cpu);
 }
 
+void stress_interrupts(struct cpu *cpu, bool often)
+{
+	smp_set_timer_hook(cpu, often ? interrupt : seldom);
+}
+
 /* ---- the tests ---- */
 
 void stress_setup(void)
@@ -460,7 +483,7 @@ void stress_test(struct cpu *cpu, uint64_t ops)
 {
 	struct worker w = { .cpu = cpu };
 
-	smp_set_timer_hook(cpu, interrupt);
+	stress_interrupts(cpu, true);
 	for (uint64_t i = 1; i <= ops; i++) {
 		operation(&w);
 		if (cpu_random(cpu) % 16 == 0)
@@ -519,7 +542,7 @@ void exhaustion_test(struct cpu *cpu)
 	struct ramka_stats stats;
 
 	memory_reclaim();
-	smp_set_timer_hook(cpu, seldom);
+	stress_interrupts(cpu, false);
 	chains[cpu->id] = NULL;
 	take_all(cpu, &chains[cpu->id]);
 	smp_set_timer_hook(cpu, NULL);
@@ -532,7 +555,7 @@ void exhaustion_test(struct cpu *cpu)
 		REQUIRE(stats.free == 0);
 		wait_for_memory(cpu, &chains[0]);
 	}
-	smp_set_timer_hook(cpu, interrupt);
+	stress_interrupts(cpu, true);
 	for (chain = chains[(cpu->id + 1) % nr_cpus]; chain; chain = next) {
 		next = *next_of(chain);
 		drop(chain);

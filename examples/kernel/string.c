@@ -89,6 +89,17 @@ int strcmp(const char *a, const char *b)
 	return (unsigned char)*a - (unsigned char)*b;
 }
 
+char *strstr(const char *s, const char *part)
+{
+	size_t n = strlen(part);
+
+	for (; *s; s++) {
+		if (!strncmp(s, part, n))
+			return (char *)s;
+	}
+	return n ? NULL : (char *)s;
+}
+
 int strncmp(const char *a, const char *b, size_t n)
 {
 	while (n && *a && *a == *b)

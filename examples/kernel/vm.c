@@ -19,6 +19,7 @@ struct area {
 };
 
 static struct area areas[MAX_AREAS];
+static unsigned used_areas;              /* beyond these, none is in use */
 static unsigned nr_areas;                /* not forbidden ones */
 static uintptr_t next_base = VM_BASE;
 static uint64_t resident;
@@ -46,6 +47,8 @@ static void add_area(uintptr_t base, uintptr_t end, bool forbidden)
 	for (unsigned i = 0; i < MAX_AREAS; i++) {
 		if (!areas[i].end) {
 			areas[i] = (struct area){ base, end, forbidden };
+			if (used_areas <= i)
+				used_areas = i + 1;
 			return;
 		}
 	}
@@ -70,19 +73,21 @@ void vm_forbid(void *base, uint64_t bytes)
 	add_area((uintptr_t)base, (uintptr_t)base + bytes, true);
 }
 
-/* Gives the frames of [base, end) back; `node` is at `level` and maps from `at`. Nodes stay for the next area. */
-static void unmap(uint64_t *node, unsigned level, uintptr_t at, uintptr_t base, uintptr_t end)
+/* Gives the frames of [base, end) back, which lies within what `node` of `level` maps. Nodes stay for the next area. */
+static void unmap(uint64_t *node, unsigned level, uintptr_t base, uintptr_t end)
 {
-	uintptr_t step = (uintptr_t)1 << (RAMKA_PAGE_SHIFT + 9 * (level - 1));
+	unsigned shift = RAMKA_PAGE_SHIFT + 9 * (level - 1);
 
-	for (unsigned i = 0; i < PT_ENTRIES; i++, at += step) {
+	for (uintptr_t next; base < end; base = next) {
+		unsigned i = base >> shift & (PT_ENTRIES - 1);
 		ramka_paddr_t pa;
 		bool is_node;
 
-		if (at + step <= base || at >= end || !pte_decode(node[i], level, &pa, &is_node))
+		next = ((base >> shift) + 1) << shift;
+		if (!pte_decode(node[i], level, &pa, &is_node))
 			continue;
 		if (is_node) {
-			unmap(direct_map(pa), level - 1, at, base, end);
+			unmap(direct_map(pa), level - 1, base, next < end ? next : end);
 		} else {
 			node[i] = 0;
 			ramka_frame_put(memory_cpu(), ramka_frame_from_raw(memory, pa));
@@ -95,22 +100,31 @@ void vm_release(void *base)
 {
 	uintptr_t start = (uintptr_t)base, end = 0;
 
-	for (unsigned i = 0; i < MAX_AREAS; i++) {
+	for (unsigned i = 0; i < used_areas; i++) {
 		if (areas[i].base == start && !areas[i].forbidden) {
 			end = areas[i].end;
-			areas[i].end = 0;
-			areas[i].base = 0;
+			areas[i] = (struct area){ 0, 0, false };
 		}
 	}
 	REQUIRE(end);
-	for (unsigned i = 0; i < MAX_AREAS; i++) {
+	for (unsigned i = 0; i < used_areas; i++) {
 		if (areas[i].forbidden && areas[i].base >= start && areas[i].end <= end)
 			areas[i] = (struct area){ 0, 0, false };
 	}
-	unmap(ramka_frame_content(memory, root), PT_LEVELS, 0, start, end);
+	unmap(ramka_frame_content(memory, root), PT_LEVELS, start, end);
 	arch_set_page_table(ramka_frame_paddr(memory, root));
+	while (used_areas && !areas[used_areas - 1].end)
+		used_areas--;
 	if (--nr_areas == 0)
 		next_base = VM_BASE;
+}
+
+void vm_release_all(void)
+{
+	for (unsigned i = 0; i < MAX_AREAS; i++) {
+		if (areas[i].end && !areas[i].forbidden)
+			vm_release((void *)areas[i].base);
+	}
 }
 
 uint64_t vm_resident(void)
@@ -126,7 +140,7 @@ bool vm_fault(uintptr_t va)
 
 	if (!root || arch_page_table() != ramka_frame_paddr(memory, root))
 		return false;
-	for (unsigned i = 0; i < MAX_AREAS; i++) {
+	for (unsigned i = 0; i < used_areas; i++) {
 		if (va >= areas[i].base && va < areas[i].end) {
 			if (areas[i].forbidden)
 				return false;
@@ -137,8 +151,14 @@ bool vm_fault(uintptr_t va)
 		return false;
 	entry = page_table_entry(root, va, 1);
 	f = ramka_frame_alloc(memory_cpu(), &ramka_type_untyped, NULL, (struct ramka_request){ .order = 0 });
-	if (!entry || !f)
-		fail("no memory for the page at %llx", (unsigned long long)va);
+	if (!entry || !f) {
+		struct ramka_stats stats;
+
+		ramka_stats_read(memory, &stats);
+		fail("no memory for the page at %llx: %llu pages are there, %llu frames free, %llu in caches, %llu deferred",
+		     (unsigned long long)va, (unsigned long long)resident, (unsigned long long)stats.free,
+		     (unsigned long long)stats.cached, (unsigned long long)stats.deferred);
+	}
 	*entry = pte_to_frame(ramka_frame_into_raw(memory, f), 1);
 	resident++;
 	return true;

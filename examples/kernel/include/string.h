@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The four functions of the C library that ramka calls, and three of the kernel's own. See string.c. */
+/* The four functions of the C library that ramka calls, and some of the kernel's own. See string.c. */
 #ifndef STRING_H
 #define STRING_H
 
@@ -12,6 +12,7 @@ int memcmp(const void *a, const void *b, size_t n);
 
 size_t strlen(const char *s);
 int strcmp(const char *a, const char *b);
+char *strstr(const char *s, const char *part);
 int strncmp(const char *a, const char *b, size_t n);
 
 #endif

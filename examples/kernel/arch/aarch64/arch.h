@@ -4,6 +4,7 @@
 #define ARCH_H
 
 #define ARCH_NAME "aarch64"
+#define ARCH_HAS_NMI 0
 
 /* entry.S maps physical memory here through TTBR1, besides one to one through TTBR0 */
 #define DIRECT_MAP 0xffff000000000000u

@@ -4,6 +4,7 @@
 #define ARCH_H
 
 #define ARCH_NAME "riscv64"
+#define ARCH_HAS_NMI 0
 
 /* entry.S maps physical memory here, besides one to one */
 #define DIRECT_MAP 0xffff800000000000u

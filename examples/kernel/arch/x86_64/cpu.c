@@ -59,7 +59,7 @@ void arch_exit(bool ok)
 
 /* ---- interrupts ---- */
 
-enum { VECTOR_PAGE_FAULT = 14, VECTOR_TIMER = 0x40, VECTOR_IPI = 0x41, VECTOR_SPURIOUS = 0xff };
+enum { VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14, VECTOR_TIMER = 0x40, VECTOR_IPI = 0x41, VECTOR_SPURIOUS = 0xff };
 
 struct trap_frame {
 	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
@@ -115,6 +115,7 @@ enum {
 #define ICR_INIT 0x4500u
 #define ICR_SIPI 0x4600u
 #define ICR_FIXED 0x4000u
+#define ICR_NMI 0x4400u
 #define ICR_PENDING (1u << 12)
 
 static inline volatile uint32_t *apic(unsigned reg)
@@ -144,6 +145,11 @@ void arch_send_ipi(struct cpu *cpu)
 	apic_command(cpu->hw_id, ICR_FIXED | VECTOR_IPI);
 }
 
+void arch_send_nmi(struct cpu *cpu)
+{
+	apic_command(cpu->hw_id, ICR_NMI);
+}
+
 /* The emulated APIC counts at 1 GHz; a kernel for real machines would measure. */
 void arch_timer_arm(unsigned microseconds)
 {
@@ -166,6 +172,9 @@ void handle_interrupt(struct trap_frame *frame)
 		fail("exception %llu, error %llx, rip %llx, rsp %llx, cr2 %llx", (unsigned long long)frame->vector,
 		     (unsigned long long)frame->error, (unsigned long long)frame->rip,
 		     (unsigned long long)frame->rsp, (unsigned long long)cr2);
+	case VECTOR_NMI:
+		nmi_interrupt();
+		break;
 	case VECTOR_TIMER:
 		*apic(APIC_EOI) = 0;
 		timer_interrupt();

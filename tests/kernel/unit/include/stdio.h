@@ -11,5 +11,6 @@ FILE *fopen(const char *path, const char *mode);
 int fscanf(FILE *f, const char *format, ...);
 int fclose(FILE *f);
 __attribute__((format(printf, 1, 2))) int printf(const char *format, ...);
+__attribute__((format(printf, 3, 4))) int snprintf(char *s, size_t n, const char *format, ...);
 
 #endif

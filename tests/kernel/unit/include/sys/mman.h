@@ -10,10 +10,14 @@
 #define MAP_PRIVATE 1
 #define MAP_ANONYMOUS 2
 #define MAP_NORESERVE 4
+#define MAP_SHARED 8
+#define MAP_FIXED 16
+#define MAP_POPULATE 32
 #define MAP_FAILED ((void *)-1)
 
 void *mmap(void *addr, size_t n, int prot, int flags, int fd, long offset);
 int munmap(void *addr, size_t n);
 int mprotect(void *addr, size_t n, int prot);   /* PROT_NONE only */
+int memfd_create(const char *name, unsigned flags);     /* there is none: skips the test */
 
 #endif
