@@ -22,7 +22,16 @@ static void drain(void) { ramka_drain(r); }
 CK_CLIENT(cpu_steal, .what = "owner, and a CPU that needs its frames", .setup = cached2, .thread = { tg0, tg1 }, .check = books, .stale = 2);
 
 /* Interrupts on top of the owner, in calls short enough to be searched through. */
-static void cached3(void) { cached(3, 2); }
+static void half(void)      /* two in the cache, two in the zone: nobody runs out */
+{
+	struct ramka_frame *a, *b;
+
+	make((struct options){ .frames = 4, .cpus = 2 });
+	a = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+	b = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+	ramka_frame_put(cpu(0), a);
+	ramka_frame_put(cpu(0), b);
+}
 static void take0(void) { take(cpu(0), &t_plain, 1); }
 static void take1(void) { take(cpu(1), &t_plain, 1); }
 static struct ramka_frame *mine, *other;
@@ -35,10 +44,10 @@ static void holds2(void)
 }
 static void give_mine(void) { give(cpu(0), mine); }
 static void give_other(void) { give(cpu(0), other); }
-CK_CLIENT(cpu_take_irq, .what = "alloc, alloc in an interrupt, a drainer", .setup = cached3, .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1, .bound = 1);
-CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs the frames", .setup = cached3, .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1, .bound = 1);
-CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2, .thread = { give_mine, drain }, .irq = { give_other }, .check = books, .stale = 1, .bound = 1);
-CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2, .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_take_irq, .what = "alloc, alloc in an interrupt, a drainer", .setup = half, .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1);
+CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs the frames", .setup = half, .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1);
+CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2, .thread = { give_mine, drain }, .irq = { give_other }, .check = books, .stale = 1);
+CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2, .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1);
 CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2, .thread = { tg0, drain }, .check = books, .stale = 3);
 CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = cached2, .thread = { tg0, drain, drain }, .check = books, .stale = 1);
 static void drain_irq(void) { ramka_drain(r); }
@@ -142,3 +151,12 @@ CK_CLIENT(nomem_last_frames, .what = "two frames, three askers", .setup = zone2,
 CK_CLIENT(nomem_refill, .what = "a refill moves frames past the scan", .setup = cached2, .thread = { ask1, ask0 }, .check = exact, .stale = 2);
 static void drain_call(void) { call_begins(); ramka_drain(r); call_ends(); }
 CK_CLIENT(nomem_quiet, .what = "one asker while a CPU is drained", .setup = cached2, .thread = { ask1, drain_call }, .check = exact, .stale = 2);
+
+/* Refills of two: one is used, one moves up into a cache past another's scan. */
+static void batches(void)
+{
+	make((struct options){ .frames = 64, .cpus = 2 });
+	for (unsigned i = 0; i < 62; i++)
+		take(none(), &t_plain, 1);
+}
+CK_CLIENT(nomem_batch, .what = "a refill takes two, another needs the second", .setup = batches, .thread = { ask0, ask1 }, .check = exact, .stale = 1);

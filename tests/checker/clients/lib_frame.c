@@ -186,7 +186,8 @@ static void put_take_get_put(void)
 
 	give(cpu(0), f0);
 	f = take(cpu(0), &t_plain, 2);
-	if (f && ramka_frame_get(r, f)) {
+	if (f) {
+		ck_assert(ramka_frame_get(r, f) == f, "the reference of a correct caller was taken away");
 		look(f);
 		ramka_frame_put(cpu(0), f);     /* still one of ours */
 		take(cpu(0), &t_other, 3);
