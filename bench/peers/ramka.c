@@ -103,9 +103,16 @@ static const char *version(void)
 	return ramka_version();
 }
 
+/* Ready-made: gcc builds a request of a variable order byte by byte on the stack, and the load of it as one word waits. */
+#define PLAIN(o) { .order = (o), .flags = RAMKA_ALLOC_UNINIT }
+static const struct ramka_request plain_requests[] = {
+	PLAIN(0), PLAIN(1), PLAIN(2), PLAIN(3), PLAIN(4), PLAIN(5), PLAIN(6), PLAIN(7), PLAIN(8), PLAIN(9),
+	PLAIN(10), PLAIN(11), PLAIN(12), PLAIN(13), PLAIN(14), PLAIN(15), PLAIN(16), PLAIN(17), PLAIN(18),
+};
+
 static struct ramka_request plain(unsigned order)
 {
-	return (struct ramka_request){ .order = (uint8_t)order, .flags = RAMKA_ALLOC_UNINIT };
+	return plain_requests[order];
 }
 
 static void *unique_alloc(void *cpu, unsigned order)
