@@ -192,10 +192,15 @@ static void put_take_get_put(void)
 		ramka_frame_put(cpu(0), f);     /* still one of ours */
 		take(cpu(0), &t_other, 3);
 		look(f);
+		ck_note_add(NOTE_0, 1);
 	}
 }
+static void still_held(void)
+{
+	ck_assert(!ck_note(NOTE_0) || ramka_frame_refcount(f0) >= 1, "a frame in use has no reference any more");
+}
 static void stray_get(void) { ramka_frame_get(r, f0); }
-CK_CLIENT(frame_stray_get, .what = "a stray clone of a dying frame never frees the next one", .setup = tolerant_one, .thread = { put_take_get_put, stray_get }, .stale = 2);
+CK_CLIENT(frame_stray_get, .what = "a stray clone of a dying frame never frees the next one", .setup = tolerant_one, .thread = { put_take_get_put, stray_get }, .check = still_held, .stale = 2);
 static void double_put(void) { ramka_frame_put(cpu(1), f0); }
 static void free_only(void) { give(cpu(0), f0); }
 CK_CLIENT(frame_double_put, .what = "one put too many", .setup = tolerant_one, .thread = { free_only, double_put }, .stale = 3);
