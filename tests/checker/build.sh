@@ -6,7 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 out=${1:?usage: build.sh OUTDIR [CC]}
-cc=${2:-${CC:-gcc}}
+cc=${2:-gcc} # its instrumentation is what tsan.c answers
 mkdir -p "$out"
 warn="-std=gnu11 -g -Wall -Wextra"
 inst="-O1 -fno-builtin -fsanitize=thread -fno-tree-vectorize -DRAMKA_ATOMIC_BACKEND='\"backend.h\"' -DRAMKA_CHECKER=1"
