@@ -27,7 +27,9 @@
 #define RAMKA_LIB_BITMAP_H
 
 #include <ramka/atomic.h>
+
 #include "bits.h"
+#include "names.h"
 
 #define LANE_COUNT 0x3ffu
 #define LANE_HINT_SHIFT 10u

@@ -7,6 +7,7 @@
 #define GATE_MAX 24u       /* free frames of a block that counts as nearly full */
 #define REFILL_TRIES 4u
 #define NOMEM_ROUNDS 8u
+#define REVOKED_TRIES 10000u
 
 /* Sets the number of cached frames; the lowest since the last settling becomes it as well. */
 static void set_count(struct ramka_cpu *cpu, uint32_t n)
@@ -525,7 +526,9 @@ void cpu_drain_own(struct ramka_cpu *cpu)
 
 	if (cpu->cacheless)
 		return;
-	drain_self(cpu, &mine);
+	/* a drainer may hold the CPU just now, and leave it alone in the end; one that is parked is not waited for */
+	for (unsigned i = 0; i < REVOKED_TRIES && holds_frames(cpu); i++)
+		drain_self(cpu, &mine);
 	drain_shard(cpu->r, cpu->id, &mine);
 }
 

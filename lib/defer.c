@@ -334,10 +334,13 @@ void defer_offline(struct ramka_cpu *cpu)
 {
 	struct chain all = { 0 };
 
-	if (!cpu->defer || !section_enter(cpu))
-		return;
-	take_all(cpu->r, cpu->defer, &all);
-	section_leave(cpu);
+	/* as cpu_drain_own: a drainer may hold the CPU just now */
+	for (unsigned i = 0; i < 10000 && cpu->defer && ramka_load(&cpu->defer->frames, relaxed, stat); i++) {
+		if (!section_enter(cpu))
+			continue;
+		take_all(cpu->r, cpu->defer, &all);
+		section_leave(cpu);
+	}
 	share(cpu->r, all);
 }
 

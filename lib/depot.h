@@ -20,6 +20,8 @@
 
 #include <ramka/atomic.h>
 
+#include "names.h"
+
 #define MAGAZINE_SIZE 64u
 #define SHARD_MAGAZINES 16u
 

@@ -91,7 +91,7 @@ struct ramka_cpu {
  * many frames are cached, the lowest that number was since the last settling (the peak of what is in use), and how
  * many were ever pushed.
  */
-#define NO_ROW (UINT32_MAX / 2) /* no frame is that near */
+#define NO_ROW (UINT32_MAX - (BLOCK_FRAMES - 1)) /* no frame of any zone is that near */
 #define HOT_PUSH 0x10000u
 #define HOT_PUSHES(hot) ((hot) >> 16)
 #define HOT_LEAST(hot) ((uint32_t)(uint8_t)((hot) >> 8))

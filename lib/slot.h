@@ -27,6 +27,8 @@
 #include <ramka/atomic.h>
 #include <ramka/type.h>
 
+#include "names.h"
+
 struct ramka_frame {
 	struct ramka_atomic_u64 ref;
 	struct ramka_atomic_u64 info;

@@ -23,7 +23,11 @@ struct ramka_stats {
 	uint64_t refills, flushes; /**< batches of frames from a zone into a cache, and back */
 	uint64_t steals;     /**< magazines taken from another CPU's shard */
 	uint64_t failures[RAMKA_MAX_ORDER + 1]; /**< requests answered with no memory */
-	uint64_t peak_in_use; /**< exact while one CPU did everything; else from samples, cached frames counted in */
+	/**
+	 * Exact while one CPU did everything, but that deferred frames count as in use and detached ones do not; else from
+	 * samples, in which cached frames count too.
+	 */
+	uint64_t peak_in_use;
 	uint64_t deferred_peak;  /**< most frames deferred at once on one CPU */
 	uint64_t deferred_age;   /**< grace periods that the oldest sealed bag has waited, in seals of its CPU */
 };

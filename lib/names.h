@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The core's own functions under names that no kernel has: the sources say zone_alloc, the linker sees ramka_core_zone_alloc. Kept
+ * complete by tests/freestanding, which looks at the symbols of the objects. None of these is exported by the library.
+ */
+#ifndef RAMKA_LIB_NAMES_H
+#define RAMKA_LIB_NAMES_H
+
+#define bitmap_claim ramka_core_bitmap_claim
+#define bitmap_claim_any ramka_core_bitmap_claim_any
+#define bitmap_claim_blocks ramka_core_bitmap_claim_blocks
+#define bitmap_claim_mask ramka_core_bitmap_claim_mask
+#define bitmap_fill ramka_core_bitmap_fill
+#define bitmap_fix_hints ramka_core_bitmap_fix_hints
+#define bitmap_free ramka_core_bitmap_free
+#define bitmap_free_blocks ramka_core_bitmap_free_blocks
+#define bitmap_free_mask ramka_core_bitmap_free_mask
+#define bitmap_open_block ramka_core_bitmap_open_block
+#define bitmap_take ramka_core_bitmap_take
+#define contract_abort ramka_core_contract_abort
+#define contract_begin ramka_core_contract_begin
+#define contract_check_meta ramka_core_contract_check_meta
+#define contract_clone_ensures ramka_core_contract_clone_ensures
+#define contract_clone_requires ramka_core_contract_clone_requires
+#define contract_commit ramka_core_contract_commit
+#define contract_constructor_ensures ramka_core_contract_constructor_ensures
+#define contract_constructor_requires ramka_core_contract_constructor_requires
+#define contract_drop_ensures ramka_core_contract_drop_ensures
+#define contract_drop_requires ramka_core_contract_drop_requires
+#define contract_from_in_use_ensures ramka_core_contract_from_in_use_ensures
+#define contract_from_raw_ensures ramka_core_contract_from_raw_ensures
+#define contract_from_raw_requires ramka_core_contract_from_raw_requires
+#define contract_from_unused_ensures ramka_core_contract_from_unused_ensures
+#define contract_from_unused_requires ramka_core_contract_from_unused_requires
+#define contract_into_raw_ensures ramka_core_contract_into_raw_ensures
+#define contract_into_raw_requires ramka_core_contract_into_raw_requires
+#define contract_inv ramka_core_contract_inv
+#define contract_move ramka_core_contract_move
+#define contract_release_requires ramka_core_contract_release_requires
+#define contract_share_ensures ramka_core_contract_share_ensures
+#define contract_try_unique_ensures ramka_core_contract_try_unique_ensures
+#define contract_try_unique_requires ramka_core_contract_try_unique_requires
+#define contract_unique_owned ramka_core_contract_unique_owned
+#define contract_view_of ramka_core_contract_view_of
+#define contract_wf ramka_core_contract_wf
+#define cpu_alloc_range ramka_core_cpu_alloc_range
+#define cpu_alloc_refill ramka_core_cpu_alloc_refill
+#define cpu_alloc_slow ramka_core_cpu_alloc_slow
+#define cpu_claim ramka_core_cpu_claim
+#define cpu_drain_all ramka_core_cpu_drain_all
+#define cpu_drain_own ramka_core_cpu_drain_own
+#define cpu_for_each_stopped ramka_core_cpu_for_each_stopped
+#define cpu_free_cold ramka_core_cpu_free_cold
+#define cpu_free_range ramka_core_cpu_free_range
+#define cpu_free_slow ramka_core_cpu_free_slow
+#define cpu_in_rows ramka_core_cpu_in_rows
+#define cpu_settle ramka_core_cpu_settle
+#define defer_count ramka_core_defer_count
+#define defer_frame ramka_core_defer_frame
+#define defer_offline ramka_core_defer_offline
+#define defer_poll ramka_core_defer_poll
+#define defer_poll_all ramka_core_defer_poll_all
+#define defer_wait_bounded ramka_core_defer_wait_bounded
+#define depot_get_empty ramka_core_depot_get_empty
+#define depot_init ramka_core_depot_init
+#define depot_pop ramka_core_depot_pop
+#define depot_push ramka_core_depot_push
+#define depot_put_empty ramka_core_depot_put_empty
+#define frame_build ramka_core_frame_build
+#define frame_changed ramka_core_frame_changed
+#define frame_claim ramka_core_frame_claim
+#define frame_drop_meta ramka_core_frame_drop_meta
+#define frame_end ramka_core_frame_end
+#define frame_from_unused ramka_core_frame_from_unused
+#define frame_new ramka_core_frame_new
+#define frame_pointer_ok ramka_core_frame_pointer_ok
+#define frame_publish ramka_core_frame_publish
+#define frame_release ramka_core_frame_release
+#define hints_init ramka_core_hints_init
+#define hints_next ramka_core_hints_next
+#define hints_size ramka_core_hints_size
+#define hints_word ramka_core_hints_word
+#define instance_bug ramka_core_instance_bug
+#define instance_kind ramka_core_instance_kind
+#define instance_slot ramka_core_instance_slot
+#define instance_zone ramka_core_instance_zone
+#define look_next ramka_core_look_next
+#define map_build ramka_core_map_build
+#define map_events ramka_core_map_events
+#define map_pieces ramka_core_map_pieces
+#define map_span ramka_core_map_span
+#define request_valid ramka_core_request_valid
+#define slot_state ramka_core_slot_state
+#define types_init ramka_core_types_init
+#define zone_alloc ramka_core_zone_alloc
+#define zone_alloc_exhaustive ramka_core_zone_alloc_exhaustive
+#define zone_claim_range ramka_core_zone_claim_range
+#define zone_count_free ramka_core_zone_count_free
+#define zone_find_range ramka_core_zone_find_range
+#define zone_free ramka_core_zone_free
+#define zone_free_range ramka_core_zone_free_range
+#define zone_pick_block ramka_core_zone_pick_block
+#define zone_split ramka_core_zone_split
+
+#endif
