@@ -21,7 +21,9 @@ static uint64_t shared_count(const struct contract_view *v)
 
 static uint64_t held(const struct contract_view *v)
 {
-	return (uint64_t)v->who.handles + v->who.raw + v->who.covers + (v->info & INFO_RESERVED ? 1 : 0);
+	bool reserved = ref_tag(v->ref) == TAG_SHARED && v->info & INFO_RESERVED;
+
+	return (uint64_t)v->who.handles + v->who.raw + v->who.covers + (reserved ? 1 : 0);
 }
 
 static bool nobody(const struct ledger *w)
@@ -41,8 +43,9 @@ bool contract_wf(const struct ramka *r, const struct ramka_frame *f)
 }
 
 /*
- * UNUSED or FREE: nobody holds anything, in no list. UNIQUE: exactly one owner, be it a handle, a list or an address.
- * SHARED(n): n = H + F + C, in no list. BUSY: in no list.
+ * UNUSED or FREE: nobody holds anything. UNIQUE: exactly one owner, be it a handle, a list or an address; marked as
+ * listed exactly if it is the list. SHARED(n): n = H + F + C, in no list, borrowed only while n > 0. BUSY: in no list, held
+ * by nobody, except that a unique frame is BUSY while it is repurposed. DEFERRED: as FREE. SATURATED: anything.
  */
 bool contract_inv(const struct contract_view *v)
 {
@@ -55,10 +58,11 @@ bool contract_inv(const struct contract_view *v)
 	case TAG_UNIQUE:
 		return w->unique + w->listed + w->raw == 1 && !w->handles && !w->covers && !w->listed == !info_list(v->info);
 	case TAG_SHARED:
-		return shared_count(v) == held(v) && !w->unique && !w->listed && !info_list(v->info);
+		return shared_count(v) == held(v) && !w->unique && !w->listed && !info_list(v->info) && (shared_count(v) || !w->borrows);
 	case TAG_BUSY:
+		return !held(v) && !w->borrows && !w->listed && w->unique <= 1 && !info_list(v->info);
 	case TAG_DEFERRED:
-		return !info_list(v->info);
+		return nobody(w) && !info_list(v->info);
 	case TAG_SATURATED:
 		return true;
 	case TAG_NONE:
@@ -140,9 +144,10 @@ bool contract_drop_ensures(const struct contract_view *old, const struct contrac
 	return ref_tag(v->ref) == TAG_SATURATED || ((v->ref & ~REF_MARK) == (old->ref & ~REF_MARK) - 1 && v->info == old->info);
 }
 
+/* Nor may the sole reference become an owner that writes, under a borrower's eyes. */
 bool contract_try_unique_requires(const struct contract_view *v)
 {
-	return v->who.handles >= 1;
+	return v->who.handles >= 1 && (v->ref != REF_SHARED(1) || !v->who.borrows);
 }
 
 bool contract_try_unique_ensures(const struct contract_view *old, const struct contract_view *v)
@@ -167,6 +172,12 @@ bool contract_release_requires(const struct contract_view *v)
 
 /* ---- steps ---- */
 
+/* A segment's form of contract_constructor_requires. */
+static bool covered(const struct contract_view *v)
+{
+	return v->who.covers >= 1 && contract_constructor_requires(v);
+}
+
 static bool any(const struct contract_view *v)
 {
 	(void)v;
@@ -184,11 +195,6 @@ static bool has_cover(const struct contract_view *v)
 	return v->who.covers >= 1;
 }
 
-static bool has_raw(const struct contract_view *v)
-{
-	return v->who.raw >= 1;
-}
-
 static bool has_borrow(const struct contract_view *v)
 {
 	return v->who.borrows >= 1;
@@ -197,6 +203,28 @@ static bool has_borrow(const struct contract_view *v)
 static bool is_listed(const struct contract_view *v)
 {
 	return v->who.listed == 1 && is_unique(v);
+}
+
+/* Either way between a handle and a segment or an address: the word stays. */
+static bool same_word(const struct contract_view *old, const struct contract_view *v)
+{
+	return v->ref == old->ref && v->info == old->info;
+}
+
+static bool put_in_list(const struct contract_view *old, const struct contract_view *v)
+{
+	return v->ref == old->ref && info_list(v->info) && !info_list(old->info);
+}
+
+static bool out_of_list(const struct contract_view *old, const struct contract_view *v)
+{
+	return v->ref == old->ref && !info_list(v->info) && info_list(old->info);
+}
+
+static bool became_unique(const struct contract_view *old, const struct contract_view *v)
+{
+	(void)old;
+	return is_unique(v) && v->generation == old->generation + 1;
 }
 
 static bool is_live(const struct contract_view *v)
@@ -221,19 +249,19 @@ static const struct {
 	[STEP_FROM_RAW] = { STEP(contract_from_raw_requires, contract_from_raw_ensures), .handles = 1, .raw = -1 },
 	[STEP_UNIQUE_INTO_RAW] = { STEP(contract_into_raw_requires, contract_into_raw_ensures), .unique = -1, .raw = 1 },
 	[STEP_UNIQUE_FROM_RAW] = { STEP(contract_from_raw_requires, contract_from_raw_ensures), .unique = 1, .raw = -1 },
-	[STEP_BORROW] = { STEP(is_live, always), .borrows = 1 },
-	[STEP_UNBORROW] = { STEP(has_borrow, always), .borrows = -1 },
+	[STEP_BORROW] = { STEP(is_live, same_word), .borrows = 1 },
+	[STEP_UNBORROW] = { STEP(has_borrow, same_word), .borrows = -1 },
 	[STEP_SHARE] = { STEP(contract_unique_owned, contract_share_ensures), .unique = -1, .handles = 1 },
 	[STEP_TRY_UNIQUE] = { STEP(contract_try_unique_requires, contract_try_unique_ensures), .handles = -1, .unique = 1 },
 	[STEP_UNIQUE_FREE] = { STEP(contract_unique_owned, always), .unique = -1 },
-	[STEP_REPURPOSE] = { STEP(contract_unique_owned, always), .unique = 0 },
-	[STEP_SPLIT] = { STEP(contract_release_requires, always), .unique = 1 },
-	[STEP_LIST] = { STEP(contract_unique_owned, always), .unique = -1, .listed = 1 },
-	[STEP_UNLIST] = { STEP(is_listed, always), .unique = 1, .listed = -1 },
-	[STEP_COVER] = { STEP(contract_into_raw_requires, always), .handles = -1, .covers = 1 },
-	[STEP_UNCOVER] = { STEP(has_cover, always), .handles = 1, .covers = -1 },
-	[STEP_FORGET] = { STEP(contract_constructor_requires, contract_constructor_ensures), .covers = -1, .raw = 1 },
-	[STEP_RESTORE] = { STEP(has_raw, always), .covers = 1, .raw = -1 },
+	[STEP_KEEP] = { STEP(contract_unique_owned, same_word), .unique = 0 },
+	[STEP_SPLIT] = { STEP(contract_release_requires, became_unique), .unique = 1 },
+	[STEP_LIST] = { STEP(contract_unique_owned, put_in_list), .unique = -1, .listed = 1 },
+	[STEP_UNLIST] = { STEP(is_listed, out_of_list), .unique = 1, .listed = -1 },
+	[STEP_COVER] = { STEP(contract_into_raw_requires, same_word), .handles = -1, .covers = 1 },
+	[STEP_UNCOVER] = { STEP(has_cover, same_word), .handles = 1, .covers = -1 },
+	[STEP_FORGET] = { STEP(covered, contract_constructor_ensures), .covers = -1, .raw = 1 },
+	[STEP_RESTORE] = { STEP(contract_from_raw_requires, same_word), .covers = 1, .raw = -1 },
 	[STEP_RELEASE] = { STEP(contract_release_requires, always), .handles = 0 },
 #undef STEP
 };
@@ -264,6 +292,24 @@ struct contract_view contract_view_of(const struct ramka *r, const struct ramka_
 	return (struct contract_view){ slot_ref(f), slot_info(f), s->who, s->generation };
 }
 
+static bool saturated(const struct contract_view *v)
+{
+	return ref_tag(v->ref) == TAG_SATURATED;
+}
+
+static bool enough(uint32_t count, int by)
+{
+	return by >= 0 || count >= (uint32_t)-by;
+}
+
+/* Has everybody whom the step takes something from something to give? */
+static bool affordable(const struct ledger *w, enum contract_step step)
+{
+	return enough(w->handles, steps[step].handles) && enough(w->raw, steps[step].raw) &&
+	       enough(w->covers, steps[step].covers) && enough(w->borrows, steps[step].borrows) &&
+	       enough(w->unique, steps[step].unique) && enough(w->listed, steps[step].listed);
+}
+
 static void shift(uint32_t *count, int by)
 {
 	*count = (uint32_t)((int64_t)*count + by);
@@ -277,7 +323,7 @@ static void move_ledger(struct shadow *s, enum contract_step step, const char *o
 	shift(&s->who.borrows, steps[step].borrows);
 	shift(&s->who.unique, steps[step].unique);
 	shift(&s->who.listed, steps[step].listed);
-	if (step <= STEP_ALLOC_COVER)
+	if (step <= STEP_ALLOC_COVER || step == STEP_SPLIT)
 		s->generation++;
 	s->operation = operation;
 }
@@ -289,7 +335,7 @@ bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum con
 
 	lock(s);
 	v = contract_view_of(r, f);
-	if (steps[step].requires(&v)) {
+	if (saturated(&v) || (affordable(&v.who, step) && steps[step].requires(&v))) {
 		s->old = v;
 		return true;
 	}
@@ -304,12 +350,15 @@ void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum co
 	struct contract_view old = s->old, v;
 	const char *broken = NULL;
 
-	move_ledger(s, step, operation);
 	v = contract_view_of(r, f);
-	if (!steps[step].ensures(&old, &v))
-		broken = steps[step].ensures_text;
-	else if (!contract_inv(&v))
-		broken = "inv of the slot";
+	if (!saturated(&v)) {
+		move_ledger(s, step, operation);
+		v = contract_view_of(r, f);
+		if (!steps[step].ensures(&old, &v))
+			broken = steps[step].ensures_text;
+		else if (step != STEP_UNIQUE_FREE && !contract_inv(&v)) /* that one says UNIQUE until its owner's next store */
+			broken = "inv of the slot";
+	}
 	unlock(s);
 	if (broken)
 		instance_bug(r, operation, broken, f, v.ref);
@@ -324,17 +373,26 @@ bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum cont
 {
 	if (!contract_begin(r, f, step, operation))
 		return false;
-	move_ledger(shadow_of(r, f), step, operation);
-	unlock(shadow_of(r, f));
+	contract_commit(r, f, step, operation);
 	return true;
 }
 
-void contract_check_meta(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+bool contract_check_meta(const struct ramka *r, const struct ramka_frame *f)
 {
 	const struct ramka_type *type = type_by_id(r, info_type(slot_info(f)));
 
-	if (type && type->check && !type->check(type->meta_size ? slot_meta(r, f) : NULL))
-		instance_bug(r, operation, "metadata is no valid value of its type", f, slot_ref(f));
+	return !type || !type->check || type->check(type->meta_size ? slot_meta(r, f) : NULL);
+}
+
+static const char *leak(const struct ledger *w)
+{
+	return w->unique    ? "leaked: a unique frame" :
+	       w->listed    ? "leaked: a frame in a list" :
+	       w->borrows   ? "leaked: a borrow" :
+	       w->covers    ? "leaked: a frame of a segment" :
+	       w->raw	    ? "leaked: a raw reference" :
+	       w->handles   ? "leaked: a reference" :
+			      NULL;
 }
 
 bool ramka_contracts_clean(const struct ramka *r)
@@ -342,13 +400,16 @@ bool ramka_contracts_clean(const struct ramka *r)
 	bool clean = true;
 
 	for (uint64_t i = 0; i < r->nr_slots; i++) {
-		const struct shadow *s = &r->shadow[i];
+		const struct ramka_frame *f = &r->slots[i];
+		struct contract_view v = contract_view_of(r, f);
+		const char *what = leak(&v.who), *operation = r->shadow[i].operation;
 
-		if (nobody(&s->who))
+		if (!what && !contract_inv(&v))
+			what = "inv of the slot";
+		if (!what)
 			continue;
 		clean = false;
-		instance_bug(r, s->operation, "leaked: a handle, raw reference, borrow, list or segment is outstanding", &r->slots[i],
-			     slot_ref(&r->slots[i]));
+		instance_bug(r, operation ? operation : "ramka_contracts_clean", what, f, v.ref);
 	}
 	return clean;
 }

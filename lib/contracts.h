@@ -12,6 +12,9 @@
  * Since every change of a count is inside the lock, old and new are exact under concurrency. A violation goes to
  * cfg.panic after the unlock. States of the lock: 0 free, 1 taken; pair contract.lock. A handler must not touch the very
  * frame that it interrupted an operation on: only this build would notice, by waiting for ever.
+ *
+ * No step takes a count below zero, whatever its predicate says. Once a frame is SATURATED it is never freed, and its
+ * ledger stands still.
  */
 #ifndef RAMKA_LIB_CONTRACTS_H
 #define RAMKA_LIB_CONTRACTS_H
@@ -43,12 +46,14 @@ struct shadow {
 	struct contract_view old; /* what `begin` saw */
 };
 
+#define CONTRACT_BAD_META "metadata is no valid value of its type"
+
 enum contract_step {
 	STEP_ALLOC, STEP_ALLOC_UNIQUE, STEP_ALLOC_COVER, /* a frame is published */
 	STEP_LOOKUP, STEP_GET, STEP_PUT,                 /* H + 1, H + 1, H - 1 */
 	STEP_INTO_RAW, STEP_FROM_RAW, STEP_UNIQUE_INTO_RAW, STEP_UNIQUE_FROM_RAW,
 	STEP_BORROW, STEP_UNBORROW,
-	STEP_SHARE, STEP_TRY_UNIQUE, STEP_UNIQUE_FREE, STEP_REPURPOSE, STEP_SPLIT,
+	STEP_SHARE, STEP_TRY_UNIQUE, STEP_UNIQUE_FREE, STEP_KEEP, STEP_SPLIT, /* keep: the owner stays */
 	STEP_LIST, STEP_UNLIST,
 	STEP_COVER, STEP_UNCOVER, STEP_FORGET, STEP_RESTORE, /* a segment's frames */
 	STEP_RELEASE,                                    /* back to the allocator: nobody holds anything */
@@ -61,10 +66,10 @@ enum contract_step {
 bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation);
 void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation);
 void contract_abort(const struct ramka *r, const struct ramka_frame *f);
-/* A change of the ledger alone; false: refused and reported. */
+/* Begin and commit: a change of the ledger alone. False: refused and reported. */
 bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation);
-/* The type's own check of its metadata, at alloc and drop. */
-void contract_check_meta(const struct ramka *r, const struct ramka_frame *f, const char *operation);
+/* Is the metadata a value of its type, by the type's own check? Asked at alloc, drop and repurpose. */
+bool contract_check_meta(const struct ramka *r, const struct ramka_frame *f);
 
 static inline size_t contracts_bytes(void)
 {
@@ -120,9 +125,10 @@ static inline bool contract_move(const struct ramka *r, const struct ramka_frame
 	return true;
 }
 
-static inline void contract_check_meta(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+static inline bool contract_check_meta(const struct ramka *r, const struct ramka_frame *f)
 {
-	(void)r, (void)f, (void)operation;
+	(void)r, (void)f;
+	return true;
 }
 
 static inline size_t contracts_bytes(void)

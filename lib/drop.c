@@ -46,7 +46,6 @@ void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info
 	struct ramka *r = cpu->r;
 	const struct ramka_type *type = type_by_id(r, info_type(info));
 
-	contract_check_meta(r, f, "on_drop");
 	if (type && type->on_drop)
 		type->on_drop(cpu, type->meta_size ? slot_meta(r, f) : NULL, slot_paddr(r, f), slot_content(r, f));
 }
@@ -106,6 +105,11 @@ static void run_cacheless(struct ramka *r, struct ramka_frame *f)
 
 void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 {
+	if (!contract_check_meta(cpu->r, f)) {
+		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+		instance_bug(cpu->r, "on_drop", CONTRACT_BAD_META, f, slot_ref(f));
+		return;
+	}
 	if (!(info & INFO_HOOK)) {
 		frame_release(cpu, f, info);
 		return;

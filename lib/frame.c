@@ -82,13 +82,20 @@ static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
 	}
 }
 
-bool frame_publish(const struct ramka *r, struct ramka_frame *f, uint64_t ref, const char *operation)
+bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation)
 {
 	enum contract_step step = ref == REF_UNIQUE ? STEP_ALLOC_UNIQUE : STEP_ALLOC;
+	struct ramka *r = cpu->r;
 
-	contract_check_meta(r, f, operation);
-	if (!contract_begin(r, f, step, operation))
+	if (!contract_check_meta(r, f)) {
+		frame_release(cpu, f, slot_info(f));
+		instance_bug(r, operation, CONTRACT_BAD_META, f, slot_ref(f));
 		return false;
+	}
+	if (!contract_begin(r, f, step, operation)) {
+		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+		return false;
+	}
 	ramka_store(&f->ref, ref, release, slot.publish);
 	contract_commit(r, f, step, operation);
 	return true;
@@ -111,7 +118,7 @@ noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka
 	if (unlikely(!f))
 		return NULL;
 	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
-	return frame_publish(r, f, ref, operation) ? f : NULL;
+	return frame_publish(cpu, f, ref, operation) ? f : NULL;
 }
 
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
@@ -158,7 +165,7 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 				continue;
 			}
 			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
-			if (frame_publish(r, got[i], REF_SHARED(1), operation))
+			if (frame_publish(cpu, got[i], REF_SHARED(1), operation))
 				ret_frames[done++] = got[i];
 		}
 		if (have < want)
@@ -216,7 +223,7 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 	if (rc)
 		return rc;
 	frame_build(cpu->r, f, e, meta, 0, flags, false);
-	if (!frame_publish(cpu->r, f, ref, operation))
+	if (!frame_publish(cpu, f, ref, operation))
 		return RAMKA_E_INVAL;
 	*ret_f = f;
 	return 0;
@@ -267,7 +274,10 @@ static int lookup(struct ramka *r, struct ramka_frame *f)
 		if ((ref & ~REF_MARK) == REF_SHARED(0))
 			return RAMKA_E_BUSY;
 		if (ref_others(ref) >= REF_MAX - 1) {
+			contract_abort(r, f); /* saturate may not return */
 			saturate(r, f, ref, "ramka_frame_from_in_use");
+			if (!contract_begin(r, f, STEP_LOOKUP, "ramka_frame_from_in_use"))
+				return RAMKA_E_INVAL;
 			ref = slot_ref(f);
 			continue;
 		}
@@ -380,7 +390,7 @@ void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 
 	if (unlikely(!home) && !frame_pointer_ok(cpu->r, f, "ramka_frame_put"))
 		return;
-	if (CONTRACTS && (ref_tag(slot_ref(f)) == TAG_SATURATED || !contract_begin(cpu->r, f, STEP_PUT, "ramka_frame_put")))
+	if (!contract_begin(cpu->r, f, STEP_PUT, "ramka_frame_put"))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
 	others = ref_others(old);
@@ -388,7 +398,7 @@ void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 	if (unlikely(others >= REF_MAX)) {
 		put_failed(cpu->r, f, old);
 	} else if (!others) {
-		if (likely(home && old == REF_SHARED(1) && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
+		if (!CONTRACTS && likely(home && old == REF_SHARED(1) && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
 			return;
 		end_shared(cpu, f, old, "ramka_frame_put");
 	}

@@ -38,8 +38,8 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
-/* Hands out a built frame. False: the contract build found it held by somebody; it is leaked. */
-bool frame_publish(const struct ramka *r, struct ramka_frame *f, uint64_t ref, const char *operation);
+/* Hands out a built frame. False, in the contract build: its metadata is invalid, or it is held by somebody and leaked. */
+bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation);
 /* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */
 int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags);
 /* A slot of this instance? Else reports. */

@@ -73,7 +73,7 @@ static bool insertable(const struct ramka_list *l, const struct ramka_unique *u,
 		what = "frame's type has no room for a link";
 	if (what)
 		instance_bug(l->r, operation, what, f, slot_ref(f));
-	return !what && contract_move(l->r, f, STEP_LIST, operation);
+	return !what && contract_begin(l->r, f, STEP_LIST, operation); /* insert commits */
 }
 
 /* Between prev and next, either of which may be NULL: the end. */
@@ -90,6 +90,7 @@ static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_un
 		l->back = u;
 	l->size++;
 	set_list(u, l->id);
+	contract_commit(l->r, slot_of(u), STEP_LIST, "ramka_list insert");
 }
 
 static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u)
@@ -97,6 +98,8 @@ static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u)
 	struct ramka_link *link;
 
 	if (!u)
+		return NULL;
+	if (!contract_begin(l->r, slot_of(u), STEP_UNLIST, "ramka_list take"))
 		return NULL;
 	link = link_of(l, u);
 	if (link->prev)
@@ -110,7 +113,7 @@ static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u)
 	*link = (struct ramka_link){ 0 };
 	l->size--;
 	set_list(u, 0);
-	contract_move(l->r, slot_of(u), STEP_UNLIST, "ramka_list take");
+	contract_commit(l->r, slot_of(u), STEP_UNLIST, "ramka_list take");
 	return u;
 }
 

@@ -32,17 +32,37 @@ static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment 
 	return NULL;
 }
 
-static void publish(const struct ramka *r, struct ramka_frame *f, uint64_t nr, ramka_meta_fn init, void *ctx)
+/* The contract build gives them back if the metadata of one is invalid. */
+static bool metadata_ok(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
 {
+	struct ramka_frame *bad = NULL;
+
+	for (uint64_t i = 0; CONTRACTS && i < nr; i++)
+		if (!contract_check_meta(cpu->r, f + i))
+			bad = f + i;
+	if (!bad)
+		return true;
+	for (uint64_t i = 0; i < nr; i++)
+		frame_release(cpu, f + i, slot_info(f + i));
+	instance_bug(cpu->r, "ramka_segment", CONTRACT_BAD_META, bad, slot_ref(bad));
+	return false;
+}
+
+static bool publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, ramka_meta_fn init, void *ctx)
+{
+	struct ramka *r = cpu->r;
+
 	for (uint64_t i = 0; init && i < nr; i++)
 		init(ctx, slot_paddr(r, f + i), slot_meta(r, f + i));
+	if (!metadata_ok(cpu, f, nr))
+		return false;
 	for (uint64_t i = 0; i < nr; i++) {
-		contract_check_meta(r, f + i, "ramka_segment");
 		if (!contract_begin(r, f + i, STEP_ALLOC_COVER, "ramka_segment"))
 			continue;
 		ramka_store(&f[i].ref, REF_SHARED(1), release, slot.publish);
 		contract_commit(r, f + i, STEP_ALLOC_COVER, "ramka_segment");
 	}
+	return true;
 }
 
 /* FREE frames out of the allocator; one that was written to after it was freed is leaked and makes the rest go back. */
@@ -99,7 +119,8 @@ int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct 
 		ramka_store(&f[i].ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
 		frame_build(r, f + i, e, NULL, 0, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
 	}
-	publish(r, f, nr_frames, init, ctx);
+	if (!publish(cpu, f, nr_frames, init, ctx))
+		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ slot_paddr(r, f), nr_frames * RAMKA_PAGE_SIZE };
 	return 0;
 }
@@ -153,7 +174,8 @@ int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
 		return rc;
 	for (uint64_t i = 0; i < nr; i++)
 		frame_build(r, f + i, e, NULL, 0, (unsigned)slot_info(f + i) & INFO_DETACHED, false);
-	publish(r, f, nr, init, ctx);
+	if (!publish(cpu, f, nr, init, ctx))
+		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ base, size };
 	return 0;
 }

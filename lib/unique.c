@@ -71,8 +71,8 @@ void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
 	if (CONTRACTS && (!owned(cpu->r, u, false, "ramka_unique_free") ||
 			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, "ramka_unique_free")))
 		return;
-	if (likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) && likely(info_is_plain(slot_info(f))) &&
-	    likely(cpu_free(cpu, f, n)))
+	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
+	    likely(info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
 		return;
 	free_slow(cpu, u);
 }
@@ -125,13 +125,20 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
 		return RAMKA_E_INVAL;
 	}
-	if (!owned(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_REPURPOSE, operation))
+	if (!owned(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_KEEP, operation))
 		return RAMKA_E_INVAL;
+	if (!contract_check_meta(cpu->r, f)) {
+		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
+		return RAMKA_E_INVAL;
+	}
 	info = slot_info(f);
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy); /* a put inside on_drop is found out */
 	frame_drop_meta(cpu, f, info);
 	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false);
-	contract_check_meta(cpu->r, f, operation);
+	if (!contract_check_meta(cpu->r, f)) {
+		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
+		return RAMKA_E_INVAL; /* the old one is gone: the frame stays BUSY */
+	}
 	ramka_store(&f->ref, REF_UNIQUE, release, slot.publish);
 	return 0;
 }
@@ -146,7 +153,7 @@ int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, 
 		return RAMKA_E_INVAL;
 	info = slot_info(f);
 	old_order = info_order(info);
-	if (order > old_order || !ret_parts)
+	if (order > old_order || !ret_parts || !contract_move(r, f, STEP_KEEP, "ramka_unique_split"))
 		return RAMKA_E_INVAL;
 	if (!(info & INFO_DETACHED)) {
 		struct zone *z = instance_zone(r, f);
@@ -161,8 +168,10 @@ int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, 
 		if (i && type->meta_size)
 			memcpy(slot_meta(r, part), slot_meta(r, f), type->meta_size);
 		slot_set_info(part, info);
-		if (i && !contract_begin(r, part, STEP_SPLIT, "ramka_unique_split"))
+		if (i && !contract_begin(r, part, STEP_SPLIT, "ramka_unique_split")) {
+			ret_parts[i] = NULL;
 			continue;
+		}
 		ramka_store(&part->ref, REF_UNIQUE, release, slot.publish);
 		if (i)
 			contract_commit(r, part, STEP_SPLIT, "ramka_unique_split");
