@@ -346,6 +346,9 @@ static void leave(bool yield)
 	unsigned code[CK_THREADS], n, blocked = 0;
 
 	ck.step++;
+	if (yield)
+		for (unsigned i = 0; i < ck.n; i++) /* random priorities: the lowest from now on */
+			prio[i] = i == ck.cur ? 0 : prio[i] + 1;
 	n = runnable_others(code, 0, yield);
 	if (!n && !yield && runnable_others(code, 0, true))
 		cut();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bitmap.c alone: promises, exact claims, undo, huge blocks, hints. Four blocks; a few frames of them are free when
+ * lib/bitmap.c alone: promises, exact claims, undo, huge blocks, hints. Four blocks, or as many as make two levels of hints; a few frames of them are free when
  * the threads begin. After every execution the books are checked: as many bits as the count says, each frame owned by
  * nobody or free, hints that hide nothing.
  */
@@ -8,19 +8,23 @@
 
 #include "bitmap.h"
 
-#define BLOCKS 4u
-
+static unsigned blocks;
+static uint32_t origin;     /* frame that the oracle calls 0 */
 static struct bitmap b;
 static struct ramka_atomic_u64 *words, *packs;
 
-static void make(void)
+static void make_blocks(unsigned n)
 {
-	words = ck_alloc(BLOCKS * BLOCK_FRAMES / 8, 64);
-	packs = ck_alloc(BLOCKS / LANES * 8, 64);
-	b = (struct bitmap){ .words = words, .packs = packs, .blocks = BLOCKS };
-	hints_init(&b.some, ck_alloc(hints_size(BLOCKS) * 8, 64), BLOCKS);
-	hints_init(&b.whole, ck_alloc(hints_size(BLOCKS) * 8, 64), BLOCKS);
+	blocks = n;
+	origin = 0;
+	words = ck_alloc(n * BLOCK_FRAMES / 8, 64);
+	packs = ck_alloc(n / LANES * 8, 64);
+	b = (struct bitmap){ .words = words, .packs = packs, .blocks = n };
+	hints_init(&b.some, ck_alloc(hints_size(n) * 8, 64), n);
+	hints_init(&b.whole, ck_alloc(hints_size(n) * 8, 64), n);
 }
+
+static void make(void) { make_blocks(4); }
 
 /* Frames that take part; larger claims touch the oracle for these only. */
 static const uint32_t probes[] = { 0, 1, 2, 63, 64, 127, 128, 255, 256, 510, 511 };
@@ -28,10 +32,10 @@ static const uint32_t probes[] = { 0, 1, 2, 63, 64, 127, 128, 255, 256, 510, 511
 static void took(uint32_t first, uint32_t n)
 {
 	if (n == 1) {
-		ck_own_take(first);
+		ck_own_take(first - origin);
 		return;
 	}
-	for (unsigned i = 0; i < sizeof probes / sizeof *probes * BLOCKS; i++) {
+	for (unsigned i = 0; i < sizeof probes / sizeof *probes * 4; i++) {
 		uint32_t f = probes[i % (sizeof probes / sizeof *probes)] + i / (sizeof probes / sizeof *probes) * BLOCK_FRAMES;
 
 		if (f >= first && f < first + n)
@@ -42,10 +46,10 @@ static void took(uint32_t first, uint32_t n)
 static void gives(uint32_t first, uint32_t n)
 {
 	if (n == 1) {
-		ck_own_give(first);
+		ck_own_give(first - origin);
 		return;
 	}
-	for (unsigned i = 0; i < sizeof probes / sizeof *probes * BLOCKS; i++) {
+	for (unsigned i = 0; i < sizeof probes / sizeof *probes * 4; i++) {
 		uint32_t f = probes[i % (sizeof probes / sizeof *probes)] + i / (sizeof probes / sizeof *probes) * BLOCK_FRAMES;
 
 		if (f >= first && f < first + n)
@@ -61,6 +65,7 @@ static bool hinted(struct hints *h, uint32_t block)
 static unsigned held;
 static void not_free(uint32_t f)
 {
+	f += origin;
 	held++;
 	ck_assert(bitmap_lane(&b, f / BLOCK_FRAMES) & LANE_HUGE || !bitmap_is_free(&b, f), "frame %u is both free and owned", f);
 }
@@ -69,7 +74,7 @@ static void books(void)
 {
 	held = 0;
 	ck_owned_each(not_free);
-	for (uint32_t block = 0; block < BLOCKS; block++) {
+	for (uint32_t block = 0; block < blocks; block++) {
 		unsigned lane = bitmap_lane(&b, block), n = 0;
 
 		for (unsigned i = 0; i < BLOCK_WORDS; i++)
@@ -88,7 +93,7 @@ static unsigned free_frames(void)
 {
 	unsigned n = 0;
 
-	for (uint32_t block = 0; block < BLOCKS; block++)
+	for (uint32_t block = 0; block < blocks; block++)
 		n += bitmap_free_count(&b, block);
 	return n;
 }
@@ -283,3 +288,24 @@ CK_CLIENT(bitmap_hints, .what = "the last frame is taken while another is freed"
 static void fix(void) { bitmap_fix_hints(&b, 0); }
 CK_CLIENT(bitmap_hints_fix, .what = "a search corrects hints while they change", .setup = one_free, .thread = { take_keep, free_other, fix }, .check = books, .stale = 2);
 CK_CLIENT(bitmap_hints_whole, .what = "hints of whole blocks", .setup = one_missing, .thread = { free_last, take_put, fix }, .check = books, .stale = 2);
+
+/* two levels: a word of hints that is not the searcher's empties, while another block of it gets its first frame */
+#define FAR 64u
+static void levels(void)
+{
+	make_blocks(128);
+	origin = FAR * BLOCK_FRAMES;
+	bitmap_fill(&b, FAR * BLOCK_FRAMES, FAR * BLOCK_FRAMES + 1);
+	ck_own_take(3 * BLOCK_FRAMES);
+}
+static void take_far(void) { take_one(FAR); }
+static void take_put_far(void) { uint32_t f = take_one(FAR); if (f != NO_FRAME) release(f, 0); }
+static void free_far(void) { release((FAR + 3) * BLOCK_FRAMES, 0); }
+static void reachable(void)
+{
+	uint32_t block = hints_next(&b.some, 0, blocks);
+
+	books();
+	ck_assert(!free_frames() || block != NO_BLOCK, "%u frames free, and a search by hints finds nothing", free_frames());
+}
+CK_CLIENT(bitmap_hints_levels, .what = "a word of hints empties while one of its blocks fills", .setup = levels, .thread = { take_put_far, free_far, take_far }, .check = reachable, .stale = 2);

@@ -47,7 +47,7 @@ static void give_other(void) { give(cpu(0), other); }
 CK_CLIENT(cpu_take_irq, .what = "alloc, alloc in an interrupt, a drainer", .setup = half, .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1);
 CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs the frames", .setup = half, .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1);
 CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2, .thread = { give_mine, drain }, .irq = { give_other }, .check = books, .stale = 1);
-CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2, .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1);
+CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2, .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1, .bound = 1);
 CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2, .thread = { tg0, drain }, .check = books, .stale = 3);
 CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = cached2, .thread = { tg0, drain, drain }, .check = books, .stale = 1);
 static void drain_irq(void) { ramka_drain(r); }
