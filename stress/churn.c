@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Churn: every worker allocates and frees frames of orders 0 to 10 at random, on its own CPU and now and then on the
+ * Churn: every worker allocates and frees frames of orders 0 to 12 at random, on its own CPU and now and then on the
  * cache-less handle, up to a share of the memory that itself changes, so that the zones run empty and full. Unique
  * frames are split. Some requests name a node or a limit on the address.
  */
@@ -67,7 +67,7 @@ static void take_one(struct worker *w, struct ramka_cpu *cpu)
 {
 	struct ramka_request req = random_request(w);
 	const struct ramka_type *type = random_type(w);
-	unsigned order = random_order(&w->rng, 10);
+	unsigned order = random_order(&w->rng, 12);
 	struct held h;
 
 	if (!take(w, cpu, type, order, rng_one_in(&w->rng, 2), req, &h))
@@ -111,7 +111,7 @@ static void release(struct worker *w)
 
 const struct scenario churn = {
 	.name = "churn",
-	.about = "orders 0 to 10, shared and unique, from empty to full",
+	.about = "orders 0 to 12, shared and unique, from empty to full",
 	.step = step,
 	.release = release,
 };

@@ -187,7 +187,8 @@ static void audit(void)
 	struct ramka_stats s;
 
 	ramka_stats_read(world.r, &s);
-	CHECK(s.deferred_peak <= 8 * HIGH_WATER, "%llu frames were deferred on one CPU; the high-water mark is %u",
+	CHECK(s.deferred_peak <= 8 * HIGH_WATER,
+	      "%llu frames were deferred on one CPU; the high-water mark is %u",
 	      (unsigned long long)s.deferred_peak, HIGH_WATER);
 }
 

@@ -131,8 +131,9 @@ static size_t make_map(struct ramka_region *g, uint64_t usable, struct rng *rng)
 	size_t n = 0;
 
 #define ADD(nr_, kind_, node_) \
-	(g[n++] = (struct ramka_region){ at << RAMKA_PAGE_SHIFT, (uint64_t)(nr_) << RAMKA_PAGE_SHIFT, kind_, node_ }, \
-	 at += (nr_))
+ (g[n++] = (struct ramka_region){ at << RAMKA_PAGE_SHIFT, (uint64_t)(nr_) << RAMKA_PAGE_SHIFT, kind_, \
+				  node_ }, \
+  at += (nr_))
 	ADD(part, RAMKA_USABLE, 0);
 	ADD(37, RAMKA_RESERVED, 0);
 	world.hole = (struct range){ at, 100 };
@@ -283,7 +284,7 @@ void worker_offline(struct worker *w)
 
 void worker_online(struct worker *w)
 {
-	if (world.scenario->flags & WORLD_READERS && !w->silent)
+	if (world.scenario->flags & WORLD_READERS && !w->silent && !atomic_load(&world_over))
 		ramka_qsbr_online(&world.qsbr, w->id);
 }
 
@@ -445,8 +446,8 @@ static void watch_round(unsigned seconds)
 			if (total_ops() != ops)
 				last_progress = now;
 			ops = total_ops();
-			CHECK(now - last_progress < HANG_SECONDS * (uint64_t)1000,
-			      "no worker has made a step for %u s", HANG_SECONDS);
+			CHECK(now - last_progress < world.opt.hang * (uint64_t)1000,
+			      "no worker has made a step for %u s", world.opt.hang);
 		}
 		if (world.scenario->tick)
 			world.scenario->tick();
@@ -511,6 +512,7 @@ static void check_no_memory(const struct ramka_stats *s)
 	CHECK(f, "no memory: %llu frames are deferred, their grace period is over, and no request gets them",
 	      (unsigned long long)s->deferred);
 	ramka_frame_put(cpu, f);
+	ramka_cpu_offline(cpu);
 }
 
 void audit_round(void)

@@ -103,16 +103,18 @@ struct scenario {
 	void (*teardown)(void);            /* after that, the main thread */
 };
 
-extern const struct scenario churn, pipe_, refs, segments, lists, defer, oom, hotplug, claimers, drain, nested, bulk,
+extern const struct scenario churn, huge, pipe_, refs, segments, lists, defer, oom, hotplug, claimers, drain, nested, bulk,
 	threads, tables, mix;
 
 /* ---- the world ---- */
 
 struct options {
 	unsigned workers, seconds, round_seconds;
+	unsigned hang;      /* seconds without a step by any worker that mean that they never will */
 	uint64_t seed, ops; /* ops: steps per worker, 0 = by time */
 	uint64_t frames;    /* 0: the scenario decides */
 	unsigned memory_shift; /* half the frames, for builds whose memory costs more */
+	const char *points; /* for run_park: those whose place or pair has this in it */
 	bool delays, quiet, soak;
 };
 
@@ -178,7 +180,7 @@ void worker_quiescent(struct worker *w);
 void worker_signal(unsigned id);
 /* Grace periods do not wait for a worker that is offline. */
 void worker_offline(struct worker *w);
-void worker_online(struct worker *w);
+void worker_online(struct worker *w); /* not in the release */
 /* ramka_reclaim(cpu, true), out of the read section. */
 void worker_reclaim(struct worker *w, struct ramka_cpu *cpu);
 

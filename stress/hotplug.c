@@ -58,13 +58,19 @@ static void act(struct worker *w, struct ramka_cpu *cpu)
 
 static void step(struct worker *w)
 {
-	unsigned id = lease();
-	struct ramka_cpu *cpu = ramka_cpu_at(world.r, id), *used = cpu ? cpu : ramka_cpu_none(world.r);
+	unsigned id;
+	struct ramka_cpu *cpu, *used;
 
+	if (w->id % 4 == 3 && rng_one_in(&w->rng, 2)) {
+		for (unsigned n = rng_below(&w->rng, 50); n; n--)
+			ramka_drain(world.r);
+		return;
+	}
+	id = lease();
+	cpu = ramka_cpu_at(world.r, id);
+	used = cpu ? cpu : ramka_cpu_none(world.r);
 	for (unsigned n = rng_below(&w->rng, 200); n; n--)
 		act(w, used);
-	if (rng_one_in(&w->rng, 8))
-		ramka_drain(world.r);
 	if (!cpu)
 		return;
 	if (atomic_load_explicit(&always, memory_order_relaxed) || rng_one_in(&w->rng, 2))

@@ -8,8 +8,8 @@
 #include "points_control.h"
 
 static const struct scenario *const scenarios[] = {
-	&churn, &pipe_,	  &refs,     &segments, &lists,	 &tables, &defer,
-	&oom,	&hotplug, &claimers, &drain,	&nested, &bulk,	  &threads, &mix,
+	&churn, &huge,	  &pipe_,    &refs,  &segments, &lists, &tables,  &defer,
+	&oom,	&hotplug, &claimers, &drain, &nested,	&bulk,	&threads, &mix,
 };
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
@@ -40,7 +40,7 @@ static const struct scenario *find(const char *name)
 
 int main(int argc, char **argv)
 {
-	struct options opt = { .workers = 16, .seconds = 5, .seed = 1, .delays = true };
+	struct options opt = { .workers = 16, .seconds = 5, .hang = 180, .seed = 1, .delays = true };
 	const struct scenario *chosen[NR_SCENARIOS];
 	unsigned one_in = 1;
 	bool park = false;
@@ -80,6 +80,10 @@ int main(int argc, char **argv)
 			opt.frames = number(o, v);
 		} else if (!strcmp(o, "--one-in")) {
 			one_in = (unsigned)number(o, v);
+		} else if (!strcmp(o, "--hang")) {
+			opt.hang = (unsigned)number(o, v);
+		} else if (!strcmp(o, "--points") && v) {
+			opt.points = v;
 		} else if (!strcmp(o, "--memory-shift")) {
 			opt.memory_shift = (unsigned)number(o, v);
 		} else {

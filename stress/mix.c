@@ -7,8 +7,8 @@
 
 #include "harness.h"
 
-static const struct scenario *const parts[] = { &churn, &pipe_, &refs, &segments, &lists,
-						&tables, &defer, &claimers, &bulk, &drain };
+static const struct scenario *const parts[] = { &churn,	 &pipe_, &refs,	    &segments, &lists,
+						&tables, &defer, &claimers, &bulk,     &drain };
 #define PARTS (sizeof(parts) / sizeof(*parts))
 
 static struct worker *as_part; /* of each worker, PARTS of them */

@@ -207,7 +207,7 @@ unsigned random_order(struct rng *r, unsigned max)
 	unsigned order = x < 60 ? 0 :
 			 x < 85 ? 1 + rng_below(r, 5) :
 			 x < 95 ? 6 + rng_below(r, 3) :
-				  9 + rng_below(r, 2);
+				  9 + rng_below(r, 4);
 
 	return order < max ? order : max;
 }
@@ -235,7 +235,9 @@ bool take(struct worker *w, struct ramka_cpu *cpu, const struct ramka_type *type
 {
 	struct tag tag = tag_make(++w->seq, order, 0);
 	const void *meta = is_raw(type) ? NULL : &tag;
-	bool zeroed = !(req.flags & RAMKA_ALLOC_UNINIT) && rng_one_in(&w->rng, order < 4 ? 4 : 64);
+	bool zeroed = !(req.flags & RAMKA_ALLOC_UNINIT) && rng_one_in(&w->rng, order < 4  ? 4 :
+									       order < 10 ? 64 :
+											    1024);
 
 	req.order = (uint8_t)order;
 	if (!zeroed)

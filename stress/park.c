@@ -7,18 +7,21 @@
  *
  * The parked worker reads nothing under grace periods: a reader that stops would rightly stop them.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "points_control.h"
 
 #define PARK_FRAMES 24576u
-#define BOUND (2 * 64 + 64 + 512)
-#define HANG_MS 180000u
+#define BOUND     (2 * 64 + 64 + 512)
 
-struct left_over { uint64_t lost, deferred; };
+struct left_over {
+	uint64_t lost, deferred;
+};
 
 static void nap(void)
 {
@@ -31,7 +34,8 @@ static bool add_run(void *ctx, const struct ramka_run *run)
 {
 	struct left_over *n = ctx;
 
-	if (run->state == RAMKA_STATE_FREE || run->state == RAMKA_STATE_CACHED || run->state == RAMKA_STATE_BUSY)
+	if (run->state == RAMKA_STATE_FREE || run->state == RAMKA_STATE_CACHED ||
+	    run->state == RAMKA_STATE_BUSY)
 		n->lost += run->frames;
 	if (run->state == RAMKA_STATE_DEFERRED)
 		n->deferred += run->frames;
@@ -47,6 +51,12 @@ static uint64_t in_call(void)
 	for (unsigned i = 0; (w = mix_part(0, i)); i++)
 		n += atomic_load(&w->call);
 	return n;
+}
+
+static void on_alarm(int signo)
+{
+	(void)signo;
+	fail("with one worker parked, the main thread's request does not come back");
 }
 
 /* Takes all that can be had while one is parked; the rest must be within bounds. */
@@ -69,8 +79,8 @@ static uint64_t count_lost(void)
 		all[n++] = f;
 	}
 	ramka_walk(world.r, add_run, &left);
-	CHECK(left.lost <= BOUND + in_call(), "a parked call hides %llu frames, more than %llu", (unsigned long long)left.lost,
-	      (unsigned long long)(BOUND + in_call()));
+	CHECK(left.lost <= BOUND + in_call(), "a parked call hides %llu frames, more than %llu",
+	      (unsigned long long)left.lost, (unsigned long long)(BOUND + in_call()));
 	while (n--) {
 		disown(ramka_frame_paddr(world.r, all[n]), 1, MAX_WORKERS);
 		ramka_frame_put(cpu, all[n]);
@@ -102,7 +112,7 @@ static void world_finish(void)
 /* False: the worker did not come there this time. */
 static bool park_at(struct point *p, unsigned visit, const struct options *opt, uint64_t *ret_lost)
 {
-	uint64_t start = now_ms();
+	uint64_t since = now_ms(), ops = 0;
 	bool parked;
 
 	world_begin(opt);
@@ -110,14 +120,23 @@ static bool park_at(struct point *p, unsigned visit, const struct options *opt, 
 	world.park_visit = visit;
 	workers_start();
 	round_begin(opt->ops, POINTS_PARK);
-	while (round_done() < world.nr_workers - 1 || !(points_parked() || round_done() == world.nr_workers)) {
+	while (round_done() < world.nr_workers - 1 ||
+	       !(points_parked() || round_done() == world.nr_workers)) {
 		defer.tick();
-		CHECK(now_ms() - start < HANG_MS, "%u of %u workers have done their steps, the others stand still", round_done(),
+		if (total_ops() != ops)
+			since = now_ms();
+		ops = total_ops();
+		CHECK(now_ms() - since < opt->hang * (uint64_t)1000,
+		      "%u of %u workers have done their steps, the others stand still", round_done(),
 		      world.nr_workers);
 	}
 	parked = points_parked();
-	if (parked)
+	if (parked) {
+		signal(SIGALRM, on_alarm);
+		alarm(opt->hang);
 		*ret_lost = count_lost();
+		alarm(0);
+	}
 	points_unpark();
 	while (round_done() < world.nr_workers)
 		nap();
@@ -158,19 +177,26 @@ void run_park(const struct options *options, unsigned one_in)
 
 		lost = 0;
 		reached += visits != 0;
-		if (!visits || (reached + first) % one_in)
+		snprintf(world.note, sizeof(world.note), " parked at %s:%d %s", strrchr(p->file, '/') + 1,
+			 p->line, p->pair);
+		if (!visits || (reached + first) % one_in || (opt.points && !strstr(world.note, opt.points)))
 			continue;
 		tried++;
-		snprintf(world.note, sizeof(world.note), " parked at %s:%d %s", strrchr(p->file, '/') + 1, p->line, p->pair);
 		for (unsigned j = 0; j < 3 && !yes; j++)
-			yes = park_at(p, 1 + rng_below(&rng, j ? 1 : visits < 200 ? visits / 2 + 1 : 100), &opt, &lost);
+			yes = park_at(p,
+				      1 + rng_below(&rng, j	       ? 1 :
+							  visits < 200 ? visits / 2 + 1 :
+									 100),
+				      &opt, &lost);
 		parked += yes;
 		most = yes && lost > most ? lost : most;
 		if (!opt.quiet)
-			printf("  %-90s %s %llu\n", world.note, yes ? "hides" : "was not reached", (unsigned long long)lost);
+			printf("  %-90s %s %llu\n", world.note, yes ? "hides" : "was not reached",
+			       (unsigned long long)lost);
 	}
 	CHECK(parked, "nobody was parked");
-	printf("park      ok: parked at %u of %u points that the mix reaches (%u tried, %u compiled), %llu steps each, at most %llu "
+	printf("park      ok: parked at %u of %u points that the mix reaches (%u tried, %u compiled), %llu "
+	       "steps each, at most %llu "
 	       "frames hidden, %.1f s, seed %llu\n",
 	       parked, reached, tried, points_nr(), (unsigned long long)opt.ops, (unsigned long long)most,
 	       (double)(now_ms() - start) / 1000, (unsigned long long)opt.seed);
