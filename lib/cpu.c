@@ -43,8 +43,9 @@ static uint32_t bit_of(const struct ramka_cpu *cpu, uint32_t n)
 /* ---- accounting ---- */
 
 /*
- * Base frames that this CPU's calls took out of the cache and zones, net. Between two calls of this the rows only
- * grow, so it peaks where the cache is lowest.
+ * Base frames that this CPU's calls took out of the cache and zones, net. It peaks where the cache is lowest; how full the
+ * rows were then is not remembered, only that they held rows_settled at least: the peak is never too low, and too high by
+ * what waits in rows at most.
  */
 void cpu_settle(struct ramka_cpu *cpu)
 {
@@ -245,6 +246,56 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 		ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
 	}
 	section_leave(cpu);
+}
+
+/*
+ * Frames of order 1 to 6 wait in rows as well. The formulas of statistics count rows in base frames, so one put of 2^order of
+ * them is that many pushes and that many puts less, but one.
+ */
+bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order)
+{
+	uint32_t bit = bit_of(cpu, n);
+	uint64_t nr = (uint64_t)1 << order;
+
+	if (!section_enter(cpu))
+		return false;
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	own_add(&cpu->hot, nr * HOT_PUSH);
+	own_add(&cpu->puts, 1 - nr);
+	if (n - cpu->row >= WORD_BITS)
+		open_row(cpu, bit);
+	ramka_store(&cpu->row_mask, row_of(cpu) | bits_run(bit % WORD_BITS, order), relaxed, section.own);
+	section_leave(cpu);
+	return true;
+}
+
+/* A run of 2^order frames out of one row: what was freed last and still lies together. Inside the section. */
+static bool take_from_row(struct ramka_cpu *cpu, struct ramka_atomic_u64 *row_mask, uint32_t row, unsigned order, uint32_t *ret_bit)
+{
+	uint64_t mask = ramka_load(row_mask, relaxed, section.own), nr = (uint64_t)1 << order;
+	uint64_t starts = bits_run_starts(mask, order);
+	unsigned at;
+
+	if (!starts)
+		return false;
+	at = bits_lowest(starts);
+	ramka_store(row_mask, mask & ~bits_run(at, order), relaxed, section.own);
+	cpu->rows_settled -= cpu->rows_settled < nr ? cpu->rows_settled : (uint32_t)nr;
+	own_add(&cpu->allocs, 1 - nr);
+	*ret_bit = bit_of(cpu, row) + at;
+	return true;
+}
+
+static bool take_from_rows(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_bit)
+{
+	if (!order || order > WORD_ORDER || cpu->row == NO_ROW)
+		return false;
+	if (take_from_row(cpu, &cpu->row_mask, cpu->row, order, ret_bit))
+		return true;
+	for (unsigned i = cpu->nr_rows; i--;)
+		if (take_from_row(cpu, &cpu->row_masks[i], cpu->rows[i], order, ret_bit))
+			return true;
+	return false;
 }
 
 /* ---- into the cache ---- */
@@ -647,6 +698,10 @@ static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
 
 	if (!section_enter(cpu))
 		return NULL;
+	if (take_from_rows(cpu, order, &bit)) {
+		section_leave(cpu);
+		return slot_at_bit(cpu->r, cpu->zone, bit);
+	}
 	bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
 	if (bit != NO_FRAME) {
 		f = slot_at_bit(cpu->r, cpu->zone, bit);

@@ -20,7 +20,8 @@
  * together, one open and up to eight closed; its bags (defer.c). Its shard of the depot is shared.
  *
  * Gate. Caching every freed frame destroys contiguity. A put caches a frame only if its block is the one that
- * the CPU allocates from or nearly full; others go to a row, so that sparse blocks drain.
+ * the CPU allocates from or nearly full; others go to a row, so that sparse blocks drain. Frames of order 1 to 6 always do; a
+ * request of that order is served out of the rows if one lies there.
  *
  * No memory. Each CPU counts every put and every movement of frames inside its section, before and after it; others
  * count in the instance. An order-0 request fails after draining all and a pass over the block words, if all
@@ -64,6 +65,8 @@ void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n);
 
 /* Any request that the cache did not serve: a slot in state FREE that is the caller's, or NULL. */
 struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request req);
+/* Frees a frame of order 1 to 6, number n of the home zone, to a row. False, nothing done: no section to be had. */
+bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order);
 /* Gives a frame of any order and zone to the allocator; its slot is FREE. False: it was free already. */
 bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order);
 

@@ -34,7 +34,8 @@ void frame_release(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 		ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
 		return;
 	}
-	if (!info_order(info) && cpu_home(cpu, f, &n) && cpu_free(cpu, f, n))
+	if (info_order(info) <= WORD_ORDER && cpu_home(cpu, f, &n) &&
+	    (info_order(info) ? cpu_free_run(cpu, f, n, info_order(info)) : cpu_free(cpu, f, n)))
 		return;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (!cpu_free_slow(cpu, f, info_order(info)))

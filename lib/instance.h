@@ -66,7 +66,7 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 pending; /* frames whose on_drop waits: 0 nobody runs, 1 running, else slot + 2 */
 	uint32_t id, node;
 	uint32_t block;                  /* refilled from; NO_BLOCK */
-	uint32_t rows_settled;           /* frames in rows at the last settling */
+	uint32_t rows_settled;           /* frames in rows at the last settling, less what was taken out since */
 	uint32_t nr_rows;                /* closed rows */
 	uint32_t victim;                 /* shard to look at for surplus */
 	uint32_t cursor;                 /* block to look from for orders above 0 */

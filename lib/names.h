@@ -52,6 +52,7 @@
 #define cpu_for_each_stopped ramka_core_cpu_for_each_stopped
 #define cpu_free_cold ramka_core_cpu_free_cold
 #define cpu_free_range ramka_core_cpu_free_range
+#define cpu_free_run ramka_core_cpu_free_run
 #define cpu_free_slow ramka_core_cpu_free_slow
 #define cpu_in_rows ramka_core_cpu_in_rows
 #define cpu_settle ramka_core_cpu_settle

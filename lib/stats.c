@@ -83,13 +83,13 @@ static bool ever_used(const struct ramka_cpu *cpu)
 }
 
 /*
- * Exact while one CPU did everything: it peaks where its cache is lowest. Else the highest of the samples that are
+ * While one CPU did everything: it peaks where its cache is lowest (cpu_settle). Else the highest of the samples that are
  * taken whenever a CPU folds what it took from a zone (cpu.c); these count cached frames as in use.
  */
 static uint64_t peak(const struct ramka *r, uint64_t in_use)
 {
 	const struct ramka_cpu *only = NULL;
-	uint64_t best = in_use, sampled = get(&r->peak), own;
+	uint64_t best = in_use, sampled = get(&r->peak), own, least;
 
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		if (!ever_used(&r->cpus[i]))
@@ -100,7 +100,8 @@ static uint64_t peak(const struct ramka *r, uint64_t in_use)
 	}
 	if (!only)
 		return sampled > best ? sampled : best;
-	own = in_use_by(only) + cpu_count(only) - HOT_LEAST(get(&only->hot));
+	least = HOT_LEAST(get(&only->hot)) < cpu_count(only) ? HOT_LEAST(get(&only->hot)) : cpu_count(only);
+	own = in_use_by(only) + held_by(only) - least;
 	if ((int64_t)own > (int64_t)best)
 		best = own;
 	return get(&only->peak) > best ? get(&only->peak) : best;
