@@ -60,9 +60,9 @@ static noinline struct ramka_frame *take_slow(struct ramka_cpu *cpu, struct ramk
 	return f;
 }
 
-noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f)
+noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref)
 {
-	instance_bug(r, "alloc", "a free frame's state word was changed: leaked", f, slot_ref(f));
+	instance_bug(r, "alloc", "a free frame's state word was changed: leaked", f, ref);
 }
 
 /* A FREE frame, now the caller's. */
@@ -78,7 +78,7 @@ static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
 		}
 		if (likely(slot_ref(f) == REF_FREE))
 			return f;
-		frame_changed(cpu->r, f);
+		frame_changed(cpu->r, f, frame_leak(f, req.order));
 	}
 }
 
@@ -147,7 +147,7 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 		return 0;
 	while (done < n) {
 		struct ramka_frame *got[BULK_CHUNK];
-		size_t want = n - done < BULK_CHUNK ? n - done : BULK_CHUNK, have = 0;
+		size_t want = n - done < BULK_CHUNK ? n - done : BULK_CHUNK, have = 0, bad = 0;
 
 		while (have < want) {
 			struct ramka_frame *f;
@@ -161,13 +161,15 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 		}
 		for (size_t i = 0; i < have; i++) {
 			if (slot_ref(got[i]) != REF_FREE) {
-				frame_changed(r, got[i]);
+				got[bad++] = got[i];
 				continue;
 			}
 			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
 			if (frame_publish(cpu, got[i], REF_SHARED(1), operation))
 				ret_frames[done++] = got[i];
 		}
+		for (size_t i = 0; i < bad; i++) /* once the others are the caller's: panic may jump */
+			frame_changed(r, got[i], frame_leak(got[i], req.order));
 		if (have < want)
 			break;
 	}

@@ -14,8 +14,20 @@ bool request_valid(const struct ramka *r, struct ramka_request req);
 /* A frame published in state `ref`, REF_SHARED(1) or REF_UNIQUE. */
 struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 			      struct ramka_request req, uint64_t ref, const char *operation);
-/* A frame out of the allocator is not FREE: somebody wrote to it after it was freed. Reports; it is leaked. */
-void frame_changed(const struct ramka *r, const struct ramka_frame *f);
+/*
+ * A frame out of the allocator is not FREE: somebody wrote to it after it was freed. It is leaked: in use for ever, and
+ * what that somebody still does to it has no effect. Returns the word that was found; then frame_changed reports.
+ */
+static inline uint64_t frame_leak(struct ramka_frame *f, unsigned order)
+{
+	uint64_t ref = slot_ref(f);
+
+	slot_set_info(f, info_make(ramka_type_untyped.id, order, 0));
+	ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo);
+	return ref;
+}
+
+void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref);
 
 /*
  * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,

@@ -68,18 +68,21 @@ static bool publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, r
 /* FREE frames out of the allocator; one that was written to after it was freed is leaked and makes the rest go back. */
 static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
 {
-	bool good = true;
+	const struct ramka_frame *bad = NULL;
+	uint64_t ref = 0;
 
-	for (uint64_t i = 0; i < nr; i++) {
-		if (slot_ref(f + i) == REF_FREE)
-			continue;
-		good = false;
-		frame_changed(cpu->r, f + i);
-	}
-	for (uint64_t i = 0; !good && i < nr; i++)
+	for (uint64_t i = 0; i < nr; i++)
+		if (slot_ref(f + i) != REF_FREE) {
+			bad = f + i;
+			ref = frame_leak(f + i, 0);
+		}
+	if (!bad)
+		return true;
+	for (uint64_t i = 0; i < nr; i++)
 		if (slot_ref(f + i) == REF_FREE)
 			cpu_free_range(cpu, f + i, 1);
-	return good;
+	frame_changed(cpu->r, bad, ref);
+	return false;
 }
 
 static struct ramka_frame *take(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)

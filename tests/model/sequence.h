@@ -672,7 +672,7 @@ static inline void play_segment(struct play *p, struct ramka_cpu *cpu, const str
 	struct hand h;
 	uint32_t from, to;
 
-	if (i == MAX_HANDS || MAX_HANDS - p->nr_hands < 2)
+	if (i == MAX_HANDS || (c->b % 6 && MAX_HANDS - p->nr_hands < 2))
 		return;
 	h = p->hand[i];
 	s = segment_of(p, &h);
@@ -909,8 +909,6 @@ static inline void play_close(struct play *p)
 			break;
 		}
 		sync_deferred(p);
-		if (p->nr_hands > MAX_HANDS - 2) /* room for what a segment's call might need */
-			play_put(p, p->f->cpu[0], &(struct call){ .a = 0 }, false);
 	}
 	play_reclaim(p, p->f->cpu[0], true);
 	play_audit(p);
