@@ -11,8 +11,8 @@
 enum { FDT_BEGIN_NODE = 1, FDT_END_NODE = 2, FDT_PROP = 3, FDT_NOP = 4, FDT_END = 9 };
 
 struct fdt_header {
-	uint32_t magic, size, structure, strings, reservations, version, last_compatible, boot_cpu, strings_size,
-		structure_size;
+	uint32_t magic, size, structure, strings, reservations, version, last_compatible, boot_cpu;
+	uint32_t strings_size, structure_size;
 };
 
 /* What is known of a node while its properties pass by. Properties come before child nodes. */
@@ -71,7 +71,8 @@ static void add_regions(struct boot_info *boot, const struct node *node, const s
 	}
 }
 
-static void add_cpu(struct boot_info *boot, const struct node *node, const struct node *parent, uint64_t boot_hw_id)
+static void add_cpu(struct boot_info *boot, const struct node *node, const struct node *parent,
+		    uint64_t boot_hw_id)
 {
 	const uint32_t *cell = node->reg;
 	uint64_t id = read_cells(&cell, parent->address_cells);
@@ -85,7 +86,8 @@ static void add_cpu(struct boot_info *boot, const struct node *node, const struc
 }
 
 /* All properties of a node have been seen. */
-static void end_properties(struct boot_info *boot, const struct node *stack, unsigned depth, uint64_t boot_hw_id)
+static void end_properties(struct boot_info *boot, const struct node *stack, unsigned depth,
+			   uint64_t boot_hw_id)
 {
 	const struct node *node = &stack[depth], *parent = depth ? node - 1 : node;
 
@@ -99,8 +101,8 @@ static void end_properties(struct boot_info *boot, const struct node *stack, uns
 		add_regions(boot, node, parent, RAMKA_RESERVED);
 }
 
-static void property(struct boot_info *boot, struct node *node, const char *name, const void *value, uint32_t bytes,
-		     uint32_t *timebase)
+static void property(struct boot_info *boot, struct node *node, const char *name, const void *value,
+		     uint32_t bytes, uint32_t *timebase)
 {
 	if (!strcmp(name, "#address-cells"))
 		node->address_cells = be32(value);

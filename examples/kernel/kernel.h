@@ -80,7 +80,7 @@ extern char kernel_start[], kernel_end[];
 
 void arch_putc(char c);
 _Noreturn void arch_exit(bool ok);                /* power off with an exit status */
-void arch_cpu_init(struct cpu *cpu);              /* on that CPU: per-CPU register, vectors, interrupt controller */
+void arch_cpu_init(struct cpu *cpu);              /* on that CPU: its register, vectors, interrupts */
 void arch_start_cpu(struct cpu *cpu);             /* it will call secondary_main() on cpu->stack */
 void arch_send_ipi(struct cpu *cpu);
 void arch_send_nmi(struct cpu *cpu);              /* if ARCH_HAS_NMI */
@@ -123,8 +123,7 @@ void smp_init(const struct boot_info *boot, uint64_t seed);
 void smp_start_others(void (*entry)(struct cpu *cpu));
 bool smp_barrier(void *ctx);                      /* ramka_config.barrier_all_cpus */
 void smp_rendezvous(void);                        /* every CPU arrives before any goes on */
-/* Run by each timer interrupt, with interrupts enabled unless MAX_IRQ_DEPTH is reached, and by each non-maskable
- * one; NULL: nothing. */
+/* Run by each timer interrupt, with interrupts enabled unless MAX_IRQ_DEPTH is reached, and by each NMI. */
 void smp_set_timer_hook(struct cpu *cpu, void (*hook)(struct cpu *cpu));
 uint64_t cpu_random(struct cpu *cpu);
 

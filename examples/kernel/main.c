@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small SMP kernel that embeds ramka: boots, hands the machine's memory to ramka (memory.c), starts the other
- * CPUs, runs the tests on all of them with timer interrupts that allocate and free, and powers off with an
- * exit status. The last line on the console begins with PASS or FAIL.
+ * A small SMP kernel that embeds ramka: boots, hands the machine's memory to ramka (memory.c), starts the
+ * other CPUs, runs the tests on all of them with timer interrupts that allocate and free, and powers off
+ * with an exit status. The last line on the console begins with PASS or FAIL.
  *
- * Command line: ops=N (operations per CPU), seed=N, inject=put|owner|stamp|trap (a fault that must end in FAIL).
+ * Command line: ops=N (operations per CPU), seed=N, inject=put|owner|stamp|trap (a fault that must end in
+ * FAIL).
  */
 #include "kernel.h"
 
@@ -126,8 +127,8 @@ void kernel_main(struct boot_info *boot)
 
 	parse(boot->command_line);
 	smp_init(boot, options.seed);
-	print("ramka example kernel: %s, %u CPUs, %llu operations each, seed %llu\n", boot->arch, nr_cpus,
-	      (unsigned long long)options.ops, (unsigned long long)options.seed);
+	print("ramka example kernel: %s, %u CPUs, %lu operations each, seed %lu\n", boot->arch, nr_cpus,
+	      options.ops, options.seed);
 	memory_init(boot);
 	irq_enable();
 	smp_start_others(secondary);
@@ -147,9 +148,8 @@ void kernel_main(struct boot_info *boot)
 			deepest = cpus[i].deepest;
 	}
 	ramka_stats_read(memory, &stats);
-	print("%llu allocations, %llu timer interrupts up to %u deep, %llu NMIs, %llu barrier IPIs\n",
-	      (unsigned long long)stats.allocs, (unsigned long long)ticks, deepest, (unsigned long long)nmis,
-	      (unsigned long long)barriers);
+	print("%lu allocations, %lu timer interrupts up to %u deep, %lu NMIs, %lu barrier IPIs\n",
+	      stats.allocs, ticks, deepest, nmis, barriers);
 	print("PASS: %s, %u CPUs\n", ARCH_NAME, nr_cpus);
 	arch_exit(true);
 }

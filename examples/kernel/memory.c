@@ -3,8 +3,8 @@
  * The embedding of ramka. Everything that the library needs from this kernel is here:
  *
  *   the memory map        struct ramka_region, from the firmware's map, plus the kernel's own image
- *   memory for metadata   carved from the biggest usable region; ramka sees that it lies in the direct map and
- *                         keeps those frames out of circulation by itself
+ *   memory for metadata   carved from the biggest usable region; ramka sees that it lies in the direct map
+ *                         and keeps those frames out of circulation by itself
  *   a direct map          set up by entry.S; frames are zeroed and read through it
  *   a barrier             smp_barrier(): an IPI to every CPU, so that one CPU may empty another's cache
  *   grace periods         ramka's quiescent-state backend: each CPU says when it is not reading
@@ -40,15 +40,21 @@ static void print_map(const struct boot_info *boot)
 {
 	static const char *const names[] = {
 		[RAMKA_USABLE] = "usable", [RAMKA_DETACHED] = "detached", [RAMKA_RECLAIMABLE] = "reclaimable",
-		[RAMKA_RESERVED] = "reserved", [RAMKA_KERNEL] = "kernel", [RAMKA_BAD] = "bad", [RAMKA_MMIO] = "mmio",
+		[RAMKA_RESERVED] = "reserved", [RAMKA_KERNEL] = "kernel", [RAMKA_BAD] = "bad",
+		[RAMKA_MMIO] = "mmio",
 	};
 
 	for (size_t i = 0; i < boot->nr_regions; i++) {
 		const struct ramka_region *region = &boot->regions[i];
 
-		print("  %012llx-%012llx %s, node %u\n", (unsigned long long)region->base,
-		      (unsigned long long)(region->base + region->size), names[region->kind], region->node);
+		print("  %012lx-%012lx %s, node %u\n", region->base, region->base + region->size,
+		      names[region->kind], region->node);
 	}
+}
+
+static ramka_paddr_t page_down(ramka_paddr_t pa)
+{
+	return pa & ~(ramka_paddr_t)(RAMKA_PAGE_SIZE - 1);
 }
 
 /* Page-aligned memory at the top of the biggest usable region, below whatever lies in the way. */
@@ -58,8 +64,10 @@ static ramka_paddr_t carve(const struct boot_info *boot, uint64_t bytes)
 	ramka_paddr_t base = 0, top;
 
 	for (size_t i = 0; i < boot->nr_regions; i++) {
-		if (boot->regions[i].kind == RAMKA_USABLE && (!biggest || boot->regions[i].size > biggest->size))
-			biggest = &boot->regions[i];
+		const struct ramka_region *region = &boot->regions[i];
+
+		if (region->kind == RAMKA_USABLE && (!biggest || region->size > biggest->size))
+			biggest = region;
 	}
 	if (!biggest)
 		fail("no usable memory");
@@ -68,15 +76,16 @@ static ramka_paddr_t carve(const struct boot_info *boot, uint64_t bytes)
 		const struct ramka_region *other = &boot->regions[i];
 
 		if (top < biggest->base || top - biggest->base < bytes)
-			fail("no room for %llu bytes", (unsigned long long)bytes);
-		base = (top - bytes) & ~(ramka_paddr_t)(RAMKA_PAGE_SIZE - 1);
-		if (other->kind != RAMKA_USABLE && other->base < base + bytes && base < other->base + other->size) {
+			fail("no room for %lu bytes", bytes);
+		base = page_down(top - bytes);
+		if (other->kind != RAMKA_USABLE && other->base < base + bytes &&
+		    base < other->base + other->size) {
 			top = other->base;
 			i = (size_t)-1;          /* once more, against all */
 		}
 	}
 	if (base < biggest->base)
-		fail("no room for %llu bytes", (unsigned long long)bytes);
+		fail("no room for %lu bytes", bytes);
 	return base;
 }
 
@@ -103,9 +112,8 @@ static void carve_oracle(struct boot_info *boot)
 static void panic(void *ctx, const struct ramka_bug *bug)
 {
 	(void)ctx;
-	fail("%s: %s (frame %llx, state %d, word %llx, type %s)", bug->operation, bug->what,
-	     (unsigned long long)bug->paddr, (int)bug->state, (unsigned long long)bug->ref,
-	     bug->type ? bug->type->name : "none");
+	fail("%s: %s (frame %lx, state %d, word %lx, type %s)", bug->operation, bug->what, bug->paddr,
+	     (int)bug->state, bug->ref, bug->type ? bug->type->name : "none");
 }
 
 /* While somebody waits for a grace period. */
@@ -135,7 +143,8 @@ void memory_init(struct boot_info *boot)
 	size_t bytes;
 	int error;
 
-	boot_add_region(boot, (uintptr_t)kernel_start, (uint64_t)(kernel_end - kernel_start), RAMKA_KERNEL, 0);
+	boot_add_region(boot, (uintptr_t)kernel_start, (uintptr_t)kernel_end - (uintptr_t)kernel_start,
+			RAMKA_KERNEL, 0);
 	carve_oracle(boot);
 	print_map(boot);
 
@@ -150,12 +159,12 @@ void memory_init(struct boot_info *boot)
 	error = ramka_init(&config, direct_map(metadata), bytes, &memory);
 	if (error)
 		fail("ramka_init: %s", ramka_strerror(error));
-	print("metadata: %llu KiB at %llx\n", (unsigned long long)bytes >> 10, (unsigned long long)metadata);
+	print("metadata: %lu KiB at %lx\n", bytes >> 10, metadata);
 }
 
 /*
- * Memory that start-up no longer needs: the loader's structures, ACPI tables, the device tree, the trampoline.
- * Two of them may share a frame; the second is IN_USE then, or free already.
+ * Memory that start-up no longer needs: the loader's structures, ACPI tables, the device tree, the
+ * trampoline. Two of them may share a frame; the second is IN_USE then, or free already.
  */
 void memory_add_reclaimable(const struct boot_info *boot)
 {
@@ -168,12 +177,12 @@ void memory_add_reclaimable(const struct boot_info *boot)
 		if (region.kind != RAMKA_RECLAIMABLE)
 			continue;
 		region.kind = RAMKA_USABLE;
-		region.base &= ~(ramka_paddr_t)(RAMKA_PAGE_SIZE - 1);
-		region.size = ((end + RAMKA_PAGE_SIZE - 1) & ~(ramka_paddr_t)(RAMKA_PAGE_SIZE - 1)) - region.base;
+		region.base = page_down(region.base);
+		region.size = page_down(end + RAMKA_PAGE_SIZE - 1) - region.base;
 		if (!ramka_add_memory(memory, &region))
 			frames += region.size / RAMKA_PAGE_SIZE;
 	}
-	print("reclaimed: %llu frames\n", (unsigned long long)frames);
+	print("reclaimed: %lu frames\n", frames);
 }
 
 /* ---- in use ---- */

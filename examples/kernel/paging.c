@@ -11,7 +11,9 @@
 #define PAGES 12                         /* at least MAX_CPUS */
 #define SPREAD 0x601000u                 /* apart, so that level-1 nodes are of their own */
 
-static const struct ramka_pt_config config = { .levels = PT_LEVELS, .entries = PT_ENTRIES, .child = pte_decode };
+static const struct ramka_pt_config config = {
+	.levels = PT_LEVELS, .entries = PT_ENTRIES, .child = pte_decode,
+};
 
 static unsigned index_at(uintptr_t va, unsigned level)
 {

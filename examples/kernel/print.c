@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A console of lines: %s %c %d %u %x %p %%, with #, l, ll or z and a width, padded with zeroes or blanks. One CPU
- * prints at a time; interrupts are off meanwhile, so that a handler on the same CPU cannot wait for itself.
+ * A console of lines: %s %c %d %u %x %p %%, with #, l, ll or z and a width, padded with zeroes or blanks.
+ * One CPU prints at a time; interrupts are off meanwhile, so that a handler on the same CPU cannot wait for
+ * itself.
  */
 #include "kernel.h"
 
@@ -28,7 +29,8 @@ static void put_string(struct sink *out, const char *s)
 		put(out, *s);
 }
 
-static void put_number(struct sink *out, uint64_t value, bool negative, unsigned base, unsigned width, char pad)
+static void put_number(struct sink *out, uint64_t value, bool negative, unsigned base, unsigned width,
+		       char pad)
 {
 	char digits[24];
 	unsigned n = 0;
@@ -77,14 +79,14 @@ static void put_args(struct sink *out, const char *p, va_list args)
 			put_number(out, (uintptr_t)va_arg(args, void *), false, 16, 16, '0');
 			break;
 		case 'd': {
-			int64_t v = longs ? va_arg(args, long long) : va_arg(args, int);
+			int64_t v = longs ? va_arg(args, int64_t) : va_arg(args, int);
 
 			put_number(out, v < 0 ? -(uint64_t)v : (uint64_t)v, v < 0, 10, width, pad);
 			break;
 		}
 		case 'u':
 		case 'x':
-			put_number(out, longs ? va_arg(args, unsigned long long) : va_arg(args, unsigned), false,
+			put_number(out, longs ? va_arg(args, uint64_t) : va_arg(args, unsigned), false,
 				   *p == 'x' ? 16 : 10, width, pad);
 			break;
 		default:

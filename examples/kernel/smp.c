@@ -99,9 +99,9 @@ void nmi_interrupt(void)
 }
 
 /*
- * A full barrier on this CPU, and the word that it has been executed. One fence before the count and one after
- * it: what this CPU did before is seen by whoever sees the count; and if a sender read the count before this
- * raised it, then what the sender did earlier is seen by what this CPU does later.
+ * A full barrier on this CPU, and the word that it has been executed. One fence before the count and one
+ * after it: what this CPU did before is seen by whoever sees the count; and if a sender read the count
+ * before this raised it, then what the sender did earlier is seen by what this CPU does later.
  */
 void ipi_interrupt(void)
 {
@@ -115,11 +115,11 @@ void ipi_interrupt(void)
 /*
  * True once every CPU that is online has executed a full barrier that began after this call did.
  *
- * No lock: any number of CPUs may send at once. A sender waits with its interrupts enabled, so that it serves the
- * others' IPIs meanwhile; with interrupts disabled two senders would wait for each other for ever, hence the
- * refusal. Two IPIs to one CPU may melt into one interrupt, which is good enough for both senders: each of them
- * read the count before it sent. A CPU that comes online after the check begins with the full barrier of
- * atomic_store(&online), before it has any frame.
+ * No lock: any number of CPUs may send at once. A sender waits with its interrupts enabled, so that it
+ * serves the others' IPIs meanwhile; with interrupts disabled two senders would wait for each other for
+ * ever, hence the refusal. Two IPIs to one CPU may melt into one interrupt, which is good enough for both
+ * senders: each of them read the count before it sent. A CPU that comes online after the check begins with
+ * the full barrier of atomic_store(&online), before it has any frame.
  */
 bool smp_barrier(void *ctx)
 {
@@ -148,8 +148,8 @@ bool smp_barrier(void *ctx)
 }
 
 /*
- * Everybody arrives before anybody goes on. Who waits sleeps between timer interrupts and holds nothing that it
- * found by an RCU lookup, so others' grace periods go on meanwhile.
+ * Everybody arrives before anybody goes on. Who waits sleeps between timer interrupts and holds nothing
+ * that it found by an RCU lookup, so others' grace periods go on meanwhile.
  */
 void smp_rendezvous(void)
 {
@@ -169,9 +169,9 @@ void smp_rendezvous(void)
 }
 
 /*
- * Called by every CPU. On return no CPU runs the old hook any more: a handler that had read it before it was
- * replaced has interrupted its CPU before the second rendezvous ended, hence ends before the CPU arrives at the
- * third.
+ * Called by every CPU. On return no CPU runs the old hook any more: a handler that had read it before it
+ * was replaced has interrupted its CPU before the second rendezvous ended, hence ends before the CPU
+ * arrives at the third.
  */
 void smp_set_timer_hook(struct cpu *cpu, void (*hook)(struct cpu *cpu))
 {

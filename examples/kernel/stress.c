@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stress. Every CPU allocates, shares, looks up, hands to others and frees frames of orders 0 to 10; timer
- * interrupts do the same on the handle of the CPU that they interrupt, nested.
+ * The stress. Every CPU allocates, shares, looks up, hands to others and frees frames of orders 0 to 10;
+ * timer interrupts do the same on the handle of the CPU that they interrupt, nested.
  *
- * Two oracles watch, neither of which asks ramka. The owner array (memory.c) has a word per base frame: taking a
- * frame exchanges each of its words from 0 to a tag, giving it back exchanges the tag to 0; any other old value
- * is a frame handed out twice, or freed while in use. And every base frame carries a stamp made of tag and
- * address at both ends, written through the direct map and verified before it is given back. A frame is given
- * back by on_drop, which also sees whether ramka calls it once per frame, and not before the grace period.
+ * Two oracles watch, neither of which asks ramka. The owner array (memory.c) has a word per base frame:
+ * taking a frame exchanges each of its words from 0 to a tag, giving it back exchanges the tag to 0; any
+ * other old value is a frame handed out twice, or freed while in use. And every base frame carries a stamp
+ * made of tag and address at both ends, written through the direct map and verified before it is given
+ * back. A frame is given back by on_drop, which also sees whether ramka calls it once per frame, and not
+ * before the grace period.
  */
 #include "kernel.h"
 
@@ -71,7 +72,7 @@ static void take(uint32_t tag, ramka_paddr_t pa, unsigned order)
 		REQUIRE(frame && frame < oracle_frames);
 		old = atomic_exchange(&oracle[frame], tag);
 		if (old)
-			fail("frame %llx is handed out twice: tag %x has it", (unsigned long long)pa, old);
+			fail("frame %lx is handed out twice: tag %x has it", pa, old);
 		content[0] = content[RAMKA_PAGE_SIZE / 8 - 1] = stamp(tag, pa);
 	}
 }
@@ -82,9 +83,8 @@ static void verify(uint32_t tag, ramka_paddr_t pa, unsigned order)
 		const uint64_t *content = direct_map(pa);
 
 		if (content[0] != stamp(tag, pa) || content[RAMKA_PAGE_SIZE / 8 - 1] != stamp(tag, pa))
-			fail("frame %llx of tag %x was written by another: %llx, %llx", (unsigned long long)pa, tag,
-			     (unsigned long long)content[0],
-			     (unsigned long long)content[RAMKA_PAGE_SIZE / 8 - 1]);
+			fail("frame %lx of tag %x was written by another: %lx, %lx", pa, tag, content[0],
+			     content[RAMKA_PAGE_SIZE / 8 - 1]);
 	}
 }
 
@@ -98,7 +98,7 @@ static void give(uint32_t tag, ramka_paddr_t pa, unsigned order)
 		content[0] = content[RAMKA_PAGE_SIZE / 8 - 1] = 0xdeadu;
 		old = atomic_exchange(&oracle[pa >> RAMKA_PAGE_SHIFT], 0);
 		if (old != tag)
-			fail("frame %llx of tag %x is freed, but its owner is %x", (unsigned long long)pa, tag, old);
+			fail("frame %lx of tag %x is freed, but its owner is %x", pa, tag, old);
 	}
 }
 
@@ -215,8 +215,8 @@ static void publish(struct worker *w, unsigned n)
 }
 
 /*
- * A reference by the address of a published frame. Until quiescent() that frame cannot become another one, so a
- * reference that is given is one to it; it is refused when the frame waits for its grace period.
+ * A reference by the address of a published frame. Until quiescent() that frame cannot become another one,
+ * so a reference that is given is one to it; it is refused when the frame waits for its grace period.
  */
 static void look_up_published(struct worker *w)
 {
@@ -298,7 +298,8 @@ static void look_up_anywhere(struct cpu *cpu)
 static void low_memory(struct cpu *cpu, struct ramka_frame **slot)
 {
 	struct object o = { .tag = new_tag(cpu), .order = random_order(cpu) / 2 };
-	struct ramka_request req = { .order = (uint8_t)o.order, .addr_bits = 32, .flags = RAMKA_ALLOC_UNINIT };
+	struct ramka_request req = { .order = (uint8_t)o.order, .addr_bits = 32,
+				     .flags = RAMKA_ALLOC_UNINIT };
 	struct ramka_frame *f = ramka_frame_alloc(memory_cpu(), &object_type, &o, req);
 
 	if (!f)
@@ -366,13 +367,12 @@ static void segment(struct cpu *cpu)
 {
 	struct ramka_segment whole, left, right;
 	uint32_t tag = new_tag(cpu);
-	uint64_t frames = 2 + cpu_random(cpu) % 40;
+	uint64_t frames = 2 + cpu_random(cpu) % 40, cut = 1 + cpu_random(cpu) % (frames - 1);
 
 	if (ramka_segment_alloc(memory_cpu(), frames, &object_type, segment_meta, &tag,
 				(struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT }, &whole))
 		return;
-	REQUIRE(!ramka_segment_split(memory, whole, (1 + cpu_random(cpu) % (frames - 1)) * RAMKA_PAGE_SIZE, &left,
-				     &right));
+	REQUIRE(!ramka_segment_split(memory, whole, cut * RAMKA_PAGE_SIZE, &left, &right));
 	ramka_segment_put(memory_cpu(), right);
 	ramka_segment_put(memory_cpu(), left);
 }
@@ -453,8 +453,8 @@ static void interrupt(struct cpu *cpu)
 }
 
 /*
- * For times without memory: a request that fails has emptied the caches of all CPUs before, which means IPIs, and
- * they are slow where CPUs are emulated by fewer.
+ * For times without memory: a request that fails has emptied the caches of all CPUs before, which means
+ * IPIs, and they are slow where CPUs are emulated by fewer.
  */
 static void seldom(struct cpu *cpu)
 {
@@ -474,9 +474,8 @@ void stress_setup(void)
 	REQUIRE(!ramka_type_register(memory, &object_type));
 	ramka_drain(memory);
 	ramka_stats_read(memory, &at_start);
-	print("memory: %llu MiB, %llu MiB free in %llu whole blocks of 2 MiB, %llu frames reserved\n",
-	      (unsigned long long)at_start.total >> 8, (unsigned long long)at_start.free >> 8,
-	      (unsigned long long)at_start.free_huge, (unsigned long long)at_start.reserved);
+	print("memory: %lu MiB, %lu MiB free in %lu whole blocks of 2 MiB, %lu frames reserved\n",
+	      at_start.total >> 8, at_start.free >> 8, at_start.free_huge, at_start.reserved);
 }
 
 void stress_test(struct cpu *cpu, uint64_t ops)
@@ -489,7 +488,7 @@ void stress_test(struct cpu *cpu, uint64_t ops)
 		if (cpu_random(cpu) % 16 == 0)
 			quiescent(&w);
 		if (cpu->id == 0 && i % (ops / 4 + 1) == 0)
-			print("  %llu of %llu\n", (unsigned long long)i, (unsigned long long)ops);
+			print("  %lu of %lu\n", i, ops);
 	}
 	quiescent(&w);
 	for (unsigned i = 0; i < HELD; i++)
@@ -518,12 +517,13 @@ static uint64_t take_all(struct cpu *cpu, struct ramka_frame **chain)
 static void wait_for_memory(struct cpu *cpu, struct ramka_frame **chain)
 {
 	struct object o = { .tag = new_tag(cpu), .order = 0 };
+	struct ramka_request req = { .flags = RAMKA_ALLOC_WAIT };
 	struct ramka_frame *f = *chain;
 
 	*chain = *next_of(f);
 	REQUIRE(!ramka_frame_put_rcu(memory_cpu(), f));
 	memory_offline();
-	f = ramka_frame_alloc(memory_cpu(), &object_type, &o, (struct ramka_request){ .flags = RAMKA_ALLOC_WAIT });
+	f = ramka_frame_alloc(memory_cpu(), &object_type, &o, req);
 	memory_online();
 	REQUIRE(f);
 	verify_zeroed(f);
@@ -532,8 +532,9 @@ static void wait_for_memory(struct cpu *cpu, struct ramka_frame **chain)
 }
 
 /*
- * All CPUs take frames until there are none, with handlers that free and allocate meanwhile. Then, with nothing
- * else going on, one of them must get exactly what is said to be free. Then each frees what another took.
+ * All CPUs take frames until there are none, with handlers that free and allocate meanwhile. Then, with
+ * nothing else going on, one of them must get exactly what is said to be free. Then each frees what another
+ * took.
  */
 void exhaustion_test(struct cpu *cpu)
 {
@@ -581,22 +582,20 @@ void stress_settle(void)
 	ramka_drain(memory);
 
 	ramka_stats_read(memory, &now);
-	print("settled: %llu free of %llu at the start, %llu in use, %llu deferred, %llu cached, %llu blocks of 2 MiB\n",
-	      (unsigned long long)now.free, (unsigned long long)at_start.free, (unsigned long long)now.in_use,
-	      (unsigned long long)now.deferred, (unsigned long long)now.cached, (unsigned long long)now.free_huge);
-	print("%llu requests without memory, %llu drains, %llu looked up and %llu claimed by address\n",
-	      (unsigned long long)atomic_load(&no_memory), (unsigned long long)atomic_load(&drains),
-	      (unsigned long long)atomic_load(&lookups), (unsigned long long)atomic_load(&claims));
+	print("settled: %lu of %lu free, %lu in use, %lu deferred, %lu cached, %lu blocks of 2 MiB\n",
+	      now.free, at_start.free, now.in_use, now.deferred, now.cached, now.free_huge);
+	print("%lu requests without memory, %lu drains, %lu looked up and %lu claimed by address\n",
+	      atomic_load(&no_memory), atomic_load(&drains), atomic_load(&lookups), atomic_load(&claims));
 	for (uint64_t i = 0; i < oracle_frames; i++) {
 		if (oracle[i])
-			fail("frame %llx was never given back by %x", (unsigned long long)i * RAMKA_PAGE_SIZE, oracle[i]);
+			fail("frame %lx was never given back by %x", i * RAMKA_PAGE_SIZE, oracle[i]);
 	}
 	REQUIRE(now.total == at_start.total && now.reserved == at_start.reserved);
 	REQUIRE(now.free == at_start.free && now.in_use == at_start.in_use && now.deferred == 0);
 	REQUIRE(now.cached == 0 && now.free_huge == at_start.free_huge);
 	defects = ramka_check(memory, &bug);
 	if (defects)
-		fail("audit: %d defects, the first: %s, %s, frame %llx", defects, bug.operation, bug.what,
-		     (unsigned long long)bug.paddr);
+		fail("audit: %d defects, the first: %s, %s, frame %lx", defects, bug.operation, bug.what,
+		     bug.paddr);
 	REQUIRE(ramka_contracts_clean(memory));
 }

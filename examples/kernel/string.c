@@ -66,6 +66,14 @@ int memcmp(const void *a, const void *b, size_t n)
 {
 	const unsigned char *x = a, *y = b;
 
+	for (; n >= WORD; n -= WORD, x += WORD, y += WORD) {
+		uint64_t v, w;
+
+		__builtin_memcpy(&v, x, WORD);   /* a load, however it is aligned */
+		__builtin_memcpy(&w, y, WORD);
+		if (v != w)
+			break;
+	}
 	for (; n--; x++, y++) {
 		if (*x != *y)
 			return *x < *y ? -1 : 1;

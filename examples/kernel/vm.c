@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory on demand: areas of virtual addresses that page faults fill with zeroed frames. The host's unit tests
- * run on it, since they reserve far more address space than there is memory.
+ * Memory on demand: areas of virtual addresses that page faults fill with zeroed frames. The host's unit
+ * tests run on it, since they reserve far more address space than there is memory.
  *
  * One CPU at a time is in here, and no other CPU uses its page table, so that nobody's TLB but its own has to
  * be flushed. Faults come with interrupts disabled. They may come while the CPU is inside a call of ramka, on
@@ -73,7 +73,7 @@ void vm_forbid(void *base, uint64_t bytes)
 	add_area((uintptr_t)base, (uintptr_t)base + bytes, true);
 }
 
-/* Gives the frames of [base, end) back, which lies within what `node` of `level` maps. Nodes stay for the next area. */
+/* Gives the frames of [base, end) back, part of what `node` of `level` maps. Nodes stay. */
 static void unmap(uint64_t *node, unsigned level, uintptr_t base, uintptr_t end)
 {
 	unsigned shift = RAMKA_PAGE_SHIFT + 9 * (level - 1);
@@ -155,9 +155,8 @@ bool vm_fault(uintptr_t va)
 		struct ramka_stats stats;
 
 		ramka_stats_read(memory, &stats);
-		fail("no memory for the page at %llx: %llu pages are there, %llu frames free, %llu in caches, %llu deferred",
-		     (unsigned long long)va, (unsigned long long)resident, (unsigned long long)stats.free,
-		     (unsigned long long)stats.cached, (unsigned long long)stats.deferred);
+		fail("no memory for the page at %lx; pages %lu, frames free %lu, cached %lu, deferred %lu",
+		     va, resident, stats.free, stats.cached, stats.deferred);
 	}
 	*entry = pte_to_frame(ramka_frame_into_raw(memory, f), 1);
 	resident++;

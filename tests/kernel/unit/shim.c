@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host's unit tests inside the example kernel, the same files: tests/unit/test_*.c with the headers of
- * include/ in place of cmocka's and the C library's. Memory comes from vm.c, so from page faults that allocate
- * frames of the kernel's own instance, while timer interrupts allocate and free on it, too.
+ * include/ in place of cmocka's and the C library's. Memory comes from vm.c, so from page faults that
+ * allocate frames of the kernel's own instance, while timer interrupts allocate and free on it, too.
  *
  * UNIT_LIST is the list of the files, as X(name) for test_name.c; each is compiled with its main() renamed to
  * unit_<name>().
@@ -73,7 +73,7 @@ int unit_run(const char *group, const struct CMUnitTest *tests, size_t n, int (*
 	}
 	if (teardown && teardown(&shared))
 		fail("unit test %s: teardown", group);
-	print("  %s: %llu tests\n", group, (unsigned long long)n);
+	print("  %s: %lu tests\n", group, n);
 	return 0;
 }
 
@@ -125,7 +125,7 @@ int close(int fd)
 void *aligned_alloc(size_t align, size_t n)
 {
 	if (align > RAMKA_PAGE_SIZE)
-		fail("aligned_alloc: %llu", (unsigned long long)align);
+		fail("aligned_alloc: %lu", align);
 	return vm_reserve(n ? n : 1);
 }
 

@@ -84,7 +84,8 @@ static inline uint64_t pte_to_node(ramka_paddr_t pa)
 
 static inline uint64_t pte_to_frame(ramka_paddr_t pa, unsigned level)
 {
-	return pa | PTE_VALID | PTE_NORMAL | PTE_SHARED | PTE_ACCESSED | PTE_OWNED | (level == 1 ? PTE_TABLE : 0);
+	return pa | PTE_VALID | PTE_NORMAL | PTE_SHARED | PTE_ACCESSED | PTE_OWNED |
+	       (level == 1 ? PTE_TABLE : 0);
 }
 
 static inline bool pte_decode(uint64_t pte, unsigned level, ramka_paddr_t *ret_pa, bool *ret_is_node)

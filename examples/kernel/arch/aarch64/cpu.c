@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aarch64 on QEMU's virt board: PL011 console, exit by semihosting, GICv2, the virtual timer, PSCI, TTBR0. The
- * addresses are the board's; memory and CPUs come from the device tree.
+ * aarch64 on QEMU's virt board: PL011 console, exit by semihosting, GICv2, the virtual timer, PSCI, TTBR0.
+ * The addresses are the board's; memory and CPUs come from the device tree.
  */
 #include "../../fdt.h"
 
@@ -108,8 +108,7 @@ void handle_exception(unsigned kind, const struct trap_frame *frame)
 		__asm__ volatile("mrs %0, far_el1" : "=r"(far));
 		if (kind == KIND_SYNCHRONOUS && handled_fault(esr, far))
 			return;
-		fail("exception %u, esr %llx, elr %llx, far %llx", kind, (unsigned long long)esr,
-		     (unsigned long long)frame->elr, (unsigned long long)far);
+		fail("exception %u, esr %lx, elr %lx, far %lx", kind, esr, frame->elr, far);
 	}
 	irq = *mmio(GIC_CPU + GICC_IAR);
 	switch (irq & 0x3ff) {
@@ -143,7 +142,7 @@ void arch_start_cpu(struct cpu *cpu)
 
 	__asm__ volatile("dsb sy; hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : "memory");
 	if (x0)
-		fail("PSCI CPU_ON of %llx: %lld", (unsigned long long)cpu->hw_id, (long long)x0);
+		fail("PSCI CPU_ON of %lx: %ld", cpu->hw_id, (long)x0);
 }
 
 /* Called by entry.S on the boot CPU. */
@@ -176,5 +175,6 @@ ramka_paddr_t arch_page_table(void)
 
 void arch_set_page_table(ramka_paddr_t root)
 {
-	__asm__ volatile("dsb ishst; msr ttbr0_el1, %0; isb; tlbi vmalle1; dsb nsh; isb" : : "r"(root) : "memory");
+	__asm__ volatile("dsb ishst; msr ttbr0_el1, %0; isb; tlbi vmalle1; dsb nsh; isb"
+			 : : "r"(root) : "memory");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entry of the boot CPU, of the others (PSCI), and of exceptions. Everything starts in EL1 with the MMU off; it
- * goes on before any C code runs, since atomics need normal, shareable memory.
+ * Entry of the boot CPU, of the others (PSCI), and of exceptions. Everything starts in EL1 with the MMU
+ * off; it goes on before any C code runs, since atomics need normal, shareable memory.
  */
 	.text
 	.globl start

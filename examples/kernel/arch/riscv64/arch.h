@@ -63,8 +63,8 @@ static inline void wait_for_interrupt(void)
 }
 
 /*
- * Page-table entries (Sv48). Bit 8 is software's: here it marks an entry that holds a reference to a frame. The
- * entries that map the kernel itself do not have it, so ramka never puts what they point to.
+ * Page-table entries (Sv48). Bit 8 is software's: here it marks an entry that holds a reference to a frame.
+ * The entries that map the kernel itself do not have it, so ramka never puts what they point to.
  */
 #define PT_LEVELS 4
 #define PT_ENTRIES 512

@@ -85,8 +85,7 @@ void handle_trap(uint64_t cause, uint64_t epc, uint64_t value)
 		}
 		/* fall through */
 	default:
-		fail("trap %llx, epc %llx, value %llx", (unsigned long long)cause, (unsigned long long)epc,
-		     (unsigned long long)value);
+		fail("trap %lx, epc %lx, value %lx", cause, epc, value);
 	}
 }
 
@@ -99,7 +98,7 @@ void arch_start_cpu(struct cpu *cpu)
 	long error = sbi_call(SBI_HSM, cpu->hw_id, (uintptr_t)secondary_start, (uintptr_t)cpu);
 
 	if (error)
-		fail("SBI hart_start of %llx: %ld", (unsigned long long)cpu->hw_id, error);
+		fail("SBI hart_start of %lx: %ld", cpu->hw_id, error);
 }
 
 /* Called by entry.S on the boot hart. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86-64 start: what the loader says (PVH start info: memory map, command line, ACPI root) and which CPUs there
- * are (ACPI MADT). Everything is read before ramka owns any memory.
+ * x86-64 start: what the loader says (PVH start info: memory map, command line, ACPI root) and which CPUs
+ * there are (ACPI MADT). Everything is read before ramka owns any memory.
  */
 #include "../../kernel.h"
 #include "x86.h"
@@ -65,8 +65,8 @@ static void read_memory_map(const struct pvh_start_info *info)
 			kind = RAMKA_BAD;
 			break;
 		default:
-			/* Firmware calls memory and device windows alike "reserved". Nobody here needs a frame of
-			 * either, so there are none: the span that ramka manages ends with the last real memory. */
+			/* Memory and device windows alike are "reserved" here. Nobody needs a frame of either,
+			 * so there are none: the span that ramka manages ends with the last real memory. */
 			kind = RAMKA_MMIO;
 		}
 		boot_add_region(&boot, map[i].base, map[i].size, kind, 0);

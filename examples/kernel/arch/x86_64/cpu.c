@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * x86-64: serial port, exit, interrupt vectors, the local APIC (timer, IPIs, start of the other CPUs) and CR3.
+ * x86-64: serial port, exit, interrupt vectors, the local APIC (timer, IPIs, start of the other CPUs) and
+ * CR3.
  */
 #include "../../kernel.h"
 #include "x86.h"
@@ -59,7 +60,10 @@ void arch_exit(bool ok)
 
 /* ---- interrupts ---- */
 
-enum { VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14, VECTOR_TIMER = 0x40, VECTOR_IPI = 0x41, VECTOR_SPURIOUS = 0xff };
+enum {
+	VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14,
+	VECTOR_TIMER = 0x40, VECTOR_IPI = 0x41, VECTOR_SPURIOUS = 0xff,
+};
 
 struct trap_frame {
 	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
@@ -169,9 +173,8 @@ void handle_interrupt(struct trap_frame *frame)
 			break;
 		/* fall through */
 	default:
-		fail("exception %llu, error %llx, rip %llx, rsp %llx, cr2 %llx", (unsigned long long)frame->vector,
-		     (unsigned long long)frame->error, (unsigned long long)frame->rip,
-		     (unsigned long long)frame->rsp, (unsigned long long)cr2);
+		fail("exception %lu, error %lx, rip %lx, rsp %lx, cr2 %lx", frame->vector, frame->error,
+		     frame->rip, frame->rsp, cr2);
 	case VECTOR_NMI:
 		nmi_interrupt();
 		break;

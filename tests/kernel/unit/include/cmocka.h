@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the unit tests use of cmocka, for a kernel. A test that fails ends the run: the message names it, and the
- * machine powers off.
+ * What the unit tests use of cmocka, for a kernel. A test that fails ends the run: the message names it,
+ * and the machine powers off.
  */
 #ifndef CMOCKA_H
 #define CMOCKA_H
@@ -28,11 +28,13 @@ struct CMUnitTest {
 int unit_run(const char *group, const struct CMUnitTest *tests, size_t n, int (*setup)(void **state),
 	     int (*teardown)(void **state));
 _Noreturn void unit_skip(void);
-__attribute__((format(printf, 3, 4))) _Noreturn void unit_fail(const char *file, int line, const char *format, ...);
+__attribute__((format(printf, 3, 4)))
+_Noreturn void unit_fail(const char *file, int line, const char *format, ...);
 
 #define cmocka_run_group_tests_name(name, tests, setup, teardown) \
 	unit_run(name, tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
-#define cmocka_run_group_tests(tests, setup, teardown) cmocka_run_group_tests_name(#tests, tests, setup, teardown)
+#define cmocka_run_group_tests(tests, setup, teardown) \
+	cmocka_run_group_tests_name(#tests, tests, setup, teardown)
 
 #define skip() unit_skip()
 #define fail() unit_fail(__FILE__, __LINE__, "fail()")

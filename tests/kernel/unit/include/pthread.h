@@ -26,7 +26,8 @@ static inline int pthread_attr_destroy(pthread_attr_t *attr)
 	return 0;
 }
 
-static inline int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+static inline int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+				 void *arg)
 {
 	(void)attr;
 	*thread = 0;
