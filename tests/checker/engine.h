@@ -83,6 +83,7 @@ double ck_now(void);
 void ck_mem_client(void);       /* forget everything about the last client */
 void ck_mem_begin(void);        /* of an execution */
 void ck_mem_undo(void);         /* put every written granule back */
+unsigned ck_mem_locs(void);     /* how many atomic locations there are */
 void ck_plain(uintptr_t addr, size_t size, bool write, const void *pc);
 void ck_clock_join(struct ck_clock *dst, const struct ck_clock *src);
 void ck_site_init(struct ck_site *s);

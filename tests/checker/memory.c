@@ -100,6 +100,11 @@ void ck_mem_begin(void)
 	}
 }
 
+unsigned ck_mem_locs(void)
+{
+	return nr_locs;
+}
+
 void ck_mem_undo(void)
 {
 	for (unsigned i = 0; i < nr_dirty; i++) {

@@ -13,18 +13,25 @@
 struct cookie {
 	bool over;
 	unsigned waits;         /* threads whose section it waits for */
+	struct ck_clock starts; /* what had happened before the snapshot */
 	struct ck_clock ends;   /* what those sections had done when they ended */
 };
 
 static struct cookie cookies[COOKIES];
 static unsigned nr_cookies;
-static struct ck_clock started;     /* joined over all snapshots */
 static struct ck_clock ended;       /* joined over all ends of sections */
+
+/* Locations that are met later have no message yet that anybody saw. */
+static void clear_rest(struct ck_clock *c)
+{
+	unsigned n = ck_mem_locs();
+
+	memset(&c->view[n], 0, (CK_LOCS - n) * sizeof c->view[0]);
+}
 
 void ck_rcu_begin(void)
 {
 	nr_cookies = 0;
-	memset(&started, 0, sizeof started);
 	memset(&ended, 0, sizeof ended);
 	for (unsigned i = 0; i < CK_THREADS; i++)
 		ck.t[i].in_section = false;
@@ -33,7 +40,7 @@ void ck_rcu_begin(void)
 void ck_rcu_read_lock(void)
 {
 	struct ck_thread *t = &ck.t[ck.cur];
-	bool pending = false;
+	bool pending = false, old;
 
 	if (ck.mode != CK_RUN)
 		return;
@@ -42,16 +49,14 @@ void ck_rcu_read_lock(void)
 	t->in_section = true;
 	for (unsigned i = 0; i < nr_cookies; i++)
 		pending |= !cookies[i].over;
-	if (pending && ck_choose(2)) {
-		ck_trace("read section begins, old enough for every pending grace period to wait for it");
-		for (unsigned i = 0; i < nr_cookies; i++)
-			if (!cookies[i].over)
-				cookies[i].waits |= 1u << ck.cur;
-		return;
+	old = pending && ck_choose(2);
+	ck_trace("read section begins%s", old ? ", old enough for every pending grace period to wait for it" : "");
+	for (unsigned i = 0; i < nr_cookies; i++) {
+		if (old && !cookies[i].over)
+			cookies[i].waits |= 1u << ck.cur;
+		else
+			ck_clock_join(&t->now, &cookies[i].starts);
 	}
-	ck_trace("read section begins");
-	if (nr_cookies)
-		ck_clock_join(&t->now, &started);
 }
 
 void ck_rcu_read_unlock(void)
@@ -90,7 +95,8 @@ uint64_t ck_rcu_snapshot(void *ctx)
 	k->ends = ended;
 	for (unsigned i = 0; i < ck.n; i++)
 		k->waits |= (unsigned)ck.t[i].in_section << i;
-	ck_clock_join(&started, &ck.t[ck.cur].now);
+	k->starts = ck.t[ck.cur].now;
+	clear_rest(&k->starts);
 	ck.t[ck.cur].now.vc[ck.cur]++;
 	ck_trace("snapshot, cookie %u waits for threads %#x", nr_cookies, k->waits);
 	return nr_cookies;

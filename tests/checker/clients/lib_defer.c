@@ -171,3 +171,74 @@ static void qsbr_writer(void)
 }
 CK_CLIENT(qsbr, .what = "the quiescent-state backend", .setup = qsbr_setup, .thread = { qsbr_reader, qsbr_writer }, .stale = 3);
 CK_CLIENT(qsbr_online, .what = "a CPU comes online during a grace period", .setup = qsbr_setup, .thread = { qsbr_reader, qsbr_writer, qsbr_late_reader }, .stale = 2);
+
+/*
+ * The adapter to call_rcu. Thread 0 is the kernel's: it takes the callback, lets a grace period pass and runs it. Two updaters ask at
+ * about the same time; the second may be served by the next grace period only.
+ */
+static struct ramka_rcu_adapter adapter;
+static struct ramka_rcu_ops a_ops;
+static struct ramka_atomic_u64 pending, tables[2];
+static uint64_t datas[2];
+enum { UPDATERS_DONE = NOTE_0 };
+
+static void kernel_call(void *ctx, struct ramka_rcu_head *h, void (*fn)(struct ramka_rcu_head *))
+{
+	(void)ctx;
+	ck_assert(!pending.value, "two callbacks in flight");
+	h->opaque[0] = (void *)(uintptr_t)fn;
+	ramka_store(&pending, 1, release, test.pending);
+}
+static void adapt_setup(void)
+{
+	ramka_rcu_adapt_call(&adapter, kernel_call, NULL, &a_ops);
+	pending.value = 0;
+	for (unsigned i = 0; i < 2; i++)
+		tables[i].value = datas[i] = 1;
+}
+static bool work_or_end(void *ctx) { (void)ctx; return pending.value || ck_note(UPDATERS_DONE) == 2; }
+static void kernel_thread(void)
+{
+	for (;;) {
+		void (*fn)(struct ramka_rcu_head *);
+
+		ck_block(work_or_end, NULL);
+		if (!ramka_load(&pending, acquire, test.pending)) {
+			if (ck_note(UPDATERS_DONE) == 2)
+				return;
+			continue;
+		}
+		ck_rcu_wait(NULL, ck_rcu_snapshot(NULL));
+		fn = (void (*)(struct ramka_rcu_head *))(uintptr_t)adapter.head.opaque[0];
+		adapter.head.opaque[0] = NULL;
+		ramka_store(&pending, 0, relaxed, test.pending);
+		fn(&adapter.head);
+	}
+}
+static bool is_over(void *ctx) { return adapter.finished.value >= *(uint64_t *)ctx; }
+static void updater(unsigned i)
+{
+	uint64_t cookie;
+
+	ramka_store(&tables[i], 0, relaxed, test.table);
+	cookie = a_ops.snapshot(a_ops.ctx);
+	ck_block(is_over, &cookie);
+	if (a_ops.elapsed(a_ops.ctx, cookie))
+		datas[i] = 2;
+	ck_note_add(UPDATERS_DONE, 1);
+}
+static void updater0(void) { updater(0); }
+static void updater1(void) { updater(1); }
+static void updaters(void) { updater(0); updater(1); }
+static void ends_alone(void) { updater(0); ck_note_add(UPDATERS_DONE, 1); }
+static void adapt_reader(void)
+{
+	ck_rcu_read_lock();
+	for (unsigned i = 0; i < 2; i++)
+		if (ramka_load(&tables[i], acquire, test.table))
+			ck_assert(datas[i] == 1, "a reader saw the next use");
+	ck_rcu_read_unlock();
+}
+CK_CLIENT(adapt, .what = "call_rcu adapter, one updater, a reader", .setup = adapt_setup, .thread = { kernel_thread, ends_alone, adapt_reader }, .stale = 2);
+CK_CLIENT(adapt_again, .what = "one after the other", .setup = adapt_setup, .thread = { kernel_thread, updaters, adapt_reader }, .stale = 1);
+CK_CLIENT(adapt_both, .what = "two updaters at once", .setup = adapt_setup, .thread = { kernel_thread, updater0, updater1, adapt_reader }, .stale = 1, .bound = 1);

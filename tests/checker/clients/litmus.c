@@ -189,3 +189,11 @@ static void gp_writer_none(void) { ramka_store(&x, 1, relaxed, litmus); ck_rcu_s
 CK_CLIENT(grace_period, .what = "readers against unlink, grace period, reuse", .thread = { gp_reader, gp_writer }, .model = true);
 CK_CLIENT(grace_period_early, .what = "snapshot before the unlink", .thread = { gp_reader, gp_writer_early }, .fails = "DATA RACE", .model = true);
 CK_CLIENT(grace_period_none, .what = "no poll", .thread = { gp_reader, gp_writer_none }, .fails = "DATA RACE", .model = true);
+
+/* a section that sees what came after the grace period sees what came before it */
+static void gp_order_w(void) { ramka_store(&x, 1, relaxed, litmus); ck_rcu_wait(NULL, ck_rcu_snapshot(NULL)); ramka_store(&y, 1, relaxed, litmus); }
+static void gp_order_r(void) { ck_rcu_read_lock(); mp_r_rlx(); ck_rcu_read_unlock(); }
+CK_CLIENT(grace_period_order, .what = "message passing by a grace period", .thread = { gp_order_w, gp_order_r }, .check = out2, .stale = ALL, .model = true,
+	  .outcomes = OUT(0, 1, 11));
+CK_CLIENT(grace_period_no_section, .what = "the reader is in no section", .thread = { gp_order_w, mp_r_rlx }, .check = out2, .stale = ALL, .model = true,
+	  .outcomes = OUT(0, 1, 10, 11));
