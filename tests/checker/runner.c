@@ -3,7 +3,8 @@
  * The command line of the checker.
  *
  *   checker --list                      names of all clients
- *   checker --all [--bound N] [--pct RUNS] [--depth D] [--seed X] [--seconds S]
+ *   checker --all [--bound N] [--pct RUNS] [--depth D] [--seed X] [--seconds S] [--jobs N]
+ *                                       seconds: of processor time, a client
  *   checker --client NAME [...]         one client; may be repeated
  *   checker --client NAME --replay SCHEDULE [--weaken SPEC]    an annotated trace of one execution
  *   checker --sites                     every atomic operation compiled in, and how often the clients ran it
@@ -19,6 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 extern const struct ck_client *const __start_ck_clients[], *const __stop_ck_clients[];
 extern struct ck_site __start_ck_sites[], __stop_ck_sites[];
@@ -336,9 +340,33 @@ static const struct ck_client *find(const char *name)
 	exit(2);
 }
 
+/* Clients in turn, by `jobs` processes. How many passed. */
+static unsigned run_clients(const struct ck_client *const *chosen, unsigned n, unsigned bound, bool quiet, unsigned jobs)
+{
+	struct { unsigned next, passed; } *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned i;
+
+	if (shared == MAP_FAILED)
+		abort();
+	fflush(stdout);
+	for (unsigned k = 0; k < jobs; k++) {
+		if (jobs > 1 && fork() != 0)
+			continue;
+		while ((i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED)) < n)
+			if (run_client(chosen[i], bound, quiet))
+				__atomic_fetch_add(&shared->passed, 1, __ATOMIC_RELAXED);
+		fflush(stdout);
+		if (jobs > 1)
+			_exit(0);
+	}
+	while (jobs > 1 && wait(NULL) > 0)
+		;
+	return shared->passed;
+}
+
 static int usage(void)
 {
-	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix  [--bound N] [--seconds S] [--pct RUNS]\n"
+	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix  [--bound N] [--seconds S] [--pct RUNS] [--jobs N]\n"
 		"       [--depth D] [--seed X] [--replay SCHEDULE] [--weaken SPEC].. [--only TEXT] [--shard I/N] [--quiet]\n", self);
 	return 2;
 }
@@ -346,8 +374,9 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	const struct ck_client *chosen[256];
-	unsigned n = 0, passed = 0, bound = ck_bound_default;
+	unsigned n = 0, passed, bound = ck_bound_default;
 	const char *schedule = NULL, *mode = NULL;
+	unsigned jobs = 1;
 	bool quiet = false;
 
 	self = argv[0];
@@ -377,6 +406,8 @@ int main(int argc, char **argv)
 			ck_pct_depth = (unsigned)atoi(v);
 		else if (!strcmp(a, "--seed"))
 			ck_seed = strtoull(v, NULL, 10);
+		else if (!strcmp(a, "--jobs") && atoi(v) > 0)
+			jobs = (unsigned)atoi(v);
 		else if (!strcmp(a, "--replay"))
 			schedule = v;
 		else if (!strcmp(a, "--weaken") && nr_weaken < 64)
@@ -403,8 +434,7 @@ int main(int argc, char **argv)
 		return usage();
 	if (schedule)
 		return replay(chosen[0], schedule);
-	for (unsigned i = 0; i < n; i++)
-		passed += run_client(chosen[i], bound, quiet);
+	passed = run_clients(chosen, n, bound, quiet, jobs);
 	printf("%u passed, %u failed\n", passed, n - passed);
 	return passed != n;
 }
