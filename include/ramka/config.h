@@ -66,7 +66,8 @@ struct ramka_config {
 	 */
 	bool (*barrier_all_cpus)(void *ctx);
 	/**
-	 * Told about programmer errors. May return, not return, or longjmp: it is called outside any CPU section.
+	 * Told about programmer errors. May return, not return, or longjmp: it is called outside any CPU section. Not longjmp out
+	 * of an on_drop: what waits for its turn behind it would wait for ever.
 	 * If it returns, the operation has no lasting effect and a frame that can no longer be trusted is leaked.
 	 * NULL: trap.
 	 */
