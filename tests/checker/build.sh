@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds the checker: tests/checker/build.sh OUTDIR [CC]. The engine is compiled plainly; clients and the library's real sources
-# with the checker's backend of atomic.h and with -fsanitize=thread, whose calls the engine answers (no runtime is linked).
+# Builds the checker: tests/checker/build.sh OUTDIR [CC]. The engine is compiled plainly; clients and the library's
+# real sources with the checker's backend of atomic.h and with -fsanitize=thread, whose calls the engine answers (no
+# runtime is linked).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -16,7 +17,8 @@ objs=
 mk=$out/build.mk
 : > "$mk"
 rule() { # object source flags
-	printf '%s: %s\n\t%s %s %s -MMD -c -o $@ %s\n-include %s\n' "$1" "$2" "$cc" "$warn" "$3" "$2" "${1%.o}.d" >> "$mk"
+	printf '%s: %s\n\t%s %s %s -MMD -c -o $@ %s\n' "$1" "$2" "$cc" "$warn" "$3" "$2" >> "$mk"
+	printf -- '-include %s\n' "${1%.o}.d" >> "$mk"
 	objs="$objs $1"
 }
 for f in sched memory tsan rcu runner; do

@@ -12,13 +12,14 @@
  *                whatever the order in which they really ran), interrupts that nest, threads that stop for ever.
  *   not covered  load buffering (a load never sees a store that runs later), stores that enter the modification
  *                order before its end (2+2W), failures of a weak compare-and-swap, seq_cst accesses (the library has
- *                none; seq_cst fences are there), compiler reorderings of plain accesses against an interrupt. Of a location's history
- *                the newest few values are offered, and a bounded number of stale reads per execution (see below).
+ *                none; seq_cst fences are there), compiler reorderings of plain accesses against an interrupt. Of a
+ *                location's history the newest few values are offered, and a bounded number of stale reads
+ *                per execution (see below).
  *
- * `setup` runs once. `thread[i]` run in every execution, `check` after them; both setup and check are sequential.
- * Between executions every instrumented write is undone, so clients may keep their state in plain globals.
- * Whatever a client writes must be compiled with -fsanitize=thread (clients and library sources are) or go through
- * atomic.h; do not let the C library write into shared state.
+ * `setup` runs once. `thread[i]` run in every execution, `check` after them; both setup and check are
+ * sequential. Between executions every instrumented write is undone, so clients may keep their state in plain
+ * globals. Whatever a client writes must be compiled with -fsanitize=thread (clients and library sources are)
+ * or go through atomic.h; do not let the C library write into shared state.
  */
 #ifndef CK_CHECKER_H
 #define CK_CHECKER_H
@@ -36,10 +37,12 @@ struct ck_client {
 	void (*setup)(void);           /* once; sequential, happens before everything */
 	void (*thread[CK_THREADS])(void);
 	void (*check)(void);           /* after each execution; sequential, happens after everything */
-	void (*irq[CK_THREADS])(void); /* may start at any step of that thread, at most irq_max times an execution, runs to its end */
+	/* may start at any step of that thread, at most irq_max times an execution, runs to its end */
+	void (*irq[CK_THREADS])(void);
 	unsigned irq_max;              /* 0 means 1 */
 	unsigned park;                 /* mask: threads of which one may stop for ever at any step */
-	const char *fails;             /* a known-bad program: the checker must report a failure that contains this text */
+	/* a known-bad program: the checker must report a failure that contains this text */
+	const char *fails;
 	const int *outcomes;           /* ends with -1: exactly these values of ck_outcome must be seen */
 	unsigned bound;                /* preemptions; 0 means the runner's default, at most the runner's */
 	unsigned stale;                /* stale reads an execution; 0 means 3, CK_FRESH none */
@@ -51,7 +54,8 @@ struct ck_client {
 
 #define CK_CLIENT(ident, ...) \
 	static const struct ck_client ck_client_##ident = { .name = #ident, __VA_ARGS__ }; \
-	static const struct ck_client *const ck_reg_##ident __attribute__((used, section("ck_clients"))) = &ck_client_##ident
+	static const struct ck_client *const ck_reg_##ident __attribute__((used, section("ck_clients"))) = \
+		&ck_client_##ident
 
 /* Ends the execution as failed. */
 void ck_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

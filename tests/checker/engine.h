@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the checker share: sched.c (coroutines, choices, search), memory.c (histories, views, races, undo), rcu.c
- * (grace periods), runner.c (command line). Clients do not include it.
+ * What the parts of the checker share: sched.c (coroutines, choices, search), memory.c (histories, views,
+ * races, undo), rcu.c (grace periods), runner.c (command line). Clients do not include it.
  */
 #ifndef CK_ENGINE_H
 #define CK_ENGINE_H
@@ -71,10 +71,11 @@ void ck_ordered(void);                             /* what the running thread do
 extern unsigned ck_bound_default, ck_pct_depth;
 extern uint64_t ck_seed;
 unsigned ck_pick(char kind, unsigned key, unsigned n);
-/* A scheduling point before a step on the granule `key` (0: conflicts with all), shared with other threads, with the own interrupt. */
+/* A scheduling point before a step on granule `key` (0: conflicts with all). nests: the own interrupt uses it too. */
 void ck_step(const char *what, bool shared, bool nests, uintptr_t key, bool write);
 void ck_irq_point(void);                           /* only an interrupt may start here */
-struct ck_result { bool failed, complete, crashed; uint64_t executions; double seconds; unsigned steps_max; char message[1024]; char *schedule; };
+struct ck_result { bool failed, complete,
+		crashed; uint64_t executions; double seconds; unsigned steps_max; char message[1024]; char *schedule; };
 void ck_explore(const struct ck_client *c, unsigned bound, uint64_t pct_runs, double seconds, struct ck_result *ret);
 void ck_replay(const struct ck_client *c, const char *schedule, struct ck_result *ret);
 double ck_now(void);

@@ -4,13 +4,14 @@
  *
  * Memory itself always holds the newest value of each location. Beside it, per execution:
  *  - a cell per 8-byte granule that was touched: what it held before (undone after the execution), which threads
- *    ever touched it (kept over executions: a step at a granule of one thread alone needs no scheduling point), and
- *    the last accesses of each thread, for the race check;
+ *    ever touched it (kept over executions), and the last accesses of each thread, for the race check;
  *  - a history per atomic location: the values in modification order, each with what its store published. A load
  *    may return any value that is not older than the thread's view of the location.
- * Acquire joins what the message carries into the reader's view and vector clock; a read-modify-write takes the newest value and
- * carries its message on (release sequence); any other store cuts it, also by the same thread (C11 is kinder here, C++20 is not).
- * A plain write to an atomic location becomes a message of its own, whose value is fetched at the next atomic access.
+ *
+ * Acquire joins what the message carries into the reader's view and vector clock; a read-modify-write takes the
+ * newest value and carries its message on (release sequence); any other store cuts it, also by the same thread
+ * (C11 is kinder here, C++20 is not). A plain write to an atomic location becomes a message of its own, whose
+ * value is fetched at the next atomic access.
  */
 #include "engine.h"
 
@@ -415,8 +416,9 @@ void ck_site_init(struct ck_site *s)
 	unsigned weak = ck_weakened(s);
 
 	s->eff_order = (unsigned char)order_without(s->order, weak);
-	s->eff_fail = (unsigned char)(acquires(s->fail) && !(weak & (CK_WEAK_FAILURE | CK_WEAK_ACQUIRE)) ? __ATOMIC_ACQUIRE
-													 : __ATOMIC_RELAXED);
+	s->eff_fail = __ATOMIC_RELAXED;
+	if (acquires(s->fail) && !(weak & (CK_WEAK_FAILURE | CK_WEAK_ACQUIRE)))
+		s->eff_fail = __ATOMIC_ACQUIRE;
 	s->ready = 1;
 }
 
@@ -437,7 +439,8 @@ static void trace_op(const struct ck_site *s, uintptr_t addr, unsigned order, co
 {
 	const char *file = strrchr(s->file, '/');
 
-	ck_trace("%-5s %-7s %#lx %s  [%s] %s:%u", op_names[s->op], ck_order_name(order), (unsigned long)addr, text, s->pair,
+	ck_trace("%-5s %-7s %#lx %s  [%s] %s:%u", op_names[s->op], ck_order_name(order), (unsigned long)addr,
+			text, s->pair,
 		 file ? file + 1 : s->file, s->line);
 }
 
@@ -650,7 +653,8 @@ bool ck_cas(struct ck_site *s, void *p, unsigned size, void *expected, uint64_t 
 		if (done)
 			snprintf(text, sizeof text, "%#lx -> %#lx", (unsigned long)want, (unsigned long)v);
 		else
-			snprintf(text, sizeof text, "FAILS, wanted %#lx, is %#lx%s", (unsigned long)want, (unsigned long)got,
+			snprintf(text, sizeof text, "FAILS, wanted %#lx, is %#lx%s", (unsigned long)want,
+					(unsigned long)got,
 				 back ? "  STALE" : "");
 		trace_op(s, addr, done ? s->eff_order : s->eff_fail, text);
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grace periods as choices. A cookie waits for every read section that is open when it is taken. A section that begins
- * while a cookie is pending is a choice: it sees everything that happened before the snapshot, or the grace period waits
- * for it too; more no real implementation promises. Once all these sections have been left, elapsed() may say so, or not yet.
+ * Grace periods as choices. A cookie waits for every read section that is open when it is taken. A section that
+ * begins while a cookie is pending is a choice: it sees everything that happened before the snapshot, or the
+ * grace period waits for it too; more no real implementation promises. Once all these sections have been left,
+ * elapsed() may say so, or not yet.
  */
 #include "engine.h"
 

@@ -11,8 +11,8 @@
  *   checker --matrix [--only TEXT] [--shard I/N]   weaken each ordering in turn and say which client notices
  *   --weaken SPEC                       PAIR, FILE:LINE or PAIR@FILE:LINE, then nothing, :acquire, :release or :failure
  *
- * A client passes when it ran to the end without a failure, or, if it is a known-bad program, when the failure that it names was
- * found. The exit status is 0 when all passed.
+ * A client passes when it ran to the end without a failure, or, if it is a known-bad program, when the failure
+ * that it names was found. The exit status is 0 when all passed.
  */
 #include "engine.h"
 
@@ -141,7 +141,8 @@ static void print_replay(const struct ck_client *c, const char *schedule)
 		printf(" --weaken '%s'", weaken_spec[i]);
 	if (weaken_site)
 		printf(" --weaken '%s@%s:%u:%s'", weaken_site->pair, base(weaken_site->file), weaken_site->line,
-		       weaken_half == CK_WEAK_ACQUIRE ? "acquire" : weaken_half == CK_WEAK_RELEASE ? "release" : "failure");
+		       weaken_half == CK_WEAK_ACQUIRE ? "acquire" : weaken_half == CK_WEAK_RELEASE ?
+		       		"release" : "failure");
 	putchar('\n');
 }
 
@@ -156,7 +157,8 @@ static bool run_client(const struct ck_client *c, unsigned bound, bool quiet)
 	else
 		ok = !r.failed && r.complete;
 	if (!quiet || !ok) {
-		printf("%s %-28s %9llu executions %s %6.2f s, %u steps\n", ok ? "ok  " : "FAIL", c->name, (unsigned long long)r.executions,
+		printf("%s %-28s %9llu executions %s %6.2f s, %u steps\n", ok ? "ok  " : "FAIL", c->name,
+				(unsigned long long)r.executions,
 		       r.failed ? "  failed" : r.complete ? "complete" : "PARTIAL ", r.seconds, r.steps_max);
 		if (r.failed && (!ok || !quiet)) {
 			printf("      %s%s\n", c->fails ? "found: " : "", r.message);
@@ -220,7 +222,8 @@ static int list_sites(unsigned bound)
 	}
 	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
 		if (!is_client_file(s) && first_copy(s))
-			printf("%-24s %-5s %-8s %s:%u  %u\n", s->pair, op_names[s->op], ck_order_name(s->order), base(s->file), s->line,
+			printf("%-24s %-5s %-8s %s:%u  %u\n", s->pair, op_names[s->op],
+					ck_order_name(s->order), base(s->file), s->line,
 			       site_hits(s));
 	return 0;
 }
@@ -341,9 +344,11 @@ static const struct ck_client *find(const char *name)
 }
 
 /* Clients in turn, by `jobs` processes. How many passed. */
-static unsigned run_clients(const struct ck_client *const *chosen, unsigned n, unsigned bound, bool quiet, unsigned jobs)
+static unsigned run_clients(const struct ck_client *const *chosen, unsigned n, unsigned bound, bool quiet,
+		unsigned jobs)
 {
-	struct { unsigned next, passed; } *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct { unsigned next, passed; } *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned i;
 
 	if (shared == MAP_FAILED)
@@ -366,8 +371,9 @@ static unsigned run_clients(const struct ck_client *const *chosen, unsigned n, u
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix  [--bound N] [--seconds S] [--pct RUNS] [--jobs N]\n"
-		"       [--depth D] [--seed X] [--replay SCHEDULE] [--weaken SPEC].. [--only TEXT] [--shard I/N] [--quiet]\n", self);
+	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix\n"
+		"       [--bound N] [--seconds S] [--pct RUNS] [--depth D] [--seed X] [--jobs N] [--quiet]\n"
+		"       [--replay SCHEDULE] [--weaken SPEC].. [--only TEXT] [--shard I/N]\n", self);
 	return 2;
 }
 

@@ -2,25 +2,30 @@
 /*
  * The scheduler of the checker: coroutines, choices, and the search over them.
  *
- * Every atomic operation is a step. Before a step on a location that several threads touch, a choice is made: go on, let another
- * thread run (a preemption, of which there is a bounded number), stop for ever; where a thread and its own interrupt touch the
- * location: start the interrupt. Steps on other locations commute with all of these, so no choice is lost there (but for
- * an interrupt that is itself preempted by a thread which conflicts with the step below it). When a location turns out
- * to be shared in the middle of a search, the search starts again with that knowledge.
+ * Every atomic operation is a step. Before a step on a location that several threads touch, a choice is made:
+ * go on, let another thread run (a preemption, of which there is a bounded number), stop for ever; where a
+ * thread and its own interrupt touch the location: start the interrupt. Steps on other locations commute with
+ * all of these, so no choice is lost there (but for an interrupt that is itself preempted by a thread which
+ * conflicts with the step below it). When a location turns out to be shared in the middle of a search, the
+ * search starts again with that knowledge.
  *
- * Sleep. The choice to go on is searched before the choice to preempt. So a thread that was preempted before a step need not run
- * again until another thread did something that conflicts with that step: before, the step would only change places
- * with steps that commute with it, at the same number of preemptions. An execution in which nobody else can run is cut off.
+ * Sleep. The choice to go on is searched before the choice to preempt. So a thread that was preempted before a
+ * step need not run again until another thread did something that conflicts with that step: before, the step
+ * would only change places with steps that commute with it, at the same number of preemptions. An execution in
+ * which nobody else can run is cut off.
  *
- * States. All that a thread knows is what it read, so a hash of the messages read is its state, and with a hash of the order of each
- * location's messages the state of the whole. A state that was searched before with as many preemptions left is not searched
- * again (two states share a 64-bit hash once in 10^7 searches of a million states).
+ * States. All that a thread knows is what it read, so a hash of the messages read is its state, and with a hash
+ * of the order of each location's messages the state of the whole. A state that was searched before with as
+ * many preemptions left is not searched again (two states share a 64-bit hash once in 10^7 searches of a
+ * million states).
  *
- * Depth first: the choices of an execution are a stack; the last one that has an alternative left is advanced. Bounds 0, 1, .. are
- * searched one after another, so the first failure has few preemptions. PCT: random priorities, lowered at
- * depth-1 random steps. Replay: a schedule names the choices that are not the default, by step:
+ * Depth first: the choices of an execution are a stack; the last one that has an alternative left is advanced.
+ * Bounds 0, 1, .. are searched one after another, so the first failure has few preemptions. PCT: random
+ * priorities, lowered at depth-1 random steps. Replay: a schedule names the choices that are not the default,
+ * by step:
  *     12t1  before step 12 thread 1 runs          12i  an interrupt starts          12x  the thread stops for ever
- *     12v2  step 12 reads the value 2 before the newest         c3=1  the 3rd ck_choose gives 1         p7i  interrupt at plain access 7
+ *     12v2  step 12 reads the value 2 before the newest         c3=1  the 3rd ck_choose gives 1
+ *     p7i   an interrupt starts before plain access 7
  */
 #include "engine.h"
 
@@ -221,7 +226,8 @@ static unsigned dfs_pick(unsigned n)
 		stack[stack_len].n = (uint16_t)n;
 		stack[stack_len++].c = 0;
 	} else if (stack[stack_pos].n != n) {
-		ck_fail("checker: the client is not deterministic (%u choices where there were %u)", n, stack[stack_pos].n);
+		ck_fail("checker: the client is not deterministic (%u choices where there were %u)", n,
+				stack[stack_pos].n);
 	}
 	return stack[stack_pos++].c;
 }

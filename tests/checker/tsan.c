@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The entry points that -fsanitize=thread calls, and the bulk functions of the C library: every plain access of clients and
- * library sources comes through here. They are compiled with -fsanitize=thread and linked without its runtime.
+ * The entry points that -fsanitize=thread calls, and the bulk functions of the C library: every plain access of
+ * clients and library sources comes through here. They are compiled with -fsanitize=thread and linked without
+ * its runtime.
  */
 #include "engine.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine's own tests, 2: known-bad algorithms. Each comes as a correct program, which must pass, and with one thing
- * broken, which must be found.
+ * The engine's own tests, 2: known-bad algorithms. Each comes as a correct program, which must pass, and with
+ * one thing broken, which must be found.
  */
 #include "checker.h"
 
@@ -30,6 +30,7 @@ static unsigned pop(bool tagged)
 static void push(unsigned i, bool tagged, bool release)
 {
 	uint64_t h = ramka_load(&head, relaxed, stack);
+
 	bool done;
 
 	ck_own_give(i);
@@ -67,11 +68,14 @@ static void u_one(void) { unsigned a = pop(false); if (a) push(a, false, true); 
 static void u_two(void) { unsigned a = pop(false), b = pop(false); if (a) push(a, false, true); (void)b; }
 static void t_rlx(void) { unsigned a = pop(true); if (a) push(a, true, false); }
 static void t_three(void) { pop(true); pop(true); pop(true); }
-CK_CLIENT(stack_tagged, .what = "Treiber stack with a tag", .setup = stack_setup, .thread = { t_one, t_two }, .check = stack_check, .model = true);
-CK_CLIENT(stack_tagged_3, .what = "the same, three threads", .setup = stack_setup, .thread = { t_one, t_two, t_one }, .check = stack_check, .model = true, .stale = 1);
-CK_CLIENT(stack_aba, .what = "no tag", .setup = stack_setup, .thread = { u_one, u_two }, .check = stack_check, .fails = "", .model = true);
-CK_CLIENT(stack_push_relaxed, .what = "push without release", .setup = stack_setup, .thread = { t_rlx, t_three }, .check = stack_check,
-	  .fails = "DATA RACE", .model = true);
+CK_CLIENT(stack_tagged, .what = "Treiber stack with a tag", .setup = stack_setup, .thread = { t_one, t_two },
+	  .check = stack_check, .model = true);
+CK_CLIENT(stack_tagged_3, .what = "the same, three threads", .setup = stack_setup,
+	  .thread = { t_one, t_two, t_one }, .check = stack_check, .model = true, .stale = 1);
+CK_CLIENT(stack_aba, .what = "no tag", .setup = stack_setup, .thread = { u_one, u_two },
+	  .check = stack_check, .fails = "", .model = true);
+CK_CLIENT(stack_push_relaxed, .what = "push without release", .setup = stack_setup,
+	  .thread = { t_rlx, t_three }, .check = stack_check, .fails = "DATA RACE", .model = true);
 
 /* ---- lazy initialisation, double-checked ---- */
 
@@ -97,23 +101,34 @@ static void init_once(bool acquire)
 
 static void once_good(void) { init_once(true); }
 static void once_bad(void) { init_once(false); }
-CK_CLIENT(double_checked, .what = "double-checked initialisation", .thread = { once_good, once_good, once_good }, .model = true);
-CK_CLIENT(double_checked_relaxed, .what = "first load without acquire", .thread = { once_bad, once_bad }, .fails = "DATA RACE", .model = true);
+CK_CLIENT(double_checked, .what = "double-checked initialisation",
+	  .thread = { once_good, once_good, once_good }, .model = true);
+CK_CLIENT(double_checked_relaxed, .what = "first load without acquire", .thread = { once_bad, once_bad },
+	  .fails = "DATA RACE", .model = true);
 
 static struct ramka_atomic_u64 slot;
 static uint64_t meta;
 
 static void publish_good(void) { meta = 42; ramka_store(&slot, 1, release, publish); }
 static void publish_bad(void) { meta = 42; ramka_store(&slot, 1, relaxed, publish); }
-static void claim(void) { uint64_t one = 1; if (ramka_cas(&slot, &one, 2, acquire, publish)) ck_assert(meta == 42, "torn"); }
-CK_CLIENT(publish, .what = "metadata, then the state word", .thread = { publish_good, claim, claim }, .model = true);
-CK_CLIENT(publish_relaxed, .what = "published by a relaxed store", .thread = { publish_bad, claim }, .fails = "DATA RACE", .model = true);
+static void claim(void)
+{
+	uint64_t one = 1;
+
+	if (ramka_cas(&slot, &one, 2, acquire, publish))
+		ck_assert(meta == 42, "torn");
+}
+CK_CLIENT(publish, .what = "metadata, then the state word", .thread = { publish_good, claim, claim },
+	  .model = true);
+CK_CLIENT(publish_relaxed, .what = "published by a relaxed store", .thread = { publish_bad, claim },
+	  .fails = "DATA RACE", .model = true);
 
 /* ---- a section of a CPU that others may revoke ---- */
 
 static struct ramka_atomic_u32 active, revoked;
 static unsigned cache[4], cached;
-enum { NO_BARRIER = 1, NO_REVOKE_TEST = 2, RELAXED_LEAVE = 4, RELAXED_ACTIVE = 8, NO_NESTED_TEST = 16, RELAXED_RESET = 32 };
+enum { NO_BARRIER = 1, NO_REVOKE_TEST = 2, RELAXED_LEAVE = 4, RELAXED_ACTIVE = 8, NO_NESTED_TEST = 16,
+		RELAXED_RESET = 32 };
 
 static void section_pop(unsigned bug)
 {
@@ -172,13 +187,15 @@ static void section_check(void)
 	static void name##_owner(void) { section_pop(owner_bug); section_pop(owner_bug); } \
 	static void name##_thief(void) { steal(thief_bug); } \
 	static void name##_irq(void) { section_pop(owner_bug); } \
-	CK_CLIENT(name, .what = text, .setup = section_setup, .thread = { name##_owner, name##_thief, name##_thief }, .irq = { name##_irq }, \
+	CK_CLIENT(name, .what = text, .setup = section_setup, .thread = { name##_owner, name##_thief, name##_thief }, \
+		  .irq = { name##_irq }, \
 		  .check = section_check, .model = true, .stale = 2, ##__VA_ARGS__)
 SECTION(section, 0, 0, "owner, interrupt, two thieves");
 SECTION(section_no_barrier, 0, NO_BARRIER, "thief without the asymmetric barrier", .fails = "");
 SECTION(section_no_test, NO_REVOKE_TEST, 0, "owner does not look at revoked", .fails = "");
 SECTION(section_leave_relaxed, RELAXED_LEAVE, 0, "leave without release", .fails = "DATA RACE");
-SECTION(section_active_relaxed, 0, RELAXED_ACTIVE, "thief loads active without acquire", .fails = "DATA RACE");
+SECTION(section_active_relaxed, 0, RELAXED_ACTIVE, "thief loads active without acquire",
+	  .fails = "DATA RACE");
 SECTION(section_reset_relaxed, 0, RELAXED_RESET, "revoked reset without release", .fails = "DATA RACE");
 SECTION(section_no_nesting, NO_NESTED_TEST, 0, "an interrupt does not notice the section below", .fails = "");
 
@@ -207,16 +224,20 @@ static void hint_give(bool test)
 }
 
 static void hint_setup(void) { count.value = 1; mask.value = 1; }
-static void hint_check(void) { ck_assert(!count.value || mask.value, "a free block without its hint: invisible for ever"); }
+static void hint_check(void)
+{
+	ck_assert(!count.value || mask.value, "a free block without its hint: invisible for ever");
+}
 static void h_take(void) { hint_take(true); }
 static void h_take_bad(void) { hint_take(false); }
 static void h_give(void) { hint_give(false); }
 static void h_give_bad(void) { hint_give(true); }
-CK_CLIENT(hint, .what = "takers and freers keep a hint true", .setup = hint_setup, .thread = { h_take, h_give, h_take, h_give }, .check = hint_check, .model = true, .stale = 2);
-CK_CLIENT(hint_test_first, .what = "test, then set: lost wake-up", .setup = hint_setup, .thread = { h_take, h_give_bad }, .check = hint_check,
-	  .fails = "without its hint", .model = true);
-CK_CLIENT(hint_no_reread, .what = "cleared without a second look", .setup = hint_setup, .thread = { h_take_bad, h_give }, .check = hint_check,
-	  .fails = "without its hint", .model = true);
+CK_CLIENT(hint, .what = "takers and freers keep a hint true", .setup = hint_setup,
+	  .thread = { h_take, h_give, h_take, h_give }, .check = hint_check, .model = true, .stale = 2);
+CK_CLIENT(hint_test_first, .what = "test, then set: lost wake-up", .setup = hint_setup,
+	  .thread = { h_take, h_give_bad }, .check = hint_check, .fails = "without its hint", .model = true);
+CK_CLIENT(hint_no_reread, .what = "cleared without a second look", .setup = hint_setup,
+	  .thread = { h_take_bad, h_give }, .check = hint_check, .fails = "without its hint", .model = true);
 
 /* ---- locks: an interrupt or a stopped thread makes others wait for ever ---- */
 
@@ -230,9 +251,12 @@ static void spin_lock(void)
 static void spin_unlock(void) { ramka_store(&lock, 0, release, lock); }
 static void locked(void) { spin_lock(); object++; spin_unlock(); }
 static void locked_check(void) { ck_assert(object == 2, "lost"); }
-CK_CLIENT(spin, .what = "a spin lock is fair enough when nobody stops", .thread = { locked, locked }, .check = locked_check, .model = true);
-CK_CLIENT(spin_parked, .what = "the holder stops for ever", .thread = { locked, locked }, .park = 1, .fails = "LIVELOCK", .model = true);
-CK_CLIENT(spin_irq, .what = "an interrupt takes the lock of the thread below", .thread = { locked }, .irq = { locked }, .fails = "LIVELOCK", .model = true);
+CK_CLIENT(spin, .what = "a spin lock is fair enough when nobody stops", .thread = { locked, locked },
+	  .check = locked_check, .model = true);
+CK_CLIENT(spin_parked, .what = "the holder stops for ever", .thread = { locked, locked }, .park = 1,
+	  .fails = "LIVELOCK", .model = true);
+CK_CLIENT(spin_irq, .what = "an interrupt takes the lock of the thread below", .thread = { locked },
+	  .irq = { locked }, .fails = "LIVELOCK", .model = true);
 
 /* ---- claims of several words: undo, promises ---- */
 
@@ -253,7 +277,13 @@ static void claim2(bool off_by_one)
 	ck_own_take(0);
 	ck_own_take(1);
 }
-static void claim1(void) { uint64_t free = 0; if (ramka_cas(&words[1], &free, 1, acquire, claim)) ck_own_take(1); }
+static void claim1(void)
+{
+	uint64_t free = 0;
+
+	if (ramka_cas(&words[1], &free, 1, acquire, claim))
+		ck_own_take(1);
+}
 static void claim_good(void) { claim2(false); }
 static void claim_bad(void) { claim2(true); }
 static void claim_check(void)
@@ -261,8 +291,10 @@ static void claim_check(void)
 	for (unsigned i = 0; i < 2; i++)
 		ck_assert(ck_owned(i) == (words[i].value != 0), "word %u is wrong", i);
 }
-CK_CLIENT(claim_undo, .what = "claim of two words, undone from the first not taken", .thread = { claim_good, claim1 }, .check = claim_check, .model = true);
-CK_CLIENT(claim_undo_off_by_one, .what = "undo touches the word of another", .thread = { claim_bad, claim1 }, .check = claim_check, .fails = "word 1 is wrong", .model = true);
+CK_CLIENT(claim_undo, .what = "claim of two words, undone from the first not taken",
+	  .thread = { claim_good, claim1 }, .check = claim_check, .model = true);
+CK_CLIENT(claim_undo_off_by_one, .what = "undo touches the word of another", .thread = { claim_bad, claim1 },
+	  .check = claim_check, .fails = "word 1 is wrong", .model = true);
 
 /* exact claim without a promise: a taker with a promise finds no bit */
 static void take_promised(void)
@@ -280,11 +312,17 @@ static void take_promised(void)
 	}
 	ck_assert(!c, "a promise without a bit");
 }
-static void take_exact_bad(void) { if (ramka_and(&bits, ~1ull, acq_rel, bits) & 1) ramka_sub(&count, 1, relaxed, count); }
+static void take_exact_bad(void)
+{
+	if (ramka_and(&bits, ~1ull, acq_rel, bits) & 1)
+		ramka_sub(&count, 1, relaxed, count);
+}
 static void promise_setup(void) { bits.value = 3; count.value = 2; }
-CK_CLIENT(promises, .what = "as many bits as promises", .setup = promise_setup, .thread = { take_promised, take_promised, take_promised }, .model = true, .stale = 2);
-CK_CLIENT(exact_without_promise, .what = "a bit cleared before the count", .setup = promise_setup, .thread = { take_promised, take_promised, take_exact_bad },
-	  .fails = "a promise without a bit", .model = true);
+CK_CLIENT(promises, .what = "as many bits as promises", .setup = promise_setup,
+	  .thread = { take_promised, take_promised, take_promised }, .model = true, .stale = 2);
+CK_CLIENT(exact_without_promise, .what = "a bit cleared before the count", .setup = promise_setup,
+	  .thread = { take_promised, take_promised, take_exact_bad }, .fails = "a promise without a bit",
+	  .model = true);
 
 /* ---- last put ---- */
 
@@ -299,5 +337,7 @@ static void put(bool release)
 static void ref_setup(void) { ref.value = 2; meta = 1; }
 static void put_good(void) { uint64_t m = *(volatile uint64_t *)&meta; (void)m; put(true); }
 static void put_bad(void) { uint64_t m = *(volatile uint64_t *)&meta; (void)m; put(false); }
-CK_CLIENT(last_put, .what = "the last put sees all users' accesses", .setup = ref_setup, .thread = { put_good, put_good }, .model = true);
-CK_CLIENT(last_put_relaxed, .what = "relaxed put", .setup = ref_setup, .thread = { put_bad, put_bad }, .fails = "DATA RACE", .model = true);
+CK_CLIENT(last_put, .what = "the last put sees all users' accesses", .setup = ref_setup,
+	  .thread = { put_good, put_good }, .model = true);
+CK_CLIENT(last_put_relaxed, .what = "relaxed put", .setup = ref_setup, .thread = { put_bad, put_bad },
+	  .fails = "DATA RACE", .model = true);

@@ -28,7 +28,8 @@ static void bug(void *ctx, const struct ramka_bug *b)
 	(void)ctx;
 	ck_note_add(NOTE_BUGS, 1);
 	if (!opt.tolerant)
-		ck_fail("BUG reported: %s: %s, frame %u, ref %#llx", b->operation, b->what, (unsigned)(b->paddr / RAMKA_PAGE_SIZE),
+		ck_fail("BUG reported: %s: %s, frame %u, ref %#llx", b->operation, b->what,
+				(unsigned)(b->paddr / RAMKA_PAGE_SIZE),
 			(unsigned long long)b->ref);
 }
 
@@ -39,7 +40,8 @@ static bool barrier(void *ctx)
 
 void make(struct options o)
 {
-	static const struct ramka_rcu_ops rcu = { .snapshot = ck_rcu_snapshot, .elapsed = ck_rcu_elapsed, .wait = ck_rcu_wait };
+	static const struct ramka_rcu_ops rcu = { .snapshot = ck_rcu_snapshot, .elapsed = ck_rcu_elapsed,
+			.wait = ck_rcu_wait };
 	const struct ramka_region regions[] = {
 		{ .base = PA(0), .size = (uint64_t)o.frames * RAMKA_PAGE_SIZE, .kind = RAMKA_USABLE },
 		{ .base = PA(o.frames), .size = (uint64_t)o.detached * RAMKA_PAGE_SIZE, .kind = RAMKA_DETACHED },
@@ -70,6 +72,7 @@ struct ramka_cpu *none(void) { return ramka_cpu_none(r); }
 struct ramka_frame *take(struct ramka_cpu *c, const struct ramka_type *type, uint64_t value)
 {
 	struct meta m = { value, value };
+
 	struct ramka_frame *f = ramka_frame_alloc(c, type, &m, UNINIT);
 
 	if (f)
@@ -115,11 +118,14 @@ void books_but(unsigned leaked)
 	ck_owned_each(count_owned);
 	ramka_drain(r);
 	ramka_stats_read(r, &s);
-	ck_assert(s.cached == 0 && s.deferred == 0, "after drain %llu cached, %llu deferred", (unsigned long long)s.cached, (unsigned long long)s.deferred);
-	ck_assert(s.free + s.unused + owned + leaked >= s.total && s.free + s.unused + owned <= s.total, "%llu free, %llu unused, %u owned of %llu",
+	ck_assert(s.cached == 0 && s.deferred == 0, "after drain %llu cached, %llu deferred",
+			(unsigned long long)s.cached, (unsigned long long)s.deferred);
+	ck_assert(s.free + s.unused + owned + leaked >= s.total && s.free + s.unused + owned <= s.total,
+			"%llu free, %llu unused, %u owned of %llu",
 		  (unsigned long long)s.free, (unsigned long long)s.unused, owned, (unsigned long long)s.total);
 	rc = ramka_check(r, &b);
-	ck_assert(leaked || !rc, "audit: %d defects, first %s, frame %u", rc, b.what ? b.what : "?", (unsigned)(b.paddr / RAMKA_PAGE_SIZE));
+	ck_assert(leaked || !rc, "audit: %d defects, first %s, frame %u", rc, b.what ? b.what : "?",
+			(unsigned)(b.paddr / RAMKA_PAGE_SIZE));
 }
 
 void books(void)

@@ -21,7 +21,8 @@ extern const struct ramka_type t_plain, t_other, t_hook, t_rcu;
 extern void (*on_drop_also)(struct ramka_cpu *cpu, ramka_paddr_t pa);
 
 struct options { unsigned frames, cpus, detached; uint32_t flags; bool rcu, tolerant; };
-void make(struct options o);        /* tolerant: a reported bug does not fail the client, it is counted in note NOTE_BUGS */
+/* tolerant: a reported bug does not fail the client, it is counted in note NOTE_BUGS */
+void make(struct options o);
 enum { NOTE_BUGS, NOTE_DROPS, NOTE_0 };
 
 struct ramka_cpu *cpu(unsigned i);
@@ -36,7 +37,7 @@ void take_give(struct ramka_cpu *c);
 /* The metadata of a frame that the caller has a reference to. */
 uint64_t look(const struct ramka_frame *f);
 
-/* After the threads: everything drained, each frame free or owned, the audit clean. `leaked`: frames that may be missing. */
+/* After the threads: all drained, each frame free or owned, the audit clean. `leaked`: how many may be missing. */
 void books_but(unsigned leaked);
 void books(void);
 

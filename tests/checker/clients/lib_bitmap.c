@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bitmap.c alone: promises, exact claims, undo, huge blocks, hints. Four blocks, or as many as make two levels of hints; a few frames of them are free when
- * the threads begin. After every execution the books are checked: as many bits as the count says, each frame owned by
- * nobody or free, hints that hide nothing.
+ * lib/bitmap.c alone: promises, exact claims, undo, huge blocks, hints. Four blocks, or as many as make two
+ * levels of hints; a few frames of them are free when the threads begin. After every execution the books are
+ * checked: as many bits as the count says, each frame owned by nobody or free, hints that hide nothing.
  */
 #include "checker.h"
 
@@ -29,32 +29,32 @@ static void make(void) { make_blocks(4); }
 /* Frames that take part; larger claims touch the oracle for these only. */
 static const uint32_t probes[] = { 0, 1, 2, 63, 64, 127, 128, 255, 256, 510, 511 };
 
-static void took(uint32_t first, uint32_t n)
+static void probe(uint32_t first, uint32_t n, void (*fn)(unsigned frame))
 {
-	if (n == 1) {
-		ck_own_take(first - origin);
-		return;
-	}
-	for (unsigned i = 0; i < sizeof probes / sizeof *probes * 4; i++) {
-		uint32_t f = probes[i % (sizeof probes / sizeof *probes)] + i / (sizeof probes / sizeof *probes) * BLOCK_FRAMES;
+	unsigned nr = sizeof probes / sizeof *probes;
+
+	for (unsigned i = 0; i < nr * 4; i++) {
+		uint32_t f = probes[i % nr] + i / nr * BLOCK_FRAMES;
 
 		if (f >= first && f < first + n)
-			ck_own_take(f);
+			fn(f);
 	}
+}
+
+static void took(uint32_t first, uint32_t n)
+{
+	if (n == 1)
+		ck_own_take(first - origin);
+	else
+		probe(first, n, ck_own_take);
 }
 
 static void gives(uint32_t first, uint32_t n)
 {
-	if (n == 1) {
+	if (n == 1)
 		ck_own_give(first - origin);
-		return;
-	}
-	for (unsigned i = 0; i < sizeof probes / sizeof *probes * 4; i++) {
-		uint32_t f = probes[i % (sizeof probes / sizeof *probes)] + i / (sizeof probes / sizeof *probes) * BLOCK_FRAMES;
-
-		if (f >= first && f < first + n)
-			ck_own_give(f);
-	}
+	else
+		probe(first, n, ck_own_give);
 }
 
 static bool hinted(struct hints *h, uint32_t block)
@@ -67,7 +67,8 @@ static void not_free(uint32_t f)
 {
 	f += origin;
 	held++;
-	ck_assert(bitmap_lane(&b, f / BLOCK_FRAMES) & LANE_HUGE || !bitmap_is_free(&b, f), "frame %u is both free and owned", f);
+	ck_assert(bitmap_lane(&b, f / BLOCK_FRAMES) & LANE_HUGE || !bitmap_is_free(&b, f),
+			"frame %u is both free and owned", f);
 }
 
 static void books(void)
@@ -80,11 +81,13 @@ static void books(void)
 		for (unsigned i = 0; i < BLOCK_WORDS; i++)
 			n += bits_count(words[block * BLOCK_WORDS + i].value);
 		if (lane & LANE_HUGE) {
-			ck_assert(lane == LANE_HUGE && n == BLOCK_FRAMES, "block %u: huge word %#x, %u bits", block, lane, n);
+			ck_assert(lane == LANE_HUGE && n == BLOCK_FRAMES, "block %u: huge word %#x, %u bits",
+					block, lane, n);
 			continue;
 		}
 		ck_assert(n == lane_count(lane), "block %u: count %u, but %u bits", block, lane_count(lane), n);
-		ck_assert(n == 0 || n == BLOCK_FRAMES || hinted(&b.some, block), "block %u: %u free frames and no hint", block, n);
+		ck_assert(n == 0 || n == BLOCK_FRAMES || hinted(&b.some, block),
+				"block %u: %u free frames and no hint", block, n);
 		ck_assert(n != BLOCK_FRAMES || hinted(&b.whole, block), "block %u is whole and not hinted so", block);
 	}
 }
@@ -140,8 +143,10 @@ static void two_left(void)
 	books();
 	ck_assert(free_frames() + held == 2, "%u frames of 2", free_frames() + held);
 }
-CK_CLIENT(bitmap_take, .what = "take, free, take of the last frames of a block", .setup = two_free, .thread = { take_put, any_keep, take_keep }, .check = two_left, .stale = 2);
-CK_CLIENT(bitmap_take_batch, .what = "a batch meets single takers", .setup = two_free, .thread = { take_batch, take_put, any_keep }, .check = two_left, .stale = 2);
+CK_CLIENT(bitmap_take, .what = "take, free, take of the last frames of a block", .setup = two_free,
+	  .thread = { take_put, any_keep, take_keep }, .check = two_left, .stale = 2);
+CK_CLIENT(bitmap_take_batch, .what = "a batch meets single takers", .setup = two_free,
+	  .thread = { take_batch, take_put, any_keep }, .check = two_left, .stale = 2);
 
 /* ---- exactly that frame; the count is 0 while a free is half-way ---- */
 
@@ -154,10 +159,12 @@ static void exact(uint32_t f)
 }
 static void exact_64(void) { exact(64); }
 static void exact_keep(void) { if (bitmap_claim_mask(&b, 0, 1)) took(0, 1); }
-CK_CLIENT(bitmap_exact, .what = "exact claims against takers with promises", .setup = two_free, .thread = { exact_64, take_keep, exact_keep, any_keep }, .check = two_left, .stale = 1);
+CK_CLIENT(bitmap_exact, .what = "exact claims against takers with promises", .setup = two_free,
+	  .thread = { exact_64, take_keep, exact_keep, any_keep }, .check = two_left, .stale = 1);
 
 /* ---- one pass is not enough: a frame moves past the scan ---- */
-CK_CLIENT(bitmap_scan, .what = "a frame freed behind a scan that holds a promise", .setup = two_free, .thread = { any_keep, take_put, exact_64 }, .check = two_left, .stale = 2);
+CK_CLIENT(bitmap_scan, .what = "a frame freed behind a scan that holds a promise", .setup = two_free,
+	  .thread = { any_keep, take_put, exact_64 }, .check = two_left, .stale = 2);
 
 /* ---- huge blocks ---- */
 
@@ -179,7 +186,8 @@ static void claim_huge(void)
 		ck_assert(bitmap_free_blocks(&b, 0, 1), "free of a huge block refused");
 	}
 }
-CK_CLIENT(bitmap_close, .what = "the 512th free, a claim of the block, a taker", .setup = one_missing, .thread = { free_last, claim_huge, take_keep }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_close, .what = "the 512th free, a claim of the block, a taker", .setup = one_missing,
+	  .thread = { free_last, claim_huge, take_keep }, .check = books, .stale = 2);
 
 /* 511 frames stay free while somebody stops inside the free of the 512th, or a claim of one: never "no memory". */
 static void must_find(void)
@@ -190,18 +198,22 @@ static void must_find(void)
 	took(f, 1);
 }
 static void park_check(void) {}
-CK_CLIENT(bitmap_close_parked, .what = "a stopped freer of the 512th frame hides nothing", .setup = one_missing, .thread = { free_last, must_find }, .park = 1, .check = park_check, .stale = 2);
+CK_CLIENT(bitmap_close_parked, .what = "a stopped freer of the 512th frame hides nothing",
+	  .setup = one_missing, .thread = { free_last, must_find }, .park = 1, .check = park_check,
+	  .stale = 2);
 static void all_free(void)
 {
 	make();
 	bitmap_fill(&b, 0, 512);
 }
-CK_CLIENT(bitmap_open_parked, .what = "a stopped taker of the first frame hides nothing", .setup = all_free, .thread = { take_keep, must_find }, .park = 1, .check = park_check, .stale = 2);
+CK_CLIENT(bitmap_open_parked, .what = "a stopped taker of the first frame hides nothing", .setup = all_free,
+	  .thread = { take_keep, must_find }, .park = 1, .check = park_check, .stale = 2);
 
 /* A freer that stops between its two steps leaves no promise that cannot be filled. */
 static void none_free(void) { make(); ck_own_take(5); }
 static void free_5(void) { release(5, 0); }
-CK_CLIENT(bitmap_free_parked, .what = "a taker ends when a freer stops", .setup = none_free, .thread = { free_5, take_keep, any_keep }, .park = 1, .check = park_check, .stale = 2);
+CK_CLIENT(bitmap_free_parked, .what = "a taker ends when a freer stops", .setup = none_free,
+	  .thread = { free_5, take_keep, any_keep }, .park = 1, .check = park_check, .stale = 2);
 
 static void two_blocks(void)
 {
@@ -226,7 +238,8 @@ static void claim_second(void)
 }
 static void take_second(void) { uint32_t f = take_one(1); if (f != NO_FRAME) release(f, 0); }
 static void all_whole(void) { books(); ck_assert(free_frames() == 1024, "%u free of 1024", free_frames()); }
-CK_CLIENT(bitmap_huge_pair, .what = "order 10, order 9 and a base frame of it", .setup = two_blocks, .thread = { claim_order10, claim_second, take_second }, .check = all_whole, .stale = 2);
+CK_CLIENT(bitmap_huge_pair, .what = "order 10, order 9 and a base frame of it", .setup = two_blocks,
+	  .thread = { claim_order10, claim_second, take_second }, .check = all_whole, .stale = 2);
 
 /* a huge frame in parts: opened by its one owner, then freed by two */
 static struct ramka_atomic_u32 opened;
@@ -250,7 +263,9 @@ static void split_part(void)
 		release(128, 7);
 }
 static void split_taker(void) { uint32_t f = bitmap_claim_any(&b, 0); if (f != NO_FRAME) took(f, 1); }
-CK_CLIENT(bitmap_split, .what = "the parts of a huge frame freed by two, taken by a third", .setup = split_setup, .thread = { split_owner, split_part, split_taker }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_split, .what = "the parts of a huge frame freed by two, taken by a third",
+	  .setup = split_setup, .thread = { split_owner, split_part, split_taker }, .check = books,
+	  .stale = 2);
 
 /* ---- orders 7, 8: several words, undone by setting what was cleared ---- */
 
@@ -273,21 +288,33 @@ static void claim_order7(void) { claim_order(7); }
 static void claim_order1(void) { claim_order(1); }
 static void exact_255(void) { exact(255); }
 static void all_320(void) { books(); ck_assert(free_frames() == 320, "%u free of 320", free_frames()); }
-CK_CLIENT(bitmap_words, .what = "order 8 with undo, order 7, one frame of it", .setup = order8_setup, .thread = { claim_order8, claim_order7, exact_255 }, .check = all_320, .stale = 1);
-CK_CLIENT(bitmap_pair, .what = "order 1 against exact claims of its halves", .setup = two_free, .thread = { claim_order1, exact_64, take_put }, .check = two_left, .stale = 2);
+CK_CLIENT(bitmap_words, .what = "order 8 with undo, order 7, one frame of it", .setup = order8_setup,
+	  .thread = { claim_order8, claim_order7, exact_255 }, .check = all_320, .stale = 1);
+CK_CLIENT(bitmap_pair, .what = "order 1 against exact claims of its halves", .setup = two_free,
+	  .thread = { claim_order1, exact_64, take_put }, .check = two_left, .stale = 2);
 static void order1_setup(void) { make(); bitmap_fill(&b, 0, 1); }
 static void free_buddy(void) { ck_own_take(1); release(1, 0); }
-static void claim_keep1(void) { uint32_t f = bitmap_claim(&b, 0, 1, BLOCK_FRAMES); if (f != NO_FRAME) took(f, 2); }
-CK_CLIENT(bitmap_merge, .what = "order 1 while its buddy is freed and one is taken", .setup = order1_setup, .thread = { claim_keep1, free_buddy, take_put }, .check = books, .stale = 2);
+static void claim_keep1(void)
+{
+	uint32_t f = bitmap_claim(&b, 0, 1, BLOCK_FRAMES);
+
+	if (f != NO_FRAME)
+		took(f, 2);
+}
+CK_CLIENT(bitmap_merge, .what = "order 1 while its buddy is freed and one is taken", .setup = order1_setup,
+	  .thread = { claim_keep1, free_buddy, take_put }, .check = books, .stale = 2);
 
 /* ---- hints ---- */
 
 static void one_free(void) { make(); bitmap_fill(&b, 0, 1); }
 static void free_other(void) { ck_own_take(5); release(5, 0); }
-CK_CLIENT(bitmap_hints, .what = "the last frame is taken while another is freed", .setup = one_free, .thread = { take_keep, free_other, take_put }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_hints, .what = "the last frame is taken while another is freed", .setup = one_free,
+	  .thread = { take_keep, free_other, take_put }, .check = books, .stale = 2);
 static void fix(void) { bitmap_fix_hints(&b, 0); }
-CK_CLIENT(bitmap_hints_fix, .what = "a search corrects hints while they change", .setup = one_free, .thread = { take_keep, free_other, fix }, .check = books, .stale = 2);
-CK_CLIENT(bitmap_hints_whole, .what = "hints of whole blocks", .setup = one_missing, .thread = { free_last, take_put, fix }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_hints_fix, .what = "a search corrects hints while they change", .setup = one_free,
+	  .thread = { take_keep, free_other, fix }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_hints_whole, .what = "hints of whole blocks", .setup = one_missing,
+	  .thread = { free_last, take_put, fix }, .check = books, .stale = 2);
 
 /* two levels: a word of hints that is not the searcher's empties, while another block of it gets its first frame */
 #define FAR 64u
@@ -306,6 +333,8 @@ static void reachable(void)
 	uint32_t block = hints_next(&b.some, 0, blocks);
 
 	books();
-	ck_assert(!free_frames() || block != NO_BLOCK, "%u frames free, and a search by hints finds nothing", free_frames());
+	ck_assert(!free_frames() || block != NO_BLOCK, "%u frames free, and a search by hints finds nothing",
+			free_frames());
 }
-CK_CLIENT(bitmap_hints_levels, .what = "a word of hints empties while one of its blocks fills", .setup = levels, .thread = { take_put_far, free_far, take_far }, .check = reachable, .stale = 2);
+CK_CLIENT(bitmap_hints_levels, .what = "a word of hints empties while one of its blocks fills",
+	  .setup = levels, .thread = { take_put_far, free_far, take_far }, .check = reachable, .stale = 2);

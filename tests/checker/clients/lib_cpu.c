@@ -19,7 +19,8 @@ static void tg0(void) { take_give(cpu(0)); }
 static void tg1(void) { take_give(cpu(1)); }
 static void drain(void) { ramka_drain(r); }
 
-CK_CLIENT(cpu_steal, .what = "owner, and a CPU that needs its frames", .setup = cached2, .thread = { tg0, tg1 }, .check = books, .stale = 2);
+CK_CLIENT(cpu_steal, .what = "owner, and a CPU that needs its frames", .setup = cached2,
+	  .thread = { tg0, tg1 }, .check = books, .stale = 2);
 
 /* Interrupts on top of the owner, in calls short enough to be searched through. */
 static void half(void)      /* two in the cache, two in the zone: nobody runs out */
@@ -44,27 +45,39 @@ static void holds2(void)
 }
 static void give_mine(void) { give(cpu(0), mine); }
 static void give_other(void) { give(cpu(0), other); }
-CK_CLIENT(cpu_take_irq, .what = "alloc, alloc in an interrupt, a drainer", .setup = half, .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1);
-CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs the frames", .setup = half, .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1);
-CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2, .thread = { give_mine, drain }, .irq = { give_other }, .check = books, .stale = 1);
-CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2, .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1, .bound = 1);
-CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2, .thread = { tg0, drain }, .check = books, .stale = 3);
-CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = cached2, .thread = { tg0, drain, drain }, .check = books, .stale = 1);
+CK_CLIENT(cpu_take_irq, .what = "alloc, alloc in an interrupt, a drainer", .setup = half,
+	  .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1);
+CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs the frames", .setup = half,
+	  .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1);
+CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2,
+	  .thread = { give_mine, drain }, .irq = { give_other }, .check = books, .stale = 1);
+CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2,
+	  .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2, .thread = { tg0, drain },
+	  .check = books, .stale = 3);
+CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = cached2,
+	  .thread = { tg0, drain, drain }, .check = books, .stale = 1);
 static void drain_irq(void) { ramka_drain(r); }
-CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2, .thread = { take0, take1 }, .irq = { drain_irq }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2,
+	  .thread = { take0, take1 }, .irq = { drain_irq }, .check = books, .stale = 1, .bound = 1);
 static void offline(void) { ramka_cpu_offline(cpu(0)); take_give(cpu(0)); }
-CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is drained", .setup = cached2, .thread = { offline, drain }, .check = books, .stale = 2);
-CK_CLIENT(cpu_offline_busy, .what = "the same while another needs its frames", .setup = cached2, .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is drained", .setup = cached2,
+	  .thread = { offline, drain }, .check = books, .stale = 2);
+CK_CLIENT(cpu_offline_busy, .what = "the same while another needs its frames", .setup = cached2,
+	  .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1);
 
 /* A thread that stops for ever: the others still make progress, and miss at most what it holds. */
 static void park_books(void) { }
-CK_CLIENT(cpu_parked_owner, .what = "the owner stops for ever", .setup = cached2, .thread = { tg0, tg1 }, .park = 1, .check = park_books, .stale = 1, .bound = 1);
-CK_CLIENT(cpu_parked_thief, .what = "the thief stops for ever: the owner goes on", .setup = cached2, .thread = { tg0, drain }, .park = 2, .check = park_books, .stale = 1);
+CK_CLIENT(cpu_parked_owner, .what = "the owner stops for ever", .setup = cached2, .thread = { tg0, tg1 },
+	  .park = 1, .check = park_books, .stale = 1, .bound = 1);
+CK_CLIENT(cpu_parked_thief, .what = "the thief stops for ever: the owner goes on", .setup = cached2,
+	  .thread = { tg0, drain }, .park = 2, .check = park_books, .stale = 1);
 
 /* After a drain the owner's cache works again. */
 static void cache_works(void)
 {
 	struct ramka_frame *f = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+
 	struct ramka_stats s;
 
 	if (f) {
@@ -74,14 +87,16 @@ static void cache_works(void)
 	}
 	books();
 }
-CK_CLIENT(cpu_reopens, .what = "the section opens again after a drain", .setup = cached1, .thread = { tg0, drain }, .check = cache_works, .stale = 2);
+CK_CLIENT(cpu_reopens, .what = "the section opens again after a drain", .setup = cached1,
+	  .thread = { tg0, drain }, .check = cache_works, .stale = 2);
 
 /* ---- no memory ---- */
 
 /*
- * Askers keep what they get. A refusal is right when everything was handed out, when it comes after all rounds, or when another
- * call was in progress during the whole last pass: what that one holds may be missed. A call that began or ended within
- * the pass is no excuse. Lengths in steps of the refused thread: a pass is more than 25, what follows it less than 6.
+ * Askers keep what they get. A refusal is right when everything was handed out, when it comes after all rounds,
+ * or when another call was in progress during the whole last pass: what that one holds may be missed. A call
+ * that began or ended within the pass is no excuse. Lengths in steps of the refused thread: a pass is more than
+ * 25, what follows it less than 6.
  */
 #define PASS 25u
 #define ALL_ROUNDS (7u * PASS)
@@ -110,9 +125,11 @@ static bool excused(unsigned before)
 		return true;
 	for (unsigned i = 0; i < CK_THREADS; i++) {
 		bool running = ck_note(RUNNING) >> i & 1;
-		unsigned began = ck_note(BEGAN + i * CK_THREADS + ck_self()), ended = ck_note(ENDED + i * CK_THREADS + ck_self());
+		unsigned began = ck_note(BEGAN + i * CK_THREADS + ck_self()),
+				ended = ck_note(ENDED + i * CK_THREADS + ck_self());
 
-		if (i != ck_self() && (running || ended + AFTER_PASS >= now) && began + PASS <= now && (running || ended))
+		if (i != ck_self() && (running || ended + AFTER_PASS >= now) && began + PASS <= now &&
+				(running || ended))
 			return true;
 	}
 	return false;
@@ -121,6 +138,7 @@ static bool excused(unsigned before)
 static void ask(unsigned c)
 {
 	unsigned before = ck_steps(ck_self());
+
 	struct ramka_frame *f;
 
 	call_begins();
@@ -146,11 +164,15 @@ static void exact1(void)
 	ck_assert(!ck_note(REFUSED) || ck_note(GOT) == 1, "NO MEMORY with the one frame free");
 	books();
 }
-CK_CLIENT(nomem_last_frame, .what = "one frame, two askers", .setup = zone1, .thread = { ask0, ask1 }, .check = exact1, .stale = 2);
-CK_CLIENT(nomem_last_frames, .what = "two frames, three askers", .setup = zone2, .thread = { ask0, ask1, ask2 }, .check = exact, .stale = 1, .bound = 1);
-CK_CLIENT(nomem_refill, .what = "a refill moves frames past the scan", .setup = cached2, .thread = { ask1, ask0 }, .check = exact, .stale = 2);
+CK_CLIENT(nomem_last_frame, .what = "one frame, two askers", .setup = zone1, .thread = { ask0, ask1 },
+	  .check = exact1, .stale = 2);
+CK_CLIENT(nomem_last_frames, .what = "two frames, three askers", .setup = zone2,
+	  .thread = { ask0, ask1, ask2 }, .check = exact, .stale = 1, .bound = 1);
+CK_CLIENT(nomem_refill, .what = "a refill moves frames past the scan", .setup = cached2,
+	  .thread = { ask1, ask0 }, .check = exact, .stale = 2);
 static void drain_call(void) { call_begins(); ramka_drain(r); call_ends(); }
-CK_CLIENT(nomem_quiet, .what = "one asker while a CPU is drained", .setup = cached2, .thread = { ask1, drain_call }, .check = exact, .stale = 2);
+CK_CLIENT(nomem_quiet, .what = "one asker while a CPU is drained", .setup = cached2,
+	  .thread = { ask1, drain_call }, .check = exact, .stale = 2);
 
 /* Refills of two: one is used, one moves up into a cache past another's scan. */
 static void batches(void)
@@ -159,4 +181,5 @@ static void batches(void)
 	for (unsigned i = 0; i < 62; i++)
 		take(none(), &t_plain, 1);
 }
-CK_CLIENT(nomem_batch, .what = "a refill takes two, another needs the second", .setup = batches, .thread = { ask0, ask1 }, .check = exact, .stale = 1);
+CK_CLIENT(nomem_batch, .what = "a refill takes two, another needs the second", .setup = batches,
+	  .thread = { ask0, ask1 }, .check = exact, .stale = 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deferred reclaim against readers. Grace periods end when the checker chooses; a frame that is freed or reused while a
- * reader still looks shows as a race on its metadata.
+ * Deferred reclaim against readers. Grace periods end when the checker chooses; a frame that is freed or reused
+ * while a reader still looks shows as a race on its metadata.
  */
 #include "instance.h"
 
@@ -27,10 +27,20 @@ static void reader(void)
 	ck_rcu_read_unlock();
 }
 
-static void unlink_put(struct ramka_cpu *c) { ramka_store(&table, 0, relaxed, test.table); ramka_frame_put_rcu(c, f0); }
+static void unlink_put(struct ramka_cpu *c)
+{
+	ramka_store(&table, 0, relaxed, test.table);
+	ramka_frame_put_rcu(c, f0);
+}
 static void reuse(struct ramka_cpu *c) { take(c, &t_other, 2); }
 
-static void defer_reclaim(void) { unlink_put(cpu(1)); ramka_reclaim(cpu(1), false); ramka_reclaim(cpu(1), false); reuse(cpu(1)); }
+static void defer_reclaim(void)
+{
+	unlink_put(cpu(1));
+	ramka_reclaim(cpu(1), false);
+	ramka_reclaim(cpu(1), false);
+	reuse(cpu(1));
+}
 static void defer_wait(void) { unlink_put(cpu(1)); ramka_reclaim(cpu(1), true); reuse(cpu(1)); }
 static void defer_only(void) { unlink_put(cpu(1)); }
 static void defer_none(void) { unlink_put(none()); }
@@ -38,17 +48,24 @@ static void reclaim2(void) { ramka_reclaim(cpu(2), false); reuse(cpu(2)); }
 static void reclaim2_wait(void) { ramka_reclaim(cpu(2), true); reuse(cpu(2)); }
 static void reuse2(void) { reuse(cpu(2)); }
 
-CK_CLIENT(defer_readers, .what = "unlink, put_rcu, reclaim, reuse", .setup = one_ref, .thread = { reader, defer_reclaim }, .check = books, .stale = 2);
-CK_CLIENT(defer_wait_readers, .what = "the same by waiting", .setup = one_ref, .thread = { reader, defer_wait }, .check = books, .stale = 2);
-CK_CLIENT(defer_take_over, .what = "another CPU takes the bags over", .setup = one_ref, .thread = { reader, defer_only, reclaim2_wait }, .check = books, .stale = 1);
-CK_CLIENT(defer_take_over_poll, .what = "another CPU polls the bags", .setup = one_ref, .thread = { reader, defer_reclaim, reclaim2 }, .check = books, .stale = 1, .bound = 1);
-CK_CLIENT(defer_shared, .what = "the shared stack: cache-less put_rcu, another reaps", .setup = one_ref, .thread = { reader, defer_none, reclaim2_wait }, .check = books, .stale = 2);
-CK_CLIENT(defer_alloc_reaps, .what = "an allocation that is about to fail reaps", .setup = one_ref, .thread = { reader, defer_only, reuse2 }, .check = books, .stale = 1);
+CK_CLIENT(defer_readers, .what = "unlink, put_rcu, reclaim, reuse", .setup = one_ref,
+	  .thread = { reader, defer_reclaim }, .check = books, .stale = 2);
+CK_CLIENT(defer_wait_readers, .what = "the same by waiting", .setup = one_ref,
+	  .thread = { reader, defer_wait }, .check = books, .stale = 2);
+CK_CLIENT(defer_take_over, .what = "another CPU takes the bags over", .setup = one_ref,
+	  .thread = { reader, defer_only, reclaim2_wait }, .check = books, .stale = 1);
+CK_CLIENT(defer_take_over_poll, .what = "another CPU polls the bags", .setup = one_ref,
+	  .thread = { reader, defer_reclaim, reclaim2 }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(defer_shared, .what = "the shared stack: cache-less put_rcu, another reaps", .setup = one_ref,
+	  .thread = { reader, defer_none, reclaim2_wait }, .check = books, .stale = 2);
+CK_CLIENT(defer_alloc_reaps, .what = "an allocation that is about to fail reaps", .setup = one_ref,
+	  .thread = { reader, defer_only, reuse2 }, .check = books, .stale = 1);
 
 /* the mark: put_rcu is not the last one */
 static void put2(void) { look(f0); ramka_frame_put(cpu(2), f0); ramka_reclaim(cpu(2), true); reuse(cpu(2)); }
 static void look_defer(void) { look(f0); unlink_put(cpu(1)); ramka_reclaim(cpu(1), true); }
-CK_CLIENT(defer_mark, .what = "put_rcu against the plain last put", .setup = two_refs, .thread = { reader, look_defer, put2 }, .check = books, .stale = 1);
+CK_CLIENT(defer_mark, .what = "put_rcu against the plain last put", .setup = two_refs,
+	  .thread = { reader, look_defer, put2 }, .check = books, .stale = 1);
 
 /* a marked frame is never exclusive again */
 static void upgrade(void)
@@ -64,14 +81,17 @@ static void upgrade(void)
 		ramka_frame_put(cpu(2), f0);
 	}
 }
-CK_CLIENT(defer_try_unique, .what = "try_unique of a frame that put_rcu marked", .setup = two_refs, .thread = { reader, defer_only, upgrade }, .check = books, .stale = 2);
+CK_CLIENT(defer_try_unique, .what = "try_unique of a frame that put_rcu marked", .setup = two_refs,
+	  .thread = { reader, defer_only, upgrade }, .check = books, .stale = 2);
 
 /* put_rcu is acq_rel: what its caller did to the frame comes before the end */
 static void write_defer(void) { ((struct meta *)ramka_frame_meta(r, f0))->a = 1; unlink_put(cpu(1)); }
 static void put_only(void) { ramka_frame_put(cpu(2), f0); }
 static void both_defer(void) { look(f0); ramka_frame_put_rcu(cpu(2), f0); ramka_reclaim(cpu(2), true); }
-CK_CLIENT(defer_both, .what = "two put_rcu of one frame", .setup = two_refs, .thread = { look_defer, both_defer }, .check = books, .stale = 2);
-CK_CLIENT(defer_write, .what = "a last plain put sees what a put_rcu before it wrote", .setup = two_refs, .thread = { write_defer, put_only }, .check = books, .stale = 2);
+CK_CLIENT(defer_both, .what = "two put_rcu of one frame", .setup = two_refs,
+	  .thread = { look_defer, both_defer }, .check = books, .stale = 2);
+CK_CLIENT(defer_write, .what = "a last plain put sees what a put_rcu before it wrote", .setup = two_refs,
+	  .thread = { write_defer, put_only }, .check = books, .stale = 2);
 
 /* interrupts: put_rcu on top of a section */
 static struct ramka_frame *f1;
@@ -92,7 +112,8 @@ static void irq_books(void)
 	books();
 	ck_assert(ck_note(NOTE_DROPS) == 2, "on_drop ran %u times for 2 frames", ck_note(NOTE_DROPS));
 }
-CK_CLIENT(defer_irq, .what = "an interrupt defers on top of a section", .setup = two_frames, .thread = { defer_f0, reclaim1 }, .irq = { irq_f1 }, .check = irq_books, .stale = 1);
+CK_CLIENT(defer_irq, .what = "an interrupt defers on top of a section", .setup = two_frames,
+	  .thread = { defer_f0, reclaim1 }, .irq = { irq_f1 }, .check = irq_books, .stale = 1);
 static void irq_put_f1(void) { ramka_frame_put(cpu(0), f1); }
 static void put_f0(void) { ramka_frame_put(cpu(0), f0); }
 static void irq_put_books(void)
@@ -102,11 +123,17 @@ static void irq_put_books(void)
 	books();
 	ck_assert(ck_note(NOTE_DROPS) == 2, "on_drop ran %u times for 2 frames", ck_note(NOTE_DROPS));
 }
-CK_CLIENT(drop_irq, .what = "an interrupt drops a frame while on_drop runs", .setup = two_frames, .thread = { put_f0 }, .irq = { irq_put_f1 }, .check = irq_put_books, .stale = 2);
+CK_CLIENT(drop_irq, .what = "an interrupt drops a frame while on_drop runs", .setup = two_frames,
+	  .thread = { put_f0 }, .irq = { irq_put_f1 }, .check = irq_put_books, .stale = 2);
 static void put_f0_none(void) { ramka_frame_put(none(), f0); }
 static void put_f1_none(void) { ramka_frame_put(none(), f1); }
-static void two_dropped(void) { books(); ck_assert(ck_note(NOTE_DROPS) == 2, "on_drop ran %u times for 2 frames", ck_note(NOTE_DROPS)); }
-CK_CLIENT(drop_cacheless, .what = "two threads drop through the cache-less handle", .setup = two_frames, .thread = { put_f0_none, put_f1_none }, .check = two_dropped, .stale = 2);
+static void two_dropped(void)
+{
+	books();
+	ck_assert(ck_note(NOTE_DROPS) == 2, "on_drop ran %u times for 2 frames", ck_note(NOTE_DROPS));
+}
+CK_CLIENT(drop_cacheless, .what = "two threads drop through the cache-less handle", .setup = two_frames,
+	  .thread = { put_f0_none, put_f1_none }, .check = two_dropped, .stale = 2);
 
 /* on_drop allocates and puts */
 static void drop_allocates(struct ramka_cpu *c, ramka_paddr_t pa)
@@ -126,7 +153,8 @@ static void hook_setup(void)
 	on_drop_also = drop_allocates;
 }
 static void tg1(void) { take_give(cpu(1)); }
-CK_CLIENT(drop_allocates, .what = "on_drop allocates while another CPU does", .setup = hook_setup, .thread = { put_f0, tg1 }, .check = books, .stale = 2);
+CK_CLIENT(drop_allocates, .what = "on_drop allocates while another CPU does", .setup = hook_setup,
+	  .thread = { put_f0, tg1 }, .check = books, .stale = 2);
 
 /* the freestanding grace-period backend itself */
 static struct ramka_qsbr q;
@@ -169,12 +197,14 @@ static void qsbr_writer(void)
 			return;
 		}
 }
-CK_CLIENT(qsbr, .what = "the quiescent-state backend", .setup = qsbr_setup, .thread = { qsbr_reader, qsbr_writer }, .stale = 3);
-CK_CLIENT(qsbr_online, .what = "a CPU comes online during a grace period", .setup = qsbr_setup, .thread = { qsbr_reader, qsbr_writer, qsbr_late_reader }, .stale = 2);
+CK_CLIENT(qsbr, .what = "the quiescent-state backend", .setup = qsbr_setup,
+	  .thread = { qsbr_reader, qsbr_writer }, .stale = 3);
+CK_CLIENT(qsbr_online, .what = "a CPU comes online during a grace period", .setup = qsbr_setup,
+	  .thread = { qsbr_reader, qsbr_writer, qsbr_late_reader }, .stale = 2);
 
 /*
- * The adapter to call_rcu. Thread 0 is the kernel's: it takes the callback, lets a grace period pass and runs it. Two updaters ask at
- * about the same time; the second may be served by the next grace period only.
+ * The adapter to call_rcu. Thread 0 is the kernel's: it takes the callback, lets a grace period pass and runs
+ * it. Two updaters ask at about the same time; the second may be served by the next grace period only.
  */
 static struct ramka_rcu_adapter adapter;
 static struct ramka_rcu_ops a_ops;
@@ -239,6 +269,9 @@ static void adapt_reader(void)
 			ck_assert(datas[i] == 1, "a reader saw the next use");
 	ck_rcu_read_unlock();
 }
-CK_CLIENT(adapt, .what = "call_rcu adapter, one updater, a reader", .setup = adapt_setup, .thread = { kernel_thread, ends_alone, adapt_reader }, .stale = 2);
-CK_CLIENT(adapt_again, .what = "one after the other", .setup = adapt_setup, .thread = { kernel_thread, updaters, adapt_reader }, .stale = 1);
-CK_CLIENT(adapt_both, .what = "two updaters at once", .setup = adapt_setup, .thread = { kernel_thread, updater0, updater1, adapt_reader }, .stale = 1, .bound = 1);
+CK_CLIENT(adapt, .what = "call_rcu adapter, one updater, a reader", .setup = adapt_setup,
+	  .thread = { kernel_thread, ends_alone, adapt_reader }, .stale = 2);
+CK_CLIENT(adapt_again, .what = "one after the other", .setup = adapt_setup,
+	  .thread = { kernel_thread, updaters, adapt_reader }, .stale = 1);
+CK_CLIENT(adapt_both, .what = "two updaters at once", .setup = adapt_setup,
+	  .thread = { kernel_thread, updater0, updater1, adapt_reader }, .stale = 1, .bound = 1);

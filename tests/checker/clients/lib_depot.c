@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/depot.c alone: the two stacks of magazines. The contents of a magazine are plain, so a missing order shows as a race; two
- * holders of one magazine show in the oracle.
+ * lib/depot.c alone: the two stacks of magazines. The contents of a magazine are plain, so a missing order
+ * shows as a race; two holders of one magazine show in the oracle.
  */
 #include "checker.h"
 
@@ -39,7 +39,8 @@ static struct magazine *pop(void)
 
 	if (m) {
 		hold(m);
-		ck_assert(m->count == 1 && m->frames[0] >= 1 && m->frames[0] <= 8, "a magazine with %u frames, %u", m->count, m->frames[0]);
+		ck_assert(m->count == 1 && m->frames[0] >= 1 && m->frames[0] <= 8,
+				"a magazine with %u frames, %u", m->count, m->frames[0]);
 	}
 	return m;
 }
@@ -81,7 +82,10 @@ static void books(void)
 	for (unsigned i = 0; i < SHARD_MAGAZINES; i++)
 		n += ck_owned(i);
 	ck_assert(n == SHARD_MAGAZINES, "%u magazines of %u", n, SHARD_MAGAZINES);
-	ck_assert(d.shards[0].cached.value == count(&d.shards[0].full), "cached says %llu", (unsigned long long)d.shards[0].cached.value);
+	ck_assert(d.shards[0].cached.value == count(&d.shards[0].full), "cached says %llu",
+			(unsigned long long)d.shards[0].cached.value);
 }
-CK_CLIENT(depot_stack, .what = "pop, push against pop, pop, push and pop", .setup = three_full, .thread = { pop_push, pop_pop_push, pop_keep }, .check = books, .stale = 2);
-CK_CLIENT(depot_empties, .what = "magazines go round: full, emptied, filled again", .setup = three_full, .thread = { pop_retire_get, pop_retire_get, pop_push }, .check = books, .stale = 1);
+CK_CLIENT(depot_stack, .what = "pop, push against pop, pop, push and pop", .setup = three_full,
+	  .thread = { pop_push, pop_pop_push, pop_keep }, .check = books, .stale = 2);
+CK_CLIENT(depot_empties, .what = "magazines go round: full, emptied, filled again", .setup = three_full,
+	  .thread = { pop_retire_get, pop_retire_get, pop_push }, .check = books, .stale = 1);

@@ -20,9 +20,12 @@ static void ttg1(void)
 	(void)b;
 }
 static void tgn(void) { take_give(none()); }
-CK_CLIENT(frame_alloc_put, .what = "two CPUs over four frames", .setup = some, .thread = { tg0, ttg1 }, .check = books, .stale = 2);
-CK_CLIENT(frame_alloc_none, .what = "a CPU and two users of the cache-less handle", .setup = some, .thread = { tg0, tgn, tgn }, .check = books, .stale = 1);
-CK_CLIENT(frame_alloc_scarce, .what = "two CPUs and the cache-less handle over two frames", .setup = small, .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(frame_alloc_put, .what = "two CPUs over four frames", .setup = some, .thread = { tg0, ttg1 },
+	  .check = books, .stale = 2);
+CK_CLIENT(frame_alloc_none, .what = "a CPU and two users of the cache-less handle", .setup = some,
+	  .thread = { tg0, tgn, tgn }, .check = books, .stale = 1);
+CK_CLIENT(frame_alloc_scarce, .what = "two CPUs and the cache-less handle over two frames", .setup = small,
+	  .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1, .bound = 1);
 
 /* ---- the last put ---- */
 
@@ -41,16 +44,29 @@ static void lookup(void)
 	if (!ramka_frame_from_in_use(r, PA(0), &f)) {
 		uint64_t v = look(f);
 
-		ck_assert(ramka_frame_type(r, f) == (v == 1 ? &t_hook : &t_other), "type and metadata of two incarnations, value %llu", (unsigned long long)v);
+		ck_assert(ramka_frame_type(r, f) == (v == 1 ? &t_hook : &t_other),
+				"type and metadata of two incarnations, value %llu", (unsigned long long)v);
 		if (ramka_frame_type(r, f) == &t_other && ramka_frame_refcount(f) == 1)
 			ck_own_give(number(f));
 		ramka_frame_put(cpu(2), f);
 	}
 }
-static void dropped_once(void) { ck_assert(ck_note(NOTE_DROPS) == 1, "on_drop ran %u times", ck_note(NOTE_DROPS)); books(); }
-CK_CLIENT(frame_last_put, .what = "two puts and a lookup by address", .setup = two_refs, .thread = { look_put0, look_put1, lookup }, .check = dropped_once, .stale = 2);
-static void get_put_put(void) { ramka_frame_get(r, f0); look(f0); ramka_frame_put(cpu(0), f0); ramka_frame_put(cpu(0), f0); }
-CK_CLIENT(frame_get_put, .what = "clone, drop, drop against the other drop", .setup = two_refs, .thread = { get_put_put, look_put1, lookup }, .check = dropped_once, .stale = 2);
+static void dropped_once(void)
+{
+	ck_assert(ck_note(NOTE_DROPS) == 1, "on_drop ran %u times", ck_note(NOTE_DROPS));
+	books();
+}
+CK_CLIENT(frame_last_put, .what = "two puts and a lookup by address", .setup = two_refs,
+	  .thread = { look_put0, look_put1, lookup }, .check = dropped_once, .stale = 2);
+static void get_put_put(void)
+{
+	ramka_frame_get(r, f0);
+	look(f0);
+	ramka_frame_put(cpu(0), f0);
+	ramka_frame_put(cpu(0), f0);
+}
+CK_CLIENT(frame_get_put, .what = "clone, drop, drop against the other drop", .setup = two_refs,
+	  .thread = { get_put_put, look_put1, lookup }, .check = dropped_once, .stale = 2);
 
 /* ---- another incarnation between look and CAS ---- */
 
@@ -64,9 +80,11 @@ static void put_realloc(void)
 	ramka_frame_put(cpu(0), f0);
 	take(cpu(0), &t_other, 2);
 }
-CK_CLIENT(frame_reuse, .what = "a lookup meets put and reuse as another type", .setup = one_ref, .thread = { put_realloc, lookup }, .check = NULL, .stale = 3);
+CK_CLIENT(frame_reuse, .what = "a lookup meets put and reuse as another type", .setup = one_ref,
+	  .thread = { put_realloc, lookup }, .check = NULL, .stale = 3);
 static void realloc1(void) { take(cpu(1), &t_other, 2); }
-CK_CLIENT(frame_reuse_other_cpu, .what = "the same, reused by another CPU", .setup = one_ref, .thread = { look_put0, realloc1, lookup }, .stale = 2);
+CK_CLIENT(frame_reuse_other_cpu, .what = "the same, reused by another CPU", .setup = one_ref,
+	  .thread = { look_put0, realloc1, lookup }, .stale = 2);
 
 /* ---- claim by address ---- */
 
@@ -74,6 +92,7 @@ static void one_detached(void) { make((struct options){ .frames = 1, .detached =
 static void claim_put(unsigned i)
 {
 	struct meta m = { i + 1, i + 1 };
+
 	struct ramka_frame *f;
 
 	if (!ramka_frame_from_unused(cpu(i), PA(1), &t_hook, &m, &f)) {
@@ -94,11 +113,13 @@ static void lookup1(void)
 		ramka_frame_put(cpu(2), f);
 	}
 }
-CK_CLIENT(frame_from_unused, .what = "two claims of a detached frame, a lookup", .setup = one_detached, .thread = { claim0, claim1, lookup1 }, .check = books, .stale = 2);
+CK_CLIENT(frame_from_unused, .what = "two claims of a detached frame, a lookup", .setup = one_detached,
+	  .thread = { claim0, claim1, lookup1 }, .check = books, .stale = 2);
 
 static void claim_free(unsigned c, unsigned i)
 {
 	struct meta m = { 5, 5 };
+
 	struct ramka_frame *f;
 	int rc = ramka_frame_from_unused(cpu(c), PA(i), &t_plain, &m, &f);
 
@@ -110,13 +131,15 @@ static void claim_free(unsigned c, unsigned i)
 }
 static void claim_a(void) { claim_free(0, 0); }
 static void claim_b(void) { claim_free(2, 0); }
-CK_CLIENT(frame_claim_alloc, .what = "claims of a free frame against alloc", .setup = small, .thread = { claim_a, tg1, claim_b }, .check = books, .stale = 1);
+CK_CLIENT(frame_claim_alloc, .what = "claims of a free frame against alloc", .setup = small,
+	  .thread = { claim_a, tg1, claim_b }, .check = books, .stale = 1);
 
 /* ---- exclusive ownership ---- */
 
 static void upgrade(void)
 {
 	struct ramka_unique *u = ramka_frame_try_unique(r, f0);
+
 	struct meta *m;
 
 	if (!u) {
@@ -136,7 +159,8 @@ static void lookup_any(void)
 		ramka_frame_put(cpu(2), f);
 	}
 }
-CK_CLIENT(frame_try_unique, .what = "upgrade, write, share against put and lookup", .setup = two_refs, .thread = { upgrade, look_put1, lookup_any }, .check = dropped_once, .stale = 2);
+CK_CLIENT(frame_try_unique, .what = "upgrade, write, share against put and lookup", .setup = two_refs,
+	  .thread = { upgrade, look_put1, lookup_any }, .check = dropped_once, .stale = 2);
 
 static void one_unique(void)
 {
@@ -145,6 +169,7 @@ static void one_unique(void)
 static void unique_cycle(void)
 {
 	struct meta m = { 1, 1 };
+
 	struct ramka_unique *u = ramka_unique_alloc(cpu(0), &t_hook, &m, UNINIT);
 
 	ck_own_take(BASE);
@@ -152,7 +177,8 @@ static void unique_cycle(void)
 	((struct meta *)ramka_unique_meta(r, u))->b = 2;
 	ramka_frame_put(cpu(0), ramka_unique_share(r, u));
 }
-CK_CLIENT(frame_share, .what = "a unique frame is shared and looked up", .setup = one_unique, .thread = { unique_cycle, lookup_any }, .check = NULL, .stale = 3);
+CK_CLIENT(frame_share, .what = "a unique frame is shared and looked up", .setup = one_unique,
+	  .thread = { unique_cycle, lookup_any }, .check = NULL, .stale = 3);
 
 /* ---- at the top ---- */
 
@@ -169,9 +195,11 @@ static void not_freed(void)
 	uint64_t ref = slot_ref(f0);
 
 	ck_assert(ck_note(NOTE_DROPS) == 0, "a saturated frame was freed");
-	ck_assert(ref_tag(ref) == TAG_SATURATED || (ref_tag(ref) == TAG_SHARED && (ref & REF_PAYLOAD) == REF_MAX), "ref %#llx", (unsigned long long)ref);
+	ck_assert(ref_tag(ref) == TAG_SATURATED || (ref_tag(ref) == TAG_SHARED &&
+			(ref & REF_PAYLOAD) == REF_MAX), "ref %#llx", (unsigned long long)ref);
 }
-CK_CLIENT(frame_saturate, .what = "two clones and a drop at the top of the count", .setup = at_top, .thread = { get_one, get_one, put_one }, .check = not_freed, .stale = 2);
+CK_CLIENT(frame_saturate, .what = "two clones and a drop at the top of the count", .setup = at_top,
+	  .thread = { get_one, get_one, put_one }, .check = not_freed, .stale = 2);
 
 /* ---- misuse: leak, never hand out twice ---- */
 
@@ -200,10 +228,12 @@ static void still_held(void)
 	ck_assert(!ck_note(NOTE_0) || ramka_frame_refcount(f0) >= 1, "a frame in use has no reference any more");
 }
 static void stray_get(void) { ramka_frame_get(r, f0); }
-CK_CLIENT(frame_stray_get, .what = "a stray clone of a dying frame never frees the next one", .setup = tolerant_one, .thread = { put_take_get_put, stray_get }, .check = still_held, .stale = 2);
+CK_CLIENT(frame_stray_get, .what = "a stray clone of a dying frame never frees the next one",
+	  .setup = tolerant_one, .thread = { put_take_get_put, stray_get }, .check = still_held, .stale = 2);
 static void double_put(void) { ramka_frame_put(cpu(1), f0); }
 static void free_only(void) { give(cpu(0), f0); }
-CK_CLIENT(frame_double_put, .what = "one put too many", .setup = tolerant_one, .thread = { free_only, double_put }, .stale = 3);
+CK_CLIENT(frame_double_put, .what = "one put too many", .setup = tolerant_one,
+	  .thread = { free_only, double_put }, .stale = 3);
 
 /* ---- looking at everything while it changes ---- */
 
@@ -215,4 +245,5 @@ static void walk(void)
 	ramka_walk(r, visit, NULL);
 	ramka_stats_read(r, &s);
 }
-CK_CLIENT(frame_walk, .what = "walk and statistics beside alloc and put", .setup = small, .thread = { ttg1, walk }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(frame_walk, .what = "walk and statistics beside alloc and put", .setup = small,
+	  .thread = { ttg1, walk }, .check = books, .stale = 1, .bound = 1);

@@ -7,6 +7,7 @@ static void four(void) { make((struct options){ .frames = 4, .cpus = 3 }); }
 static void order1(void)
 {
 	struct ramka_frame *f = ramka_frame_alloc(cpu(0), &t_plain, NULL, ORDER(1));
+
 	unsigned n;
 
 	if (!f)
@@ -27,8 +28,10 @@ static void two_one_held(void)
 }
 static void give_held(void) { give(cpu(1), held); }
 static void tg2(void) { take_give(cpu(2)); }
-CK_CLIENT(range_order1, .what = "order 1 while its buddy is freed", .setup = two_one_held, .thread = { order1, give_held }, .check = books, .stale = 2);
-CK_CLIENT(range_order1_taken, .what = "the same while one half is taken", .setup = two_one_held, .thread = { order1, give_held, tg2 }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(range_order1, .what = "order 1 while its buddy is freed", .setup = two_one_held,
+	  .thread = { order1, give_held }, .check = books, .stale = 2);
+CK_CLIENT(range_order1_taken, .what = "the same while one half is taken", .setup = two_one_held,
+	  .thread = { order1, give_held, tg2 }, .check = books, .stale = 1, .bound = 1);
 
 static void segment2(void)
 {
@@ -66,8 +69,10 @@ static void segment2_detached(void)
 	}
 }
 static void claim_third(void) { claim(1, 2); }
-CK_CLIENT(range_claim_undo, .what = "a claim of two frames with undo against a claim of one", .setup = four, .thread = { segment2, claim_second, tg2 }, .check = books, .stale = 1);
-CK_CLIENT(range_claim_detached, .what = "the same on frames that nobody owned", .setup = detached2, .thread = { segment2_detached, claim_third }, .check = books, .stale = 2);
+CK_CLIENT(range_claim_undo, .what = "a claim of two frames with undo against a claim of one", .setup = four,
+	  .thread = { segment2, claim_second, tg2 }, .check = books, .stale = 1);
+CK_CLIENT(range_claim_detached, .what = "the same on frames that nobody owned", .setup = detached2,
+	  .thread = { segment2_detached, claim_third }, .check = books, .stale = 2);
 
 static void segment_alloc2(void)
 {
@@ -83,7 +88,8 @@ static void segment_alloc2(void)
 		ramka_segment_put(cpu(0), s);
 	}
 }
-CK_CLIENT(range_segment_alloc, .what = "a segment against base frames", .setup = four, .thread = { segment_alloc2, tg2 }, .check = books, .stale = 1);
+CK_CLIENT(range_segment_alloc, .what = "a segment against base frames", .setup = four,
+	  .thread = { segment_alloc2, tg2 }, .check = books, .stale = 1);
 
 static void init_fn(void *ctx, ramka_paddr_t pa, void *meta)
 {
@@ -108,7 +114,8 @@ static void lookup(void)
 		ramka_frame_put(cpu(1), f);
 	}
 }
-CK_CLIENT(range_segment_init, .what = "a lookup while a segment's metadata is made", .setup = four, .thread = { segment_init, lookup }, .check = books, .stale = 2);
+CK_CLIENT(range_segment_init, .what = "a lookup while a segment's metadata is made", .setup = four,
+	  .thread = { segment_init, lookup }, .check = books, .stale = 2);
 
 /* ---- a split huge frame: parts freed by two threads ---- */
 
@@ -127,7 +134,8 @@ static void free_part(unsigned i)
 }
 static void free_part0(void) { free_part(0); }
 static void free_part1(void) { free_part(1); }
-CK_CLIENT(range_split, .what = "parts of a split frame freed by two CPUs, taken by a third", .setup = split_setup, .thread = { free_part0, free_part1, tg2 }, .check = books, .stale = 1);
+CK_CLIENT(range_split, .what = "parts of a split frame freed by two CPUs, taken by a third",
+	  .setup = split_setup, .thread = { free_part0, free_part1, tg2 }, .check = books, .stale = 1);
 
 /* ---- lists ---- */
 
@@ -156,4 +164,5 @@ static void list_looker(void)
 	ramka_list_contains(&list, PA(0));
 	ramka_list_contains(&list, PA(1));
 }
-CK_CLIENT(range_list, .what = "list push and pop while another asks what it contains", .setup = list_setup, .thread = { list_owner, list_looker }, .check = books, .stale = 3);
+CK_CLIENT(range_list, .what = "list push and pop while another asks what it contains", .setup = list_setup,
+	  .thread = { list_owner, list_looker }, .check = books, .stale = 3);
