@@ -112,7 +112,8 @@ static void t2(void)
 	if (variant(BUG_DRAIN_STORES))
 		store(&head, 0, release);
 	else
-		while (!cas(&head, &old, bumped(old), weak(BUG_DRAIN_RELAXED, acquire), weak(BUG_DRAIN_RELAXED, acquire)))
+		while (!cas(&head, &old, bumped(old), weak(BUG_DRAIN_RELAXED, acquire),
+			    weak(BUG_DRAIN_RELAXED, acquire)))
 			;
 	for (uint64_t m = old & INDEX_MASK; m; m = load(&next[m], relaxed)) {
 		claim(m);

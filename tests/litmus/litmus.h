@@ -3,7 +3,7 @@
  * What the litmus programs of this folder share. A program is a protocol of docs/design.md in plain C11: atomics
  * of 64 bits, two to four threads of a few operations each, plain data whose races count as errors. It runs
  *
- *   under GenMC        genmc --rc11 --unroll=5 -- -DSCENARIO=1 -DBUG_X file.c     (or --imm): all executions
+ *   under GenMC        genmc --rc11 --unroll=8 -- -DSCENARIO=1 -DBUG_X file.c     (or --imm): all executions
  *   under our checker  -DLITMUS_CHECKER, linked with tests/checker
  *   natively           -DLITMUS_NATIVE: again and again for LITMUS_MS milliseconds, with ordinary threads
  *
@@ -60,7 +60,8 @@ typedef struct { uint64_t value; } atom;
 #define check(condition) ck_assert(condition, "%s", #condition)
 
 #define LITMUS(the_name, the_setup, the_finish, ...) \
-	CK_CLIENT(the_name, .what = "litmus", .setup = the_setup, .thread = { __VA_ARGS__ }, .check = the_finish, .model = true);
+	CK_CLIENT(the_name, .what = "litmus", .setup = the_setup, .thread = { __VA_ARGS__ }, .check = the_finish, \
+		  .model = true);
 #define LITMUS2(name, setup, a, b, finish) LITMUS(name, setup, finish, a, b)
 #define LITMUS3(name, setup, a, b, c, finish) LITMUS(name, setup, finish, a, b, c)
 #define LITMUS4(name, setup, a, b, c, d, finish) LITMUS(name, setup, finish, a, b, c, d)

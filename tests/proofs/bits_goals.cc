@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is proved of lib/bits.h for all 2^64 words: the header is compiled with symbolic words (symbolic.hh), this writes
- * one SMT-LIB file per goal into a folder, tests/proofs/run asks the solvers.
+ * What is proved of lib/bits.h for all 2^64 words: the header is compiled with symbolic words (symbolic.hh), this
+ * writes one SMT-LIB file per goal into a folder, tests/proofs/run asks the solver.
  *
  * The specifications below use none of the header's functions but the one they are about, unless a goal says so.
  */
@@ -94,7 +94,7 @@ static void words()
 		assume(n <= 64);
 		assume(j < 64);
 		w64 m = bits_below(n);
-		prove(sym::cond("(= " + bit_set(m, j).term + " " + (j < w64(n)).term + ")"));
+		prove(same(bit_set(m, j), j < w64(n)));
 	});
 }
 
@@ -135,21 +135,19 @@ static void runs()
 			assume(w64(at) + (1 << order) <= 64);
 			assume(j < 64);
 			w64 m = bits_run(at, order);
-			prove(sym::cond("(= " + bit_set(m, j).term + " " +
-					both(j >= w64(at), j < w64(at) + (1 << order)).term + ")"));
+			prove(same(bit_set(m, j), both(j >= w64(at), j < w64(at) + (1 << order))));
 		});
 		goal("multiples-" + nr(order), [order] {
 			w64 j = fresh<64>();
 			assume(j < 64);
-			prove(sym::cond("(= " + bit_set(bits_multiples(order), j).term + " " + is_aligned(j, order).term + ")"));
+			prove(same(bit_set(bits_multiples(order), j), is_aligned(j, order)));
 		});
 		/* a bit exactly where an aligned run starts: none is missed, none is invented */
 		goal("run-starts-" + nr(order), [order] {
 			w64 w = fresh<64>(), j = fresh<64>();
 			assume(j < 64);
 			w64 s = bits_run_starts(w, order);
-			prove(sym::cond("(= " + bit_set(s, j).term + " " +
-					both(is_aligned(j, order), is_run(w, j, order)).term + ")"));
+			prove(same(bit_set(s, j), both(is_aligned(j, order), is_run(w, j, order))));
 		});
 		/* the lowest start, as the searches use it */
 		goal("search-" + nr(order), [order] {

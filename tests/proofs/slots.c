@@ -38,12 +38,14 @@
       \valid_read(z) && z->origin <= r->first + i < z->origin + 0x100000000;
 */
 
-/* With -DBROKEN two goals must not be proved: a contract that is wrong, and a contradiction in what is taken as given. */
+/* With -DBROKEN two goals must not be proved: a wrong contract, and a contradiction in what is taken as given. */
 #ifdef BROKEN
 # define OFF_BY 1
-/*@ requires instance(r) && slot(r, f, 1) && in_zone(r, z, 1) && (uintptr_t)g < (uintptr_t)f && ((uintptr_t)f >> 4) > (pa << 12);
+/*@ requires instance(r) && slot(r, f, 1) && in_zone(r, z, 1);
+    requires (uintptr_t)g < (uintptr_t)f && ((uintptr_t)f >> 4) > (pa << 12);
     ensures \false; */
-void contradiction(const struct ramka *r, const struct zone *z, const struct ramka_frame *f, const struct ramka_frame *g, unsigned pa)
+void contradiction(const struct ramka *r, const struct zone *z, const struct ramka_frame *f,
+		   const struct ramka_frame *g, unsigned pa)
 {
 }
 #else

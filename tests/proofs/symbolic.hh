@@ -84,6 +84,7 @@ struct cond {
 inline cond both(const cond &a, const cond &b) { return cond("(and " + a.term + " " + b.term + ")"); }
 inline cond either(const cond &a, const cond &b) { return cond("(or " + a.term + " " + b.term + ")"); }
 inline cond negated(const cond &a) { return cond("(not " + a.term + ")"); }
+inline cond same(const cond &a, const cond &b) { return cond("(= " + a.term + " " + b.term + ")"); }
 inline cond implies(const cond &a, const cond &b) { return cond("(=> " + a.term + " " + b.term + ")"); }
 
 inline void assume(const cond &c) { now.conditions.push_back(c.term); }
@@ -95,7 +96,10 @@ template <unsigned W> struct word {
 	std::string term;
 
 	static uint64_t cut(uint64_t v) { return W == 64 ? v : v & ((UINT64_C(1) << W % 64) - 1); }
-	static std::string literal(uint64_t v) { return "(_ bv" + std::to_string(cut(v)) + " " + std::to_string(W) + ")"; }
+	static std::string literal(uint64_t v)
+	{
+		return "(_ bv" + std::to_string(cut(v)) + " " + std::to_string(W) + ")";
+	}
 	static std::string sort() { return "(_ BitVec " + std::to_string(W) + ")"; }
 
 	template <class T, class = std::enable_if_t<std::is_integral<T>::value>>
@@ -153,7 +157,8 @@ template <unsigned W> struct word {
 	SYM_COMPARE(<=, "bvule")
 	SYM_COMPARE(>, "bvugt")
 	SYM_COMPARE(>=, "bvuge")
-	friend cond operator!=(const word &a, const word &b) { return a.known && b.known ? cond(a.value != b.value) : negated(a == b); }
+	friend cond operator!=(const word &a, const word &b)
+	{ return a.known && b.known ? cond(a.value != b.value) : negated(a == b); }
 
 	template <unsigned V> word shifted(const word<V> &n, bool left) const
 	{
@@ -241,9 +246,9 @@ inline void goal(const std::string &name, const std::function<void()> &body)
 		declarations.clear();
 		body();
 		now.answers.resize(now.at);
-		text += "; path " + std::to_string(++paths) + "\n(push)\n" + declarations + now.body +
-			"(echo \"path\")\n(push)\n(assert " + all_conditions() + ")\n(check-sat)\n(pop)\n(echo \"queries\")\n" +
-			now.queries + "(pop)\n";
+		text += "; path " + std::to_string(++paths) + "\n(push)\n" + declarations + now.body;
+		text += "(echo \"path\")\n(push)\n(assert " + all_conditions() + ")\n(check-sat)\n(pop)\n";
+		text += "(echo \"queries\")\n" + now.queries + "(pop)\n";
 		answers = now.answers;
 		while (!answers.empty() && !answers.back())
 			answers.pop_back();

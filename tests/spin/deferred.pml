@@ -23,8 +23,8 @@
  *   answers    every allocation answers
  *   no_memory  with STUCK, the CPU comes to answer no-memory for good
  * Must fail: BUG_NO_POLL, BUG_NO_SEAL (with BAG=3: an open bag that is not full is never sealed), BUG_EARLY_REAP,
- * BUG_SNAPSHOT_EARLY (cookie of the bag's first frame), BUG_SHARED_SNAPSHOT (before the exchange), BUG_NO_CAP (with NF=5),
- * BUG_WAIT (an allocation that waits for the grace period without bound, with STUCK).
+ * BUG_SNAPSHOT_EARLY (cookie of the bag's first frame), BUG_SHARED_SNAPSHOT (before the exchange), BUG_NO_CAP
+ * (with NF=5), BUG_WAIT (an allocation that waits for the grace period without bound, with STUCK).
  */
 #ifndef READERS
 #define READERS 2

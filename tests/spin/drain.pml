@@ -11,11 +11,12 @@
  * see it, a read-modify-write waits for the FIFO to be empty. That is what the barrier is there for; without
  * the FIFO the model would pass without the barrier. (A store to the cache that has nothing before it in the
  * FIFO goes to memory at once: up to the store of active that follows it the CPU does nothing that others see
- * but read-modify-writes, so to delay it is the same as to run the CPU later.) The barrier empties the FIFOs of all CPUs, one by one.
- * A handler runs on its CPU (same FIFO) and to its end before the CPU goes on.
+ * but read-modify-writes, so to delay it is the same as to run the CPU later.) The barrier empties the FIFOs of
+ * all CPUs, one by one. A handler runs on its CPU (same FIFO) and to its end before the CPU goes on.
  *
- * Bounds: NCPU CPUs, each alloc + free ROUNDS times (all but the first stop at alloc unless ALL_FREE), a handler on each of the first NIRQ of them (one alloc or one
- * free, at any point, or none), NDRAIN drainers that go over all CPUs once, NF frames. A cache has two places.
+ * Bounds: NCPU CPUs, each alloc + free ROUNDS times (all but the first stop at alloc unless ALL_FREE); a handler
+ * on each of the first NIRQ of them (one alloc or one free, at any point, or none); NDRAIN drainers that go over
+ * all CPUs once; NF frames. A cache has two places.
  *
  * Checked: no frame is handed out twice (claim), none is freed by others (release), at the end every frame is
  * in exactly one place, no CPU is left revoked (it would have no cache for ever), and nobody is stuck.
