@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ramka_config.barrier_all_cpus by membarrier(2): on return every thread of the process that was running has executed
- * a full memory barrier, and one that was not running passes one before it runs again. Where the kernel has no
- * expedited barrier the answer is false, and the caches of other CPUs are left alone.
+ * ramka_config.barrier_all_cpus by membarrier(2): on return every thread of the process that was running
+ * has executed a full memory barrier, and one that was not running passes one before it runs again. Where
+ * the kernel has no expedited barrier the answer is false, and the caches of other CPUs are left alone.
  */
 #include <linux/membarrier.h>
 #include <sys/syscall.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host: an instance over mapped memory. Its physical memory begins at 1 GiB, so that frame 0 is not part of it, and is
- * mapped at a multiple of 1 GiB, so that the address of a frame is as aligned as the frame, up to the largest.
+ * A host: an instance over mapped memory. Its physical memory begins at 1 GiB, so that frame 0 is not part
+ * of it, and is mapped at a multiple of 1 GiB, so that the address of a frame is as aligned as the frame,
+ * up to the largest.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +28,11 @@ static unsigned online_cpus(void)
 /* The mapping, the instance in it, the sources' state; what was done before a failure is in *h. */
 static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 {
-	struct ramka_region region = { .base = BASE, .size = opt->memory ? opt->memory : GIB, .kind = RAMKA_USABLE };
+	struct ramka_region region = {
+		.base = BASE,
+		.size = opt->memory ? opt->memory : GIB,
+		.kind = RAMKA_USABLE,
+	};
 	struct ramka_config cfg = {
 		.regions = &region,
 		.nr_regions = 1,
@@ -139,7 +144,10 @@ static void report_leaks(struct ramka_host *h)
 	ramka_walk(h->r, report_run, &lines);
 }
 
-/* Brings all that is free or deferred home. No thread is registered any more, so this one may play every CPU. */
+/*
+ * Brings all that is free or deferred home. No thread is registered any more, so this one may play every
+ * CPU.
+ */
 static void bring_home(struct ramka_host *h, bool may_wait)
 {
 	for (unsigned i = 0; i < h->cpus.nr; i++)
@@ -157,7 +165,8 @@ void ramka_host_destroy(struct ramka_host *h)
 		return;
 	reading = h->source->reading(h);
 	if (reading)
-		fputs("ramka_host_destroy: called inside a read section: deferred frames are not waited for\n", stderr);
+		fputs("ramka_host_destroy: called inside a read section: deferred frames are not waited for\n",
+		      stderr);
 	host_detach_threads(h);
 	bring_home(h, !reading);
 	if (ramka_fini(h->r))

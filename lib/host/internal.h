@@ -16,6 +16,8 @@
 
 #include <ramka/host.h>
 
+#include "names.h"
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -52,8 +54,8 @@ void host_lease_give(struct host_leases *l, unsigned place);
 void host_detach_threads(struct ramka_host *h);
 
 /*
- * In the static TLS block, so that reading it is one instruction in the shared library too; libc keeps room there
- * for libraries that are loaded late, and these are a few bytes.
+ * In the static TLS block, so that reading it is one instruction in the shared library too; libc keeps room
+ * there for libraries that are loaded late, and these are a few bytes.
  */
 #define HOST_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 
@@ -88,13 +90,16 @@ int host_source_find(const char *name, const struct host_source **ret_source);
 /* Leaves what is registered per thread and not per host, when a thread ends. */
 void host_source_thread_exit(void);
 
-/* Polls until the grace period is over, first by giving up the CPU, then by sleeping; for `ms` at most unless 0. */
+/*
+ * Polls until the grace period is over, first by giving up the CPU, then by sleeping; for `ms` at most
+ * unless 0.
+ */
 bool host_poll(bool (*elapsed)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie, unsigned ms);
 #define HOST_BOUNDED_MS 100u
 
 /*
- * ThreadSanitizer cannot see the order that an uninstrumented library gives: what a reader did comes before what is
- * done after a grace period that waited for it. `sync` is one join of all readers that left.
+ * ThreadSanitizer cannot see the order that an uninstrumented library gives: what a reader did comes before
+ * what is done after a grace period that waited for it. `sync` is one join of all readers that left.
  */
 #if defined(__SANITIZE_THREAD__)
 # define HOST_TSAN 1

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Address space for frames and metadata: mapped whole, touched on use only, in huge pages where they are to be had. */
+/*
+ * Address space for frames and metadata: mapped whole, touched on use only, in huge pages where they are to
+ * be had.
+ */
 #include <sys/mman.h>
 
 #include "internal.h"

@@ -8,17 +8,20 @@
 #include "internal.h"
 
 static const char *const state_names[] = {
-	[RAMKA_STATE_HOLE] = "HOLE",       [RAMKA_STATE_UNUSED] = "UNUSED",     [RAMKA_STATE_FREE] = "FREE",
-	[RAMKA_STATE_CACHED] = "CACHED",   [RAMKA_STATE_UNIQUE] = "UNIQUE",     [RAMKA_STATE_SHARED] = "SHARED",
-	[RAMKA_STATE_TAIL] = "TAIL",       [RAMKA_STATE_DEFERRED] = "DEFERRED", [RAMKA_STATE_BUSY] = "BUSY",
-	[RAMKA_STATE_RESERVED] = "RESERVED", [RAMKA_STATE_SATURATED] = "SATURATED",
+	[RAMKA_STATE_HOLE] = "HOLE",         [RAMKA_STATE_UNUSED] = "UNUSED",
+	[RAMKA_STATE_FREE] = "FREE",         [RAMKA_STATE_CACHED] = "CACHED",
+	[RAMKA_STATE_UNIQUE] = "UNIQUE",     [RAMKA_STATE_SHARED] = "SHARED",
+	[RAMKA_STATE_TAIL] = "TAIL",         [RAMKA_STATE_DEFERRED] = "DEFERRED",
+	[RAMKA_STATE_BUSY] = "BUSY",         [RAMKA_STATE_RESERVED] = "RESERVED",
+	[RAMKA_STATE_SATURATED] = "SATURATED",
 };
+#define NR_STATES (sizeof(state_names) / sizeof(*state_names))
 
 const char *host_state_name(enum ramka_state state)
 {
 	unsigned i = state;
 
-	return i < sizeof(state_names) / sizeof(*state_names) && state_names[i] ? state_names[i] : "unknown state";
+	return i < NR_STATES ? state_names[i] : "unknown state";
 }
 
 /* Without stdio's buffers and locks, since this may be a signal handler or a thread that holds them. */
@@ -42,9 +45,12 @@ void host_panic(void *ctx, const struct ramka_bug *bug)
 	int n;
 
 	(void)ctx;
-	n = snprintf(line, sizeof(line), "ramka: %s: %s: frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s\n",
-		     bug->operation ? bug->operation : "unknown operation", bug->what ? bug->what : "programmer error",
-		     bug->paddr, host_state_name(bug->state), bug->ref, bug->type && bug->type->name ? bug->type->name : "none");
+	n = snprintf(line, sizeof(line),
+		     "ramka: %s: %s: frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s\n",
+		     bug->operation ? bug->operation : "unknown operation",
+		     bug->what ? bug->what : "programmer error",
+		     bug->paddr, host_state_name(bug->state), bug->ref,
+		     bug->type && bug->type->name ? bug->type->name : "none");
 	say(line, n, sizeof(line));
 	abort();
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The source "ramka": ramka's own quiescent-state backend (rcu/qsbr.c), one "CPU" per thread that reads. A reader is
- * online inside its outermost read section only, so nobody has to announce anything and a thread that blocks
- * outside a section holds up nobody. The price is a read-modify-write on a shared word per outermost section.
+ * The source "ramka": ramka's own quiescent-state backend (rcu/qsbr.c), one "CPU" per thread that reads. A
+ * reader is online inside its outermost read section only, so nobody has to announce anything and a thread
+ * that blocks outside a section holds up nobody. The price is a read-modify-write on a shared word per
+ * outermost section.
  *
- * Places for readers are leased as CPUs are, the lowest free one first, and only those below `top`, the highest that was
- * ever leased, are looked at. `top` needs no order of its own: a reader raises it before it comes online, and the
- * read-modify-writes of ramka_qsbr_online and of the snapshot have an order. Where the reader's comes first, the
- * poll sees `top`; where the snapshot's does, the reader need not be waited for.
+ * Places for readers are leased as CPUs are, the lowest free one first, and only those below `top`, the
+ * highest that was ever leased, are looked at. `top` needs no order of its own: a reader raises it before
+ * it comes online, and the read-modify-writes of ramka_qsbr_online and of the snapshot have an order. Where
+ * the reader's comes first, the poll sees `top`; where the snapshot's does, the reader need not be waited
+ * for.
  */
 #include <stdlib.h>
 

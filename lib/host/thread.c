@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that stand in for CPUs. A thread gets a record per host on first use, keeps the one that it used last
- * in thread-local storage, and gives all of them back when it ends, through the destructor of a pthread key.
+ * Threads that stand in for CPUs. A thread gets a record per host on first use, keeps the one that it used
+ * last in thread-local storage, and gives all of them back when it ends, through the destructor of a
+ * pthread key.
  *
- * A record belongs to its thread, which alone walks and frees its list. It is also on the list of its host, under the
- * registry's lock, so that a host that is destroyed first can say that it is gone: the record's host becomes
- * NULL, and the thread frees the record when it next registers somewhere or ends. A host's id is never used
- * again, so a record left in thread-local storage matches no later host, wherever that lies.
+ * A record belongs to its thread, which alone walks and frees its list. It is also on the list of its host,
+ * under the registry's lock, so that a host that is destroyed first can say that it is gone: the record's
+ * host becomes NULL, and the thread frees the record when it next registers somewhere or ends. A host's id
+ * is never used again, so a record left in thread-local storage matches no later host, wherever that lies.
  *
- * Leases of CPUs are bits, set and cleared by CAS (pair host.lease): what the thread before did with the CPU comes
- * before what the next one does. A thread that found none looks again whenever it asks.
+ * Leases of CPUs are bits, set and cleared by CAS (pair host.lease): what the thread before did with the
+ * CPU comes before what the next one does. A thread that found none looks again whenever it asks.
  *
  * Contexts: the first use of a thread allocates and locks; later uses are two loads and a comparison.
  */

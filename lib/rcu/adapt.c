@@ -2,22 +2,23 @@
 /*
  * Grace periods by polling, made from a kernel's call_rcu. Freestanding; see struct ramka_rcu_adapter.
  *
- * One callback is in flight at most, so one rcu_head is enough. Grace periods are numbered from 1 up; the number
- * is the cookie. `finished` is the last one that is over; the state is one word:
+ * One callback is in flight at most, so one rcu_head is enough. Grace periods are numbered from 1 up; the
+ * number is the cookie. `finished` is the last one that is over; the state is one word:
  *
  *   started = number : 62 | NEXT | IN_FLIGHT        number = the last one that was begun
  *
  *   n              idle: 1..n are over. A snapshot begins n + 1 and returns it
- *   n|IN_FLIGHT    n runs. It began before whoever asks now, so it is not good enough: sets NEXT, returns n + 1
+ *   n|IN_FLIGHT    n runs; it began before whoever asks now, so a snapshot sets NEXT and returns n + 1
  *   n|NEXT|IN_F.   n runs and n + 1 is asked for: n + 1 is good for whoever asks now too
  *
- * The callback stores `finished`, then moves the word on: to idle, or, with NEXT, to the next number, and asks the
- * kernel again. Both sides change the word by CAS, and a snapshot does so even if the value stays the same: so either
- * the callback's CAS comes later, and the grace period begins after the snapshot and sees what happened before
- * it (adapt.state), or the snapshot's fails and it looks again.
+ * The callback stores `finished`, then moves the word on: to idle, or, with NEXT, to the next number, and
+ * asks the kernel again. Both sides change the word by CAS, and a snapshot does so even if the value stays
+ * the same: so either the callback's CAS comes later, and the grace period begins after the snapshot and
+ * sees what happened before it (adapt.state), or the snapshot's fails and it looks again.
  *
- * Contexts: snapshot is as good as the kernel's call_rcu and lock-free, elapsed is wait-free and good anywhere. Who begins a
- * grace period may be interrupted before it reaches the kernel; the others wait for it as for a slow one.
+ * Contexts: snapshot is as good as the kernel's call_rcu and lock-free, elapsed is wait-free and good
+ * anywhere. Who begins a grace period may be interrupted before it reaches the kernel; the others wait for
+ * it as for a slow one.
  */
 #include <ramka/rcu.h>
 
@@ -33,7 +34,7 @@ static uint64_t number_of(uint64_t word)
 
 static void ask_kernel(struct ramka_rcu_adapter *a);
 
-RAMKA_STATIC_ASSERT(offsetof(struct ramka_rcu_adapter, head) == 0, "the callback finds the adapter at its head");
+RAMKA_STATIC_ASSERT(offsetof(struct ramka_rcu_adapter, head) == 0, "the callback finds the adapter there");
 
 /* The kernel's callback. */
 static void over(struct ramka_rcu_head *head)
@@ -43,7 +44,10 @@ static void over(struct ramka_rcu_head *head)
 
 	/* release: the readers' last accesses, which this callback comes after, to whoever polls */
 	ramka_store(&a->finished, number_of(word), release, adapt.finished);
-	/* acquire: what was done before the snapshots that set NEXT. release: the kernel is done with the head */
+	/*
+	 * acquire: what was done before the snapshots that set NEXT. release: the kernel is done with the
+	 * head
+	 */
 	do
 		next = word & NEXT ? (word & ~(uint64_t)NEXT) + ONE : word & ~(uint64_t)IN_FLIGHT;
 	while (!ramka_cas(&a->started, &word, next, acq_rel, adapt.state));
@@ -61,7 +65,10 @@ static uint64_t snapshot(void *ctx)
 	struct ramka_rcu_adapter *a = ctx;
 	uint64_t word = ramka_load(&a->started, relaxed, adapt.state), next;
 
-	/* release: what was done before, to whoever begins the grace period. acquire: the head is the kernel's no more */
+	/*
+	 * release: what was done before, to whoever begins the grace period. acquire: the head is the
+	 * kernel's no more
+	 */
 	do
 		next = word & IN_FLIGHT ? word | NEXT : word + ONE + IN_FLIGHT;
 	while (!ramka_cas(&a->started, &word, next, acq_rel, adapt.state));

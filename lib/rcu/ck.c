@@ -3,17 +3,19 @@
  * Grace periods of ConcurrencyKit's ck_epoch, by polling: the source "ck" of the hosted layer. Built where
  * RAMKA_HAVE_CK is.
  *
- * No helper thread: whoever asks whether a grace period is over takes a step, one at a time. A step hands one entry
- * to ck_epoch_call, unless one is on its way, then polls once; the callback publishes the last grace period that had
- * been asked for when its entry was handed over. Who finds a step going on, an interrupted one included, goes by
- * what is published. Polls by several threads at once would not do: one that has found no reader runs the callback
- * of an entry that another thread hands over meanwhile, without a look at the readers that came since.
+ * No helper thread: whoever asks whether a grace period is over takes a step, one at a time. A step hands
+ * one entry to ck_epoch_call, unless one is on its way, then polls once; the callback publishes the last
+ * grace period that had been asked for when its entry was handed over. Who finds a step going on, an
+ * interrupted one included, goes by what is published. Polls by several threads at once would not do: one
+ * that has found no reader runs the callback of an entry that another thread hands over meanwhile, without
+ * a look at the readers that came since.
  *
  *   asked     the last grace period that somebody asked for
  *   finished  the last one that is over
  *   stepping  1 while somebody takes a step; who does owns entry, target and the poller's record
  *
- * Readers have a record per thread and host; a thread that ends leaves it to the next, and all go with the host.
+ * Readers have a record per thread and host; a thread that ends leaves it to the next, and all go with the
+ * host.
  */
 #include <stdlib.h>
 
@@ -165,8 +167,9 @@ static void read_lock(struct ramka_host *h)
 		t = join(h, t);
 	ck_epoch_begin(t->reader, NULL);
 	/*
-	 * ck 0.7.1 lacks a load barrier between its look at the epoch and the section's loads; without it a weakly
-	 * ordered CPU could take a pointer first and enter a later epoch with it. ck_epoch_value begins with one.
+	 * ck 0.7.1 lacks a load barrier between its look at the epoch and the section's loads; without it a
+	 * weakly ordered CPU could take a pointer first and enter a later epoch with it. ck_epoch_value
+	 * begins with one.
 	 */
 	if (!t->nest++)
 		(void)ck_epoch_value(&c->epoch);

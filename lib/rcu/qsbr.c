@@ -3,19 +3,21 @@
  * Grace periods from quiescent states, for kernels that have no RCU. Freestanding; the embedder calls
  * ramka_qsbr_quiescent where a CPU holds no reference to a deferred frame: context switch, idle, user mode.
  *
- * `now` counts grace periods from 1 up. A snapshot moves it on; its new value is the cookie. Each CPU stores the
- * newest value that it was quiescent in:
+ * `now` counts grace periods from 1 up. A snapshot moves it on; its new value is the cookie. Each CPU
+ * stores the newest value that it was quiescent in:
  *
  *   seen 0        offline: holds nothing
  *   seen < t      may hold a frame that was taken out of sight before cookie t was taken
  *   seen >= t     was quiescent after that: cookie t is over as far as this CPU goes
  *
- * Races. A CPU announces itself quiescent while a snapshot is taken: it read `now` either before the snapshot
- * moved it, then it stores a value below the cookie and is waited for, or after, then what it reads from there on
- * was read after the unlink (qsbr.period). A CPU comes online while a snapshot is taken: it stores 1, then reads
- * `now` by a read-modify-write, as the snapshot does. The later of the two sees what the earlier one did before:
- * the snapshot's caller finds the 1, or the CPU finds the frames unlinked. So no fence is needed; a plain load in
- * its place would let both miss. `seen` never names a grace period that has not begun.
+ * Races. A CPU announces itself quiescent while a snapshot is taken: it read `now` either before the
+ * snapshot moved it, then it stores a value below the cookie and is waited for, or after, then what it
+ * reads from there on was read after the unlink (qsbr.period). A CPU comes online while a snapshot is
+ * taken: it stores what it finds in `now`, then reads `now` by a read-modify-write, as the snapshot does.
+ * The later of the two sees what the earlier one did before: the snapshot's caller finds the CPU online, or
+ * the CPU finds the frames unlinked. So no fence is needed; a plain load in its place would let both miss.
+ * `seen` never names a grace period that has not begun, and each store of it is a release, the first one of
+ * coming online too: a poll that sees it, and not the 0 before, must see the end of the last section.
  *
  * Progress: snapshot and the announcements are wait-free, elapsed is linear in the CPUs; all of them in any
  * context. wait ends when all CPUs have announced themselves; the caller's CPU is one of them.
@@ -24,7 +26,7 @@
 
 #define OFFLINE 0u
 #define FIRST 1u            /* value of `now` before any snapshot: below every cookie */
-#define BOUNDED_POLLS 1000u /* with `relax` as long as it makes them, else a fraction of a millisecond and up */
+#define BOUNDED_POLLS 1000u /* as long as `relax` makes them; without it a fraction of a millisecond and up */
 
 static uint64_t snapshot(void *ctx)
 {
@@ -63,7 +65,8 @@ static bool wait_bounded(void *ctx, uint64_t cookie)
 	return false;
 }
 
-void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus, struct ramka_rcu_ops *ret_ops)
+void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus,
+		     struct ramka_rcu_ops *ret_ops)
 {
 	ramka_store(&q->now, FIRST, relaxed, qsbr.period);
 	q->cpus = cpus;
@@ -83,9 +86,9 @@ void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned
 
 void ramka_qsbr_online(struct ramka_qsbr *q, unsigned cpu)
 {
-	uint64_t now;
+	uint64_t now = ramka_load(&q->now, relaxed, qsbr.period);
 
-	ramka_store(&q->cpus[cpu].seen, FIRST, relaxed, qsbr.quiesce);
+	ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
 	now = ramka_add(&q->now, 0, acq_rel, qsbr.period);
 	ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
 }

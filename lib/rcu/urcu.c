@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grace periods of liburcu, by polling: the sources "memb", "qsbr" and "mb" of the hosted layer. Built where
- * RAMKA_HAVE_URCU is. In a file of its own, since liburcu is LGPL: linked dynamically, and inline only what its
- * headers leave to everybody, the read side (functions of less than ten lines), which is ten times as fast so.
+ * Grace periods of liburcu, by polling: the sources "memb", "qsbr" and "mb" of the hosted layer. Built
+ * where RAMKA_HAVE_URCU is. In a file of its own, since liburcu is LGPL: linked dynamically, and inline
+ * only what its headers leave to everybody, the read side (functions of less than ten lines), which is ten
+ * times as fast so.
  *
- * liburcu 0.13 has no polling, and a callback of its call_rcu comes late, since its worker sleeps 10 ms between
- * batches. So each host has a helper thread of its own, which runs synchronize_rcu when asked and then says how far
- * it is. Measured on two busy CPUs, memb: a poll sees the end of a grace period after 80 us, with call_rcu after 10 ms.
+ * liburcu 0.13 has no polling, and a callback of its call_rcu comes late, since its worker sleeps 10 ms
+ * between batches. So each host has a helper thread of its own, which runs synchronize_rcu when asked and
+ * then says how far it is. Measured on two busy CPUs, memb: a poll sees the end of a grace period after 80
+ * us, with call_rcu after 10 ms.
  *
  *   asked     2 * the last grace period that somebody asked for, + ASLEEP while the helper sleeps
  *   finished  the last one that is over
  *   bell      what the helper is to look at: RING, HURRY, STOP; it sleeps only on 0
  *
- * A snapshot raises `asked` and, if the helper sleeps, wakes it: one atomic operation and seldom a system call, in
- * any context, a signal handler included. The helper reads `asked`, waits for a grace period and publishes what it had read:
- * every snapshot that it covers came before the grace period began. ASLEEP lies in the same word, so the helper
- * cannot go to sleep past a snapshot (its CAS fails) and a snapshot cannot overlook that it sleeps. After a grace
- * period the helper rests, unless somebody is in a hurry: a stream of bags costs a few thousand grace periods a
- * second then, and not as many as fit.
+ * A snapshot raises `asked` and, if the helper sleeps, wakes it: one atomic operation and seldom a system
+ * call, in any context, a signal handler included. The helper reads `asked`, waits for a grace period and
+ * publishes what it had read: every snapshot that it covers came before the grace period began. ASLEEP lies
+ * in the same word, so the helper cannot go to sleep past a snapshot (its CAS fails) and a snapshot cannot
+ * overlook that it sleeps. After a grace period the helper rests, unless somebody is in a hurry: a stream
+ * of bags costs a few thousand grace periods a second then, and not as many as fit.
  *
- * A thread is registered with liburcu on its first read section, per flavour and not per host, as liburcu has it,
- * and taken off when it ends. A thread that has registered itself before is left as it is; it must not do so
- * afterwards. With qsbr a thread is online inside its outermost read section only: while it sleeps, blocks or knows
- * nothing of RCU it holds up nobody, and nobody has to announce quiescent states.
+ * A thread is registered with liburcu on its first read section, per flavour and not per host, as liburcu
+ * has it, and taken off when it ends. A thread that has registered itself before is left as it is; it must
+ * not do so afterwards. With qsbr a thread is online inside its outermost read section only: while it
+ * sleeps, blocks or knows nothing of RCU it holds up nobody, and nobody has to announce quiescent states.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -196,8 +198,9 @@ static void destroy(void *state)
 
 /* ---- readers ---- */
 
+/* ThreadSanitizer takes liburcu's volatile accesses for plain ones: out of its sight. */
 #ifdef HOST_TSAN
-# define INLINE(function) function /* ThreadSanitizer takes liburcu's volatile accesses for plain ones: out of its sight */
+# define INLINE(function) function
 #else
 # define INLINE(function) _##function
 #endif

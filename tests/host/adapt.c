@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The adapter to call_rcu, over a call_rcu that the test runs by hand, so that each grace period ends when the test
- * says so; then over one that a thread runs, with readers.
+ * The adapter to call_rcu, over a call_rcu that the test runs by hand, so that each grace period ends when
+ * the test says so; then over one that a thread runs, with readers.
  */
 #include <ramka/rcu.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each source of grace periods that is built in: readers are waited for, sections nest, a reader that stalls ends no
- * bounded wait, a reader that blocks outside its sections stalls nobody; then readers and updaters at full speed.
+ * Each source of grace periods that is built in: readers are waited for, sections nest, a reader that
+ * stalls ends no bounded wait, a reader that blocks outside its sections stalls nobody; then readers and
+ * updaters at full speed.
  *
  *	gp [SOURCE..]    all sources without arguments
  */
@@ -163,6 +164,33 @@ static void each_reader_counts(void)
 		end(&g[i]);
 }
 
+/* A reader that came while an earlier grace period was on its way is waited for by the later one. */
+static void later_snapshot(void)
+{
+	struct guided a, b;
+	uint64_t first, second;
+
+	begin(&a);
+	begin(&b);
+	for (unsigned i = 0; i < 3; i++) {
+		guide(&a, 1);
+		first = snapshot();
+		must_not_end(first);
+		guide(&b, 1);
+		second = snapshot();
+		must_not_end(first);
+		must_not_end(second);
+		guide(&a, 0);
+		over(first); /* it may be or not: perhaps it begins only now */
+		must_not_end(second);
+		guide(&b, 0);
+		must_end(first);
+		must_end(second);
+	}
+	end(&a);
+	end(&b);
+}
+
 /* Registered, outside a section, asleep: the test's own thread while others read. */
 static atomic_int asleep, wake;
 
@@ -288,8 +316,9 @@ static void from_a_handler(void)
 }
 
 /*
- * Readers look at objects that are not atomic; updaters replace one, wait in one of three ways and overwrite what it was. A
- * grace period that is too short shows as a wrong value, or as a race under ThreadSanitizer.
+ * Readers look at objects that are not atomic; updaters replace one, wait in one of three ways and
+ * overwrite what it was. A grace period that is too short shows as a wrong value, or as a race under
+ * ThreadSanitizer.
  */
 #define READERS 3u
 #define UPDATERS 2u
@@ -390,6 +419,7 @@ static void run(const char *source)
 	reader_is_waited_for();
 	sections_nest();
 	each_reader_counts();
+	later_snapshot();
 	blocked_thread_stalls_nobody();
 	thread_that_ends_stalls_nobody();
 	readers_without_a_gap();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ramka_host_create and ramka_host_destroy: options, the memory map, what is said about bugs and about what is left. */
+/*
+ * ramka_host_create and ramka_host_destroy: options, the memory map, what is said about bugs and about what
+ * is left.
+ */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,7 +89,11 @@ static void sizes(void)
 	struct ramka_host *h;
 
 	for (unsigned i = 0; i < 5; i++) {
-		struct ramka_host_options opt = { .memory = asked[i], .nr_cpus = i + 1, .meta_size = i % 2 ? 16 : RAMKA_META_NONE };
+		struct ramka_host_options opt = {
+			.memory = asked[i],
+			.nr_cpus = i + 1,
+			.meta_size = i % 2 ? 16 : RAMKA_META_NONE,
+		};
 		struct ramka *r;
 
 		CHECK(ramka_host_create(&opt, &h) == 0);
@@ -101,7 +108,8 @@ static void sizes(void)
 static void refused(void)
 {
 	struct ramka_host *const untouched = (struct ramka_host *)&(char){ 0 }, *h = untouched;
-	struct ramka_host_options unknown = { .rcu = "memb2" }, empty = { .rcu = "" }, meta = { .meta_size = 241 };
+	struct ramka_host_options unknown = { .rcu = "memb2" }, empty = { .rcu = "" };
+	struct ramka_host_options meta = { .meta_size = 241 };
 	struct ramka_host_options huge = { .memory = UINT64_MAX }, large = { .memory = (uint64_t)1 << 50 };
 
 	CHECK(ramka_host_create(NULL, NULL) == RAMKA_E_INVAL);
@@ -123,17 +131,17 @@ static unsigned long resident_pages(void)
 	return resident;
 }
 
-/* Terabytes cost what they use. */
-static void four_tebibytes(void)
+/* A large span costs what is used of it. */
+static void span(uint64_t bytes)
 {
-	struct ramka_host_options opt = { .memory = 4096 * GIB, .nr_cpus = 2 };
+	struct ramka_host_options opt = { .memory = bytes, .nr_cpus = 2 };
 	struct ramka_host *h;
 	unsigned long before = resident_pages(), after;
 	int error = ramka_host_create(&opt, &h);
 
 #ifdef SLOW_BUILD
 	if (error == RAMKA_E_NOMEM) {
-		puts("SKIP four_tebibytes: the sanitizer leaves no room for it");
+		printf("SKIP span of %u GiB: the sanitizer leaves no room for it\n", (unsigned)(bytes / GIB));
 		return;
 	}
 #endif
@@ -382,35 +390,40 @@ static void drop(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *c
 
 static RAMKA_DEFINE_TYPE(chained, struct ramka_frame *, .id = RAMKA_TYPE_ID_USER, .flags = 0, .on_drop = drop);
 
-static void deferred_at_the_end(const char *rcu)
+static void *deferred_at_the_end(void *arg)
 {
+	const char *rcu = arg;
 	struct ramka_host_options opt = { .memory = 16 * MIB, .rcu = rcu };
 	struct ramka_frame *first = NULL;
 	int error = ramka_host_create(&opt, &shared_host);
 
 	if (error == RAMKA_E_UNSUPPORTED) {
 		printf("SKIP %s: not built in\n", rcu);
-		return;
+		return NULL;
 	}
 	CHECK(error == 0);
 	CHECK(ramka_type_register(ramka_host_ramka(shared_host), &chained) == 0);
-	for (unsigned i = 0; i < 5; i++)
-		CHECK((first = ramka_frame_alloc(ramka_host_cpu(shared_host), &chained, &first, order(0))) != NULL);
+	for (unsigned i = 0; i < 5; i++) {
+		first = ramka_frame_alloc(ramka_host_cpu(shared_host), &chained, &first, order(0));
+		CHECK(first);
+	}
 	drops = 0;
 	CHECK(ramka_frame_put_rcu(ramka_host_cpu(shared_host), first) >= 0);
 	ramka_host_destroy(shared_host);
 	CHECK(drops == 5);
+	return NULL;
 }
 
 int main(void)
 {
-	static const char *const sources[] = { "memb", "qsbr", "mb", "ck", "ramka" };
+	static char sources[][8] = { "memb", "qsbr", "mb", "ck", "ramka" };
 
 	defaults();
 	largest_frame();
 	sizes();
 	refused();
-	four_tebibytes();
+	span(64 * GIB); /* first, lest a mistake fill the machine's memory */
+	span(4096 * GIB);
 	no_direct_map();
 	again_and_again();
 	remote_drain();
@@ -418,6 +431,6 @@ int main(void)
 	panic_of_ones_own();
 	leaks();
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++)
-		deferred_at_the_end(sources[i]);
+		join(spawn(deferred_at_the_end, sources[i])); /* it ends after its host, which on_drop used again */
 	return 0;
 }

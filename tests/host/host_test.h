@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the hosted layer share. Each is a program that returns 0, or says what is wrong and returns 1. */
+/*
+ * What the tests of the hosted layer share. Each is a program that returns 0, or says what is wrong and
+ * returns 1.
+ */
 #ifndef RAMKA_HOST_TEST_H
 #define RAMKA_HOST_TEST_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ramka_qsbr by itself: what each announcement does to a grace period, then readers and an updater at full speed. */
+/*
+ * ramka_qsbr by itself: what each announcement does to a grace period, then readers and an updater at full
+ * speed.
+ */
 #include <ramka/rcu.h>
 
 #include "host_test.h"
@@ -102,8 +105,8 @@ static void wait_relaxes(void)
 }
 
 /*
- * Readers look at the current object, which is not atomic; the updater replaces it, waits and overwrites the old one. A
- * grace period that is too short shows as a wrong value, or as a race under ThreadSanitizer.
+ * Readers look at the current object, which is not atomic; the updater replaces it, waits and overwrites
+ * the old one. A grace period that is too short shows as a wrong value, or as a race under ThreadSanitizer.
  */
 #define OBJECTS 8u
 #define GOOD 0x600d600du

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that stand in for CPUs: leases, more threads than CPUs, threads that come and go, several hosts at once, threads
- * that outlive their host.
+ * Threads that stand in for CPUs: leases, more threads than CPUs, threads that come and go, several hosts
+ * at once, threads that outlive their host.
  *
- *	thread [SHORT_THREADS]
+ *	thread [SHORT_THREADS]    for each source of grace periods
  */
 #include "../../lib/host/internal.h"
 #include "host_test.h"
@@ -253,6 +253,59 @@ static void thread_outlives_host(const char *rcu, bool another)
 	ramka_host_destroy(s.second);
 }
 
+/* ---- hosts that come and go under threads that defer: each frame is dropped once, none is lost ---- */
+
+enum { DEFERRERS = 4, DEFERRED = 150 };
+
+static atomic_uint dropped[DEFERRERS];
+
+static void count_drop(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
+{
+	(void)cpu, (void)paddr, (void)content;
+	atomic_fetch_add(&dropped[*(unsigned *)meta], 1);
+}
+
+static RAMKA_DEFINE_TYPE(counted, unsigned, .id = RAMKA_TYPE_ID_USER, .flags = 0, .on_drop = count_drop);
+
+static void *defers(void *arg)
+{
+	unsigned me = (unsigned)(size_t)arg;
+	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT };
+
+	for (unsigned i = 0; i < DEFERRED; i++) {
+		struct ramka_frame *f = ramka_frame_alloc(ramka_host_cpu(shared_host), &counted, &me, req);
+
+		CHECK(f);
+		CHECK(ramka_frame_put_rcu(ramka_host_cpu(shared_host), f) >= 0);
+		if (i % 40 == me)
+			ramka_reclaim(ramka_host_cpu(shared_host), i % 80 == me);
+	}
+	return NULL;
+}
+
+static void nothing_is_lost(const char *rcu)
+{
+	for (unsigned cycle = 0; cycle < TIMES(100u); cycle++) {
+		pthread_t t[DEFERRERS];
+
+		shared_host = create(3, rcu); /* one thread shares the cache-less handle */
+		if (!shared_host)
+			return;
+		CHECK(ramka_type_register(ramka_host_ramka(shared_host), &counted) == 0);
+		for (unsigned i = 0; i < DEFERRERS; i++) {
+			atomic_store(&dropped[i], 0);
+			t[i] = spawn(defers, (void *)(size_t)i);
+		}
+		for (unsigned i = 0; i < 3; i++)
+			ramka_reclaim(ramka_cpu_none(ramka_host_ramka(shared_host)), true);
+		for (unsigned i = 0; i < DEFERRERS; i++)
+			join(t[i]);
+		ramka_host_destroy(shared_host);
+		for (unsigned i = 0; i < DEFERRERS; i++)
+			CHECK(atomic_load(&dropped[i]) == DEFERRED);
+	}
+}
+
 /* ---- a destructor of the program's own that uses the host after this thread has been taken off ---- */
 
 static pthread_key_t key;
@@ -290,7 +343,7 @@ static void destructor_uses_host(void)
 int main(int argc, char **argv)
 {
 	static const char *const sources[] = { "memb", "qsbr", "mb", "ck", "ramka" };
-	unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : TIMES(5000u);
+	unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : TIMES(2000u);
 
 	more_threads_than_cpus();
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
@@ -298,7 +351,10 @@ int main(int argc, char **argv)
 		several_hosts(sources[i]);
 		thread_outlives_host(sources[i], true);
 		thread_outlives_host(sources[i], false);
+		nothing_is_lost(sources[i]);
 	}
 	destructor_uses_host();
+	if (argc < 2)
+		churn("ramka", TIMES(100000u)); /* more than it has places for readers */
 	return 0;
 }
