@@ -126,7 +126,7 @@ static void *map_memory(size_t bytes)
 static size_t make_map(struct ramka_region *g, uint64_t usable, struct rng *rng)
 {
 	uint64_t at = world.first = (1u << 18) + rng_below(rng, 1500),
-		 part = usable / 3 + rng_below(rng, 700);
+		 part = usable / 3 + rng_below(rng, (uint32_t)usable / 8);
 	bool two = !(world.scenario->flags & WORLD_ONE_NODE) && rng_one_in(rng, 2);
 	size_t n = 0;
 
