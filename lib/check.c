@@ -148,7 +148,8 @@ static void check_frame(struct audit *a, const struct look *l, const struct sigh
 	case RAMKA_STATE_UNIQUE:
 	case RAMKA_STATE_SHARED:
 	case RAMKA_STATE_SATURATED:
-		if ((s->ref & ~REF_MARK) == REF_SHARED(0) || !type_by_id(a->r, info_type(s->info)) || info_order(s->info) > RAMKA_MAX_ORDER ||
+		if ((s->ref & ~REF_MARK) == REF_SHARED(0) || !type_by_id(a->r, info_type(s->info)) ||
+		    info_order(s->info) > RAMKA_MAX_ORDER ||
 		    (info_list(s->info) && s->state != RAMKA_STATE_UNIQUE))
 			defect(a, "slot of a frame in use makes no sense", f);
 		a->in_use++;

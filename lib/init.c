@@ -38,6 +38,7 @@ static bool feeds_zone(const struct ramka_region *g)
 /* The range of the n-th distinct node; false past the last. No memory to remember them: quadratic in the regions. */
 static bool node_range(const struct ramka_config *cfg, unsigned n, struct node_range *ret)
 {
+	*ret = (struct node_range){ 0 };
 	for (size_t i = 0; i < cfg->nr_regions; i++) {
 		const struct ramka_region *g = &cfg->regions[i];
 		bool seen = false;

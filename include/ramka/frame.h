@@ -115,12 +115,13 @@ RAMKA_API ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ra
 RAMKA_API uint64_t ramka_frame_index(const struct ramka *r, const struct ramka_frame *f);      /**< paddr / 4096 */
 RAMKA_API size_t ramka_frame_size(const struct ramka_frame *f);                                 /**< bytes */
 RAMKA_API unsigned ramka_frame_order(const struct ramka_frame *f);
-RAMKA_API unsigned ramka_frame_map_level(const struct ramka_frame *f); /**< page-table level that maps it: 1 below order 9, 2 at 9..17, 3 at 18 */
+RAMKA_API unsigned ramka_frame_map_level(const struct ramka_frame *f); /**< that maps it: 1, 2 from order 9, 3 at 18 */
 RAMKA_API uint64_t ramka_frame_refcount(const struct ramka_frame *f);  /**< a snapshot; 0 unless shared */
-RAMKA_API bool ramka_frame_is_sole(const struct ramka_frame *f);       /**< exactly one reference; acquire. Exclusive only with try_unique */
+RAMKA_API bool ramka_frame_is_sole(const struct ramka_frame *f);       /**< exactly one reference; acquire */
 RAMKA_API const struct ramka_type *ramka_frame_type(const struct ramka *r, const struct ramka_frame *f);
 RAMKA_API void *ramka_frame_meta(const struct ramka *r, const struct ramka_frame *f); /**< owner metadata; NULL if the type has none */
-RAMKA_API void *ramka_frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type); /**< NULL if another type (try_from) */
+/** NULL if another type (try_from). */
+RAMKA_API void *ramka_frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type);
 RAMKA_API bool ramka_frame_is_untyped(const struct ramka *r, const struct ramka_frame *f);
 RAMKA_API void *ramka_frame_content(const struct ramka *r, const struct ramka_frame *f); /**< through the direct map; NULL without one */
 

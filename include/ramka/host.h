@@ -36,7 +36,10 @@ RAMKA_API struct ramka_cpu *ramka_host_cpu(struct ramka_host *h);
 /** A read section of the chosen grace-period source; nests; any thread, registered on first use. */
 RAMKA_API void ramka_host_rcu_read_lock(struct ramka_host *h);
 RAMKA_API void ramka_host_rcu_read_unlock(struct ramka_host *h);
-/** Reclaims, ends the instance and unmaps. Frames still in use are printed to stderr, then all goes anyway. NULL is legal. No other thread may use h. */
+/**
+ * Reclaims, ends the instance and unmaps. Frames still in use are printed to stderr, then all goes anyway. NULL is
+ * legal. No other thread may use h.
+ */
 RAMKA_API void ramka_host_destroy(struct ramka_host *h);
 
 RAMKA_END_DECLS

@@ -28,13 +28,19 @@ struct ramka_cursor {
 	struct ramka_unique *at; /**< NULL at the ghost */
 };
 
-/** Takes an id. @return 0; RAMKA_E_INVAL NULL; RAMKA_E_NOMEM ids used up (2^32 - 1 per instance); RAMKA_E_UNSUPPORTED no room for a link in cfg.meta_size. */
+/**
+ * Takes an id. @return 0; RAMKA_E_INVAL: NULL; RAMKA_E_NOMEM: ids used up (2^32 - 1 per instance);
+ * RAMKA_E_UNSUPPORTED: no room for a link in cfg.meta_size.
+ */
 RAMKA_API int ramka_list_init(struct ramka *r, struct ramka_list *l);
 /** Frees the frames that it holds. The list may be initialised again. */
 RAMKA_API void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l);
 RAMKA_API size_t ramka_list_size(const struct ramka_list *l);
 
-/** The list owns u afterwards. A frame that is not unique, in a list already, or whose type has no room for a link: panic, u stays the caller's. */
+/**
+ * The list owns u afterwards. A frame that is not unique, in a list already, or whose type has no room for a link:
+ * panic, u stays the caller's.
+ */
 RAMKA_API void ramka_list_push_front(struct ramka_list *l, struct ramka_unique *u);
 RAMKA_API void ramka_list_push_back(struct ramka_list *l, struct ramka_unique *u);
 /** The caller owns the result; NULL when empty. */

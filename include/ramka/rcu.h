@@ -37,7 +37,10 @@ struct ramka_qsbr {
 	void *relax_ctx;
 };
 
-/** All CPUs start offline. Fills *ret_ops for ramka_config.rcu; its wait spins and must not be called by an online CPU that has not announced itself quiescent. */
+/**
+ * All CPUs start offline. Fills *ret_ops for ramka_config.rcu; its wait spins and must not be called by an online CPU
+ * that has not announced itself quiescent.
+ */
 RAMKA_API void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus, struct ramka_rcu_ops *ret_ops);
 /** This CPU may hold references to deferred frames from now on. */
 RAMKA_API void ramka_qsbr_online(struct ramka_qsbr *q, unsigned cpu);

@@ -16,7 +16,7 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	relaxed     a pair that only relaxed operations name is not marked so in its row, or a marked one is ordered
 	spdx        no SPDX line at the top
 	length      a function of more than 75 lines in lib/
-	columns     a line of more than 120 columns (tabs to 8)
+	columns     a line of more than 140 columns in lib and include, 160 elsewhere (tabs to 8; not in Python)
 	blanks      blanks at the end of a line, or no newline at the end of the file
 	words       a word that says that something is unfinished
 """
@@ -24,7 +24,8 @@ import os
 import re
 import sys
 
-MAX_COLUMNS = 120
+MAX_COLUMNS = 140      # in lib and include
+MAX_COLUMNS_ELSEWHERE = 160  # not in Python, where tables of data stand
 MAX_FUNCTION = 75
 TREES = ('lib', 'include', 'tests', 'bench', 'stress', 'examples', 'docs', '.ci', '.')
 FIXTURES = os.path.join('tests', 'lint', 'fixtures')
@@ -178,6 +179,7 @@ def check_functions(code):
 
 def check_text(path, text):
 	source = is_source(path)
+	allowed = MAX_COLUMNS if path.startswith(('lib/', 'include/')) else MAX_COLUMNS_ELSEWHERE
 	lines = text.split('\n')
 	if source and text and not any('SPDX-License-Identifier: MIT' in line for line in lines[:2]):
 		yield 1, 'spdx', 'no "SPDX-License-Identifier: MIT" in the first line, or in the second below "#!"'
@@ -186,8 +188,8 @@ def check_text(path, text):
 	for number, line in enumerate(lines, 1):
 		if line != line.rstrip():
 			yield number, 'blanks', 'blanks at the end of the line'
-		if source and len(line.expandtabs(8)) > MAX_COLUMNS:
-			yield number, 'columns', f'{len(line.expandtabs(8))} columns, {MAX_COLUMNS} are allowed'
+		if source and not path.endswith('.py') and len(line.expandtabs(8)) > allowed:
+			yield number, 'columns', f'{len(line.expandtabs(8))} columns, {allowed} are allowed'
 		if UNFINISHED.search(line):
 			yield number, 'words', f'"{UNFINISHED.search(line).group(1)}"'
 
