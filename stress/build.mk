@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
-# Builds the stress program in one variant, for stress/run:
+# Builds stress.bin, and on demand step.bin, in one variant, for stress/run:
 #	make -f stress/build.mk root=SOURCES out=DIR cc=COMPILER flags=FLAGS
 core := $(wildcard $(root)/lib/*.c) $(root)/lib/rcu/qsbr.c $(root)/lib/rcu/adapt.c
-own := $(filter-out %/step.c,$(wildcard $(root)/stress/*.c))
+programs := %/main.c %/step.c
+own := $(filter-out $(programs),$(wildcard $(root)/stress/*.c))
 all_flags := -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I$(root)/include -I$(root)/stress $(flags)
 objects := $(patsubst $(root)/%.c,$(out)/%.o,$(core) $(own))
 
-$(out)/stress.bin: $(objects)
+$(out)/stress.bin: $(objects) $(out)/stress/main.o
+	$(cc) $(all_flags) -o $@ $^ -pthread
+
+$(out)/step.bin: $(objects) $(out)/stress/step.o
 	$(cc) $(all_flags) -o $@ $^ -pthread
 
 $(out)/%.o: $(root)/%.c $(wildcard $(root)/lib/*.h $(root)/lib/rcu/*.h $(root)/include/ramka/*.h $(root)/stress/*.h)

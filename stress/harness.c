@@ -15,11 +15,11 @@
 #include "harness.h"
 #include "points_control.h"
 
-#define HANG_SECONDS   180u
+#define HANG_SECONDS 180u
 #define DEFAULT_FRAMES 65536u
-#define SMALL_FRAMES   6144u
-#define NEST_ONE_IN    300u
-#define LEVELS        3u
+#define SMALL_FRAMES 6144u
+#define NEST_ONE_IN 300u
+#define LEVELS 3u
 
 struct world world;
 _Thread_local struct worker *this_worker __attribute__((tls_model("initial-exec")));
@@ -27,9 +27,9 @@ _Atomic bool world_over;
 
 static pthread_t thread[MAX_WORKERS];
 static pthread_barrier_t barrier;
-static uint64_t round_ops;	  /* steps of each worker in this round, 0 = by time */
-static _Atomic unsigned done;	  /* workers whose steps are done */
-static uint64_t began, last_line; /* of the run */
+static uint64_t round_ops;		       /* steps of each worker in this round, 0 = by time */
+static _Atomic unsigned done;		       /* workers whose steps are done */
+static uint64_t began, last_line, last_minute; /* of the run */
 
 _Noreturn void fail(const char *format, ...)
 {
@@ -70,12 +70,17 @@ uint32_t rng_below(struct rng *r, uint32_t n)
 	return (uint32_t)((rng_next(r) >> 32) * n >> 32);
 }
 
-uint64_t now_ms(void)
+uint64_t now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t now_ms(void)
+{
+	return now_ns() / 1000000;
 }
 
 static void sleep_ms(unsigned ms)
@@ -429,6 +434,56 @@ static void progress_line(uint64_t since)
 	fflush(stdout);
 }
 
+/* The latency that all but one in `one_in` of the sampled calls stay below, in ns; and the number of samples. */
+static uint64_t latency_of(unsigned what, uint64_t one_in, uint64_t *ret_samples)
+{
+	uint64_t sum[40] = { 0 }, all = 0, above = 0;
+	struct worker *w;
+
+	for (unsigned i = 0; i < world.nr_workers; i++) {
+		for (unsigned b = 0; b < 40; b++)
+			sum[b] += atomic_load_explicit(&world.worker[i].latency[what].bucket[b],
+						       memory_order_relaxed);
+		for (unsigned part = 0; world.scenario == &mix && (w = mix_part(i, part)); part++)
+			for (unsigned b = 0; b < 40; b++)
+				sum[b] += atomic_load_explicit(&w->latency[what].bucket[b],
+							       memory_order_relaxed);
+	}
+	for (unsigned b = 0; b < 40; b++)
+		all += sum[b];
+	*ret_samples = all;
+	for (unsigned b = 40; b--;) {
+		above += sum[b];
+		if (sum[b] && above > all / one_in)
+			return (uint64_t)1 << b;
+	}
+	return 0;
+}
+
+/* Each minute of a soak: footprint and tail latency, of the whole run so far. */
+static void soak_line(uint64_t since)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+	uint64_t n;
+
+	if (f && fscanf(f, "%*u %lu", &pages) != 1)
+		pages = 0;
+	if (f)
+		fclose(f);
+	printf("  %-9s %4llu min, resident %lu MiB", world.scenario->name,
+	       (unsigned long long)(now_ms() - since) / 60000, pages / 256);
+	for (unsigned what = 0; what < NR_LATENCIES; what++) {
+		printf("; %s 99 %% < %llu ns", what ? "free" : "alloc",
+		       (unsigned long long)latency_of(what, 100, &n));
+		printf(", 99.99 %% < %llu ns", (unsigned long long)latency_of(what, 10000, &n));
+		printf(", all < %llu ns of %llu", (unsigned long long)latency_of(what, UINT64_MAX, &n),
+		       (unsigned long long)n);
+	}
+	printf("\n");
+	fflush(stdout);
+}
+
 /* Until time is up or all workers have done their steps; ends the process if nobody gets anywhere. */
 static void watch_round(unsigned seconds)
 {
@@ -436,6 +491,11 @@ static void watch_round(unsigned seconds)
 
 	while (round_done() < world.nr_workers) {
 		uint64_t now = now_ms();
+
+		if (world.opt.soak && now - last_minute >= 60000) {
+			last_minute = now;
+			soak_line(began);
+		}
 
 		if (!round_ops && now - start >= seconds * (uint64_t)1000)
 			return;
@@ -601,7 +661,7 @@ void audit_end(void)
 
 void run_scenario(const struct scenario *s, const struct options *opt)
 {
-	uint64_t start = began = last_line = now_ms();
+	uint64_t start = began = last_line = last_minute = now_ms();
 	unsigned round = opt->round_seconds ? opt->round_seconds : 1;
 
 	world_make(s, opt);

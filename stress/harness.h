@@ -66,6 +66,12 @@ struct pile {
 	struct held item[MAX_HELD];
 };
 
+/* How long calls took, by powers of two of nanoseconds; sampled in a soak. */
+struct latency {
+	_Atomic uint32_t bucket[40];
+};
+enum { ALLOC, FREE, NR_LATENCIES };
+
 struct worker {
 	_Alignas(128) unsigned id;
 	struct ramka_cpu *cpu;
@@ -76,6 +82,7 @@ struct worker {
 	_Atomic uint64_t call;  /* base frames that the call in progress may have in its hands */
 	struct worker *handler; /* what interrupts it: the same CPU; counts and holds for itself */
 	_Atomic bool running;   /* of a handler */
+	struct latency latency[NR_LATENCIES];
 	struct pile pile;
 };
 
@@ -172,6 +179,7 @@ void audit_round(void);
 void audit_end(void);
 uint64_t total_ops(void);
 uint64_t now_ms(void);
+uint64_t now_ns(void);
 extern _Atomic bool world_over;
 
 /* Between two steps, where readers read: this worker holds no pointer that it found in a read section. */

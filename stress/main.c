@@ -13,9 +13,11 @@ static const struct scenario *const scenarios[] = {
 };
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
-static const char usage[] = "usage: stress [--scenario NAME]... [--threads N] [--seconds S] [--round S] "
-			    "[--ops N] [--seed X] [--frames N]\n"
-			    "              [--memory-shift N] [--no-delays] [--quiet] [--list]\n";
+static const char usage[] =
+	"usage: stress [--scenario NAME]... [--threads N] [--seconds S] [--round S] "
+	"[--ops N] [--seed X] [--frames N]\n"
+	"              [--memory-shift N] [--hang S] [--no-delays] [--soak] [--quiet] [--list]\n"
+	"       stress --park [--one-in N] [--points TEXT] [--threads N] [--ops N] [--seed X]\n";
 
 static uint64_t number(const char *option, const char *text)
 {
@@ -54,6 +56,9 @@ int main(int argc, char **argv)
 			continue;
 		} else if (!strcmp(o, "--quiet")) {
 			opt.quiet = true;
+			continue;
+		} else if (!strcmp(o, "--soak")) {
+			opt.soak = true;
 			continue;
 		} else if (!strcmp(o, "--park")) {
 			park = true;

@@ -212,6 +212,24 @@ unsigned random_order(struct rng *r, unsigned max)
 	return order < max ? order : max;
 }
 
+/* A sample of how long calls take; `since` 0: this one is none. */
+static uint64_t sample_begin(const struct worker *w)
+{
+	return world.opt.soak && w->seq % 16 == 0 ? now_ns() : 0;
+}
+
+static void sample_end(struct worker *w, unsigned what, uint64_t since)
+{
+	uint64_t ns = since ? now_ns() - since : 0;
+	unsigned i = 0;
+
+	if (!since)
+		return;
+	while (i < 39 && (uint64_t)1 << i <= ns)
+		i++;
+	atomic_fetch_add_explicit(&w->latency[what].bucket[i], 1, memory_order_relaxed);
+}
+
 void taken(struct worker *w, struct held *h, bool zeroed)
 {
 	ramka_paddr_t pa = ramka_frame_paddr(world.r, h->frame);
@@ -235,6 +253,7 @@ bool take(struct worker *w, struct ramka_cpu *cpu, const struct ramka_type *type
 {
 	struct tag tag = tag_make(++w->seq, order, 0);
 	const void *meta = is_raw(type) ? NULL : &tag;
+	uint64_t since;
 	bool zeroed = !(req.flags & RAMKA_ALLOC_UNINIT) && rng_one_in(&w->rng, order < 4  ? 4 :
 									       order < 10 ? 64 :
 											    1024);
@@ -244,10 +263,12 @@ bool take(struct worker *w, struct ramka_cpu *cpu, const struct ramka_type *type
 		req.flags |= RAMKA_ALLOC_UNINIT;
 	*ret = (struct held){ .type = type, .seq = w->seq, .order = (uint8_t)order, .unique = unique };
 	calling(w, (uint64_t)1 << order);
+	since = sample_begin(w);
 	if (unique)
 		ret->frame = (struct ramka_frame *)ramka_unique_alloc(cpu, type, meta, req);
 	else
 		ret->frame = ramka_frame_alloc(cpu, type, meta, req);
+	sample_end(w, ALLOC, since);
 	if (ret->frame)
 		taken(w, ret, zeroed);
 	else
@@ -268,11 +289,15 @@ void giving(struct worker *w, const struct held *h)
 
 void give(struct worker *w, struct ramka_cpu *cpu, struct held *h)
 {
+	uint64_t since;
+
 	giving(w, h);
+	since = sample_begin(w);
 	if (h->unique)
 		ramka_unique_free(cpu, unique_handle(h));
 	else
 		ramka_frame_put(cpu, h->frame);
+	sample_end(w, FREE, since);
 	calling(w, 0);
 }
 

@@ -17,7 +17,7 @@
 #include "points_control.h"
 
 #define PARK_FRAMES 24576u
-#define BOUND     (2 * 64 + 64 + 512)
+#define BOUND (2 * 64 + 64 + 512)
 
 struct left_over {
 	uint64_t lost, deferred;

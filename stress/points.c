@@ -42,7 +42,7 @@ static uint64_t next_random(void)
 	return x * 0x2545f4914f6cdd1d >> 32;
 }
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(void)
 {
 	struct timespec t;
 
@@ -58,8 +58,8 @@ static void delay(void)
 		sched_yield();
 		return;
 	}
-	until = now_ns() + 1000 + x % (SPIN_MAX_NS - 1000) / (1 + (x >> 20) % 32); /* mostly short ones */
-	while (now_ns() < until)
+	until = clock_ns() + 1000 + x % (SPIN_MAX_NS - 1000) / (1 + (x >> 20) % 32); /* mostly short ones */
+	while (clock_ns() < until)
 		;
 }
 

@@ -7,7 +7,7 @@
  */
 #include "harness.h"
 
-#define CELLS  256u
+#define CELLS 256u
 #define HOLD_MAX 600u
 
 static _Atomic(struct ramka_frame *) cell[CELLS];

@@ -6,9 +6,9 @@
  */
 #include "harness.h"
 
-#define CELLS       64u
+#define CELLS 64u
 #define MOST_SEGMENTS 128u
-#define LONGEST       700u
+#define LONGEST 700u
 
 static struct ramka_segment left[CELLS];
 static atomic_flag lock[CELLS];

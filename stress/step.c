@@ -99,8 +99,13 @@ static void got(unsigned from)
 		own(ramka_frame_paddr(s.r, s.f[i]), frames_in(s.f[i]), 1);
 }
 
-static void prep_none(void) {}
-static void finish_got(void) { got(0); }
+static void prep_none(void)
+{
+}
+static void finish_got(void)
+{
+	got(0);
+}
 
 /* - alloc - */
 static void prep_cached(void)
@@ -166,7 +171,10 @@ static void run_alloc_more(void)
 	}
 }
 
-static void finish_more(void) { got(kept); }
+static void finish_more(void)
+{
+	got(kept);
+}
 
 static void run_unique(void)
 {
@@ -183,14 +191,27 @@ static void run_bulk(void)
 
 static void run_order(void)
 {
-	s.f[0] = ramka_frame_alloc(s.cpu, &raw_type, NULL, (struct ramka_request){ .order = s.order, .flags = RAMKA_ALLOC_UNINIT });
+	s.f[0] = ramka_frame_alloc(s.cpu, &raw_type, NULL,
+				   (struct ramka_request){ .order = s.order, .flags = RAMKA_ALLOC_UNINIT });
 	s.n = s.f[0] != NULL;
 }
 
-static void prep_order3(void) { s.order = 3; }
-static void prep_order8(void) { s.order = 8; }
-static void prep_order9(void) { s.order = 9; }
-static void prep_order10(void) { s.order = 10; }
+static void prep_order3(void)
+{
+	s.order = 3;
+}
+static void prep_order8(void)
+{
+	s.order = 8;
+}
+static void prep_order9(void)
+{
+	s.order = 9;
+}
+static void prep_order10(void)
+{
+	s.order = 10;
+}
 
 /* - put - */
 static void prep_put(void)
@@ -238,6 +259,14 @@ static void run_put_many(void)
 		ramka_frame_put(s.cpu, s.f[--s.n]);
 }
 
+/* The newest frames, of the block that the CPU allocates from: the cache fills up and is flushed. */
+static void prep_put_flush(void)
+{
+	have(s.cpu, 400, 0);
+	kept = s.n - 200;
+	let_go(kept);
+}
+
 static void prep_put_bulk(void)
 {
 	have(s.cpu, 40, 0);
@@ -250,8 +279,14 @@ static void run_put_bulk(void)
 	s.n = 0;
 }
 
-static void prep_typed(void) { have_typed(1); }
-static void prep_typed_many(void) { have_typed(70); }
+static void prep_typed(void)
+{
+	have_typed(1);
+}
+static void prep_typed_many(void)
+{
+	have_typed(70);
+}
 
 static void run_put_rcu(void)
 {
@@ -274,8 +309,14 @@ static void prep_deferred(void)
 	run_put_rcu();
 }
 
-static void run_reclaim(void) { ramka_reclaim(s.cpu, false); }
-static void run_reclaim_wait(void) { ramka_reclaim(s.cpu, true); }
+static void run_reclaim(void)
+{
+	ramka_reclaim(s.cpu, false);
+}
+static void run_reclaim_wait(void)
+{
+	ramka_reclaim(s.cpu, true);
+}
 
 static void prep_all_caches(void)
 {
@@ -284,8 +325,14 @@ static void prep_all_caches(void)
 	put_from(s.other, 0);
 }
 
-static void run_drain(void) { ramka_drain(s.r); }
-static void run_offline(void) { ramka_cpu_offline(s.cpu); }
+static void run_drain(void)
+{
+	ramka_drain(s.r);
+}
+static void run_offline(void)
+{
+	ramka_cpu_offline(s.cpu);
+}
 
 /* - handles - */
 static void run_handles(void)
@@ -312,21 +359,23 @@ static void prep_claim(void)
 static void run_claim(void)
 {
 	s.n += !ramka_frame_from_unused(s.cpu, wanted, &raw_type, NULL, &s.f[s.n]);
-	s.n += !ramka_frame_from_unused(s.cpu, world.detached.first << RAMKA_PAGE_SHIFT, &raw_type, NULL, &s.f[s.n]);
+	s.n += !ramka_frame_from_unused(s.cpu, world.detached.first << RAMKA_PAGE_SHIFT, &raw_type, NULL,
+					&s.f[s.n]);
 }
 
 static void run_segment(void)
 {
 	if (!ramka_segment_alloc(s.cpu, 5, &raw_type, NULL, NULL, UNINIT, &s.segment))
 		ramka_segment_put(s.cpu, s.segment);
-	if (!ramka_segment_from_unused(s.cpu, (world.detached.first + 3) << RAMKA_PAGE_SHIFT, 3 * RAMKA_PAGE_SIZE, &raw_type,
-				       NULL, NULL, &s.segment))
+	if (!ramka_segment_from_unused(s.cpu, (world.detached.first + 3) << RAMKA_PAGE_SHIFT,
+				       3 * RAMKA_PAGE_SIZE, &raw_type, NULL, NULL, &s.segment))
 		ramka_segment_put(s.cpu, s.segment);
 }
 
 static void run_split(void)
 {
-	struct ramka_unique *u = ramka_unique_alloc(s.cpu, &raw_type, NULL, (struct ramka_request){ .order = 9, .flags = RAMKA_ALLOC_UNINIT });
+	struct ramka_unique *u = ramka_unique_alloc(
+		s.cpu, &raw_type, NULL, (struct ramka_request){ .order = 9, .flags = RAMKA_ALLOC_UNINIT });
 
 	if (!u || ramka_unique_split(s.r, u, 4, s.part))
 		return;
@@ -354,6 +403,7 @@ static const struct op {
 	{ "alloc-order-10", prep_order10, run_order, finish_got },
 	{ "put", prep_put, run_put, prep_none },
 	{ "put-many", prep_put_many, run_put_many, prep_none },
+	{ "put-flush", prep_put_flush, run_put_many, prep_none },
 	{ "put-order-3", prep_put_order3, run_put, prep_none },
 	{ "put-order-10", prep_put_order10, run_put, prep_none },
 	{ "put-bulk", prep_put_bulk, run_put_bulk, prep_none },
@@ -381,7 +431,7 @@ static struct shared {
 	volatile unsigned op, act;
 	volatile unsigned interrupts; /* handled in this run */
 	volatile bool quit;
-} *shared;
+} * shared;
 
 static void act_put(struct pile *p)
 {
@@ -402,7 +452,8 @@ static void act_take(struct pile *p, unsigned order)
 {
 	struct held h;
 
-	if (p->n < HANDLER_HOLDS && take(s.handler, s.cpu, order ? &raw_type : &tagged_type, order % 4, false, UNINIT, &h))
+	if (p->n < HANDLER_HOLDS &&
+	    take(s.handler, s.cpu, order ? &raw_type : &tagged_type, order % 4, false, UNINIT, &h))
 		pile_add(p, &h);
 }
 
@@ -459,8 +510,8 @@ static void check_run(const struct op *op)
 	struct ramka_stats st;
 	int defects = ramka_check(s.r, &bug);
 
-	CHECK(!defects, "%s: ramka_check found %d defects, the first: %s, frame %#llx", op->name, defects, bug.what,
-	      (unsigned long long)bug.paddr);
+	CHECK(!defects, "%s: ramka_check found %d defects, the first: %s, frame %#llx", op->name, defects,
+	      bug.what, (unsigned long long)bug.paddr);
 	ramka_stats_read(s.r, &st);
 	CHECK(st.in_use + st.deferred == count_owned(), "%s: %llu frames in use, %llu owned", op->name,
 	      (unsigned long long)(st.in_use + st.deferred), (unsigned long long)count_owned());
@@ -515,7 +566,8 @@ static _Noreturn void lost_child(int status)
 	if (WIFEXITED(status))
 		printf("FAIL step: the child ended with status %d", WEXITSTATUS(status));
 	else
-		printf("FAIL step: the child got signal %d", WIFSTOPPED(status) ? WSTOPSIG(status) : WTERMSIG(status));
+		printf("FAIL step: the child got signal %d",
+		       WIFSTOPPED(status) ? WSTOPSIG(status) : WTERMSIG(status));
 	printf(", in %s, interrupted at %#llx\n", doing, (unsigned long long)at);
 	fflush(stdout);
 	kill(child, SIGKILL);
@@ -571,7 +623,10 @@ static void end(void)
 		go_on(PTRACE_CONT, 0);
 }
 
-struct place { uint64_t rip; unsigned visits; };
+struct place {
+	uint64_t rip;
+	unsigned visits;
+};
 
 /* Every instruction between BEGIN and END, each once, with the number of its visits. */
 static unsigned trace(unsigned op, struct place *places, unsigned *ret_steps)
@@ -632,10 +687,14 @@ static void run_op(unsigned op, bool all, bool quiet, struct rng *rng, uint64_t 
 	doing = ops[op].name;
 	at = 0;
 	n = trace(op, places, &steps);
-	CHECK(n > 10 && n < MOST_PLACES && steps < MOST_STEPS, "%s: %u instructions at %u places", doing, steps, n);
+	CHECK(n > 10 && n < MOST_PLACES && steps < MOST_STEPS, "%s: %u instructions at %u places", doing,
+	      steps, n);
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned act = 0; act < (all ? NR_ACTS : 1); act++) {
-			unsigned later = places[i].visits < 2 ? 0 : 2 + rng_below(rng, places[i].visits < 40 ? places[i].visits - 1 : 38);
+			unsigned later =
+				places[i].visits < 2 ?
+					0 :
+					2 + rng_below(rng, places[i].visits < 40 ? places[i].visits - 1 : 38);
 			bool yes = interrupt(op, all ? act : round++ % NR_ACTS, places[i].rip, 1);
 
 			hits += yes;
@@ -647,7 +706,9 @@ static void run_op(unsigned op, bool all, bool quiet, struct rng *rng, uint64_t 
 			misses += !yes;
 		}
 	if (!quiet)
-		printf("  %-22s %6u instructions executed, %4u places, %5u interrupts, %u not reached again\n", doing, steps, n, hits, misses);
+		printf("  %-22s %6u instructions executed, %4u places, %5u interrupts, %u not reached "
+		       "again\n",
+		       doing, steps, n, hits, misses);
 	fflush(stdout);
 	CHECK(hits > n / 2, "%s: interrupted %u times at %u places only", doing, hits, n);
 	total[0] += n;
@@ -684,7 +745,8 @@ int main(int argc, char **argv)
 	}
 	CPU_ZERO(&one);
 	CPU_SET(here < 0 ? 0 : here, &one);
-	sched_setaffinity(0, sizeof(one), &one); /* both on one CPU: a step is a switch, not a wake-up elsewhere */
+	sched_setaffinity(0, sizeof(one),
+			  &one); /* both on one CPU: a step is a switch, not a wake-up elsewhere */
 	rng = rng_make(seed, 5);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	child = fork();
@@ -703,8 +765,9 @@ int main(int argc, char **argv)
 	waitpid(child, &status, 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		lost_child(status);
-	printf("step      ok: %llu interrupts at %llu instructions of %zu operations, %llu not reached again, seed %llu\n",
-	       (unsigned long long)total[1], (unsigned long long)total[0], only ? (size_t)1 : NR_OPS, (unsigned long long)total[2],
-	       (unsigned long long)seed);
+	printf("step      ok: %llu interrupts at %llu instructions of %zu operations, %llu not reached "
+	       "again, seed %llu\n",
+	       (unsigned long long)total[1], (unsigned long long)total[0], only ? (size_t)1 : NR_OPS,
+	       (unsigned long long)total[2], (unsigned long long)seed);
 	return total[1] ? 0 : 1;
 }
