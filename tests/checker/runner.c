@@ -425,6 +425,16 @@ int main(int argc, char **argv)
 		else
 			return usage();
 	}
+	for (unsigned i = 0; i < nr_weaken; i++) {
+		const struct ck_site *s = __start_ck_sites;
+
+		while (s < __stop_ck_sites && !spec_matches(s, weaken_spec[i]))
+			s++;
+		if (s == __stop_ck_sites) {
+			fprintf(stderr, "no site is named %s, see --sites\n", weaken_spec[i]);
+			return 2;
+		}
+	}
 	if (mode && !strcmp(mode, "--sites"))
 		return list_sites(bound);
 	if (mode && !strcmp(mode, "--matrix"))

@@ -183,3 +183,6 @@ static void batches(void)
 }
 CK_CLIENT(nomem_batch, .what = "a refill takes two, another needs the second", .setup = batches,
 	  .thread = { ask0, ask1 }, .check = exact, .stale = 1);
+/* All counters and states of the other CPU may be old at once: more stale reads, fewer preemptions. */
+CK_CLIENT(nomem_batch_stale, .what = "the same, with everything about the other CPU stale", .setup = batches,
+	  .thread = { ask0, ask1 }, .check = exact, .stale = 7, .window = 4, .bound = 1);
