@@ -122,6 +122,7 @@ static inline void *direct_map(ramka_paddr_t pa)
 void smp_init(const struct boot_info *boot, uint64_t seed);
 void smp_start_others(void (*entry)(struct cpu *cpu));
 bool smp_barrier(void *ctx);                      /* ramka_config.barrier_all_cpus */
+extern void (*_Atomic smp_after_barrier)(void);   /* for tests: run on each CPU that has answered; or NULL */
 void smp_rendezvous(void);                        /* every CPU arrives before any goes on */
 /* Run by each timer interrupt, with interrupts enabled unless MAX_IRQ_DEPTH is reached, and by each NMI. */
 void smp_set_timer_hook(struct cpu *cpu, void (*hook)(struct cpu *cpu));
@@ -151,6 +152,7 @@ void smp_test(struct cpu *cpu);                   /* on every CPU at once */
 void stress_setup(void);                          /* on one */
 void stress_test(struct cpu *cpu, uint64_t ops);  /* on every CPU at once */
 void stress_interrupts(struct cpu *cpu, bool often);    /* on every CPU: what interrupts do from here on */
+void drain_test(struct cpu *cpu);                 /* on every CPU at once */
 void exhaustion_test(struct cpu *cpu);            /* on every CPU at once */
 void paging_test(struct cpu *cpu);                /* on every CPU at once */
 void unit_tests(void);                            /* on one; tests/kernel/unit, empty without it */

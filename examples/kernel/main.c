@@ -97,6 +97,8 @@ static void run(struct cpu *cpu)
 	progress(cpu, "smp");
 	stress_test(cpu, options.ops);
 	progress(cpu, "stress");
+	drain_test(cpu);
+	progress(cpu, "drain");
 	exhaustion_test(cpu);
 	progress(cpu, "exhaustion");
 	paging_test(cpu);

@@ -9,6 +9,7 @@ struct cpu cpus[MAX_CPUS];
 unsigned nr_cpus;
 
 static void (*_Atomic timer_hook)(struct cpu *cpu);
+void (*_Atomic smp_after_barrier)(void);
 static void (*secondary_entry)(struct cpu *cpu);
 static _Alignas(16) char stacks[MAX_CPUS][STACK_SIZE];
 
@@ -106,10 +107,13 @@ void nmi_interrupt(void)
 void ipi_interrupt(void)
 {
 	struct cpu *cpu = this_cpu();
+	void (*after)(void) = atomic_load(&smp_after_barrier);
 
 	atomic_thread_fence(memory_order_seq_cst);
 	atomic_fetch_add(&cpu->barriers, 1);
 	atomic_thread_fence(memory_order_seq_cst);
+	if (after)
+		after();
 }
 
 /*

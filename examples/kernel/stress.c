@@ -495,6 +495,69 @@ void stress_test(struct cpu *cpu, uint64_t ops)
 		drop(w.held[i]);
 }
 
+/*
+ * One CPU empties the caches of the others all the time, while they do nothing but use them: the barrier IPI
+ * finds many of them in the middle of a call, and there they stay until the drain is over, or nearly so. The
+ * owner array alone watches, for speed.
+ */
+#define DRAINS 400               /* over the number of CPUs */
+#define BATCH 48
+#define LINGER 20000             /* who waits has no CPU to itself: not for ever */
+
+static atomic_uint drained;
+
+static void linger(void)
+{
+	unsigned now = atomic_load(&drained);
+
+	for (unsigned i = 0; i < LINGER && atomic_load(&drained) == now; i++)
+		relax();
+}
+
+void drain_test(struct cpu *cpu)
+{
+	static atomic_bool stop;
+	static atomic_uint batches;
+	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT };
+	struct ramka_frame *frames[BATCH];
+
+	atomic_store(&stop, false);
+	smp_set_timer_hook(cpu, NULL);
+	atomic_store(&smp_after_barrier, linger);
+	for (unsigned i = 0; cpu->id == 0 && i < DRAINS / nr_cpus; i++) {
+		unsigned before = atomic_load(&batches);
+
+		while (nr_cpus > 1 && atomic_load(&batches) == before)
+			relax();
+		for (unsigned n = cpu_random(cpu) % 2048; n--;)
+			relax();
+		ramka_drain(memory);
+		atomic_fetch_add(&drained, 1);
+	}
+	if (cpu->id == 0)
+		atomic_store(&stop, true);
+	while (!atomic_load(&stop)) {
+		unsigned n = 0;
+
+		for (; n < BATCH; n++) {
+			frames[n] = ramka_frame_alloc(memory_cpu(), &ramka_type_untyped, NULL, req);
+			if (!frames[n])
+				break;
+			if (atomic_exchange(&oracle[ramka_frame_index(memory, frames[n])], cpu->id + 1))
+				fail("frame %lx is handed out twice", ramka_frame_paddr(memory, frames[n]));
+		}
+		while (n--) {
+			if (atomic_exchange(&oracle[ramka_frame_index(memory, frames[n])], 0) != cpu->id + 1)
+				fail("frame %lx has another owner", ramka_frame_paddr(memory, frames[n]));
+			drop(frames[n]);
+		}
+		atomic_fetch_add(&batches, 1);
+		memory_quiescent();
+	}
+	atomic_store(&smp_after_barrier, NULL);
+	stress_interrupts(cpu, true);
+}
+
 /* A chain of frames, linked through their contents. */
 static struct ramka_frame **next_of(struct ramka_frame *f)
 {
