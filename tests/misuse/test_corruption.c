@@ -132,6 +132,47 @@ static void a_larger_frame(void **state)
 	}
 }
 
+/* A bit of the bitmap that says free for a frame in use: found when the frame is freed, and the frame is not there twice. */
+static void a_used_frame_that_is_free_in_the_bitmap(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= 8; order++) {
+		struct fixture *f = fixture_open((struct spec){ .size = FRAMES * PAGE, .nr_cpus = 1 });
+		struct ramka_frame *one = must_alloc(f->none, order_req(order)), *frames[FRAMES + 1];
+		struct bitmap *b = &f->r->zones[0].map;
+		bool seen[FRAMES] = { false };
+		size_t n;
+
+		assert_int_equal(ramka_frame_paddr(f->r, one), BASE);
+		assert_true(bitmap_free_mask(b, 0, 1)); /* and the counts agree */
+		assert_true(ramka_check(f->r, NULL) > 0);
+		EXPECT_BUG(f, "free", ramka_frame_put(f->none, one));
+		n = alloc_all(f->none, UNINIT, frames, FRAMES + 1);
+		assert_true(n >= FRAMES - (1u << order) && n <= FRAMES);
+		for (size_t i = 0; i < n; i++) {
+			uint64_t at = ramka_frame_index(f->r, frames[i]) - BASE / PAGE;
+
+			assert_false(seen[at]);
+			seen[at] = true;
+		}
+		fixture_unmap(f);
+	}
+}
+
+/* The same, for a frame that waits in a cache: no caller is at fault when it is found, so the audit tells. */
+static void a_cached_frame_that_is_free_in_the_bitmap(void **state)
+{
+	struct fixture *f = open_with_frames(CACHED, false);
+
+	(void)state;
+	assert_true(cpu_count(f->cpu[0]) > 0);
+	bitmap_free_mask(&f->r->zones[0].map, f->cpu[0]->frames[0] / 64, UINT64_C(1) << f->cpu[0]->frames[0] % 64);
+	assert_true(ramka_check(f->r, NULL) > 0);
+	ramka_cpu_offline(f->cpu[0]);
+	assert_true(ramka_check(f->r, NULL) > 0); /* remembered */
+	fixture_unmap(f);
+}
+
 /* One bit in the slot of a frame in use, then calls on it and around it: no hang, no frame twice, no crash. */
 static void every_bit_of_a_slot_in_use(void **state)
 {
@@ -176,6 +217,8 @@ int main(void)
 		BOTH(in_bulk),
 		BOTH(in_a_segment),
 		BOTH(a_larger_frame),
+		cmocka_unit_test(a_used_frame_that_is_free_in_the_bitmap),
+		cmocka_unit_test(a_cached_frame_that_is_free_in_the_bitmap),
 		cmocka_unit_test(every_bit_of_a_slot_in_use),
 	};
 

@@ -382,7 +382,8 @@ static inline void offline_all(struct fixture *f)
 		ramka_cpu_offline(f->cpu[i]);
 }
 
-static inline void fixture_unmap(struct fixture *f)
+/* Not inline: gcc would see a free before a setjmp that might return a second time. */
+static noinline __attribute__((unused)) void fixture_unmap(struct fixture *f)
 {
 	if (f->memory)
 		munmap(f->memory, f->size);

@@ -454,6 +454,23 @@ static void the_shared_stack_is_adopted(void **state)
 	close_it(f);
 }
 
+/* With the cache-less handle alone nobody seals; a reclaim asks for a grace period and looks whether it is over at once. */
+static void a_boot_without_cpus(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .no_barrier = true });
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		ramka_frame_put_rcu(f->none, must_alloc(f->none, UNINIT));
+	ramka_reclaim(f->none, false);
+	assert_int_equal(stats(f).deferred, 10); /* a reader is there */
+	AUDIT(f);
+	f->grace.at_once = true;
+	ramka_reclaim(f->none, false);
+	assert_int_equal(stats(f).deferred, 0);
+	close_it(f);
+}
+
 static void wait_sees_nothing_in_the_bags(struct grace *g)
 {
 	struct fixture *f = g->arg;
@@ -633,6 +650,7 @@ int main(void)
 		cmocka_unit_test(others_that_cannot_be_stopped_keep_theirs),
 		cmocka_unit_test(an_offline_cpu_leaves_its_frames),
 		cmocka_unit_test(the_shared_stack_is_adopted),
+		cmocka_unit_test(a_boot_without_cpus),
 		cmocka_unit_test(others_go_on_while_one_waits),
 		cmocka_unit_test(an_allocation_without_wait_never_waits),
 		cmocka_unit_test(an_allocation_with_wait_reaps_first),

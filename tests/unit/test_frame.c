@@ -444,6 +444,33 @@ static void looks_up(void **state)
 	CLOSE(f);
 }
 
+/* For a reader inside a read section: no count, and what is there stays as it was until the section ends. */
+static void looks_without_counting(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .rcu = true });
+	struct note value = { 1, 2, "x" };
+	struct ramka_frame *one = ramka_frame_alloc(f->cpu[0], &note_type, &value, order_req(1));
+	ramka_paddr_t pa = ramka_frame_paddr(f->r, one);
+	struct ramka_frame_ref ref = ramka_frame_at(f->r, pa);
+
+	(void)state;
+	assert_ptr_equal(ref.frame, one);
+	assert_int_equal(ramka_frame_refcount(ref.frame), 1);
+	memset(bytes_at(f, pa), 0x17, PAGE);
+	assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0); /* the last reference goes, the reader is still there */
+	ref = ramka_frame_at(f->r, pa);
+	assert_ptr_equal(ref.frame, one);
+	assert_memory_equal(ramka_frame_meta_as(f->r, ref.frame, &note_type), &value, sizeof(value));
+	assert_true(all_bytes(ramka_frame_content(f->r, ref.frame), 0x17, PAGE));
+	ramka_reclaim(f->cpu[0], true);
+	for (unsigned off = 1; off < PAGE; off += 1000)
+		assert_null(ramka_frame_at(f->r, pa + off).frame);
+	assert_null(ramka_frame_at(f->r, BASE - PAGE).frame);
+	assert_null(ramka_frame_at(f->r, BASE + 8 * MIB).frame);
+	assert_null(ramka_frame_at(f->r, UINT64_MAX).frame);
+	CLOSE(f);
+}
+
 static void claims(void **state)
 {
 	static const struct ramka_region g[] = { { BASE, 4 * MIB, RAMKA_USABLE, 0 }, { BASE + 4 * MIB, MIB, RAMKA_DETACHED, 0 },
@@ -707,6 +734,7 @@ int main(void)
 		cmocka_unit_test(forgets_and_restores),
 		cmocka_unit_test(borrows),
 		cmocka_unit_test(looks_up),
+		cmocka_unit_test(looks_without_counting),
 		cmocka_unit_test(claims),
 		cmocka_unit_test(tails_of_every_order),
 		cmocka_unit_test(reads_and_writes),

@@ -563,6 +563,21 @@ static void late_memory_all_or_nothing(void **state)
 	CLOSE(f);
 }
 
+static void one_add_at_a_time(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .regions = late_map, .nr_regions = NELEMS(late_map) });
+
+	(void)state;
+	ramka_store(&f->r->adding, 1, relaxed, map.adding); /* another CPU is at it */
+	assert_int_equal(add(f, BASE + 2 * MIB, MIB), RAMKA_E_BUSY);
+	assert_int_equal(add(f, BASE, MIB), RAMKA_E_BUSY);
+	ramka_store(&f->r->adding, 0, relaxed, map.adding);
+	assert_int_equal(add(f, BASE, MIB), RAMKA_E_IN_USE);
+	assert_int_equal(add(f, BASE + 2 * MIB, MIB), 0);
+	f->grown = true;
+	CLOSE(f);
+}
+
 /* Frame by frame: every other one stays a hole, so each is a region of its own; then the gaps. */
 static void many_late_regions(void **state)
 {
@@ -733,6 +748,7 @@ int main(void)
 		cmocka_unit_test(late_memory_is_memory),
 		cmocka_unit_test(late_memory_is_zeroed_when_handed_out),
 		cmocka_unit_test(late_memory_all_or_nothing),
+		cmocka_unit_test(one_add_at_a_time),
 		cmocka_unit_test(many_late_regions),
 		cmocka_unit_test(late_frame_zero_by_address_only),
 		cmocka_unit_test(late_memory_and_nodes),

@@ -154,6 +154,30 @@ static void hints_that_promise_too_much_do_no_harm(void **state)
 	zone_delete(z);
 }
 
+/* All hints say yes, and only one block has anything. */
+static void searches_get_through_stale_hints(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order < 9; order++)
+		for (unsigned whole = 0; whole < 2; whole++) {
+			struct zone *z = zone_new(0, 8 * 512);
+			uint32_t cursor = 0;
+
+			for (uint32_t block = 0; block < 8; block++)
+				assert_int_equal(zone_alloc_exhaustive(z, 9, NO_LIMIT), block * 512);
+			if (!whole)
+				zone_split(z, 5 * 512, 9, 0);
+			assert_true(zone_free(z, 5 * 512, whole ? 9 : order));
+			z->map.some.level[0][0].value = z->map.whole.level[0][0].value = 0xff;
+			assert_int_equal(zone_pick_block(z, 0), 5);
+			z->map.some.level[0][0].value = z->map.whole.level[0][0].value = 0xff;
+			assert_int_equal(zone_alloc(z, order, NO_LIMIT, &cursor), 5 * 512);
+			if (!whole)
+				assert_int_equal(zone_alloc(z, order, NO_LIMIT, &cursor), NO_FRAME);
+			zone_delete(z);
+		}
+}
+
 /* ---- policy ---- */
 
 static void use(struct zone *z, uint32_t block, uint32_t frames)
@@ -336,6 +360,7 @@ int main(void)
 		cmocka_unit_test(respects_limits),
 		cmocka_unit_test(finds_what_the_hints_hide),
 		cmocka_unit_test(hints_that_promise_too_much_do_no_harm),
+		cmocka_unit_test(searches_get_through_stale_hints),
 		cmocka_unit_test(refills_from_the_densest_block),
 		cmocka_unit_test(small_orders_break_no_whole_block_while_others_do),
 		cmocka_unit_test(a_lone_block_goes_before_a_pair),
