@@ -4,7 +4,8 @@ The bugs that tests/seeded/run puts into the sources, one at a time, and who mus
 
 	name     of the bug
 	what     goes wrong, in a few words
-	layer    "stress SCENARIO", "plain SCENARIO" (no delays), "tsan SCENARIO", "park POINT", "checker CLIENT...",
+	layer    "stress SCENARIO", "plain SCENARIO" (no delays), "tsan SCENARIO", "park POINT", "step OPERATION",
+	         "checker CLIENT...",
 	         "unit PROGRAM", "model PROGRAM", "misuse PROGRAM", "fuzz TARGET"
 	seconds  the layer's budget on an idle machine
 	edits    (file, old text, new text)...; the old text must be there exactly once
@@ -71,7 +72,7 @@ bug('try-unique-marked', 'a frame that put_rcu marked becomes unique: readers ma
 bug('share-relaxed', 'a shared frame shows itself before what its owner wrote', 'checker frame_share', 20,
     ('lib/unique.c', '	ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);\n	contract_commit(r, f, STEP_SHARE',
      '	ramka_store(&f->ref, REF_SHARED(1), relaxed, slot.publish);\n	contract_commit(r, f, STEP_SHARE'))
-bug('double-put-accepted', 'a put too many frees again', 'unit frame', 10,
+bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
     ('lib/frame.c', '	if (unlikely(others >= REF_MAX)) {\n		put_failed(cpu->r, f, old);\n	} else if (!others) {',
      '	if (unlikely(others >= REF_MAX) && old != REF_FREE) {\n		put_failed(cpu->r, f, old);\n	} else if (!others || old == REF_FREE) {'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
@@ -91,6 +92,11 @@ bug('chain-loses-one', 'of the frames that wait for their turn, only the newest 
 
 bug('section-not-nested', 'a handler on top of a call opens the section again', 'stress nested', 10,
     ('lib/cpu.h', '	if (unlikely(ramka_load(&cpu->active, relaxed, section.own)))\n		return false;\n', ''))
+bug('section-not-nested-step', 'the same, at each instruction of one call', 'step put', 10,
+    ('lib/cpu.h', '	if (unlikely(ramka_load(&cpu->active, relaxed, section.own)))\n		return false;\n', ''))
+bug('handler-drop-lost', 'what a handler drops while on_drop runs is forgotten', 'checker drop_irq', 20,
+    ('lib/drop.c', '		if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))\n			return;\n',
+     '		ramka_store(&cpu->pending, PENDING_NOBODY, relaxed, drop.pending);\n		return;\n'))
 bug('section-ignores-revoked', 'the owner goes on while a drainer has its cache', 'stress drain', 10,
     ('lib/cpu.h', '	if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)))\n		return true;',
      '	if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)) || !cpu->cacheless)\n		return true;'))
@@ -217,6 +223,14 @@ bug('region-one-too-long', 'each usable region gives one frame too many', 'plain
 bug('hole-usable', 'MMIO is handed out', 'plain oom', 5,
     ('lib/init.c', '		if (m->kind == MAP_HOLE)\n			continue;', '		if (m->kind == MAP_HOLE && i + 2 >= r->nr_map)\n			continue;'),
     ('lib/init.c', '	if (kind == RAMKA_USABLE) {\n', '	if (kind == RAMKA_USABLE || kind == MAP_HOLE) {\n'))
+
+bug('shared-frame-weaker', 'a frame that two regions share goes to the less restrictive one', 'fuzz maps', 20,
+    ('lib/map.c', '		if (rank_of(kind) > rank_of(b->shared_kind)) {', '		if (rank_of(kind) < rank_of(b->shared_kind)) {'))
+bug('slice-counts-whole', 'a slice takes its references at the segment\'s start', 'model sequences', 30,
+    ('lib/segment.c', '	part = ramka_segment_get(r, (struct ramka_segment){ s.base + from, to - from });',
+     '	part = ramka_segment_get(r, (struct ramka_segment){ s.base, to - from });\n	part.base += from;'))
+bug('bulk-put-skips', 'a bulk put forgets its last frame', 'fuzz ops', 20,
+    ('lib/frame.c', '	for (size_t i = 0; i < n; i++) {\n		if (i + PREFETCH_AHEAD < n)', '	for (size_t i = 0; i + (n > 3) < n; i++) {\n		if (i + PREFETCH_AHEAD < n)'))
 
 # ---- lists ----
 
