@@ -167,6 +167,8 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
 			if (frame_publish(cpu, got[i], REF_SHARED(1), operation))
 				ret_frames[done++] = got[i];
+			else if (CONTRACTS)
+				n = 0; /* the next one would be refused too */
 		}
 		for (size_t i = 0; i < bad; i++) /* once the others are the caller's: panic may jump */
 			frame_changed(r, got[i], frame_leak(got[i], req.order));
