@@ -30,7 +30,6 @@ static unsigned pop(bool tagged)
 static void push(unsigned i, bool tagged, bool release)
 {
 	uint64_t h = ramka_load(&head, relaxed, stack);
-
 	bool done;
 
 	ck_own_give(i);

@@ -21,6 +21,7 @@ static void drop(struct ramka_cpu *c, void *meta, ramka_paddr_t pa, void *conten
 RAMKA_DEFINE_TYPE(t_plain, struct meta, .id = 16);
 RAMKA_DEFINE_TYPE(t_other, struct meta, .id = 17);
 RAMKA_DEFINE_TYPE(t_hook, struct meta, .id = 18, .on_drop = drop);
+RAMKA_DEFINE_TYPE_PLAIN(t_bare, .id = 21);
 RAMKA_DEFINE_TYPE(t_rcu, struct meta, .id = 19, .flags = RAMKA_TYPE_RCU, .on_drop = drop);
 
 static void bug(void *ctx, const struct ramka_bug *b)
@@ -45,9 +46,11 @@ void make(struct options o)
 	const struct ramka_region regions[] = {
 		{ .base = PA(0), .size = (uint64_t)o.frames * RAMKA_PAGE_SIZE, .kind = RAMKA_USABLE },
 		{ .base = PA(o.frames), .size = (uint64_t)o.detached * RAMKA_PAGE_SIZE, .kind = RAMKA_DETACHED },
+		{ .base = PA(o.frames + o.detached), .size = (uint64_t)o.reclaimable * RAMKA_PAGE_SIZE,
+		  .kind = RAMKA_RECLAIMABLE },
 	};
 	struct ramka_config cfg = {
-		.regions = regions, .nr_regions = 2, .nr_cpus = o.cpus, .meta_size = 32,
+		.regions = regions, .nr_regions = 3, .nr_cpus = o.cpus, .meta_size = 32,
 		.flags = RAMKA_NO_DIRECT_MAP | o.flags, .barrier_all_cpus = barrier, .panic = bug,
 		.rcu = o.rcu ? &rcu : NULL, .high_water = 1024,
 	};
@@ -60,7 +63,7 @@ void make(struct options o)
 	ck_assert(!rc, "metadata_size: %d", rc);
 	rc = ramka_init(&cfg, ck_alloc(bytes, 64), bytes, &r);
 	ck_assert(!rc, "init: %d", rc);
-	rc = ramka_type_register(r, &t_plain) | ramka_type_register(r, &t_other) | ramka_type_register(r, &t_hook);
+	rc = ramka_type_register(r, &t_bare) | ramka_type_register(r, &t_plain) | ramka_type_register(r, &t_other) | ramka_type_register(r, &t_hook);
 	if (o.rcu)
 		rc |= ramka_type_register(r, &t_rcu);
 	ck_assert(!rc, "type_register");
@@ -72,8 +75,7 @@ struct ramka_cpu *none(void) { return ramka_cpu_none(r); }
 struct ramka_frame *take(struct ramka_cpu *c, const struct ramka_type *type, uint64_t value)
 {
 	struct meta m = { value, value };
-
-	struct ramka_frame *f = ramka_frame_alloc(c, type, &m, UNINIT);
+	struct ramka_frame *f = ramka_frame_alloc(c, type, type->meta_size ? &m : NULL, UNINIT);
 
 	if (f)
 		ck_own_take(number(f));
@@ -120,8 +122,9 @@ void books_but(unsigned leaked)
 	ramka_stats_read(r, &s);
 	ck_assert(s.cached == 0 && s.deferred == 0, "after drain %llu cached, %llu deferred",
 			(unsigned long long)s.cached, (unsigned long long)s.deferred);
+	s.unused += s.reserved;
 	ck_assert(s.free + s.unused + owned + leaked >= s.total && s.free + s.unused + owned <= s.total,
-			"%llu free, %llu unused, %u owned of %llu",
+			"%llu free, %llu unused or reserved, %u owned of %llu",
 		  (unsigned long long)s.free, (unsigned long long)s.unused, owned, (unsigned long long)s.total);
 	rc = ramka_check(r, &b);
 	ck_assert(leaked || !rc, "audit: %d defects, first %s, frame %u", rc, b.what ? b.what : "?",

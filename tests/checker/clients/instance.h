@@ -15,12 +15,12 @@
 struct meta { uint64_t a, b; };     /* always equal while a frame is published */
 
 extern struct ramka *r;
-extern const struct ramka_type t_plain, t_other, t_hook, t_rcu;
+extern const struct ramka_type t_plain, t_other, t_hook, t_rcu, t_bare;    /* t_bare: no metadata */
 
 /* t_hook and t_rcu: on_drop gives the frame back to the oracle and writes the metadata; and calls this if set */
 extern void (*on_drop_also)(struct ramka_cpu *cpu, ramka_paddr_t pa);
 
-struct options { unsigned frames, cpus, detached; uint32_t flags; bool rcu, tolerant; };
+struct options { unsigned frames, cpus, detached, reclaimable; uint32_t flags; bool rcu, tolerant; };
 /* tolerant: a reported bug does not fail the client, it is counted in note NOTE_BUGS */
 void make(struct options o);
 enum { NOTE_BUGS, NOTE_DROPS, NOTE_0 };

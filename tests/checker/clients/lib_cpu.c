@@ -73,11 +73,72 @@ CK_CLIENT(cpu_parked_owner, .what = "the owner stops for ever", .setup = cached2
 CK_CLIENT(cpu_parked_thief, .what = "the thief stops for ever: the owner goes on", .setup = cached2,
 	  .thread = { tg0, drain }, .park = 2, .check = park_books, .stale = 1);
 
+/* The way of a frame without metadata is shorter. */
+static void bare0(void)
+{
+	struct ramka_frame *f = take(cpu(0), &t_bare, 0);
+
+	if (f)
+		give(cpu(0), f);
+}
+static void bare1(void) { take(cpu(1), &t_bare, 0); }
+static void take_bare0(void) { take(cpu(0), &t_bare, 0); }
+static void bare_lookup(void)
+{
+	struct ramka_frame *f;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (!ramka_frame_from_in_use(r, PA(i), &f))
+			ck_assert(ramka_frame_type(r, f) == &t_bare, "a frame with the type of its former life");
+}
+CK_CLIENT(cpu_bare_drain, .what = "alloc and put without metadata, a drainer", .setup = half,
+	  .thread = { bare0, drain }, .check = books, .stale = 2);
+CK_CLIENT(cpu_bare_irq, .what = "the same in an interrupt", .setup = half, .thread = { take_bare0, drain },
+	  .irq = { take_bare0 }, .check = books, .stale = 1);
+CK_CLIENT(cpu_bare_steal, .what = "alloc without metadata on two CPUs", .setup = half,
+	  .thread = { bare0, bare1 }, .check = books, .stale = 2);
+CK_CLIENT(cpu_bare_lookup, .what = "its type is published with it", .setup = cached2,
+	  .thread = { take_bare0, bare_lookup }, .check = books, .stale = 3);
+
+/* ---- late memory ---- */
+
+static void late_setup(void) { make((struct options){ .frames = 1, .cpus = 2, .reclaimable = 2 }); }
+static void add_late(void)
+{
+	struct ramka_region region = { .base = PA(1), .size = 2 * RAMKA_PAGE_SIZE, .kind = RAMKA_USABLE };
+	int rc = ramka_add_memory(r, &region);
+
+	ck_assert(!rc || rc == RAMKA_E_IN_USE || rc == RAMKA_E_BUSY, "add_memory: %d", rc);
+}
+static void take_two(void)
+{
+	take(cpu(1), &t_plain, 1);
+	take(cpu(1), &t_plain, 2);
+}
+static void late_lookup(void)
+{
+	struct ramka_frame *f;
+
+	if (ramka_frame_from_in_use(r, PA(2), &f))
+		return;
+	if (ramka_frame_type(r, f) == &t_plain) {
+		look(f);        /* and keeps it, beside its owner */
+	} else {
+		ck_assert(ramka_frame_type(r, f) == &ramka_type_reserved, "neither reserved nor handed out");
+		ramka_frame_put(none(), f);
+	}
+}
+CK_CLIENT(late_memory, .what = "memory is added while others allocate", .setup = late_setup,
+	  .thread = { add_late, take_two }, .check = books, .stale = 2);
+CK_CLIENT(late_memory_lookup, .what = "the same beside a reference by address", .setup = late_setup,
+	  .thread = { add_late, take_two, late_lookup }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(late_memory_twice, .what = "two add the same memory", .setup = late_setup,
+	  .thread = { add_late, add_late }, .check = books, .stale = 2);
+
 /* After a drain the owner's cache works again. */
 static void cache_works(void)
 {
 	struct ramka_frame *f = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
-
 	struct ramka_stats s;
 
 	if (f) {
@@ -138,7 +199,6 @@ static bool excused(unsigned before)
 static void ask(unsigned c)
 {
 	unsigned before = ck_steps(ck_self());
-
 	struct ramka_frame *f;
 
 	call_begins();

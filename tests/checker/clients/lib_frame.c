@@ -92,7 +92,6 @@ static void one_detached(void) { make((struct options){ .frames = 1, .detached =
 static void claim_put(unsigned i)
 {
 	struct meta m = { i + 1, i + 1 };
-
 	struct ramka_frame *f;
 
 	if (!ramka_frame_from_unused(cpu(i), PA(1), &t_hook, &m, &f)) {
@@ -119,7 +118,6 @@ CK_CLIENT(frame_from_unused, .what = "two claims of a detached frame, a lookup",
 static void claim_free(unsigned c, unsigned i)
 {
 	struct meta m = { 5, 5 };
-
 	struct ramka_frame *f;
 	int rc = ramka_frame_from_unused(cpu(c), PA(i), &t_plain, &m, &f);
 
@@ -139,7 +137,6 @@ CK_CLIENT(frame_claim_alloc, .what = "claims of a free frame against alloc", .se
 static void upgrade(void)
 {
 	struct ramka_unique *u = ramka_frame_try_unique(r, f0);
-
 	struct meta *m;
 
 	if (!u) {
@@ -169,7 +166,6 @@ static void one_unique(void)
 static void unique_cycle(void)
 {
 	struct meta m = { 1, 1 };
-
 	struct ramka_unique *u = ramka_unique_alloc(cpu(0), &t_hook, &m, UNINIT);
 
 	ck_own_take(BASE);
@@ -179,6 +175,19 @@ static void unique_cycle(void)
 }
 CK_CLIENT(frame_share, .what = "a unique frame is shared and looked up", .setup = one_unique,
 	  .thread = { unique_cycle, lookup_any }, .check = NULL, .stale = 3);
+
+/* sole: the others' accesses are over */
+static void sole_write(void)
+{
+	if (ramka_frame_is_sole(f0)) {
+		struct meta *m = ramka_frame_meta(r, f0);
+
+		m->a = m->b = 3;
+	}
+	ramka_frame_put(cpu(1), f0);
+}
+CK_CLIENT(frame_is_sole, .what = "the last holder writes", .setup = two_refs, .thread = { look_put0, sole_write },
+	  .check = dropped_once, .stale = 3);
 
 /* ---- at the top ---- */
 

@@ -7,7 +7,6 @@ static void four(void) { make((struct options){ .frames = 4, .cpus = 3 }); }
 static void order1(void)
 {
 	struct ramka_frame *f = ramka_frame_alloc(cpu(0), &t_plain, NULL, ORDER(1));
-
 	unsigned n;
 
 	if (!f)
