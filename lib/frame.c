@@ -382,6 +382,10 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 {
 	if (ref_tag(old) == TAG_SATURATED)
 		return;
+	if (ref_tag(old) == TAG_SHARED && (old & ~REF_MARK) > REF_SHARED(1)) {
+		ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo); /* a get above the top is about to say so */
+		return;
+	}
 	undo(f, old, old - 1);
 	instance_bug(r, "ramka_frame_put", "frame is not shared (put twice?)", f, old);
 }
