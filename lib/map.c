@@ -189,6 +189,7 @@ int map_build(const struct ramka_config *cfg, const struct ramka_region *meta, s
 		}
 	}
 	add_stretch(&b, at, UINT64_MAX & ~(uint64_t)(RAMKA_PAGE_SIZE - 1), MAP_HOLE, 0);
+	emit(&b, frame_of(UINT64_MAX), MAP_HOLE, 0); /* where the last frame but one was shared */
 	*ret_nr = b.nr;
 	return 0;
 }

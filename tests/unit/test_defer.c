@@ -270,6 +270,23 @@ static void an_allocation_reaps(void **state)
 	close_it(f);
 }
 
+/* An empty cache is a reason to poll, long before memory is short. */
+static void an_empty_cache_polls(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	struct ramka_frame *frames[CACHE_SIZE + 1];
+
+	(void)state;
+	defer_many(f, f->cpu[0], 64 * 3); /* three sealed bags */
+	readers_gone(f);
+	assert_int_equal(stats(f).deferred, 64 * 3);
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, CACHE_SIZE + 1), CACHE_SIZE + 1);
+	assert_int_equal(stats(f).deferred, 0);
+	assert_true(stats(f).free > 1000);
+	put_all(f->cpu[0], frames, CACHE_SIZE + 1);
+	close_it(f);
+}
+
 static void a_full_ring_grows(void **state)
 {
 	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = 64 * MIB, .high_water = 1000000 });
@@ -641,6 +658,7 @@ int main(void)
 		cmocka_unit_test(bags_go_one_by_one),
 		cmocka_unit_test(late_comers_wait_longer),
 		cmocka_unit_test(an_allocation_reaps),
+		cmocka_unit_test(an_empty_cache_polls),
 		cmocka_unit_test(a_full_ring_grows),
 		cmocka_unit_test(tells_of_pressure),
 		cmocka_unit_test(a_default_mark_follows_the_memory),

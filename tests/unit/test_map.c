@@ -292,6 +292,26 @@ static void the_ends_of_the_address_space(void **state)
 	assert_true(end == (UINT64_C(1) << 52) - 3);
 }
 
+/* Every region that ends in the last but one page, and at any byte of it, is followed by the hole without end. */
+static void the_last_piece_is_not_lost(void **state)
+{
+	const ramka_paddr_t top = UINT64_MAX - 0x1fff; /* the last page but one */
+
+	(void)state;
+	for (unsigned kind = RAMKA_USABLE; kind < RAMKA_MMIO; kind++)
+		for (uint64_t bytes = 0; bytes < 0x1000; bytes += 0x155) {
+			const struct ramka_region g = { top - 0x3000, 0x3000 + bytes, (enum ramka_region_kind)kind, 0 };
+			struct built b = build(&g, 1, no_meta);
+			bool outward = bytes && kind >= RAMKA_RESERVED;
+
+			assert_int_equal(b.rc, 0);
+			assert_int_equal(at(&b, frame_of(top) - 3)->kind, kind);
+			assert_int_equal(at(&b, frame_of(top) - 1)->kind, kind);
+			assert_int_equal(at(&b, frame_of(top))->kind, outward ? kind : MAP_HOLE);
+			assert_int_equal(at(&b, frame_of(top) + 1)->kind, MAP_HOLE);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +327,7 @@ int main(void)
 		cmocka_unit_test(metadata_takes_its_frames),
 		cmocka_unit_test(order_of_regions_does_not_matter),
 		cmocka_unit_test(the_ends_of_the_address_space),
+		cmocka_unit_test(the_last_piece_is_not_lost),
 	};
 
 	return cmocka_run_group_tests_name("map", tests, NULL, NULL);

@@ -255,6 +255,7 @@ static void a_split_that_cannot_be(void **state)
 	assert_int_equal(ramka_unique_split(f->r, u, 4, parts), RAMKA_E_INVAL);
 	assert_int_equal(ramka_unique_split(f->r, u, RAMKA_MAX_ORDER + 1, parts), RAMKA_E_INVAL);
 	assert_int_equal(ramka_unique_split(f->r, u, UINT32_MAX, parts), RAMKA_E_INVAL);
+	assert_int_equal(ramka_unique_split(f->r, u, 0, NULL), RAMKA_E_INVAL);
 	assert_null(parts[0]);
 	AUDIT(f);
 	ramka_unique_free(f->cpu[0], u); /* whole */
