@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The named predicates of lib/contracts.h by themselves, on views built by hand: each holds on good ones and fails on
+ * each seeded violation. docs/contracts.md says which function of the original each one is.
+ */
+#include "unit/fixture.h"
+
+#define TYPE info_make(16, 0, 0)
+#define LISTED (TYPE | (uint64_t)7 << INFO_LIST_SHIFT)
+#define RESERVED info_make(2, 0, INFO_RESERVED)
+
+/* a view: state word, info word, who holds */
+#define V(ref_, info_, ...) ((struct contract_view){ .ref = (ref_), .info = (info_), .who = { __VA_ARGS__ }, .generation = 3 })
+/* the same, a life later */
+#define NEXT(ref_, info_, ...) ((struct contract_view){ .ref = (ref_), .info = (info_), .who = { __VA_ARGS__ }, .generation = 4 })
+
+#define H .handles
+#define F .raw
+#define C .covers
+#define B .borrows
+#define U .unique
+#define L .listed
+
+#define HOLDS(p, ...) assert_true(p(&__VA_ARGS__))
+#define FAILS(p, ...) assert_false(p(&__VA_ARGS__))
+#define HOLDS2(p, old, ...) assert_true(p(&old, &__VA_ARGS__))
+#define FAILS2(p, old, ...) assert_false(p(&old, &__VA_ARGS__))
+
+#define FREE REF_FREE
+#define UNUSED REF_UNUSED
+#define UNIQUE REF_UNIQUE
+#define BUSY REF_BUSY((uint64_t)0)
+#define DEFERRED REF_DEFERRED((uint64_t)9)
+#define SHARED(n) REF_SHARED(n)
+#define MARKED(n) (REF_SHARED(n) | REF_MARK)
+
+static void wf(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
+	const struct ramka_frame *first = slot_at(f, BASE);
+
+	(void)state;
+	assert_true(contract_wf(f->r, first));
+	assert_true(contract_wf(f->r, first + f->r->nr_slots - 1));
+	assert_false(contract_wf(f->r, first - 1));
+	assert_false(contract_wf(f->r, first + f->r->nr_slots));
+	assert_false(contract_wf(f->r, (const struct ramka_frame *)((uintptr_t)first + 8)));
+	assert_false(contract_wf(f->r, NULL));
+	CLOSE(f);
+}
+
+/* A1: nobody holds a frame without an owner. */
+static void inv_of_what_nobody_owns(void **state)
+{
+	const uint64_t refs[] = { FREE, UNUSED, DEFERRED };
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(refs); i++) {
+		HOLDS(contract_inv, V(refs[i], TYPE, 0));
+		FAILS(contract_inv, V(refs[i], TYPE, H = 1));
+		FAILS(contract_inv, V(refs[i], TYPE, F = 1));
+		FAILS(contract_inv, V(refs[i], TYPE, C = 1));
+		FAILS(contract_inv, V(refs[i], TYPE, B = 1));
+		FAILS(contract_inv, V(refs[i], TYPE, U = 1));
+		FAILS(contract_inv, V(refs[i], TYPE, L = 1));
+	}
+	FAILS(contract_inv, V(DEFERRED, LISTED, 0));
+}
+
+/* A4: exactly one owner. A6: marked as listed exactly if that is a list. */
+static void inv_of_unique(void **state)
+{
+	(void)state;
+	HOLDS(contract_inv, V(UNIQUE, TYPE, U = 1));
+	HOLDS(contract_inv, V(UNIQUE, TYPE, F = 1));
+	HOLDS(contract_inv, V(UNIQUE, LISTED, L = 1));
+	HOLDS(contract_inv, V(UNIQUE, TYPE, U = 1, B = 2));
+	FAILS(contract_inv, V(UNIQUE, TYPE, 0));
+	FAILS(contract_inv, V(UNIQUE, TYPE, U = 2));
+	FAILS(contract_inv, V(UNIQUE, TYPE, U = 1, F = 1));
+	FAILS(contract_inv, V(UNIQUE, LISTED, U = 1, L = 1));
+	FAILS(contract_inv, V(UNIQUE, TYPE, U = 1, H = 1));
+	FAILS(contract_inv, V(UNIQUE, TYPE, U = 1, C = 1));
+	FAILS(contract_inv, V(UNIQUE, TYPE, L = 1));
+	FAILS(contract_inv, V(UNIQUE, LISTED, U = 1));
+}
+
+/* A2, A3: n = H + F + C, exactly. */
+static void inv_of_shared(void **state)
+{
+	(void)state;
+	HOLDS(contract_inv, V(SHARED(1), TYPE, H = 1));
+	HOLDS(contract_inv, V(SHARED(6), TYPE, H = 1, F = 2, C = 3, B = 4));
+	HOLDS(contract_inv, V(MARKED(2), TYPE, H = 1, C = 1));
+	HOLDS(contract_inv, V(SHARED(0), TYPE, 0)); /* between the last put and the store that follows */
+	HOLDS(contract_inv, V(SHARED(1), RESERVED, 0));
+	HOLDS(contract_inv, V(SHARED(2), RESERVED, H = 1));
+	FAILS(contract_inv, V(SHARED(2), TYPE, H = 1));
+	FAILS(contract_inv, V(SHARED(1), TYPE, H = 2));
+	FAILS(contract_inv, V(SHARED(1), TYPE, 0));
+	FAILS(contract_inv, V(SHARED(0), TYPE, H = 1));
+	FAILS(contract_inv, V(SHARED(0), TYPE, B = 1));
+	FAILS(contract_inv, V(SHARED(1), TYPE, H = 1, U = 1));
+	FAILS(contract_inv, V(SHARED(1), TYPE, H = 1, L = 1));
+	FAILS(contract_inv, V(SHARED(1), LISTED, H = 1));
+	FAILS(contract_inv, V(SHARED(1), RESERVED, H = 1));
+}
+
+static void inv_of_busy_and_the_rest(void **state)
+{
+	(void)state;
+	HOLDS(contract_inv, V(BUSY, TYPE, 0));
+	HOLDS(contract_inv, V(BUSY, TYPE, U = 1)); /* repurposed */
+	FAILS(contract_inv, V(BUSY, LISTED, 0));
+	FAILS(contract_inv, V(BUSY, TYPE, H = 1));
+	FAILS(contract_inv, V(BUSY, TYPE, F = 1));
+	FAILS(contract_inv, V(BUSY, TYPE, C = 1));
+	FAILS(contract_inv, V(BUSY, TYPE, B = 1));
+	FAILS(contract_inv, V(BUSY, TYPE, L = 1));
+	FAILS(contract_inv, V(BUSY, TYPE, U = 2));
+	HOLDS(contract_inv, V(REF_SATURATED, TYPE, H = 5));
+	FAILS(contract_inv, V(REF_TAG(TAG_NONE), TYPE, 0));
+}
+
+static void from_unused(void **state)
+{
+	struct contract_view before = V(FREE, TYPE, 0);
+
+	(void)state;
+	HOLDS(contract_from_unused_requires, V(FREE, TYPE, 0));
+	HOLDS(contract_from_unused_requires, V(BUSY, TYPE, 0));
+	FAILS(contract_from_unused_requires, V(UNUSED, TYPE, 0)); /* not claimed */
+	FAILS(contract_from_unused_requires, V(SHARED(1), TYPE, 0));
+	FAILS(contract_from_unused_requires, V(UNIQUE, TYPE, 0));
+	FAILS(contract_from_unused_requires, V(FREE, LISTED, 0));
+	FAILS(contract_from_unused_requires, V(FREE, TYPE, H = 1));
+	FAILS(contract_from_unused_requires, V(BUSY, TYPE, F = 1));
+	FAILS(contract_from_unused_requires, V(FREE, TYPE, B = 1));
+
+	HOLDS2(contract_from_unused_ensures, before, NEXT(SHARED(1), TYPE, H = 1));
+	HOLDS2(contract_from_unused_ensures, before, NEXT(UNIQUE, TYPE, U = 1));
+	FAILS2(contract_from_unused_ensures, before, V(SHARED(1), TYPE, H = 1)); /* no new life */
+	FAILS2(contract_from_unused_ensures, before, NEXT(SHARED(2), TYPE, H = 1));
+	FAILS2(contract_from_unused_ensures, before, NEXT(MARKED(1), TYPE, H = 1));
+	FAILS2(contract_from_unused_ensures, before, NEXT(BUSY, TYPE, H = 1));
+	FAILS2(contract_from_unused_ensures, before, NEXT(SHARED(1), LISTED, H = 1));
+	FAILS2(contract_from_unused_ensures, before, NEXT(SHARED(1), 0, H = 1)); /* no type */
+}
+
+/* One more reference: by address and by a handle. */
+static void check_one_more(bool (*ensures)(const struct contract_view *old, const struct contract_view *v))
+{
+	struct contract_view before = V(SHARED(2), TYPE, H = 1, C = 1), marked = V(MARKED(1), TYPE, F = 1);
+
+	HOLDS2(ensures, before, V(SHARED(3), TYPE, H = 2, C = 1));
+	HOLDS2(ensures, marked, V(MARKED(2), TYPE, H = 1, F = 1));
+	HOLDS2(ensures, before, V(REF_SATURATED, TYPE, H = 1, C = 1));
+	FAILS2(ensures, before, V(SHARED(2), TYPE, H = 2, C = 1)); /* a copy without a count (S6) */
+	FAILS2(ensures, before, V(SHARED(4), TYPE, H = 2, C = 1));
+	FAILS2(ensures, before, V(SHARED(3), TYPE, H = 1, C = 2));
+	FAILS2(ensures, before, V(SHARED(3), LISTED, H = 2, C = 1));
+	FAILS2(ensures, marked, V(SHARED(2), TYPE, H = 1, F = 1)); /* the mark is lost */
+}
+
+static void from_in_use(void **state)
+{
+	(void)state;
+	check_one_more(contract_from_in_use_ensures);
+}
+
+static void clone(void **state)
+{
+	(void)state;
+	HOLDS(contract_clone_requires, V(SHARED(1), TYPE, H = 1));
+	HOLDS(contract_clone_requires, V(SHARED(1), TYPE, C = 1));
+	HOLDS(contract_clone_requires, V(SHARED(1), TYPE, F = 1));
+	HOLDS(contract_clone_requires, V(SHARED(1), RESERVED, 0));
+	FAILS(contract_clone_requires, V(SHARED(0), TYPE, 0));
+	FAILS(contract_clone_requires, V(FREE, TYPE, 0));
+	FAILS(contract_clone_requires, V(BUSY, TYPE, 0));
+	FAILS(contract_clone_requires, V(UNIQUE, TYPE, F = 1));
+	FAILS(contract_clone_requires, V(DEFERRED, TYPE, 0));
+	check_one_more(contract_clone_ensures);
+}
+
+static void from_raw(void **state)
+{
+	struct contract_view before = V(SHARED(2), TYPE, H = 1, F = 1), unique = V(UNIQUE, TYPE, F = 1);
+
+	(void)state;
+	HOLDS(contract_from_raw_requires, V(SHARED(1), TYPE, F = 1));
+	HOLDS(contract_from_raw_requires, V(MARKED(1), TYPE, F = 1));
+	HOLDS(contract_from_raw_requires, V(UNIQUE, TYPE, F = 1));
+	FAILS(contract_from_raw_requires, V(SHARED(1), TYPE, H = 1)); /* never forgotten, or restored already */
+	FAILS(contract_from_raw_requires, V(UNIQUE, TYPE, U = 1));
+	FAILS(contract_from_raw_requires, V(FREE, TYPE, F = 1));
+	FAILS(contract_from_raw_requires, V(BUSY, TYPE, F = 1));
+	FAILS(contract_from_raw_requires, V(SHARED(0), TYPE, F = 1));
+
+	HOLDS2(contract_from_raw_ensures, before, V(SHARED(2), TYPE, H = 2));
+	HOLDS2(contract_from_raw_ensures, unique, V(UNIQUE, TYPE, U = 1));
+	FAILS2(contract_from_raw_ensures, before, V(SHARED(3), TYPE, H = 2)); /* counted again */
+	FAILS2(contract_from_raw_ensures, before, V(SHARED(2), LISTED, H = 2));
+	FAILS2(contract_from_raw_ensures, before, V(SHARED(2), TYPE, H = 2, F = 1));
+	FAILS2(contract_from_raw_ensures, before, V(SHARED(2), TYPE, H = 1));
+}
+
+static void into_raw(void **state)
+{
+	struct contract_view before = V(SHARED(2), TYPE, H = 2), unique = V(UNIQUE, TYPE, U = 1);
+
+	(void)state;
+	HOLDS(contract_into_raw_requires, V(SHARED(1), TYPE, H = 1));
+	HOLDS(contract_into_raw_requires, V(UNIQUE, TYPE, U = 1));
+	FAILS(contract_into_raw_requires, V(SHARED(1), TYPE, F = 1)); /* forgotten already */
+	FAILS(contract_into_raw_requires, V(SHARED(1), TYPE, C = 1));
+	FAILS(contract_into_raw_requires, V(UNIQUE, LISTED, L = 1));
+	FAILS(contract_into_raw_requires, V(FREE, TYPE, H = 1));
+	FAILS(contract_into_raw_requires, V(SHARED(0), TYPE, H = 1));
+
+	HOLDS2(contract_into_raw_ensures, before, V(SHARED(2), TYPE, H = 1, F = 1));
+	HOLDS2(contract_into_raw_ensures, unique, V(UNIQUE, TYPE, F = 1));
+	FAILS2(contract_into_raw_ensures, before, V(SHARED(1), TYPE, H = 1, F = 1)); /* dropped on the way */
+	FAILS2(contract_into_raw_ensures, before, V(SHARED(2), LISTED, H = 1, F = 1));
+	FAILS2(contract_into_raw_ensures, before, V(SHARED(2), TYPE, H = 1));
+	FAILS2(contract_into_raw_ensures, before, V(SHARED(2), TYPE, H = 2, F = 1));
+}
+
+static void constructor(void **state)
+{
+	struct contract_view before = V(SHARED(2), TYPE, H = 1, C = 1);
+
+	(void)state;
+	HOLDS(contract_constructor_requires, V(SHARED(1), TYPE, H = 1));
+	HOLDS(contract_constructor_requires, V(SHARED(1), TYPE, C = 1));
+	HOLDS(contract_constructor_requires, V(UNIQUE, TYPE, U = 1));
+	FAILS(contract_constructor_requires, V(SHARED(1), TYPE, F = 1));
+	FAILS(contract_constructor_requires, V(FREE, TYPE, 0));
+	FAILS(contract_constructor_requires, V(UNIQUE, LISTED, L = 1));
+
+	HOLDS2(contract_constructor_ensures, before, V(SHARED(2), TYPE, H = 1, F = 1));
+	HOLDS2(contract_constructor_ensures, before, V(SHARED(2), TYPE, C = 1, F = 1));
+	FAILS2(contract_constructor_ensures, before, V(SHARED(2), TYPE, H = 1, C = 1, F = 1));
+	FAILS2(contract_constructor_ensures, before, V(SHARED(1), TYPE, H = 1, F = 1));
+	FAILS2(contract_constructor_ensures, before, V(SHARED(2), LISTED, H = 1, F = 1));
+	FAILS2(contract_constructor_ensures, before, V(SHARED(2), TYPE, F = 2));
+}
+
+static void drop(void **state)
+{
+	struct contract_view before = V(SHARED(2), TYPE, H = 2), marked = V(MARKED(2), TYPE, H = 2);
+
+	(void)state;
+	HOLDS(contract_drop_requires, V(SHARED(1), TYPE, H = 1));
+	HOLDS(contract_drop_requires, V(SHARED(2), TYPE, H = 1, F = 1, B = 1));
+	FAILS(contract_drop_requires, V(SHARED(2), TYPE, F = 1, C = 1)); /* all belong to others */
+	FAILS(contract_drop_requires, V(SHARED(1), TYPE, H = 1, B = 1));
+	FAILS(contract_drop_requires, V(MARKED(1), TYPE, H = 1, B = 1));
+	FAILS(contract_drop_requires, V(FREE, TYPE, 0));
+	FAILS(contract_drop_requires, V(SHARED(1), RESERVED, 0));
+
+	HOLDS2(contract_drop_ensures, before, V(SHARED(1), TYPE, H = 1));
+	HOLDS2(contract_drop_ensures, before, V(MARKED(1), TYPE, H = 1)); /* put_rcu */
+	HOLDS2(contract_drop_ensures, marked, V(MARKED(1), TYPE, H = 1));
+	FAILS2(contract_drop_ensures, before, V(SHARED(2), TYPE, H = 1));
+	FAILS2(contract_drop_ensures, before, V(SHARED(0), TYPE, H = 1));
+	FAILS2(contract_drop_ensures, before, V(FREE, TYPE, H = 1));
+	FAILS2(contract_drop_ensures, before, V(SHARED(1), LISTED, H = 1));
+}
+
+static void try_unique(void **state)
+{
+	struct contract_view before = V(SHARED(1), TYPE, H = 1), two = V(SHARED(2), TYPE, H = 2), marked = V(MARKED(1), TYPE, H = 1);
+
+	(void)state;
+	HOLDS(contract_try_unique_requires, V(SHARED(1), TYPE, H = 1));
+	HOLDS(contract_try_unique_requires, V(SHARED(2), TYPE, H = 1, F = 1, B = 1)); /* answers NULL */
+	FAILS(contract_try_unique_requires, V(SHARED(1), TYPE, C = 1));
+	FAILS(contract_try_unique_requires, V(SHARED(1), TYPE, H = 1, B = 1));
+
+	HOLDS2(contract_try_unique_ensures, before, V(UNIQUE, TYPE, U = 1));
+	FAILS2(contract_try_unique_ensures, before, V(SHARED(1), TYPE, U = 1));
+	FAILS2(contract_try_unique_ensures, before, V(UNIQUE, LISTED, U = 1));
+	FAILS2(contract_try_unique_ensures, two, V(UNIQUE, TYPE, U = 1));
+	FAILS2(contract_try_unique_ensures, marked, V(UNIQUE, TYPE, U = 1));
+}
+
+static void share(void **state)
+{
+	struct contract_view before = V(UNIQUE, TYPE, U = 1), shared = V(SHARED(1), TYPE, H = 1);
+
+	(void)state;
+	HOLDS2(contract_share_ensures, before, V(SHARED(1), TYPE, H = 1));
+	FAILS2(contract_share_ensures, before, V(SHARED(2), TYPE, H = 1));
+	FAILS2(contract_share_ensures, before, V(UNIQUE, TYPE, H = 1));
+	FAILS2(contract_share_ensures, before, V(SHARED(1), LISTED, H = 1));
+	FAILS2(contract_share_ensures, shared, V(SHARED(1), TYPE, H = 1));
+}
+
+static void unique_owned(void **state)
+{
+	(void)state;
+	HOLDS(contract_unique_owned, V(UNIQUE, TYPE, U = 1));
+	FAILS(contract_unique_owned, V(UNIQUE, TYPE, F = 1)); /* forgotten */
+	FAILS(contract_unique_owned, V(UNIQUE, LISTED, L = 1));
+	FAILS(contract_unique_owned, V(UNIQUE, LISTED, U = 1));
+	FAILS(contract_unique_owned, V(SHARED(1), TYPE, U = 1));
+	FAILS(contract_unique_owned, V(FREE, TYPE, 0));
+	FAILS(contract_unique_owned, V(UNIQUE, TYPE, U = 1, B = 1));
+	FAILS(contract_unique_owned, V(UNIQUE, TYPE, U = 2));
+}
+
+static void release(void **state)
+{
+	(void)state;
+	HOLDS(contract_release_requires, V(BUSY, TYPE, 0));
+	HOLDS(contract_release_requires, V(SHARED(0), TYPE, 0));
+	FAILS(contract_release_requires, V(BUSY, TYPE, H = 1));
+	FAILS(contract_release_requires, V(BUSY, TYPE, F = 1));
+	FAILS(contract_release_requires, V(BUSY, TYPE, C = 1));
+	FAILS(contract_release_requires, V(BUSY, TYPE, B = 1));
+	FAILS(contract_release_requires, V(BUSY, TYPE, U = 1));
+	FAILS(contract_release_requires, V(BUSY, TYPE, L = 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wf),
+		cmocka_unit_test(inv_of_what_nobody_owns),
+		cmocka_unit_test(inv_of_unique),
+		cmocka_unit_test(inv_of_shared),
+		cmocka_unit_test(inv_of_busy_and_the_rest),
+		cmocka_unit_test(from_unused),
+		cmocka_unit_test(from_in_use),
+		cmocka_unit_test(clone),
+		cmocka_unit_test(from_raw),
+		cmocka_unit_test(into_raw),
+		cmocka_unit_test(constructor),
+		cmocka_unit_test(drop),
+		cmocka_unit_test(try_unique),
+		cmocka_unit_test(share),
+		cmocka_unit_test(unique_owned),
+		cmocka_unit_test(release),
+	};
+
+	return cmocka_run_group_tests_name("predicates", tests, NULL, NULL);
+}
