@@ -135,6 +135,37 @@ CK_CLIENT(late_memory_lookup, .what = "the same beside a reference by address", 
 CK_CLIENT(late_memory_twice, .what = "two add the same memory", .setup = late_setup,
 	  .thread = { add_late, add_late }, .check = books, .stale = 2);
 
+/* one after the other, by two threads: the second sees what the first wrote into the map */
+enum { ADDED = NOTE_0 + 40 };
+static void late3_setup(void) { make((struct options){ .frames = 1, .cpus = 2, .reclaimable = 3 }); }
+static void add_one(unsigned i)
+{
+	struct ramka_region region = { .base = PA(i), .size = RAMKA_PAGE_SIZE, .kind = RAMKA_USABLE };
+	int rc = ramka_add_memory(r, &region);
+
+	ck_assert(!rc || rc == RAMKA_E_BUSY, "add_memory: %d", rc);
+	if (!rc)
+		ck_note_add(ADDED, 1u << i);
+}
+static void add_first(void) { add_one(1); }
+static void add_third(void) { add_one(3); }
+static void both_usable(void)
+{
+	for (unsigned i = 1; i <= 3; i += 2) {
+		struct ramka_frame *f;
+		bool added = ck_note(ADDED) >> i & 1;
+		int rc = ramka_frame_from_unused(cpu(0), PA(i), &t_plain, NULL, &f);
+
+		ck_assert(added ? !rc : rc == RAMKA_E_IN_USE, "frame %u, %s: from_unused says %d", i,
+			  added ? "added" : "not added", rc);
+		if (!rc)
+			ramka_frame_put(cpu(0), f);
+	}
+	books();
+}
+CK_CLIENT(late_memory_two, .what = "two add different memory", .setup = late3_setup,
+	  .thread = { add_first, add_third }, .check = both_usable, .stale = 3);
+
 /* After a drain the owner's cache works again. */
 static void cache_works(void)
 {
