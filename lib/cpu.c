@@ -109,7 +109,7 @@ static void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bo
 static void count_move(struct ramka_cpu *cpu, bool inside)
 {
 	if (inside)
-		own_add(&cpu->moves, 1);
+		ramka_store(&cpu->moves, ramka_load(&cpu->moves, relaxed, section.own) + 1, release, nomem.collect);
 	else
 		ramka_add(&cpu->r->moves, 1, release, nomem.collect);
 }
@@ -559,8 +559,9 @@ bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, uint64_t *mine)
 
 	if (!self->cacheless)
 		drain_self(self, mine);
+	/* no barrier if there is nothing to drain; who has left its section is seen with what it holds */
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		if (&r->cpus[i] != self && (holds_frames(&r->cpus[i]) || ramka_load(&r->cpus[i].active, relaxed, section.own))) {
+		if (&r->cpus[i] != self && (ramka_load(&r->cpus[i].active, acquire, section.leave) || holds_frames(&r->cpus[i]))) {
 			all = cpu_for_each_stopped(r, self, take_cache, mine);
 			break;
 		}
