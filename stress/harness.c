@@ -14,8 +14,8 @@
 
 #include "harness.h"
 #include "points_control.h"
+#include "watch.h"
 
-#define HANG_SECONDS 180u
 #define DEFAULT_FRAMES 65536u
 #define SMALL_FRAMES 6144u
 #define NEST_ONE_IN 300u
@@ -24,12 +24,19 @@
 struct world world;
 _Thread_local struct worker *this_worker __attribute__((tls_model("initial-exec")));
 _Atomic bool world_over;
+_Thread_local uint64_t relaxes;
 
 static pthread_t thread[MAX_WORKERS];
 static pthread_barrier_t barrier;
 static uint64_t round_ops;		       /* steps of each worker in this round, 0 = by time */
 static _Atomic unsigned done;		       /* workers whose steps are done */
 static uint64_t began, last_line, last_minute; /* of the run */
+
+/* For the watchdog: there is a world with workers, and what the main thread has done. */
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool watched;
+static _Atomic uint64_t main_steps;
+static struct sign main_sign, worker_sign[MAX_WORKERS];
 
 _Noreturn void fail(const char *format, ...)
 {
@@ -42,6 +49,8 @@ _Noreturn void fail(const char *format, ...)
 	dprintf(STDERR_FILENO, "FAIL %s%s, seed %llu, %u workers%s: %s\n",
 		world.scenario ? world.scenario->name : "-", world.note, (unsigned long long)world.opt.seed,
 		world.nr_workers, world.opt.delays ? ", delays" : "", text);
+	if (*command_line)
+		dprintf(STDERR_FILENO, "replay: %s\n", command_line);
 	_exit(1);
 }
 
@@ -112,7 +121,14 @@ static bool on_barrier(void *ctx)
 static void on_relax(void *ctx)
 {
 	(void)ctx;
+	relaxes++;
 	sched_yield();
+}
+
+static bool elapsed_early(void *ctx, uint64_t cookie)
+{
+	(void)ctx;
+	return world.rcu.elapsed(world.rcu.ctx, cookie - 1);
 }
 
 static void *map_memory(size_t bytes)
@@ -209,15 +225,53 @@ static void find_slots(void)
 		ramka_frame_put(none, f[i]);
 }
 
+/* ---- the watchdog ---- */
+
+static void watch(bool yes)
+{
+	pthread_mutex_lock(&watch_lock);
+	watched = yes;
+	pthread_mutex_unlock(&watch_lock);
+}
+
+/* The main thread has got somewhere. */
+static void main_step(void)
+{
+	atomic_fetch_add_explicit(&main_steps, 1, memory_order_relaxed);
+}
+
+/* Each busy worker must make steps; if none is busy, or none gets anywhere, the main thread must. */
+void world_look(void)
+{
+	uint64_t all = atomic_load_explicit(&main_steps, memory_order_relaxed);
+
+	pthread_mutex_lock(&watch_lock);
+	for (unsigned i = 0; watched && i < world.nr_workers; i++) {
+		struct worker *w = &world.worker[i];
+		uint64_t ops = atomic_load_explicit(&w->ops, memory_order_relaxed);
+
+		all += ops;
+		if (!atomic_load_explicit(&w->busy, memory_order_relaxed) || (!i && points_parked()))
+			worker_sign[i] = (struct sign){ 0 };
+		else if (sign_stands(&worker_sign[i], ops, world.opt.hang))
+			hang("worker %u of %u has made %llu steps, and none for %u s", i, world.nr_workers,
+			     (unsigned long long)ops, world.opt.hang);
+	}
+	if (watched && sign_stands(&main_sign, all, world.opt.hang))
+		hang("nothing has happened for %u s", world.opt.hang);
+	pthread_mutex_unlock(&watch_lock);
+}
+
 void world_make(const struct scenario *s, const struct options *opt)
 {
 	struct ramka_region map[8];
 	uint32_t nodes[MAX_WORKERS + 1];
+	struct ramka_rcu_ops rcu;
 	struct rng rng = rng_make(opt->seed, 1000);
 	struct ramka_config cfg = { .regions = map,
 				    .panic = on_panic,
 				    .barrier_all_cpus = on_barrier,
-				    .rcu = &world.rcu,
+				    .rcu = &rcu,
 				    .meta_size = 64,
 				    .high_water = HIGH_WATER };
 	uint64_t usable = opt->frames		 ? opt->frames :
@@ -240,6 +294,9 @@ void world_make(const struct scenario *s, const struct options *opt)
 	world.qsbr_cpus = aligned_alloc(64, world.nr_cpus * sizeof(*world.qsbr_cpus));
 	ramka_qsbr_init(&world.qsbr, world.qsbr_cpus, world.nr_cpus, &world.rcu);
 	world.qsbr.relax = on_relax;
+	rcu = world.rcu;
+	if (opt->early_reap)
+		rcu.elapsed = elapsed_early;
 	CHECK(!ramka_metadata_size(&cfg, &world.metadata_bytes), "no size for this configuration");
 	world.metadata = map_memory(world.metadata_bytes);
 	if (!(cfg.flags & RAMKA_METADATA_ZEROED))
@@ -258,12 +315,15 @@ void world_make(const struct scenario *s, const struct options *opt)
 	CHECK(st.free == usable && st.unused == world.detached.nr && st.reserved == 37 + world.late.nr &&
 		      !st.in_use,
 	      "the counters of a new instance are wrong");
+	watch(true);
 }
 
 void world_end(void)
 {
-	int rc = ramka_fini(world.r);
+	int rc;
 
+	watch(false);
+	rc = ramka_fini(world.r);
 	CHECK(!rc, "ramka_fini: %s", ramka_strerror(rc));
 	munmap(world.memory, world.nr << RAMKA_PAGE_SHIFT);
 	munmap(world.metadata, world.metadata_bytes);
@@ -320,8 +380,10 @@ static void run_nest(void *arg)
 static void on_signal(int signo)
 {
 	(void)signo;
-	if (this_worker)
-		run_nest(this_worker);
+	if (!this_worker)
+		return;
+	run_nest(this_worker);
+	atomic_fetch_add_explicit(&world.signals, 1, memory_order_relaxed);
 }
 
 static void signals_may_come(bool yes)
@@ -340,6 +402,7 @@ static void worker_round(struct worker *w)
 
 	if (world.park_at && !w->id)
 		points_park_me(world.park_at, world.park_visit);
+	atomic_store_explicit(&w->busy, true, memory_order_relaxed);
 	worker_online(w);
 	if (signals)
 		signals_may_come(true);
@@ -353,6 +416,7 @@ static void worker_round(struct worker *w)
 	if (signals)
 		signals_may_come(false);
 	worker_offline(w);
+	atomic_store_explicit(&w->busy, false, memory_order_relaxed);
 	atomic_fetch_add_explicit(&done, 1, memory_order_release);
 }
 
@@ -371,8 +435,10 @@ static void *worker_main(void *arg)
 		worker_round(w);
 		pthread_barrier_wait(&barrier);
 	}
+	atomic_store_explicit(&w->busy, true, memory_order_relaxed);
 	if (world.scenario->release)
 		world.scenario->release(w);
+	atomic_store_explicit(&w->busy, false, memory_order_relaxed);
 	this_worker = NULL;
 	return NULL;
 }
@@ -484,10 +550,10 @@ static void soak_line(uint64_t since)
 	fflush(stdout);
 }
 
-/* Until time is up or all workers have done their steps; ends the process if nobody gets anywhere. */
+/* Until time is up or all workers have done their steps. */
 static void watch_round(unsigned seconds)
 {
-	uint64_t start = now_ms(), last_progress = start, ops = total_ops();
+	uint64_t start = now_ms();
 
 	while (round_done() < world.nr_workers) {
 		uint64_t now = now_ms();
@@ -503,11 +569,6 @@ static void watch_round(unsigned seconds)
 			last_line = now;
 			if (!world.opt.quiet)
 				progress_line(began);
-			if (total_ops() != ops)
-				last_progress = now;
-			ops = total_ops();
-			CHECK(now - last_progress < world.opt.hang * (uint64_t)1000,
-			      "no worker has made a step for %u s", world.opt.hang);
 		}
 		if (world.scenario->tick)
 			world.scenario->tick();
@@ -551,6 +612,7 @@ static void check_all(const char *when)
 	struct ramka_bug bug = { 0 };
 	int defects = ramka_check(world.r, &bug);
 
+	main_step();
 	CHECK(!defects, "%s: ramka_check found %d defects, the first: %s, frame %#llx, state %d", when,
 	      defects, bug.what, (unsigned long long)bug.paddr, (int)bug.state);
 }
@@ -659,26 +721,32 @@ void audit_end(void)
 
 /* ---- a whole run ---- */
 
+static void run_rounds(const struct scenario *s, const struct options *opt)
+{
+	unsigned seconds = opt->round_seconds ? opt->round_seconds : 1, rounds = 0;
+	bool more;
+
+	if (seconds < s->round_seconds)
+		seconds = s->round_seconds;
+	do {
+		round_run(seconds, opt->ops ? opt->ops / 4 + 1 : 0);
+		audit_round();
+		rounds++;
+		more = opt->ops ? rounds < 4 : now_ms() - began < opt->seconds * (uint64_t)1000;
+		more = more || (s->enough && !s->enough());
+	} while (more);
+}
+
 void run_scenario(const struct scenario *s, const struct options *opt)
 {
 	uint64_t start = began = last_line = last_minute = now_ms();
-	unsigned round = opt->round_seconds ? opt->round_seconds : 1;
-
 	world_make(s, opt);
 	if (s->setup)
 		s->setup();
 	workers_start();
-	if (opt->ops) {
-		for (unsigned i = 0; i < 4; i++) {
-			round_run(0, opt->ops / 4 + 1);
-			audit_round();
-		}
-	} else {
-		do {
-			round_run(round, 0);
-			audit_round();
-		} while (now_ms() - start < opt->seconds * (uint64_t)1000);
-	}
+	run_rounds(s, opt);
+	if (opt->soak)
+		soak_line(began);
 	workers_release();
 	workers_join();
 	if (s->teardown)
@@ -686,8 +754,11 @@ void run_scenario(const struct scenario *s, const struct options *opt)
 	world.free_at_start += world.added;
 	audit_end();
 	CHECK(total_ops(), "nothing was done");
-	printf("%-9s ok: %llu ops, %.1f s, %u workers, seed %llu%s\n", s->name,
-	       (unsigned long long)total_ops(), (double)(now_ms() - start) / 1000, opt->workers,
-	       (unsigned long long)opt->seed, opt->delays ? ", delays" : "");
+	printf("%-9s ok: %llu ops, %.1f s, %u workers, seed %llu%s", s->name, (unsigned long long)total_ops(),
+	       (double)(now_ms() - start) / 1000, opt->workers, (unsigned long long)opt->seed,
+	       opt->delays ? ", delays" : "");
+	if (s->flags & WORLD_SIGNALS)
+		printf(", %llu signals", (unsigned long long)atomic_load(&world.signals));
+	printf("\n");
 	world_end();
 }

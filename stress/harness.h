@@ -78,6 +78,7 @@ struct worker {
 	struct rng rng;
 	uint32_t seq;
 	bool silent;            /* parked ones do not read: no grace period waits for them */
+	_Atomic bool busy;      /* in a round or a release: expected to get somewhere */
 	_Atomic uint64_t ops;   /* steps so far: progress */
 	_Atomic uint64_t call;  /* base frames that the call in progress may have in its hands */
 	struct worker *handler; /* what interrupts it: the same CPU; counts and holds for itself */
@@ -101,28 +102,32 @@ struct scenario {
 	const char *name, *about;
 	unsigned flags;
 	uint32_t frames_per_worker;        /* 0: as the flags say */
+	unsigned round_seconds;            /* a round takes at least so long */
 	void (*setup)(void);               /* the world is there, workers are not running */
 	void (*step)(struct worker *w);
 	void (*nest)(struct worker *handler); /* what a signal handler does */
 	void (*tick)(void);                /* called by the main thread in a loop during a round; NULL: it sleeps */
 	void (*audit)(void);               /* all workers stand */
+	bool (*enough)(void);              /* false: what the scenario is for has not happened yet, so one more round */
 	void (*release)(struct worker *w); /* give back everything; all workers at once */
 	void (*teardown)(void);            /* after that, the main thread */
 };
 
-extern const struct scenario churn, huge, pipe_, refs, segments, lists, defer, oom, hotplug, claimers, drain, nested, bulk,
-	threads, tables, mix;
+extern const struct scenario churn, huge, pipe_, refs, segments, lists, tables, defer, stall, flood, bags, endless, oom,
+	hotplug, claimers, drain, nested, bulk, threads, mix;
 
 /* ---- the world ---- */
 
 struct options {
 	unsigned workers, seconds, round_seconds;
-	unsigned hang;      /* seconds without a step by any worker that mean that they never will */
+	unsigned hang;      /* seconds without a step that mean that there will be none */
+	uint64_t signals;   /* where there are signals: so many are to be handled */
 	uint64_t seed, ops; /* ops: steps per worker, 0 = by time */
 	uint64_t frames;    /* 0: the scenario decides */
 	unsigned memory_shift; /* half the frames, for builds whose memory costs more */
-	const char *points; /* for run_park: those whose place or pair has this in it */
+	const char *points; /* delays and parking: only at those whose place or pair has this in it */
 	bool delays, quiet, soak;
+	bool early_reap;    /* a bug on purpose: grace periods end one too early. The oracle must see it */
 };
 
 struct range { uint64_t first, nr; }; /* frame numbers */
@@ -145,11 +150,11 @@ struct world {
 	struct worker *worker;
 	struct ramka_qsbr qsbr;
 	struct ramka_qsbr_cpu *qsbr_cpus;
-	struct ramka_rcu_ops rcu;
+	struct ramka_rcu_ops rcu; /* as they are, for the oracle */
 	_Atomic uint32_t *owner, *refs;
 	_Atomic bool stop;       /* the round is over */
 	_Atomic uint64_t failures; /* requests answered with no memory */
-	_Atomic uint64_t barriers;
+	_Atomic uint64_t barriers, signals;
 	char note[120];          /* for fail() */
 	struct point *park_at;   /* worker 0 stops there, at such a visit */
 	unsigned park_visit;
@@ -164,6 +169,8 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 void world_make(const struct scenario *s, const struct options *opt);
 void world_end(void);
+/* For watch_start: ends the process if nobody gets anywhere. */
+void world_look(void);
 /* One scenario from setup to teardown; returns only if all is well. */
 void run_scenario(const struct scenario *s, const struct options *opt);
 
@@ -181,6 +188,8 @@ uint64_t total_ops(void);
 uint64_t now_ms(void);
 uint64_t now_ns(void);
 extern _Atomic bool world_over;
+/* Calls of the grace-period backend's `relax` by this thread: how long it waited. */
+extern _Thread_local uint64_t relaxes;
 
 /* Between two steps, where readers read: this worker holds no pointer that it found in a read section. */
 void worker_quiescent(struct worker *w);

@@ -6,17 +6,19 @@
 
 #include "harness.h"
 #include "points_control.h"
+#include "watch.h"
 
 static const struct scenario *const scenarios[] = {
-	&churn, &huge,	  &pipe_,    &refs,  &segments, &lists, &tables,  &defer,
-	&oom,	&hotplug, &claimers, &drain, &nested,	&bulk,	&threads, &mix,
+	&churn, &huge,	 &pipe_, &refs,	   &segments, &lists, &tables,	&defer, &stall, &flood,
+	&bags,	&endless, &oom,	 &hotplug, &claimers, &drain, &nested, &bulk,	&threads, &mix,
 };
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
 static const char usage[] =
 	"usage: stress [--scenario NAME]... [--threads N] [--seconds S] [--round S] "
 	"[--ops N] [--seed X] [--frames N]\n"
-	"              [--memory-shift N] [--hang S] [--no-delays] [--soak] [--quiet] [--list]\n"
+	"              [--memory-shift N] [--hang S] [--signals N] [--no-delays] [--points TEXT]\n"
+	"              [--early-reap] [--soak] [--quiet] [--list]\n"
 	"       stress --park [--one-in N] [--points TEXT] [--threads N] [--ops N] [--seed X]\n";
 
 static uint64_t number(const char *option, const char *text)
@@ -48,6 +50,7 @@ int main(int argc, char **argv)
 	bool park = false;
 	size_t nr = 0;
 
+	command_keep(argc, argv);
 	for (int i = 1; i < argc; i++) {
 		const char *o = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
 
@@ -59,6 +62,9 @@ int main(int argc, char **argv)
 			continue;
 		} else if (!strcmp(o, "--soak")) {
 			opt.soak = true;
+			continue;
+		} else if (!strcmp(o, "--early-reap")) {
+			opt.early_reap = true;
 			continue;
 		} else if (!strcmp(o, "--park")) {
 			park = true;
@@ -87,6 +93,8 @@ int main(int argc, char **argv)
 			one_in = (unsigned)number(o, v);
 		} else if (!strcmp(o, "--hang")) {
 			opt.hang = (unsigned)number(o, v);
+		} else if (!strcmp(o, "--signals")) {
+			opt.signals = number(o, v);
 		} else if (!strcmp(o, "--points") && v) {
 			opt.points = v;
 		} else if (!strcmp(o, "--memory-shift")) {
@@ -101,10 +109,15 @@ int main(int argc, char **argv)
 		fprintf(stderr, "stress: 1 to %u threads\n", MAX_WORKERS);
 		return 2;
 	}
+	watch_start(world_look);
 	if (park) {
 		opt.ops = opt.ops ? opt.ops : 1000;
 		run_park(&opt, one_in ? one_in : 1);
 		return 0;
+	}
+	if (opt.points && !points_choose(opt.points)) {
+		fprintf(stderr, "stress: no point has \"%s\" in it\n", opt.points);
+		return 2;
 	}
 	for (size_t i = 0; i < (nr ? nr : NR_SCENARIOS); i++)
 		run_scenario(nr ? chosen[i] : scenarios[i], &opt);

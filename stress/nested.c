@@ -66,6 +66,11 @@ static void tick(void)
 		worker_signal(next++ % world.nr_workers);
 }
 
+static bool enough(void)
+{
+	return atomic_load(&world.signals) >= world.opt.signals;
+}
+
 static void release(struct worker *w)
 {
 	pile_release(w, &w->pile);
@@ -80,5 +85,6 @@ const struct scenario nested = {
 	.step = step,
 	.nest = nest,
 	.tick = tick,
+	.enough = enough,
 	.release = release,
 };

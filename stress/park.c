@@ -7,7 +7,6 @@
  *
  * The parked worker reads nothing under grace periods: a reader that stops would rightly stop them.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -51,12 +50,6 @@ static uint64_t in_call(void)
 	for (unsigned i = 0; (w = mix_part(0, i)); i++)
 		n += atomic_load(&w->call);
 	return n;
-}
-
-static void on_alarm(int signo)
-{
-	(void)signo;
-	fail("with one worker parked, the main thread's request does not come back");
 }
 
 /* Takes all that can be had while one is parked; the rest must be within bounds. */
@@ -112,7 +105,6 @@ static void world_finish(void)
 /* False: the worker did not come there this time. */
 static bool park_at(struct point *p, unsigned visit, const struct options *opt, uint64_t *ret_lost)
 {
-	uint64_t since = now_ms(), ops = 0;
 	bool parked;
 
 	world_begin(opt);
@@ -121,22 +113,11 @@ static bool park_at(struct point *p, unsigned visit, const struct options *opt, 
 	workers_start();
 	round_begin(opt->ops, POINTS_PARK);
 	while (round_done() < world.nr_workers - 1 ||
-	       !(points_parked() || round_done() == world.nr_workers)) {
+	       !(points_parked() || round_done() == world.nr_workers))
 		defer.tick();
-		if (total_ops() != ops)
-			since = now_ms();
-		ops = total_ops();
-		CHECK(now_ms() - since < opt->hang * (uint64_t)1000,
-		      "%u of %u workers have done their steps, the others stand still", round_done(),
-		      world.nr_workers);
-	}
 	parked = points_parked();
-	if (parked) {
-		signal(SIGALRM, on_alarm);
-		alarm(opt->hang);
+	if (parked)
 		*ret_lost = count_lost();
-		alarm(0);
-	}
 	points_unpark();
 	while (round_done() < world.nr_workers)
 		nap();
@@ -173,13 +154,14 @@ void run_park(const struct options *options, unsigned one_in)
 	for (unsigned i = 0; i < points_nr(); i++) {
 		struct point *p = points_at(i);
 		unsigned visits = p->hits / opt.workers;
+		char name[100];
 		bool yes = false;
 
 		lost = 0;
 		reached += visits != 0;
-		snprintf(world.note, sizeof(world.note), " parked at %s:%d %s", strrchr(p->file, '/') + 1,
-			 p->line, p->pair);
-		if (!visits || (reached + first) % one_in || (opt.points && !strstr(world.note, opt.points)))
+		point_name(p, name, sizeof(name));
+		snprintf(world.note, sizeof(world.note), " parked at %s", name);
+		if (!visits || (reached + first) % one_in || (opt.points && !strstr(name, opt.points)))
 			continue;
 		tried++;
 		for (unsigned j = 0; j < 3 && !yes; j++)

@@ -7,6 +7,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "points_control.h"
@@ -14,11 +16,13 @@
 #ifdef STRESS_POINTS
 
 # define DELAY_ONE_IN 64u
+# define CHOSEN_ONE_IN 4u
 # define SPIN_MAX_NS  50000u
 
 extern struct point __start_ramka_points[], __stop_ramka_points[];
 
 unsigned points_mode;
+static unsigned delay_one_in = DELAY_ONE_IN;
 
 static _Thread_local struct {
 	uint64_t random;
@@ -83,7 +87,7 @@ __attribute__((noinline)) void points_hit(struct point *p)
 		__atomic_fetch_add(&p->hits, 1, __ATOMIC_RELAXED);
 	if (mode & POINTS_PARK && p == here.park_at && !--here.park_in)
 		park();
-	if (mode & POINTS_DELAY && next_random() % DELAY_ONE_IN == 0)
+	if (mode & POINTS_DELAY && !p->off && next_random() % delay_one_in == 0)
 		delay();
 	if (mode & POINTS_NEST && here.nest && next_random() % here.nest_one_in == 0)
 		here.nest(here.arg); /* may come here again */
@@ -97,6 +101,27 @@ unsigned points_nr(void)
 struct point *points_at(unsigned i)
 {
 	return &__start_ramka_points[i];
+}
+
+void point_name(const struct point *p, char *ret_name, size_t size)
+{
+	snprintf(ret_name, size, "%s:%d %s", strrchr(p->file, '/') + 1, p->line, p->pair);
+}
+
+unsigned points_choose(const char *text)
+{
+	char name[120];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < points_nr(); i++) {
+		struct point *p = points_at(i);
+
+		point_name(p, name, sizeof(name));
+		p->off = !strstr(name, text);
+		n += !p->off;
+	}
+	delay_one_in = CHOSEN_ONE_IN;
+	return n;
 }
 
 void points_set(unsigned mode)
@@ -140,6 +165,18 @@ struct point *points_at(unsigned i)
 {
 	(void)i;
 	return NULL;
+}
+
+void point_name(const struct point *p, char *ret_name, size_t size)
+{
+	(void)p, (void)size;
+	*ret_name = '\0';
+}
+
+unsigned points_choose(const char *text)
+{
+	(void)text;
+	return 0;
 }
 
 void points_set(unsigned mode)

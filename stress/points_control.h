@@ -4,19 +4,21 @@
 #define STRESS_POINTS_CONTROL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct point {
 	const char *pair, *file;
 	int line;
 	uint32_t hits;     /* atomic, relaxed */
-	uint64_t spare[5]; /* a cache line in all */
+	uint32_t off;      /* no delays here */
+	uint64_t spare[4]; /* a cache line in all */
 } __attribute__((aligned(64)));
 
 extern unsigned points_mode; /* atomic, relaxed: what all threads do */
 void points_hit(struct point *p);
 
-#define POINTS_DELAY 1u /* once in 64: yield, or spin 1-50 us */
+#define POINTS_DELAY 1u /* once in 64, at chosen points in 4: yield, or spin 1-50 us */
 #define POINTS_COUNT 2u
 #define POINTS_PARK 4u  /* the thread that was told so stops at one point */
 #define POINTS_NEST 8u  /* once in so many: a nested operation, as if an interrupt had come */
@@ -24,6 +26,12 @@ void points_hit(struct point *p);
 /* How many points the program has, and one of them. 0 in a build without points. */
 unsigned points_nr(void);
 struct point *points_at(unsigned i);
+
+/* "file:line pair" */
+void point_name(const struct point *p, char *ret_name, size_t size);
+
+/* Delays only at points with this text in their names, and more often; how many there are. Before any thread. */
+unsigned points_choose(const char *text);
 
 /* Sets the mode for all threads. */
 void points_set(unsigned mode);
