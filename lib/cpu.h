@@ -4,8 +4,8 @@
  * defer.c with slots; everything below is bits.
  *
  * Section. One thread at a time uses a CPU; interrupts, NMIs and signals on that thread may nest.
- *   enter   active is 1 already: nested (or the cache-less handle, which is always active): cache-less path.
- *           Else active = 1, compiler barrier, load revoked (acquire). Revoked: active = 0, cache-less path.
+ *   enter   load active; active = 1, compiler barrier, load revoked (acquire). It was active: nested (or the
+ *           cache-less handle, which always is): cache-less path. Else revoked: active = 0, cache-less path.
  *   leave   active = 0 (release)
  *   drain   by another CPU: CAS revoked 0->1 (acquire); barrier_all_cpus; active still 1: leave it alone; else
  *           take what it holds; revoked = 0 (release), also when it was left alone.
@@ -35,13 +35,14 @@
 
 static inline bool section_enter(struct ramka_cpu *cpu)
 {
-	if (unlikely(ramka_load(&cpu->active, relaxed, section.own)))
-		return false;
+	uint32_t nested = ramka_load(&cpu->active, relaxed, section.own);
+
 	ramka_store(&cpu->active, 1, relaxed, section.leave);
 	ramka_compiler_barrier();
-	if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)))
+	if (likely(!(nested | ramka_load(&cpu->revoked, acquire, section.revoke))))
 		return true;
-	ramka_store(&cpu->active, 0, release, section.leave);
+	if (!nested)
+		ramka_store(&cpu->active, 0, release, section.leave);
 	return false;
 }
 
@@ -113,7 +114,7 @@ static inline bool cpu_alloc(struct ramka_cpu *cpu, struct ramka_frame **ret_f)
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
 	if (unlikely(!HOT_COUNT(hot)))
 		goto miss;
-	f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cpu->frames[HOT_COUNT(hot) - 1] << SLOT_SHIFT));
+	f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cpu->frames[(size_t)HOT_COUNT(hot) - 1] << SLOT_SHIFT));
 	if (unlikely(slot_ref(f) != REF_FREE))
 		goto miss;
 	ramka_store(&cpu->hot, hot - 1, relaxed, section.own);

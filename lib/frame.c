@@ -114,6 +114,8 @@ noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka
 	}
 	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
 		return NULL;
+	if (!type->meta_size && !cpu->cacheless)
+		set_plain_entry(cpu, e);
 	f = take(cpu, req);
 	if (unlikely(!f))
 		return NULL;

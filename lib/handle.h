@@ -31,16 +31,16 @@ void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t 
 
 /*
  * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,
- * of a type without metadata. False: frame_new decides, and has to find out why.
+ * of the type without metadata that this CPU allocated last. False: frame_new decides, and has to find out why.
  */
 static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, uint64_t ref,
 			     struct ramka_frame **ret_f)
 {
 	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
-	const struct type_entry *e = type_entry(cpu->r, type);
+	const struct type_entry *e = plain_entry(cpu);
 	struct ramka_frame *f;
 
-	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || !e || type->meta_size) || unlikely(!cpu_alloc(cpu, &f)))
+	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || e->type != type) || unlikely(!cpu_alloc(cpu, &f)))
 		return false;
 	slot_set_info(f, e->info);
 	ramka_store(&f->ref, ref, release, slot.publish);

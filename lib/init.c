@@ -220,6 +220,7 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 			cpu->zone = &r->zones[i];
 	cpu->cursor = cpu->cacheless ? 0 : (uint32_t)((uint64_t)cpu->zone->map.blocks * id / r->nr_cpus);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
+	set_plain_entry(cpu, &r->types[ramka_type_untyped.id]);
 	cpu->span = cpu->zone->exclusive && !cpu->cacheless ? cpu->zone->end - cpu->zone->low : 0;
 }
 

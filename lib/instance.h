@@ -52,19 +52,20 @@ struct ramka_cpu {
 	struct ramka_atomic_u32 revoked;
 	struct ramka_atomic_u64 hot;     /* pushes:48 | least:8 | count:8; see HOT_* */
 	uintptr_t slots;                 /* the slot of the home zone's first frame */
-	uint32_t span;                   /* frames of the home zone; 0: not decided by range */
+	uint64_t span;                   /* frames of the home zone; 0: not decided by range */
+	struct ramka_atomic_u64 plain;   /* entry of the type without metadata that was allocated last, a pointer */
 	uint32_t current;                /* first frame of the block that passed the gate last; NO_ROW */
-	struct ramka *r;
-	uint32_t gate;                   /* blocks with at most so many free frames are cached */
 	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
 	struct ramka_atomic_u64 row_mask; /* its frames */
-	struct zone *zone;               /* home */
+	struct ramka *r;
 
 	/* line 1: refills, statistics, everything else */
-	RAMKA_ALIGNAS(64) struct defer *defer; /* NULL for the cache-less handle */
+	RAMKA_ALIGNAS(64) struct zone *zone; /* home */
+	struct defer *defer;             /* NULL for the cache-less handle */
 	struct ramka_atomic_u64 moves;   /* movements of frames, before and after each (NOMEM, cpu.c) */
 	struct ramka_atomic_u64 pending; /* frames whose on_drop waits: 0 nobody runs, 1 running, else slot + 2 */
 	uint32_t id, node;
+	uint32_t gate;                   /* blocks with at most so many free frames are cached */
 	uint32_t block;                  /* refilled from; NO_BLOCK */
 	uint32_t rows_settled;           /* frames in rows at the last settling, less what was taken out since */
 	uint32_t nr_rows;                /* closed rows */
@@ -211,6 +212,17 @@ static inline const struct type_entry *type_entry(const struct ramka *r, const s
 		return NULL;
 	e = &r->types[(uint8_t)type->id]; /* an id out of range was never registered: no entry holds its descriptor */
 	return likely(e->type == type) ? e : NULL;
+}
+
+/* The entry that this CPU used last for a type without metadata: a hit compares one pointer. */
+static inline const struct type_entry *plain_entry(const struct ramka_cpu *cpu)
+{
+	return (const struct type_entry *)(uintptr_t)ramka_load(&cpu->plain, relaxed, section.own);
+}
+
+static inline void set_plain_entry(struct ramka_cpu *cpu, const struct type_entry *e)
+{
+	ramka_store(&cpu->plain, (uintptr_t)e, relaxed, section.own);
 }
 
 void types_init(struct ramka *r);

@@ -282,12 +282,13 @@ bool ramka_segment_is(const struct ramka *r, struct ramka_segment s, const struc
 	return f != NULL;
 }
 
-/* Copies between a buffer and the frames, `to` = into the buffer. */
-static int copy(const struct ramka *r, struct ramka_segment s, uint64_t off, uint8_t *to, const uint8_t *from, size_t len,
-		const char *operation)
+/* The bytes [off, off + len) of untyped frames; NULL if there are none to copy. */
+static int content_at(const struct ramka *r, struct ramka_segment s, uint64_t off, size_t len, const char *operation,
+		      uint8_t **ret_bytes)
 {
 	struct ramka_frame *f;
 
+	*ret_bytes = NULL;
 	if (off > s.size || len > s.size - off)
 		return RAMKA_E_OUT_OF_BOUND;
 	if (!len)
@@ -300,21 +301,28 @@ static int copy(const struct ramka *r, struct ramka_segment s, uint64_t off, uin
 			return RAMKA_E_INVAL;
 	if (r->flags & RAMKA_NO_DIRECT_MAP)
 		return RAMKA_E_UNSUPPORTED;
-	if (to)
-		memcpy(to, (uint8_t *)slot_content(r, f) + off, len);
-	else
-		memcpy((uint8_t *)slot_content(r, f) + off, from, len);
+	*ret_bytes = (uint8_t *)slot_content(r, f) + off;
 	return 0;
 }
 
 int ramka_segment_read(const struct ramka *r, struct ramka_segment s, uint64_t off, void *buf, size_t len)
 {
-	return copy(r, s, off, buf, NULL, len, "ramka_segment_read");
+	uint8_t *bytes;
+	int rc = content_at(r, s, off, len, "ramka_segment_read", &bytes);
+
+	if (bytes)
+		memcpy(buf, bytes, len);
+	return rc;
 }
 
 int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t off, const void *buf, size_t len)
 {
-	return copy(r, s, off, NULL, buf, len, "ramka_segment_write");
+	uint8_t *bytes;
+	int rc = content_at(r, s, off, len, "ramka_segment_write", &bytes);
+
+	if (bytes)
+		memcpy(bytes, buf, len);
+	return rc;
 }
 
 static void move_all(struct ramka *r, struct ramka_segment s, enum contract_step step, const char *operation)
