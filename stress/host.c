@@ -6,6 +6,7 @@
  *
  * Torture: readers walk a table of frames in read sections, writers replace entries and give the old frame up by
  * put_rcu. A reader must find what it found until its section ends, and nothing two grace periods after its removal.
+ * One reader stalls for 0.5 s, and in a run of more than 10 s another one for 5 s.
  * Short threads: very many, each takes a CPU, allocates, frees what others left, and ends; frames and memory must
  * not grow.
  */
@@ -19,7 +20,20 @@
 #include <ramka/host.h>
 
 #include "harness.h"
+#include "watch.h"
 
+#ifdef __SANITIZE_THREAD__
+# define TSAN 1
+#elif defined(__has_feature)
+# if __has_feature(thread_sanitizer)
+#  define TSAN 1
+# endif
+#endif
+#ifndef TSAN
+# define TSAN 0
+#endif
+
+#define HANG_SECONDS 180u
 #define ENTRIES 256u
 #define LOOKS 6u
 #define AGES 6u
@@ -30,10 +44,11 @@ static const char *const sources[] = { "memb", "qsbr", "mb", "ck", "ramka" };
 static struct ramka_host *host;
 static struct ramka *r;
 static const char *rcu_name;
+static unsigned run_seconds;
 static bool quiet;
 static _Atomic(struct ramka_frame *) table[ENTRIES];
 static _Atomic bool stop;
-static _Atomic uint64_t reads, writes, alive; /* alive: typed frames whose on_drop has not run */
+static _Atomic uint64_t reads, writes, lives, alive; /* alive: typed frames whose on_drop has not run */
 static _Atomic uint32_t periods;
 static _Atomic uint64_t ages[AGES];
 
@@ -102,8 +117,19 @@ static void check_node(struct ramka_frame *f, uint64_t seq)
 	CHECK(age < 2, "%s: a frame is seen %u grace periods after its removal", rcu_name, age);
 }
 
-static void read_section(struct rng *rng)
+/* For the watchdog: something of this goes on in every part. */
+static void look(void)
 {
+	static struct sign any;
+
+	if (sign_stands(&any, atomic_load(&reads) + atomic_load(&writes) + atomic_load(&lives), HANG_SECONDS))
+		hang("source \"%s\": nothing has happened for %u s", rcu_name ? rcu_name : "none", HANG_SECONDS);
+}
+
+static void read_section(struct rng *rng, unsigned stall_ms)
+{
+	struct timespec stall = { .tv_sec = stall_ms / 1000, .tv_nsec = stall_ms % 1000 * 1000000 };
+
 	struct ramka_frame *f[LOOKS];
 	uint64_t seq[LOOKS];
 	unsigned n = 0;
@@ -120,7 +146,9 @@ static void read_section(struct rng *rng)
 			n++;
 		}
 	}
-	if (rng_one_in(rng, 32))
+	if (stall_ms)
+		nanosleep(&stall, NULL);
+	else if (rng_one_in(rng, 32))
 		sched_yield();
 	if (twice)
 		ramka_host_rcu_read_unlock(host);
@@ -132,9 +160,11 @@ static void read_section(struct rng *rng)
 static void *reader(void *arg)
 {
 	struct rng rng = rng_make((uintptr_t)arg, 1);
+	unsigned first = 100; /* sections */
+	unsigned stall_ms = (uintptr_t)arg % 100 == 1 ? 500 : (uintptr_t)arg % 100 == 2 && run_seconds > 10 ? 5000 : 0;
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		read_section(&rng);
+		read_section(&rng, first && !--first ? stall_ms : 0);
 		atomic_fetch_add_explicit(&reads, 1, memory_order_relaxed);
 	}
 	return NULL;
@@ -270,10 +300,11 @@ static void *short_life(void *arg)
 	return NULL;
 }
 
+/* Pages; 0 under ThreadSanitizer, whose own memory grows with each thread. */
 static uint64_t resident(void)
 {
 	unsigned long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
+	FILE *f = TSAN ? NULL : fopen("/proc/self/statm", "r");
 
 	if (f && fscanf(f, "%*u %lu", &pages) != 1)
 		pages = 0;
@@ -298,6 +329,7 @@ static void short_threads(const char *name, unsigned at_once, uint64_t nr, uint6
 			      "no thread");
 		while (n)
 			pthread_join(t[--n], NULL);
+		atomic_store(&lives, i);
 		ramka_stats_read(r, &s);
 		most = s.cached + s.in_use + s.deferred > most ? s.cached + s.in_use + s.deferred : most;
 		CHECK(s.in_use <= 64, "%s: %llu frames are in use, 64 at most should be", name,
@@ -325,6 +357,7 @@ int main(int argc, char **argv)
 	unsigned threads = 6, seconds = 2, chosen = 0;
 	uint64_t nr_short = 2000, seed = 1;
 
+	command_keep(argc, argv);
 	for (int i = 1; i < argc; i++) {
 		const char *o = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
 
@@ -352,6 +385,10 @@ int main(int argc, char **argv)
 		}
 	}
 	CHECK(threads >= 3 && threads <= MAX_WORKERS, "3 to %u threads", MAX_WORKERS);
+	run_seconds = seconds;
+	world.opt.seed = seed;
+	world.nr_workers = threads;
+	watch_start(look);
 	for (unsigned j = 0; j < 5; j++) {
 		if (chosen && !(chosen >> j & 1))
 			continue;
