@@ -13,7 +13,7 @@
 #define CK_STACK (128u << 10)
 
 enum ck_mode { CK_OFF, CK_RUN, CK_CHECK };
-enum ck_search { CK_DFS, CK_PCT, CK_REPLAY };
+enum ck_search { CK_DFS, CK_PCT, CK_REPLAY, CK_BYTES };
 
 /* What a release publishes: how far each thread had come, and the oldest message of each location still readable. */
 struct ck_clock {
@@ -66,6 +66,12 @@ static inline uint64_t ck_mix(uint64_t a, uint64_t b)
 	return (a ^ a >> 32) * 0xd6e8feb86659fd93u + b;
 }
 
+/* Replays and bytes mean the same whatever earlier executions have shown about who touches what: each point is one. */
+static inline bool ck_every_point(void)
+{
+	return ck.search == CK_REPLAY || ck.search == CK_BYTES;
+}
+
 /* sched.c */
 void ck_ordered(void);                             /* what the running thread does now does not commute with anything */
 extern unsigned ck_bound_default, ck_pct_depth;
@@ -78,6 +84,8 @@ struct ck_result { bool failed, complete,
 		crashed; uint64_t executions; double seconds; unsigned steps_max; char message[1024]; char *schedule; };
 void ck_explore(const struct ck_client *c, unsigned bound, uint64_t pct_runs, double seconds, struct ck_result *ret);
 void ck_replay(const struct ck_client *c, const char *schedule, struct ck_result *ret);
+/* One execution, whose choices are the bytes (see sched.c). The schedule, if it failed, is for ck_replay. */
+void ck_drive(const struct ck_client *c, const uint8_t *bytes, size_t n, struct ck_result *ret);
 double ck_now(void);
 
 /* memory.c */

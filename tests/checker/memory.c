@@ -315,7 +315,7 @@ void ck_plain(uintptr_t addr, size_t size, bool write, const void *pc)
 			if (ck.c->irq[ck.cur] && !ck.t[ck.cur].in_irq) {
 				ck.plain_seq++;
 				ck.t[ck.cur].plains++;
-				if (c->nests >> ck.cur & 1)
+				if (c->nests >> ck.cur & 1 || ck_every_point())
 					ck_irq_point();
 			}
 			touch(c, write);

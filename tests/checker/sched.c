@@ -26,6 +26,8 @@
  *     12t1  before step 12 thread 1 runs          12i  an interrupt starts          12x  the thread stops for ever
  *     12v2  step 12 reads the value 2 before the newest         c3=1  the 3rd ck_choose gives 1
  *     p7i   an interrupt starts before plain access 7
+ *
+ * Bytes, for a fuzzer: each says which way the next choice goes, and how many after it go the default way.
  */
 #include "engine.h"
 
@@ -49,6 +51,9 @@ static struct { uint16_t n, c; } stack[200000];
 static unsigned stack_len, stack_pos;
 static struct token { char kind; unsigned key, val; } tokens[20000], replay[20000];
 static unsigned nr_tokens, nr_replay;
+static const uint8_t *bytes;
+static size_t nr_bytes;
+static unsigned nr_defaults;
 static unsigned prio[CK_THREADS], change[16], nr_change, steps_max;
 static uint64_t rnd_state;
 static int outcomes[256];
@@ -232,6 +237,18 @@ static unsigned dfs_pick(unsigned n)
 	return stack[stack_pos++].c;
 }
 
+/* The high three bits of a byte are the way, the low five the number of default ways after it. */
+static unsigned bytes_pick(unsigned n)
+{
+	if (nr_defaults || !nr_bytes) {
+		nr_defaults -= nr_defaults != 0;
+		return 0;
+	}
+	nr_bytes--;
+	nr_defaults = *bytes & 31;
+	return (*bytes++ >> 5) % n;
+}
+
 unsigned ck_pick(char kind, unsigned key, unsigned n)
 {
 	unsigned v = 0;
@@ -240,6 +257,8 @@ unsigned ck_pick(char kind, unsigned key, unsigned n)
 		return 0;
 	if (ck.search == CK_DFS)
 		v = dfs_pick(n);
+	else if (ck.search == CK_BYTES)
+		v = bytes_pick(n);
 	else if (ck.search == CK_PCT)
 		v = kind == 'v' && rnd() % 4 ? 0 : kind == 'p' && rnd() % 16 ? 0 : (unsigned)(rnd() % n);
 	else if (!replayed(kind, key, &v) || v >= n)
@@ -292,6 +311,8 @@ static unsigned pick_code(const unsigned *code, unsigned n)
 	if (n > 1) {
 		if (ck.search == CK_DFS) {
 			i = dfs_pick(n);
+		} else if (ck.search == CK_BYTES) {
+			i = bytes_pick(n);
 		} else if (ck.search == CK_PCT) {
 			i = pct_best(code, n);
 		} else if (replayed('s', ck.step, &v)) {
@@ -458,7 +479,7 @@ void ck_step(const char *what, bool shared, bool nests, uintptr_t key, bool writ
 			ck.run_len = 0;
 			leave(true);
 		}
-		if (ck.search == CK_REPLAY)
+		if (ck_every_point())
 			shared = nests = true;
 		if (!shared && !nests)
 			return;
@@ -938,6 +959,21 @@ void ck_replay(const struct ck_client *c, const char *schedule, struct ck_result
 	ck.trace = true;
 	run_one();
 	ck.trace = false;
+	if (ck.failed)
+		end_failed(ret);
+	ret->executions = 1;
+}
+
+void ck_drive(const struct ck_client *c, const uint8_t *from, size_t n, struct ck_result *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	if (c != ck.c)
+		begin_client(c);
+	ck.search = CK_BYTES;
+	bytes = from;
+	nr_bytes = n;
+	nr_defaults = 0;
+	run_one();
 	if (ck.failed)
 		end_failed(ret);
 	ret->executions = 1;

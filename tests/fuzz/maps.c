@@ -140,7 +140,7 @@ static bool read_map(void)
 		}
 		if (fine & 8 && frames)
 			g->size -= byte();
-		if (kind == 255 && g->base) { /* up to the end of everything, or beyond it */
+		if (kind == 255 && g->base >= PAGE) { /* up to the end of everything, or beyond it */
 			g->size = UINT64_MAX - g->base + 1 + byte();
 			wraps = true;
 		}
