@@ -67,7 +67,7 @@ static void writer(struct worker *w)
 
 	worker_offline(w); /* holds nothing that it found by looking */
 	if (rng_one_in(&w->rng, 8)) {
-		rcu_table_replace(w, cpu, req.flags);
+		rcu_table_replace(w, cpu, false);
 	} else if (take(w, cpu, &tagged_type, 0, false, req, &h)) {
 		giving(w, &h);
 		CHECK(ramka_frame_put_rcu(cpu, h.frame) >= 0, "ramka_frame_put_rcu failed");

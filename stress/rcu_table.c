@@ -95,14 +95,25 @@ static int retire(struct worker *w, struct ramka_cpu *cpu, struct ramka_frame *f
 	return rc;
 }
 
+static bool new_frame(struct worker *w, struct ramka_cpu *cpu, bool wait, struct held *ret)
+{
+	const struct ramka_type *type = rng_one_in(&w->rng, 2) ? &rcu_type : &tagged_type;
+	bool yes;
+
+	if (!wait)
+		return take(w, cpu, type, 0, false, (struct ramka_request){ 0 }, ret);
+	worker_offline(w); /* or it would wait for itself, as long as it may */
+	yes = take(w, cpu, type, 0, false, (struct ramka_request){ .flags = RAMKA_ALLOC_WAIT }, ret);
+	worker_online(w);
+	return yes;
+}
+
 int rcu_table_replace(struct worker *w, struct ramka_cpu *cpu, bool wait)
 {
-	struct ramka_request req = { .flags = wait ? RAMKA_ALLOC_WAIT : 0 };
 	struct held h = { .frame = NULL };
 	struct ramka_frame *old;
 
-	if (!rng_one_in(&w->rng, 8) &&
-	    take(w, cpu, rng_one_in(&w->rng, 2) ? &rcu_type : &tagged_type, 0, false, req, &h)) {
+	if (!rng_one_in(&w->rng, 8) && new_frame(w, cpu, wait, &h)) {
 		atomic_store_explicit(&removed[index_of(h.frame)], 0, memory_order_relaxed);
 		atomic_fetch_add_explicit(&world.refs[index_of(h.frame)], 1, memory_order_relaxed);
 	}

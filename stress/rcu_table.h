@@ -34,8 +34,8 @@ unsigned rcu_table_look(struct worker *w, struct sight s[RCU_LOOKS]);
 void rcu_table_look_again(const struct sight *s, unsigned n);
 
 /*
- * A new frame, or nothing, in place of a random entry, whose frame is given up. Of `wait` requests that find no memory
- * wait. @return that of put_rcu: 0 or RAMKA_PRESSURE.
+ * A new frame, or nothing, in place of a random entry, whose frame is given up. With `wait` the request may wait for a
+ * grace period; the worker then holds no sight. @return that of put_rcu: 0 or RAMKA_PRESSURE.
  */
 int rcu_table_replace(struct worker *w, struct ramka_cpu *cpu, bool wait);
 
