@@ -43,10 +43,13 @@ void make(struct options o)
 {
 	static const struct ramka_rcu_ops rcu = { .snapshot = ck_rcu_snapshot, .elapsed = ck_rcu_elapsed,
 			.wait = ck_rcu_wait };
+	ramka_paddr_t base = o.reclaimable_first ? (ramka_paddr_t)o.reclaimable * RAMKA_PAGE_SIZE : PA(0);
+	ramka_paddr_t detached = base + (uint64_t)o.frames * RAMKA_PAGE_SIZE;
+	ramka_paddr_t reclaimable = detached + (uint64_t)(o.detached + o.hole) * RAMKA_PAGE_SIZE;
 	const struct ramka_region regions[] = {
-		{ .base = PA(0), .size = (uint64_t)o.frames * RAMKA_PAGE_SIZE, .kind = RAMKA_USABLE },
-		{ .base = PA(o.frames), .size = (uint64_t)o.detached * RAMKA_PAGE_SIZE, .kind = RAMKA_DETACHED },
-		{ .base = PA(o.frames + o.detached), .size = (uint64_t)o.reclaimable * RAMKA_PAGE_SIZE,
+		{ .base = base, .size = (uint64_t)o.frames * RAMKA_PAGE_SIZE, .kind = RAMKA_USABLE },
+		{ .base = detached, .size = (uint64_t)o.detached * RAMKA_PAGE_SIZE, .kind = RAMKA_DETACHED },
+		{ .base = o.reclaimable_first ? 0 : reclaimable, .size = (uint64_t)o.reclaimable * RAMKA_PAGE_SIZE,
 		  .kind = RAMKA_RECLAIMABLE },
 	};
 	struct ramka_config cfg = {

@@ -20,8 +20,15 @@ extern const struct ramka_type t_plain, t_other, t_hook, t_rcu, t_bare;    /* t_
 /* t_hook and t_rcu: on_drop gives the frame back to the oracle and writes the metadata; and calls this if set */
 extern void (*on_drop_also)(struct ramka_cpu *cpu, ramka_paddr_t pa);
 
-struct options { unsigned frames, cpus, detached, reclaimable; uint32_t flags; bool rcu, tolerant; };
-/* tolerant: a reported bug does not fail the client, it is counted in note NOTE_BUGS */
+struct options {
+	/* in this order from PA(0) on; hole: in no region */
+	unsigned frames, detached, hole, reclaimable;
+	bool reclaimable_first;        /* the reclaimable frames, from address 0 on, and then the others */
+	unsigned cpus;
+	uint32_t flags;
+	bool rcu;
+	bool tolerant;                 /* a reported bug does not fail the client, it is counted in note NOTE_BUGS */
+};
 void make(struct options o);
 enum { NOTE_BUGS, NOTE_DROPS, NOTE_0 };
 

@@ -166,6 +166,70 @@ CK_CLIENT(bitmap_exact, .what = "exact claims against takers with promises", .se
 CK_CLIENT(bitmap_scan, .what = "a frame freed behind a scan that holds a promise", .setup = two_free,
 	  .thread = { any_keep, take_put, exact_64 }, .check = two_left, .stale = 2);
 
+/*
+ * A promise holder scans past a word, a frame is freed there, and somebody else takes the frame that was further on. That
+ * is one success of another: at the end of its second turn at the latest the holder has found the freed frame. Who
+ * clears a bit hands on what his promise showed him, whatever way he clears it.
+ */
+#define TURN BLOCK_WORDS
+#define TWO_TURNS (10u + TURN + 2u) /* steps: the promise, a turn, the first word again */
+enum { FOUND };
+
+static void scan(void)
+{
+	unsigned before = ck_steps(ck_self()), n;
+	uint32_t f;
+
+	f = bitmap_claim_any(&b, 0);
+	n = ck_steps(ck_self()) - before;
+	if (f != NO_FRAME)
+		took(f, 1);
+	ck_assert(n <= TWO_TURNS, "%u steps for a frame, and only one was taken by another", n);
+	ck_note_set(FOUND, 1);
+}
+static void free_0(void) { release(0, 0); }
+static void moved_setup(void) { make(); bitmap_fill(&b, 128, 129); ck_own_take(0); }
+static void moved_pair(void) { make(); bitmap_fill(&b, 128, 130); ck_own_take(0); }
+static void moved_words(void) { make(); bitmap_fill(&b, 128, 256); ck_own_take(0); }
+static void keep_128(void) { if (bitmap_claim_mask(&b, 2, 1)) took(128, 1); }
+static void keep_batch(void)
+{
+	uint32_t word;
+	uint64_t m = bitmap_take(&b, 0, 1, 2, &word);
+
+	if (m)
+		took(word * WORD_BITS + bits_lowest(m), 1);
+}
+static void keep_order(unsigned order)
+{
+	uint32_t f = bitmap_claim(&b, 0, order, BLOCK_FRAMES);
+
+	if (f != NO_FRAME)
+		took(f, 1u << order);
+}
+static void keep_pair(void) { keep_order(1); }
+static void keep_words(void) { keep_order(7); }
+CK_CLIENT(bitmap_turns_exact, .what = "a scan's turns while an exact claim takes what it passes", .setup = moved_setup,
+	  .thread = { scan, free_0, keep_128 }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_turns_batch, .what = "the same, taken by a refill", .setup = moved_setup,
+	  .thread = { scan, free_0, keep_batch }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_turns_pair, .what = "the same, taken by order 1", .setup = moved_pair,
+	  .thread = { scan, free_0, keep_pair }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_turns_words, .what = "the same, taken by order 7", .setup = moved_words,
+	  .thread = { scan, free_0, keep_words }, .check = books, .stale = 2);
+
+/* By another scan: it began while nothing was free, so that it has to look word by word as well. */
+static void moved_later(void) { make(); ck_own_take(0); ck_own_take(128); }
+static bool scanning(void *ctx) { (void)ctx; return ck_note(FOUND) || ck_steps(0) >= 4; }
+static void free_128_0(void)
+{
+	release(128, 0);
+	ck_block(scanning, NULL);
+	release(0, 0);
+}
+CK_CLIENT(bitmap_turns_scan, .what = "the same, taken by a second scan", .setup = moved_later,
+	  .thread = { scan, free_128_0, keep_batch }, .check = books, .stale = 2);
+
 /* ---- huge blocks ---- */
 
 static void one_missing(void)
@@ -290,8 +354,10 @@ static void exact_255(void) { exact(255); }
 static void all_320(void) { books(); ck_assert(free_frames() == 320, "%u free of 320", free_frames()); }
 CK_CLIENT(bitmap_words, .what = "order 8 with undo, order 7, one frame of it", .setup = order8_setup,
 	  .thread = { claim_order8, claim_order7, exact_255 }, .check = all_320, .stale = 1);
-CK_CLIENT(bitmap_pair, .what = "order 1 against exact claims of its halves", .setup = two_free,
-	  .thread = { claim_order1, exact_64, take_put }, .check = two_left, .stale = 2);
+static void pair_setup(void) { make(); bitmap_fill(&b, 0, 1); bitmap_fill(&b, 64, 66); }
+static void three_left(void) { books(); ck_assert(free_frames() + held == 3, "%u frames of 3", free_frames() + held); }
+CK_CLIENT(bitmap_pair, .what = "order 1 against an exact claim of a half of it", .setup = pair_setup,
+	  .thread = { claim_order1, exact_64, take_keep }, .check = three_left, .stale = 2);
 static void order1_setup(void) { make(); bitmap_fill(&b, 0, 1); }
 static void free_buddy(void) { ck_own_take(1); release(1, 0); }
 static void claim_keep1(void)

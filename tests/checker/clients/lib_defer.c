@@ -201,6 +201,16 @@ CK_CLIENT(qsbr, .what = "the quiescent-state backend", .setup = qsbr_setup,
 	  .thread = { qsbr_reader, qsbr_writer }, .stale = 3);
 CK_CLIENT(qsbr_online, .what = "a CPU comes online during a grace period", .setup = qsbr_setup,
 	  .thread = { qsbr_reader, qsbr_writer, qsbr_late_reader }, .stale = 2);
+/* It was online before, and comes online again: what it read then is over, whatever it shows now. */
+static void qsbr_again_reader(void)
+{
+	if (ramka_load(&table, acquire, test.table))
+		ck_assert(data == 1, "a reader saw the next use");
+	ramka_qsbr_offline(&q, 0);
+	ramka_qsbr_online(&q, 0);
+}
+CK_CLIENT(qsbr_again, .what = "a CPU goes offline and comes back during a grace period", .setup = qsbr_setup,
+	  .thread = { qsbr_again_reader, qsbr_writer }, .stale = 3);
 
 /*
  * The adapter to call_rcu. Thread 0 is the kernel's: it takes the callback, lets a grace period pass and runs

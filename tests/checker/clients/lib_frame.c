@@ -189,6 +189,30 @@ static void sole_write(void)
 CK_CLIENT(frame_is_sole, .what = "the last holder writes", .setup = two_refs, .thread = { look_put0, sole_write },
 	  .check = dropped_once, .stale = 3);
 
+/* ---- the lock of a page-table node ---- */
+
+static struct ramka_pt_meta node;
+static void node_setup(void)
+{
+	node = (struct ramka_pt_meta){ .level = 1 };
+}
+static void node_user(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (!ramka_pt_trylock(&node))
+			continue;
+		node.nr_children++;
+		ramka_pt_unlock(&node);
+		ck_note_add(NOTE_0, 1);
+	}
+}
+static void node_counted(void)
+{
+	ck_assert(node.nr_children == ck_note(NOTE_0), "%u children of %u", node.nr_children, ck_note(NOTE_0));
+}
+CK_CLIENT(pt_lock, .what = "two hold the lock of a node in turn", .setup = node_setup,
+	  .thread = { node_user, node_user }, .check = node_counted);
+
 /* ---- at the top ---- */
 
 static void at_top(void)

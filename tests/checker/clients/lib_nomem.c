@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The answer "no memory": frames move between zone, magazines and caches past a request that looks everywhere.
+ */
+#include "instance.h"
+
+/* the library's own view, for frames that are to lie in a magazine */
+#include "../../../lib/cpu.h"
+
+/* `frames` free ones in the cache of CPU `c`. */
+static void cached(unsigned c, unsigned frames)
+{
+	struct ramka_frame *f[8];
+
+	for (unsigned i = 0; i < frames; i++)
+		f[i] = ramka_frame_alloc(cpu(c), &t_plain, NULL, UNINIT);
+	for (unsigned i = 0; i < frames; i++)
+		ramka_frame_put(cpu(c), f[i]);
+}
+static void cached2(void)
+{
+	make((struct options){ .frames = 2, .cpus = 3 });
+	cached(0, 2);
+}
+
+/*
+ * Askers keep what they get. A refusal is right when everything was handed out, when it comes after all rounds,
+ * or when another call was in progress during the whole last pass: what that one holds may be missed. A call
+ * that began or ended within the pass is no excuse. Lengths in steps of the refused thread: a pass is more than
+ * 25, what follows it less than 6.
+ */
+#define PASS 25u
+#define ALL_ROUNDS (7u * PASS)
+#define AFTER_PASS 6u
+enum { REFUSED = NOTE_0, GOT, RUNNING, BEGAN = 8, ENDED = BEGAN + CK_THREADS * CK_THREADS };
+
+static void call_begins(void)
+{
+	ck_note_set(RUNNING, ck_note(RUNNING) | 1u << ck_self());
+	for (unsigned i = 0; i < CK_THREADS; i++)
+		ck_note_set(BEGAN + ck_self() * CK_THREADS + i, ck_steps(i));
+}
+
+static void call_ends(void)
+{
+	ck_note_set(RUNNING, ck_note(RUNNING) & ~(1u << ck_self()));
+	for (unsigned i = 0; i < CK_THREADS; i++)
+		ck_note_set(ENDED + ck_self() * CK_THREADS + i, ck_steps(i));
+}
+
+static bool excused(unsigned before)
+{
+	unsigned now = ck_steps(ck_self());
+
+	if (now - before >= ALL_ROUNDS)
+		return true;
+	for (unsigned i = 0; i < CK_THREADS; i++) {
+		bool running = ck_note(RUNNING) >> i & 1;
+		unsigned began = ck_note(BEGAN + i * CK_THREADS + ck_self()),
+				ended = ck_note(ENDED + i * CK_THREADS + ck_self());
+
+		if (i != ck_self() && (running || ended + AFTER_PASS >= now) && began + PASS <= now &&
+				(running || ended))
+			return true;
+	}
+	return false;
+}
+
+static void ask(unsigned c)
+{
+	unsigned before = ck_steps(ck_self());
+	struct ramka_frame *f;
+
+	call_begins();
+	f = take(cpu(c), &t_plain, 1);
+	if (f)
+		ck_note_add(GOT, 1);
+	else if (!excused(before))
+		ck_note_add(REFUSED, 1);
+	call_ends();
+}
+static void ask0(void) { ask(0); }
+static void ask1(void) { ask(1); }
+static void ask2(void) { ask(2); }
+static void zone2(void) { make((struct options){ .frames = 2, .cpus = 3 }); }
+static void exact(void)
+{
+	ck_assert(!ck_note(REFUSED) || ck_note(GOT) == 2, "NO MEMORY with %u of 2 frames free", 2 - ck_note(GOT));
+	books();
+}
+static void zone1(void) { make((struct options){ .frames = 1, .cpus = 2 }); }
+static void exact1(void)
+{
+	ck_assert(!ck_note(REFUSED) || ck_note(GOT) == 1, "NO MEMORY with the one frame free");
+	books();
+}
+CK_CLIENT(nomem_last_frame, .what = "one frame, two askers", .setup = zone1, .thread = { ask0, ask1 },
+	  .check = exact1, .stale = 2);
+CK_CLIENT(nomem_last_frames, .what = "two frames, three askers", .setup = zone2,
+	  .thread = { ask0, ask1, ask2 }, .check = exact, .stale = 1, .bound = 1);
+CK_CLIENT(nomem_refill, .what = "a refill moves frames past the scan", .setup = cached2,
+	  .thread = { ask1, ask0 }, .check = exact, .stale = 2);
+static void drain_call(void) { call_begins(); ramka_drain(r); call_ends(); }
+CK_CLIENT(nomem_quiet, .what = "one asker while a CPU is drained", .setup = cached2,
+	  .thread = { ask1, drain_call }, .check = exact, .stale = 2);
+
+/* Refills of two: one is used, one moves up into a cache past another's scan. */
+static void batches(void)
+{
+	make((struct options){ .frames = 64, .cpus = 2 });
+	for (unsigned i = 0; i < 62; i++)
+		take(none(), &t_plain, 1);
+}
+CK_CLIENT(nomem_batch, .what = "a refill takes two, another needs the second", .setup = batches,
+	  .thread = { ask0, ask1 }, .check = exact, .stale = 1);
+/* All counters and states of the other CPU may be old at once: more stale reads, fewer preemptions. */
+CK_CLIENT(nomem_batch_stale, .what = "the same, with everything about the other CPU stale", .setup = batches,
+	  .thread = { ask0, ask1 }, .check = exact, .stale = 7, .window = 4, .bound = 1);
+
+/* ---- a frame is free all the time, but not always in the same place: each counter that says so is needed ---- */
+
+/* Two of 64 are left: a refill takes both, uses one and keeps the other. */
+static void in_cache_1(void) { batches(); cached(1, 2); }
+CK_CLIENT(nomem_taken_back, .what = "drained frames are taken back by a refill while the drainer looks for them",
+	  .setup = in_cache_1, .thread = { ask0, ask1 }, .check = exact, .stale = 2);
+
+/* The same out of a magazine. */
+static void in_magazine_1(void)
+{
+	struct ramka_cpu *c;
+	struct magazine *m;
+
+	batches();
+	cached(1, 2);
+	c = cpu(1);
+	m = depot_get_empty(&r->depot, 1);
+	m->count = 2;
+	m->frames[0] = c->frames[0];
+	m->frames[1] = c->frames[1];
+	ramka_store(&c->hot, ramka_load(&c->hot, relaxed, test.setup) & ~(uint64_t)0xffff, relaxed, test.setup);
+	own_add(&c->moved_out, 2);
+	depot_push(&r->depot, m);
+}
+CK_CLIENT(nomem_magazine, .what = "a magazine becomes a cache past the scan", .setup = in_magazine_1,
+	  .thread = { ask0, ask1 }, .check = exact, .stale = 5, .bound = 1);
+
+/*
+ * The other call ends with a barrier on all CPUs. If that comes before the last look at the counters, the call is not
+ * in progress: it must have been seen, and at no time was there no free frame.
+ */
+#define LAST_COLLECT 6u   /* steps of a refused call from there on: five counters of two CPUs, and the failure */
+enum { ASKED = NOTE_0 + 50, MISSED, MOVED_AT, ENDED_AT };
+
+static void ask_strictly(void)
+{
+	unsigned ended;
+
+	if (!take(cpu(0), &t_plain, 1)) {
+		ended = ck_note(ENDED_AT);
+		if (ended && ended - 1 + LAST_COLLECT <= ck_steps(ck_self()))
+			ck_note_add(MISSED, 1);
+	}
+	ck_note_add(ASKED, 1);
+}
+/* The asker gets some way between the movement and the barrier: no preemption is spent on that. */
+static bool on_its_way(void *ctx)
+{
+	(void)ctx;
+	return ck_note(ASKED) || ck_steps(0) >= ck_note(MOVED_AT) + PASS;
+}
+static void ends_for_all(void)
+{
+	ck_note_set(MOVED_AT, ck_steps(0));
+	ck_block(on_its_way, NULL);
+	ck_barrier_all(NULL);
+	ck_note_set(ENDED_AT, 1 + ck_steps(0));
+}
+static void none_missed(void)
+{
+	ck_assert(!ck_note(MISSED), "NO MEMORY, though at no time no frame was free");
+	books();
+}
+
+/* Out of the cache of an idle CPU into the zone, by a drainer that has no cache of its own. */
+static void idle2(void)
+{
+	make((struct options){ .frames = 2, .cpus = 2 });
+	cached(1, 2);
+}
+static void drain_all(void) { ramka_drain(r); ends_for_all(); }
+CK_CLIENT(nomem_drained, .what = "a drain moves frames past the scan", .setup = idle2,
+	  .thread = { ask_strictly, drain_all }, .check = none_missed, .stale = 2);
+
+/* Added memory, then the one frame that was there before is taken. */
+static void late_setup(void)
+{
+	make((struct options){ .frames = 1, .cpus = 2, .reclaimable = 1 });
+	cached(1, 1);
+}
+static void add_then_take(void)
+{
+	struct ramka_region region = { .base = PA(1), .size = RAMKA_PAGE_SIZE, .kind = RAMKA_USABLE };
+
+	if (!ramka_add_memory(r, &region) && take(cpu(1), &t_plain, 1))
+		ends_for_all();
+}
+CK_CLIENT(nomem_added, .what = "memory is added before what there was is taken", .setup = late_setup,
+	  .thread = { ask_strictly, add_then_take }, .check = none_missed, .stale = 3);
