@@ -284,11 +284,11 @@ static unsigned claim_in_word(struct ramka_atomic_u64 *word, unsigned order, uin
 
 uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block)
 {
-	uint64_t pack = ramka_load(&b->packs[block / LANES], acquire, count.raise);
-
-	if (!lane_count((unsigned)(pack >> lane_shift(block)) & 0xffff) || !promise(b, block, 1, 1))
-		return NO_FRAME;
-	return fill_one(b, block, 0);
+	/* who saw no count has to see what its taker counted before (cpu.c): the look in `promise` does not say */
+	while (lane_count((unsigned)(ramka_load(&b->packs[block / LANES], acquire, count.raise) >> lane_shift(block)) & 0xffff))
+		if (promise(b, block, 1, 1))
+			return fill_one(b, block, 0);
+	return NO_FRAME;
 }
 
 /* Is there, for the moment, a run in the block? */
@@ -355,21 +355,39 @@ bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 	return false;
 }
 
-bool bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
+/* The same as bits_largest_run if bit `at` is new: a larger run has it. */
+static unsigned run_around(uint64_t w, unsigned at, unsigned from)
+{
+	while (from < WORD_ORDER) {
+		uint64_t run = bits_run((unsigned)align_down(at, (uint64_t)2 << from), from + 1);
+
+		if ((w & run) != run)
+			break;
+		from++;
+	}
+	return from;
+}
+
+unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 {
 	uint32_t block = word / BLOCK_WORDS;
-	unsigned lane = bitmap_lane(b, block), run;
-	uint64_t old;
+	unsigned lane = bitmap_lane(b, block), run = lane_hint(lane), n = 1;
+	uint64_t old = ramka_load(&b->words[word], relaxed, bit.look);
 
-	if (lane & LANE_HUGE || ramka_load(&b->words[word], relaxed, bit.look) & mask)
-		return false;
-	old = ramka_or(&b->words[word], mask, release, bit.free);
-	run = lane_hint(lane);
+	do
+		if (lane & LANE_HUGE || old & mask)
+			return 0;
+	while (!ramka_cas(&b->words[word], &old, old | mask, release, bit.free));
+
+	if (mask & (mask - 1)) {
+		n = bits_count(mask);
+		run = run < WORD_ORDER ? bits_largest_run(old | mask, run) : run;
+	} else {
+		run = run_around(old | mask, bits_lowest(mask), run);
+	}
 	if ((old | mask) == ~(uint64_t)0)
 		run = LANE_HINT_MAX; /* neighbours may be free as well: not looked at */
-	else if (run < WORD_ORDER)
-		run = bits_largest_run(old | mask, run);
-	return raise(b, block, bits_count(mask & ~old), run) && !(old & mask);
+	return raise(b, block, n, run) ? n : 0;
 }
 
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)

@@ -109,8 +109,8 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block);
 /* Exactly the frames of `mask` in this word: all or none. */
 bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask);
-/* Frees the frames of `mask` in this word. False, nothing done: one of them is free already or its block is HUGE. */
-bool bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
+/* Frees the frames of `mask` in this word; how many. 0, nothing done: one of them is free already or its block is HUGE. */
+unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
 /* Frees an aligned run of 2^order frames, order below 9. */
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
 

@@ -132,11 +132,15 @@ static void check_low_memory(struct ramka *r)
 
 /* ---- out of the cache ---- */
 
-static void free_word(struct ramka_cpu *cpu, struct zone *z, uint32_t word, uint64_t mask, bool inside)
+/* Returns how many frames that were. */
+static uint32_t free_word(struct ramka_cpu *cpu, struct zone *z, uint32_t word, uint64_t mask)
 {
-	if (!bitmap_free_mask(&z->map, word, mask))
-		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
-	account_zone(cpu, z, -(int64_t)bits_count(mask), inside);
+	uint32_t n = bitmap_free_mask(&z->map, word, mask);
+
+	if (likely(n))
+		return n;
+	ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
+	return bits_count(mask);
 }
 
 /* Frees cached frames into the zone; neighbours of one word in one go. */
@@ -150,9 +154,10 @@ static void free_frames(struct ramka_cpu *cpu, struct zone *z, const uint32_t *f
 		mask |= (uint64_t)1 << (bit % WORD_BITS);
 		if (i + 1 < n && (z->low + frames[i + 1]) / WORD_BITS == bit / WORD_BITS)
 			continue;
-		free_word(cpu, z, bit / WORD_BITS, mask, inside);
+		free_word(cpu, z, bit / WORD_BITS, mask);
 		mask = 0;
 	}
+	account_zone(cpu, z, -(int64_t)n, inside);
 }
 
 /*
@@ -167,39 +172,40 @@ static void flush_rows(struct ramka_cpu *cpu)
 	for (unsigned i = 0; i < cpu->nr_rows; i++) {
 		uint64_t closed = ramka_load(&cpu->row_masks[i], relaxed, section.own);
 
-		if (closed)
-			free_word(cpu, cpu->zone, bit_of(cpu, cpu->rows[i]) / WORD_BITS, closed, true);
+		if (!closed)
+			continue;
+		freed += free_word(cpu, cpu->zone, bit_of(cpu, cpu->rows[i]) / WORD_BITS, closed);
 		ramka_store(&cpu->row_masks[i], 0, relaxed, section.own);
-		freed += bits_count(closed);
 	}
 	if (mask)
-		free_word(cpu, cpu->zone, bit_of(cpu, cpu->row) / WORD_BITS, mask, true);
+		freed += free_word(cpu, cpu->zone, bit_of(cpu, cpu->row) / WORD_BITS, mask);
 	ramka_store(&cpu->row_mask, 0, relaxed, section.own);
-	own_add(&cpu->moved_out, freed + bits_count(mask));
+	if (freed)
+		account_zone(cpu, cpu->zone, -(int64_t)freed, true);
+	own_add(&cpu->moved_out, freed);
 	cpu->row = NO_ROW;
 	cpu->nr_rows = cpu->rows_settled = 0;
 }
 
-/* A frame that the gate refused opens a new row; the one before it is closed. */
-static void open_row(struct ramka_cpu *cpu, uint32_t bit)
+/* Closes the row, if only an empty one, and opens another with these frames; there is room for it. */
+static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 {
-	uint32_t word = bit / WORD_BITS;
+	/* by the time it is flushed, the word is here */
+	__builtin_prefetch(&cpu->zone->map.words[bit / WORD_BITS], 1);
+	cpu->rows[cpu->nr_rows] = cpu->row;
+	ramka_store(&cpu->row_masks[cpu->nr_rows++], row_of(cpu), relaxed, section.own);
+	cpu->row = bit / WORD_BITS * WORD_BITS - cpu->zone->low;
+	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
+}
 
-	if (cpu->nr_rows == ROWS) {
-		cpu_settle(cpu);
-		count_move(cpu, true);
-		flush_rows(cpu);
-		count_move(cpu, true);
-	}
-	if (cpu->row != NO_ROW) {
-		cpu->rows[cpu->nr_rows] = cpu->row;
-		ramka_store(&cpu->row_masks[cpu->nr_rows++], row_of(cpu), relaxed, section.own);
-	}
-	/* by the time it is flushed, both lines are here */
-	__builtin_prefetch(&cpu->zone->map.words[word], 1);
-	__builtin_prefetch(&cpu->zone->map.packs[word / BLOCK_WORDS / LANES], 1);
-	cpu->row = word * WORD_BITS - cpu->zone->low;
-	ramka_store(&cpu->row_mask, (uint64_t)1 << (bit % WORD_BITS), relaxed, section.own);
+static void make_row(struct ramka_cpu *cpu)
+{
+	if (likely(cpu->nr_rows < ROWS))
+		return;
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	flush_rows(cpu);
+	count_move(cpu, true);
 }
 
 /* Makes room in the full cache. */
@@ -226,26 +232,45 @@ static void flush(struct ramka_cpu *cpu)
 	count_move(cpu, true);
 }
 
-noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
+/* The gate let the frame pass: it is the first one of its block, or the cache is full. */
+static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 {
-	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
-	uint64_t hot;
+	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own) + HOT_PUSH;
 
-	hot = ramka_load(&cpu->hot, relaxed, section.own) + HOT_PUSH;
 	if (HOT_COUNT(hot) < HOT_LEAST(hot))
 		hot = (hot & ~(uint64_t)0xff00) | HOT_COUNT(hot) << 8;
 	ramka_store(&cpu->hot, hot, relaxed, section.own);
-	if (block != cpu->block && bitmap_free_count(&cpu->zone->map, block) > cpu->gate) {
-		open_row(cpu, bit);
-	} else {
-		cpu->current = block * BLOCK_FRAMES - cpu->zone->low;
-		if (HOT_COUNT(hot) == CACHE_SIZE)
-			flush(cpu);
-		hot = ramka_load(&cpu->hot, relaxed, section.own);
-		cpu->frames[HOT_COUNT(hot)] = n;
-		ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
-	}
+	cpu->current = bit_of(cpu, n) / BLOCK_FRAMES * BLOCK_FRAMES - cpu->zone->low;
+	if (HOT_COUNT(hot) == CACHE_SIZE)
+		flush(cpu);
+	hot = ramka_load(&cpu->hot, relaxed, section.own);
+	cpu->frames[HOT_COUNT(hot)] = n;
+	ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
 	section_leave(cpu);
+}
+
+/* The gate refused the frame, and it is not of the open row. */
+static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
+{
+	make_row(cpu);
+	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
+	own_add(&cpu->hot, HOT_PUSH);
+	section_leave(cpu);
+}
+
+noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
+
+	if (block == cpu->block || bitmap_free_count(&cpu->zone->map, block) <= cpu->gate) {
+		free_cached(cpu, n);
+	} else if (unlikely(cpu->nr_rows == ROWS)) {
+		free_refused(cpu, bit);
+	} else { /* the same without calls: as many of these as possible wait for their slots at a time */
+		open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
+		own_add(&cpu->hot, HOT_PUSH);
+		section_leave(cpu);
+	}
 }
 
 /*
@@ -262,9 +287,12 @@ bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsi
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	own_add(&cpu->hot, nr * HOT_PUSH);
 	own_add(&cpu->puts, 1 - nr);
-	if (n - cpu->row >= WORD_BITS)
-		open_row(cpu, bit);
-	ramka_store(&cpu->row_mask, row_of(cpu) | bits_run(bit % WORD_BITS, order), relaxed, section.own);
+	if (n - cpu->row < WORD_BITS) {
+		ramka_store(&cpu->row_mask, row_of(cpu) | bits_run(bit % WORD_BITS, order), relaxed, section.own);
+	} else {
+		make_row(cpu);
+		open_row(cpu, bit, bits_run(bit % WORD_BITS, order));
+	}
 	section_leave(cpu);
 	return true;
 }

@@ -4,8 +4,8 @@
  * defer.c with slots; everything below is bits.
  *
  * Section. One thread at a time uses a CPU; interrupts, NMIs and signals on that thread may nest.
- *   enter   load active; active = 1, compiler barrier, load revoked (acquire). It was active: nested (or the
- *           cache-less handle, which always is): cache-less path. Else revoked: active = 0, cache-less path.
+ *   enter   active is 1 already: nested (or the cache-less handle, which is always active): cache-less path.
+ *           Else active = 1, compiler barrier, load revoked (acquire). Revoked: active = 0, cache-less path.
  *   leave   active = 0 (release)
  *   drain   by another CPU: CAS revoked 0->1 (acquire); barrier_all_cpus; active still 1: leave it alone; else
  *           take what it holds; revoked = 0 (release), also when it was left alone.
@@ -17,7 +17,7 @@
  * Pairs: section.leave (active), section.revoke (revoked), asymmetric barrier in between.
  *
  * What a CPU holds, all private: frames[0..count); rows: frames of one bitmap word each that wait to be freed
- * together, one open and up to eight closed; its bags (defer.c). Its shard of the depot is shared.
+ * together, one open and up to sixteen closed; its bags (defer.c). Its shard of the depot is shared.
  *
  * Gate. Caching every freed frame destroys contiguity. A put caches a frame only if its block is the one that
  * the CPU allocates from or nearly full; others go to a row, so that sparse blocks drain. Frames of order 1 to 6 always do; a
@@ -35,14 +35,13 @@
 
 static inline bool section_enter(struct ramka_cpu *cpu)
 {
-	uint32_t nested = ramka_load(&cpu->active, relaxed, section.own);
-
+	if (unlikely(ramka_load(&cpu->active, relaxed, section.own)))
+		return false;
 	ramka_store(&cpu->active, 1, relaxed, section.leave);
 	ramka_compiler_barrier();
-	if (likely(!(nested | ramka_load(&cpu->revoked, acquire, section.revoke))))
+	if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)))
 		return true;
-	if (!nested)
-		ramka_store(&cpu->active, 0, release, section.leave);
+	ramka_store(&cpu->active, 0, release, section.leave);
 	return false;
 }
 

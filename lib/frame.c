@@ -416,6 +416,8 @@ void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 
 void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)
 {
+	for (size_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		__builtin_prefetch(frames[i], 1);
 	for (size_t i = 0; i < n; i++) {
 		if (i + PREFETCH_AHEAD < n)
 			__builtin_prefetch(frames[i + PREFETCH_AHEAD], 1);

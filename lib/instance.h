@@ -43,7 +43,7 @@ struct late_entry {
 struct defer; /* deferred frames of one CPU, defer.h */
 
 #define CACHE_SIZE 128u /* two magazines */
-#define ROWS 8u         /* rows that go to the zone in one burst */
+#define ROWS 16u        /* rows that go to the zone in one burst */
 
 /* The private state of a CPU. Protocol: cpu.h. A frame is named by its number from the home zone's first. */
 struct ramka_cpu {

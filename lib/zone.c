@@ -283,7 +283,7 @@ bool zone_free_range(struct zone *z, uint32_t first, uint32_t nr)
 	for (; nr; first += n, nr -= n) {
 		uint64_t mask = part_of_word(first, nr, &n);
 
-		ok &= bitmap_free_mask(&z->map, first / WORD_BITS, mask);
+		ok &= bitmap_free_mask(&z->map, first / WORD_BITS, mask) != 0;
 	}
 	return ok;
 }
