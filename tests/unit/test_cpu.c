@@ -428,6 +428,27 @@ static void offline_gives_everything_back(void **state)
 	CLOSE(f);
 }
 
+/* Zeroing does not depend on where the frame was: cache, row, zone or another CPU's magazine. */
+static void every_frame_is_zeroed_on_request(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2 });
+	struct ramka_frame **all = frame_table(4096);
+	size_t n = alloc_all(f->cpu[0], UNINIT, all, 4096), again;
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		memset(ramka_frame_content(f->r, all[i]), 0xa5, RAMKA_PAGE_SIZE);
+	put_all(f->cpu[0], all, n);
+	again = alloc_all(f->cpu[1], (struct ramka_request){ .order = 0 }, all, 4096);
+	assert_int_equal(again, n);
+	assert_true(stats(f).steals > 0);
+	for (size_t i = 0; i < again; i++)
+		assert_true(all_bytes(ramka_frame_content(f->r, all[i]), 0, RAMKA_PAGE_SIZE));
+	put_all(f->cpu[1], all, again);
+	free(all);
+	CLOSE(f);
+}
+
 static void the_cacheless_handle_caches_nothing(void **state)
 {
 	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
@@ -646,6 +667,7 @@ int main(void)
 		cmocka_unit_test(a_drain_leaves_alone_whom_it_cannot_stop),
 		cmocka_unit_test(a_drain_without_a_barrier_empties_the_depot_only),
 		cmocka_unit_test(offline_gives_everything_back),
+		cmocka_unit_test(every_frame_is_zeroed_on_request),
 		cmocka_unit_test(the_cacheless_handle_caches_nothing),
 		cmocka_unit_test(claims_out_of_the_own_cache),
 		cmocka_unit_test(claims_out_of_the_own_rows),

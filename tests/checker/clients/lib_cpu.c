@@ -65,6 +65,17 @@ CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is d
 	  .thread = { offline, drain }, .check = books, .stale = 2);
 CK_CLIENT(cpu_offline_busy, .what = "the same while another needs its frames", .setup = cached2,
 	  .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1);
+static void offline_only(void) { ramka_cpu_offline(cpu(0)); }
+static void nothing_cached(void)
+{
+	struct ramka_stats s;
+
+	ramka_stats_read(r, &s);
+	ck_assert(s.cached == 0, "%llu frames are left in the cache of a CPU off-line", (unsigned long long)s.cached);
+	books();
+}
+CK_CLIENT(cpu_offline_empties, .what = "a CPU that goes off-line while it is drained keeps nothing", .setup = cached2,
+	  .thread = { offline_only, drain }, .check = nothing_cached, .stale = 2);
 
 /* A thread that stops for ever: the others still make progress, and miss at most what it holds. */
 static void park_books(void) { }
