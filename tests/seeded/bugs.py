@@ -5,8 +5,7 @@ The bugs that tests/seeded/run puts into the sources, one at a time, and who mus
 	name     of the bug
 	what     goes wrong, in a few words
 	layer    "stress SCENARIO", "plain SCENARIO" (no delays), "tsan SCENARIO", "park POINT", "step OPERATION",
-	         "checker CLIENT...",
-	         "unit PROGRAM", "model PROGRAM", "misuse PROGRAM", "fuzz TARGET"
+	         "checker CLIENT..." (in turn), "unit PROGRAM", "model PROGRAM", "misuse PROGRAM", "fuzz TARGET"
 	seconds  the layer's budget on an idle machine
 	edits    (file, old text, new text)...; the old text must be there exactly once
 """
@@ -45,6 +44,19 @@ bug('publish-before-meta', 'the frame can be looked up before its metadata is th
     ('lib/frame.c', '	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n	return frame_publish',
      '	slot_set_info(f, e->info);\n	ramka_store(&f->ref, ref, release, slot.publish);\n'
      '	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n	return frame_publish'))
+bug('publish-before-type', 'the frame can be looked up before it has its type', 'checker frame_reuse frame_reuse_other_cpu', 20,
+    ('lib/frame.c', '	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
+     '	uint64_t info = slot_info(f);\n\n	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n'
+     '	slot_set_info(f, info);\n	frame_publish(cpu, f, ref, operation);\n	slot_set_info(f, e->info);\n	return f;'))
+bug('publish-before-zero', 'the frame can be looked up before it is zeroed', 'checker frame_zeroed', 20,
+    ('lib/frame.c', '	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
+     '	frame_build(r, f, e, meta, req.order, 0, false);\n	frame_publish(cpu, f, ref, operation);\n'
+     '	if (!(req.flags & RAMKA_ALLOC_UNINIT))\n		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << req.order);\n	return f;'))
+bug('publish-relaxed', 'a frame is published before its metadata', 'checker frame_reuse frame_reuse_other_cpu frame_from_unused', 20,
+    ('lib/frame.c', '	ramka_store(&f->ref, ref, release, slot.publish);\n	contract_commit(r, f, step, operation);',
+     '	ramka_store(&f->ref, ref, relaxed, slot.publish);\n	contract_commit(r, f, step, operation);'))
+bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit_lookup', 20,
+    ('lib/handle.h', 'ramka_store(&f->ref, ref, release, slot.publish);', 'ramka_store(&f->ref, ref, relaxed, slot.publish);'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
     ('lib/frame.c', '	} else if (!others) {\n', '	} else if (others <= 1) {\n'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
@@ -75,8 +87,10 @@ bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
      '	if (unlikely(others >= REF_MAX) && old != REF_FREE) {\n		put_failed(cpu->r, f, old);\n	} else if (!others || old == REF_FREE) {'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
     ('lib/frame.c', '	undo(f, old, old + 1);\n', '	ramka_sub(&f->ref, 1, relaxed, slot.undo);\n'))
-bug('saturates-too-late', 'the count wraps out of its tag', 'checker frame_saturate', 20,
+bug('saturates-too-late', 'a get at the top of the count goes on counting', 'unit frame', 10,
     ('lib/frame.c', '		saturate(r, f, old, "ramka_frame_get");\n		return f;\n', '		return f;\n'))
+bug('saturates-below-top', 'at its top the count goes one back instead of staying for ever', 'checker frame_saturate', 20,
+    ('lib/frame.c', '	ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo);\n	if (!(r->flags', '	ramka_store(&f->ref, REF_SHARED(REF_MAX - 1), relaxed, slot.undo);\n	if (!(r->flags'))
 bug('callback-twice', 'on_drop runs twice', 'plain refs', 5,
     ('lib/drop.c', '	frame_drop_meta(cpu, f, info);\n	frame_release(cpu, f, info);',
      '	frame_drop_meta(cpu, f, info);\n	frame_drop_meta(cpu, f, info);\n	frame_release(cpu, f, info);'))
@@ -96,8 +110,7 @@ bug('handler-drop-lost', 'what a handler drops while on_drop runs is forgotten',
     ('lib/drop.c', '		if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))\n			return;\n',
      '		ramka_store(&cpu->pending, PENDING_NOBODY, relaxed, drop.pending);\n		return;\n'))
 bug('section-ignores-revoked', 'the owner goes on while a drainer has its cache', 'stress drain', 10,
-    ('lib/cpu.h', '	if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)))\n		return true;',
-     '	if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)) || !cpu->cacheless)\n		return true;'))
+    ('lib/cpu.h', '	if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)))\n		return true;', '	return true;'))
 bug('drain-ignores-active', 'a drainer takes the cache of a CPU that is inside a call', 'stress drain', 10,
     ('lib/cpu.c', 'if (!stopped || ramka_load(&cpu->active, acquire, section.leave))', 'if (!stopped)'))
 bug('drain-without-barrier', 'a declined barrier counts as done', 'checker cpu_drain', 30,
@@ -113,7 +126,7 @@ bug('revoked-for-ever', 'a CPU that was left alone stays revoked', 'checker cpu_
      '		if (!stopped || ramka_load(&cpu->active, acquire, section.leave)) {\n			all = false;\n			continue;\n		}\n		take(cpu, arg);'))
 bug('offline-keeps-cache', 'a CPU goes off line with its cache', 'plain hotplug', 6,
     ('lib/init.c', '	cpu_drain_own(cpu);\n', ''))
-bug('offline-keeps-shard', 'a CPU goes off line with its full magazines', 'plain hotplug', 6,
+bug('offline-keeps-shard', 'a CPU goes off line with its full magazines', 'unit cpu', 10,
     ('lib/cpu.c', '	drain_self(cpu, &mine);\n	drain_shard(cpu->r, cpu->id, &mine);', '	drain_self(cpu, &mine);'))
 bug('offline-keeps-deferred', 'a CPU goes off line with its bags', 'unit defer', 10,
     ('lib/init.c', '	defer_offline(cpu);\n', ''))
@@ -124,14 +137,15 @@ bug('flush-copies-top', 'a full magazine holds the frames that stay in the cache
     ('lib/cpu.c', '		memcpy(m->frames, cpu->frames, out * sizeof(*m->frames));', '		memcpy(m->frames, cpu->frames + (n - out), out * sizeof(*m->frames));'))
 bug('cache-overruns', 'the cache is full one frame too late', 'plain pipe', 5,
     ('lib/cpu.h', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE)', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE + 1)'),
-    ('lib/cpu.c', '		if (HOT_COUNT(hot) == CACHE_SIZE)\n', '		if (HOT_COUNT(hot) == CACHE_SIZE + 1)\n'))
+    ('lib/cpu.c', 'if (HOT_COUNT(hot) == CACHE_SIZE)', 'if (HOT_COUNT(hot) == CACHE_SIZE + 1)'))
 
 # ---- zone ----
 
 bug('free-counts-first', 'the count is raised before the bits are set', 'park bit.free', 20,
-    ('lib/bitmap.c', '	old = ramka_or(&b->words[word], mask, release, bit.free);\n',
-     '	raise(b, block, bits_count(mask), 0);\n	old = ramka_or(&b->words[word], mask, release, bit.free);\n'),
-    ('lib/bitmap.c', '	return raise(b, block, bits_count(mask & ~old), run) && !(old & mask);', '	(void)run;\n	return !(old & mask);'))
+    ('lib/bitmap.c', '	do\n		if (lane & LANE_HUGE || old & mask)\n			return 0;\n',
+     '	if (!(lane & LANE_HUGE) && !(old & mask))\n		raise(b, block, bits_count(mask), 0);\n'
+     '	do\n		if (lane & LANE_HUGE || old & mask)\n			return 0;\n'),
+    ('lib/bitmap.c', '	return raise(b, block, n, run) ? n : 0;', '	(void)run;\n	return n;'))
 bug('exact-without-promise', 'an exact claim clears its bit without a promise', 'checker bitmap_exact', 20,
     ('lib/bitmap.c', '	if ((w & mask) != mask || !promise(b, block, n, n))\n		return false;\n', '	if ((w & mask) != mask)\n		return false;\n'),
     ('lib/bitmap.c', '		if (ramka_cas(&b->words[word], &w, w & ~mask, acq_rel, bit.free))\n			return true;',
@@ -145,6 +159,10 @@ bug('undo-forgets-first', 'the undo of a run of words leaves its first', 'checke
     ('lib/bitmap.c', '		while (i--)\n			ramka_or(&words[i]', '		while (--i && i < nr)\n			ramka_or(&words[i]'))
 bug('undo-one-too-many', 'the undo of a run of words frees one that another has', 'checker bitmap_words', 30,
     ('lib/bitmap.c', '		while (i--)\n			ramka_or(&words[i]', '		i++;\n		while (i--)\n			ramka_or(&words[i]'))
+bug('undo-wrong-word', 'the undo of a run of words counts from its end', 'checker bitmap_words', 30,
+    ('lib/bitmap.c', '			ramka_or(&words[i], ~(uint64_t)0, release, bit.free);', '			ramka_or(&words[nr - 1 - i], ~(uint64_t)0, release, bit.free);'))
+bug('closes-early', 'a block counts as whole with one frame missing', 'unit bitmap', 20,
+    ('lib/bitmap.c', '		lane = count == BLOCK_FRAMES ? LANE_FULL :', '		lane = count >= BLOCK_FRAMES - 1 ? LANE_FULL :'), hangs=True)
 bug('undo-blocks-short', 'the undo of a run of blocks leaves some claimed', 'stress huge', 15,
     ('lib/bitmap.c', '		if (i)\n			bitmap_free_blocks(b, block, i);', '		if (i > step)\n			bitmap_free_blocks(b, block, i - step);'))
 bug('huge-free-relaxed', 'a freed huge frame does not show what its owner did', 'checker bitmap_huge_pair bitmap_close', 30,
@@ -187,8 +205,8 @@ bug('nomem-forgets-skipped', 'a CPU that was left alone does not count', 'checke
     ('lib/cpu.c', '		if ((all || !r->barrier_all_cpus) && collect(r)', '		if (all | 1 && collect(r)'))
 bug('refill-all-or-nothing', 'a refill that cannot have its batch takes nothing', 'plain oom', 5,
     ('lib/bitmap.c', '	n = promise(b, block, 1, w ? max : 1);', '	n = promise(b, block, w ? max : 1, w ? max : 1);\n	if (n < 64)\n		return n && raise(b, block, n, 0) ? 0 : 0;'),
-    ('lib/bitmap.c', '	if (!lane_count((unsigned)(pack >> lane_shift(block)) & 0xffff) || !promise(b, block, 1, 1))',
-     '	if (lane_count((unsigned)(pack >> lane_shift(block)) & 0xffff) < 64 || !promise(b, block, 1, 1))'))
+    ('lib/bitmap.c', 'acquire, count.raise) >> lane_shift(block)) & 0xffff))\n		if (promise(b, block, 1, 1))',
+     'acquire, count.raise) >> lane_shift(block)) & 0xffff) >= 64)\n		if (promise(b, block, 1, 1))'))
 
 # ---- by address, requests, set-up ----
 
@@ -197,6 +215,8 @@ bug('claim-without-taking', 'a free frame is claimed and stays in the bitmap', '
      '	if (bitmap_is_free(&z->map, bit)) {'))
 bug('claim-cached-by-others', 'a frame in another CPU\'s cache can be claimed', 'plain claimers', 5,
     ('lib/cpu.c', '	return mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;', '	return 0;'))
+bug('claim-accepts-free', 'a claim of a free frame leaves it where it is', 'checker frame_claim_alloc', 20,
+    ('lib/frame.c', '		*ret_flags = 0;\n		return cpu_claim(cpu, f);', '		*ret_flags = 0;\n		return 0;'))
 bug('claim-not-exclusive', 'two claims of unused memory both succeed', 'checker frame_from_unused', 20,
     ('lib/frame.c', '		if (!ramka_cas(&f->ref, &ref, REF_BUSY((uint64_t)0), acquire, slot.claim))\n			return RAMKA_E_BUSY;',
      '		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.claim);'))
@@ -208,6 +228,10 @@ bug('detached-becomes-free', 'frames claimed from unused memory are freed into t
     ('lib/drop.c', '	if (info & INFO_DETACHED) {', '	if (info & INFO_DETACHED && info & INFO_HOOK) {'))
 bug('zero-skipped-for-orders', 'frames of order 1 and above are zeroed in their first page only', 'plain churn', 5,
     ('lib/drop.c', '		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << order);', '		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE);'))
+bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not zeroed', 'unit cpu', 10,
+    ('lib/frame.c', '	f = take(cpu, req);\n	if (unlikely(!f))\n		return NULL;\n',
+     '	uint64_t steals = ramka_load(&cpu->steals, relaxed, stat);\n\n	f = take(cpu, req);\n	if (unlikely(!f))\n		return NULL;\n'
+     '	if (ramka_load(&cpu->steals, relaxed, stat) != steals)\n		req.flags |= RAMKA_ALLOC_UNINIT;\n'))
 bug('zero-skipped-in-bulk', 'bulk frames are never zeroed', 'plain bulk', 5,
     ('lib/frame.c', '			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));',
      '			frame_build(r, got[i], e, NULL, req.order, 0, false);'))
@@ -224,11 +248,25 @@ bug('hole-usable', 'MMIO is handed out', 'plain oom', 5,
 
 bug('shared-frame-weaker', 'a frame that two regions share goes to the less restrictive one', 'fuzz maps', 20,
     ('lib/map.c', '		if (rank_of(kind) > rank_of(b->shared_kind)) {', '		if (rank_of(kind) < rank_of(b->shared_kind)) {'))
+bug('barrier-not-awaited', 'a drainer does not wait for the CPUs', 'fuzz schedules', 60,
+    ('lib/cpu.c', '	stopped = r->barrier_all_cpus(r->ctx);\n', '	stopped = true;\n'))
 bug('slice-counts-whole', 'a slice takes its references at the segment\'s start', 'fuzz ops', 30,
     ('lib/segment.c', '	part = ramka_segment_get(r, (struct ramka_segment){ s.base + from, to - from });',
      '	part = ramka_segment_get(r, (struct ramka_segment){ s.base, to - from });\n	part.base += from;'))
 bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30,
     ('lib/frame.c', '	for (size_t i = 0; i < n; i++) {\n		if (i + PREFETCH_AHEAD < n)', '	for (size_t i = 0; i + (n > 3) < n; i++) {\n		if (i + PREFETCH_AHEAD < n)'))
+
+# ---- late memory ----
+
+bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_hole late_memory_lookup', 30,
+    ('lib/init.c', 'ramka_store(&r->nr_late, nr + 1, release, map.late)', 'ramka_store(&r->nr_late, nr + 1, relaxed, map.late)'),
+    ('lib/init.c', 'ramka_store(&r->late[i].end, end, release, map.late)', 'ramka_store(&r->late[i].end, end, relaxed, map.late)'))
+bug('late-adders-race', 'two may add memory at once', 'checker late_memory_holes late_memory_two', 30,
+    ('lib/init.c', 'if (!ramka_cas(&r->adding, &none, 1, acquire, map.adding))', 'if (!ramka_cas(&r->adding, &none, 1, acquire, map.adding) && none > 1)'))
+bug('late-claim-keeps', 'an addition that fails keeps the frames that it had taken', 'unit init', 10,
+    ('lib/init.c', '				ramka_store(&r->slots[i - r->first].ref, REF_SHARED(1), release, slot.publish);', '				;'))
+bug('map-last-hole-lost', 'behind a last frame that is shared the map does not end', 'unit map', 10,
+    ('lib/map.c', '	emit(&b, frame_of(UINT64_MAX), MAP_HOLE, 0);', '	;'))
 
 # ---- lists ----
 
@@ -275,5 +313,15 @@ bug('qsbr-quiesce-relaxed', 'a quiescent CPU does not say what it read', 'checke
      '	uint64_t now = ramka_load(&q->now, acquire, qsbr.period);\n\n	ramka_store(&q->cpus[cpu].seen, now, relaxed, qsbr.quiesce);'))
 bug('qsbr-online-load', 'a CPU comes on line with a plain load', 'checker qsbr_online', 20,
     ('lib/rcu/qsbr.c', 'now = ramka_add(&q->now, 0, acq_rel, qsbr.period);', 'now = ramka_load(&q->now, acquire, qsbr.period);'))
+bug('adapt-finished-relaxed', 'a poller does not see what the readers did', 'checker adapt adapt_again adapt_both', 20,
+    ('lib/rcu/adapt.c', 'number_of(word), release, adapt.finished)', 'number_of(word), relaxed, adapt.finished)'))
+bug('adapt-joins-running', 'who asks while a grace period runs gets that one', 'checker adapt adapt_again adapt_both', 20,
+    ('lib/rcu/adapt.c', '	return number_of(word) + 1;', '	return number_of(word) + !(word & IN_FLIGHT);'))
+bug('shared-never-reaped', 'a poll leaves the shared stack alone', 'unit defer', 10,
+    ('lib/defer.c', '	p.adopt = unshare(r);\n	if (section_enter(cpu)) {', '	if (section_enter(cpu)) {'))
+bug('offline-gives-up', 'a CPU that goes off line while it is drained keeps its frames', 'checker cpu_offline_empties', 20,
+    ('lib/cpu.c', 'i < REVOKED_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
+bug('low-memory-silent', 'the low-memory callback is never called', 'unit cpu', 10,
+    ('lib/cpu.c', '	if (exact < r->low_watermark)\n', '	if (!exact && !r->low_watermark)\n'))
 bug('table-child-leaked', 'the last child of a page table is not put', 'plain tables', 5,
     ('lib/pt.c', 'for (unsigned i = 0; i < m->config->entries; i++) {', 'for (unsigned i = 0; i + 1 < m->config->entries; i++) {'))
