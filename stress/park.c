@@ -172,9 +172,10 @@ void run_park(const struct options *options, unsigned one_in)
 				      &opt, &lost);
 		parked += yes;
 		most = yes && lost > most ? lost : most;
-		if (!opt.quiet)
-			printf("  %-90s %s %llu\n", world.note, yes ? "hides" : "was not reached",
-			       (unsigned long long)lost);
+		if (opt.quiet)
+			continue;
+		printf("  %-90s %s %llu\n", world.note, yes ? "hides" : "was not reached", (unsigned long long)lost);
+		fflush(stdout);
 	}
 	CHECK(parked, "nobody was parked");
 	printf("park      ok: parked at %u of %u points that the mix reaches (%u tried, %u compiled), %llu "
