@@ -5,8 +5,9 @@
  * allocate frames of the kernel's own instance, while timer interrupts allocate and free on it, too.
  *
  * UNIT_LIST is the list of the files, as X(name) for test_name.c; each is compiled with its main() renamed to
- * unit_<name>().
+ * unit_<name>(). UNIT_HOST_ONLY names those that are left out.
  */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct CMUnitTest {
 static const char *current_group = "", *current_test = "";
 static jmp_buf skipped;
 static unsigned ran, skips;
+static size_t allocated, mapped;         /* what malloc and mmap gave and did not get back */
 
 /* ---- cmocka ---- */
 
@@ -84,13 +86,17 @@ void *mmap(void *addr, size_t n, int prot, int flags, int fd, long offset)
 	void *p = vm_reserve(n);
 
 	(void)addr, (void)prot, (void)flags, (void)fd, (void)offset;
-	return p ? p : MAP_FAILED;
+	if (!p)
+		return MAP_FAILED;
+	mapped++;
+	return p;
 }
 
 int munmap(void *addr, size_t n)
 {
 	(void)n;                 /* the tests unmap what they mapped */
 	vm_release(addr);
+	mapped--;
 	return 0;
 }
 
@@ -124,9 +130,13 @@ int close(int fd)
 /* Each allocation is an area of its own, at its beginning. */
 void *aligned_alloc(size_t align, size_t n)
 {
+	void *p;
+
 	if (align > RAMKA_PAGE_SIZE)
 		fail("aligned_alloc: %lu", align);
-	return vm_reserve(n ? n : 1);
+	p = vm_reserve(n ? n : 1);
+	allocated += p != NULL;
+	return p;
 }
 
 void *malloc(size_t n)
@@ -141,8 +151,15 @@ void *calloc(size_t n, size_t size)
 
 void free(void *p)
 {
-	if (p)
-		vm_release(p);
+	if (!p)
+		return;
+	vm_release(p);
+	allocated--;
+}
+
+struct mallinfo2 mallinfo2(void)
+{
+	return (struct mallinfo2){ .uordblks = allocated, .hblkhd = mapped };
 }
 
 void abort(void)
@@ -195,5 +212,6 @@ void unit_tests(void)
 	UNIT_LIST
 #undef X
 	vm_leave();
+	print("  left out, for the host only: %s\n", UNIT_HOST_ONLY);
 	print("  %u unit tests, %u skipped\n", ran, skips);
 }
