@@ -56,7 +56,8 @@ bug('publish-relaxed', 'a frame is published before its metadata', 'checker fram
     ('lib/frame.c', '	ramka_store(&f->ref, ref, release, slot.publish);\n	contract_commit(r, f, step, operation);',
      '	ramka_store(&f->ref, ref, relaxed, slot.publish);\n	contract_commit(r, f, step, operation);'))
 bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit_lookup', 20,
-    ('lib/handle.h', 'ramka_store(&f->ref, ref, release, slot.publish);', 'ramka_store(&f->ref, ref, relaxed, slot.publish);'))
+    ('lib/handle.h', '	slot_set_info(f, e->info);\n	ramka_store(&f->ref, ref, release, slot.publish);',
+     '	slot_set_info(f, e->info);\n	ramka_store(&f->ref, ref, relaxed, slot.publish);'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
     ('lib/frame.c', '	} else if (!others) {\n', '	} else if (others <= 1) {\n'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
@@ -301,9 +302,9 @@ bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its sta
 bug('shared-take-relaxed', 'the shared stack is taken without what it holds', 'checker defer_shared', 20,
     ('lib/defer.c', 'ramka_xchg(&r->deferred, 0, acquire, defer.shared)', 'ramka_xchg(&r->deferred, 0, relaxed, defer.shared)'))
 bug('harvest-snapshot-first', 'a reclaim waits for a period that began before it took the frames', 'checker defer_wait_readers defer_shared', 30,
-    ('lib/defer.c', '		for (bool others = true; (all = harvest(cpu, others)).head; others = false) {\n			r->rcu.wait(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx));',
+    ('lib/defer.c', '		for (unsigned i = 0; i < RECLAIM_ROUNDS && (all = harvest(cpu, !i)).head; i++) {\n			r->rcu.wait(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx));',
      '		uint64_t early = r->rcu.snapshot(r->rcu.ctx);\n\n'
-     '		for (bool others = true; (all = harvest(cpu, others)).head; others = false) {\n			r->rcu.wait(r->rcu.ctx, early);'))
+     '		for (unsigned i = 0; i < RECLAIM_ROUNDS && (all = harvest(cpu, !i)).head; i++) {\n			r->rcu.wait(r->rcu.ctx, early);'))
 bug('no-cap', 'put_rcu never says that too much waits', 'unit defer', 10,
     ('lib/defer.c', '	if (likely(waiting <= r->high_water))\n', '	if (likely(waiting <= r->high_water) || waiting)\n'))
 bug('bag-loses-tail', 'joining two chains loses the second', 'plain defer', 8,
