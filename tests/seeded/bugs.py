@@ -66,6 +66,8 @@ bug('put-acquire-only', 'a put does not say what its holder did', 'checker frame
     ('lib/frame.c', 'old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);', 'old = ramka_sub(&f->ref, 1, acquire, slot.drop);'))
 bug('put-release-only-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
     ('lib/frame.c', 'old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);', 'old = ramka_sub(&f->ref, 1, release, slot.drop);'))
+bug('put-release-only-fuzz', 'the same, found by bytes that choose the schedule', 'fuzz schedules', 60,
+    ('lib/frame.c', 'old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);', 'old = ramka_sub(&f->ref, 1, release, slot.drop);'))
 bug('lookup-relaxed', 'from_in_use does not acquire', 'checker frame_reuse frame_reuse_other_cpu frame_share frame_last_put', 20,
     ('lib/frame.c', 'if (ramka_cas(&f->ref, &ref, ref + 1, acquire, slot.publish))', 'if (ramka_cas(&f->ref, &ref, ref + 1, relaxed, slot.publish))'))
 bug('lookup-relaxed-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
@@ -249,8 +251,6 @@ bug('hole-usable', 'MMIO is handed out', 'plain oom', 5,
 
 bug('shared-frame-weaker', 'a frame that two regions share goes to the less restrictive one', 'fuzz maps', 20,
     ('lib/map.c', '		if (rank_of(kind) > rank_of(b->shared_kind)) {', '		if (rank_of(kind) < rank_of(b->shared_kind)) {'))
-bug('barrier-not-awaited', 'a drainer does not wait for the CPUs', 'fuzz schedules', 60,
-    ('lib/cpu.c', '	stopped = r->barrier_all_cpus(r->ctx);\n', '	stopped = true;\n'))
 bug('slice-counts-whole', 'a slice takes its references at the segment\'s start', 'fuzz ops', 30,
     ('lib/segment.c', '	part = ramka_segment_get(r, (struct ramka_segment){ s.base + from, to - from });',
      '	part = ramka_segment_get(r, (struct ramka_segment){ s.base, to - from });\n	part.base += from;'))
@@ -302,9 +302,9 @@ bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its sta
 bug('shared-take-relaxed', 'the shared stack is taken without what it holds', 'checker defer_shared', 20,
     ('lib/defer.c', 'ramka_xchg(&r->deferred, 0, acquire, defer.shared)', 'ramka_xchg(&r->deferred, 0, relaxed, defer.shared)'))
 bug('harvest-snapshot-first', 'a reclaim waits for a period that began before it took the frames', 'checker defer_wait_readers defer_shared', 30,
-    ('lib/defer.c', '		for (unsigned i = 0; i < RECLAIM_ROUNDS && (all = harvest(cpu, !i)).head; i++) {\n			r->rcu.wait(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx));',
+    ('lib/defer.c', '		for (bool others = true; (all = harvest(cpu, others)).head; others = false) {\n			r->rcu.wait(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx));',
      '		uint64_t early = r->rcu.snapshot(r->rcu.ctx);\n\n'
-     '		for (unsigned i = 0; i < RECLAIM_ROUNDS && (all = harvest(cpu, !i)).head; i++) {\n			r->rcu.wait(r->rcu.ctx, early);'))
+     '		for (bool others = true; (all = harvest(cpu, others)).head; others = false) {\n			r->rcu.wait(r->rcu.ctx, early);'))
 bug('no-cap', 'put_rcu never says that too much waits', 'unit defer', 10,
     ('lib/defer.c', '	if (likely(waiting <= r->high_water))\n', '	if (likely(waiting <= r->high_water) || waiting)\n'))
 bug('bag-loses-tail', 'joining two chains loses the second', 'plain defer', 8,
