@@ -298,32 +298,46 @@ bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsi
 }
 
 /* A run of 2^order frames out of one row: what was freed last and still lies together. Inside the section. */
-static bool take_from_row(struct ramka_cpu *cpu, struct ramka_atomic_u64 *row_mask, uint32_t row, unsigned order, uint32_t *ret_bit)
+static inline bool take_from_row(struct ramka_atomic_u64 *row_mask, unsigned order, uint32_t *ret_at)
 {
-	uint64_t mask = ramka_load(row_mask, relaxed, section.own), nr = (uint64_t)1 << order;
-	uint64_t starts = bits_run_starts(mask, order);
-	unsigned at;
+	uint64_t mask = ramka_load(row_mask, relaxed, section.own), starts = bits_run_starts(mask, order);
 
 	if (!starts)
 		return false;
-	at = bits_lowest(starts);
-	ramka_store(row_mask, mask & ~bits_run(at, order), relaxed, section.own);
-	cpu->rows_settled -= cpu->rows_settled < nr ? cpu->rows_settled : (uint32_t)nr;
-	own_add(&cpu->allocs, 1 - nr);
-	*ret_bit = bit_of(cpu, row) + at;
+	*ret_at = bits_lowest(starts);
+	ramka_store(row_mask, mask & ~bits_run(*ret_at, order), relaxed, section.own);
 	return true;
 }
 
-static bool take_from_rows(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_bit)
+static bool take_from_rows(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
-	if (!order || order > WORD_ORDER || cpu->row == NO_ROW)
-		return false;
-	if (take_from_row(cpu, &cpu->row_mask, cpu->row, order, ret_bit))
-		return true;
-	for (unsigned i = cpu->nr_rows; i--;)
-		if (take_from_row(cpu, &cpu->row_masks[i], cpu->rows[i], order, ret_bit))
-			return true;
-	return false;
+	uint32_t row = cpu->row, nr = 1u << order, at;
+
+	if (!take_from_row(&cpu->row_mask, order, &at)) {
+		unsigned i = cpu->nr_rows;
+
+		do {
+			if (!i--)
+				return false;
+		} while (!take_from_row(&cpu->row_masks[i], order, &at));
+		row = cpu->rows[i];
+	}
+	cpu->rows_settled -= cpu->rows_settled < nr ? cpu->rows_settled : nr;
+	own_add(&cpu->allocs, 1 - (uint64_t)nr);
+	*ret_n = row + at;
+	return true;
+}
+
+struct ramka_frame *cpu_alloc_run(struct ramka_cpu *cpu, unsigned order)
+{
+	uint32_t n;
+	bool ok;
+
+	if (!section_enter(cpu))
+		return NULL;
+	ok = take_from_rows(cpu, order, &n);
+	section_leave(cpu);
+	return ok ? (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT)) : NULL;
 }
 
 /* ---- into the cache ---- */
@@ -719,6 +733,25 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 	return NULL;
 }
 
+/* A whole word of the block that the last frame of order > 0 came from, into a row: the next ones lie beside it. */
+static bool refill_row(struct ramka_cpu *cpu)
+{
+	uint32_t bit = zone_alloc_near(cpu->zone, WORD_ORDER, cpu->cursor);
+
+	if (bit == NO_FRAME)
+		return false;
+	make_row(cpu);
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	open_row(cpu, bit, ~(uint64_t)0);
+	own_add(&cpu->moved_in, WORD_BITS);
+	own_add(&cpu->refills, 1);
+	account_zone(cpu, cpu->zone, WORD_BITS, true);
+	cpu->rows_settled += WORD_BITS;
+	count_move(cpu, true);
+	return true;
+}
+
 /* The common case of for_zones: the home zone, without a limit. */
 static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
 {
@@ -727,9 +760,10 @@ static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
 
 	if (!section_enter(cpu))
 		return NULL;
-	if (take_from_rows(cpu, order, &bit)) {
+	if (order && order <= WORD_ORDER &&
+	    (take_from_rows(cpu, order, &bit) || (order < WORD_ORDER && refill_row(cpu) && take_from_rows(cpu, order, &bit)))) {
 		section_leave(cpu);
-		return slot_at_bit(cpu->r, cpu->zone, bit);
+		return slot_at_bit(cpu->r, cpu->zone, bit_of(cpu, bit));
 	}
 	bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
 	if (bit != NO_FRAME) {

@@ -21,7 +21,7 @@
  *
  * Gate. Caching every freed frame destroys contiguity. A put caches a frame only if its block is the one that
  * the CPU allocates from or nearly full; others go to a row, so that sparse blocks drain. Frames of order 1 to 6 always do; a
- * request of that order is served out of the rows if one lies there.
+ * request of that order is served out of the rows if one lies there, else a whole word of the block at hand becomes a row.
  *
  * No memory. Each CPU counts every put and every movement of frames inside its section, before and after it; others
  * count in the instance. An order-0 request fails after draining all and a pass over the block words, if all
@@ -62,6 +62,9 @@ static inline void own_add(struct ramka_atomic_u64 *c, uint64_t n)
 struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu);
 /* The rest of cpu_free when the gate refuses the frame or the cache is full. Inside the section; leaves it. */
 void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n);
+
+/* A frame of order 1 to 6 out of the rows, its slot unchanged, or NULL: none there, or no section. */
+struct ramka_frame *cpu_alloc_run(struct ramka_cpu *cpu, unsigned order);
 
 /* Any request that the cache did not serve: a slot in state FREE that is the caller's, or NULL. */
 struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request req);

@@ -114,8 +114,12 @@ noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka
 	}
 	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
 		return NULL;
-	if (!type->meta_size && !cpu->cacheless)
-		set_plain_entry(cpu, e);
+	if (!type->meta_size) {
+		if (frame_alloc_run(cpu, e, req, ref, &f))
+			return f;
+		if (!cpu->cacheless)
+			set_plain_entry(cpu, e);
+	}
 	f = take(cpu, req);
 	if (unlikely(!f))
 		return NULL;
@@ -368,7 +372,10 @@ struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
 static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation)
 {
 	uint64_t info = slot_info(f);
+	uint32_t n;
 
+	if (!CONTRACTS && old == REF_SHARED(1) && cpu_home(cpu, f, &n) && frame_free_run(cpu, f, n, info))
+		return 0;
 	if (unlikely(info & INFO_RESERVED)) {
 		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
 		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, old);

@@ -48,6 +48,34 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 	return true;
 }
 
+/* The same for a frame of order 1 to 6 that a row of the CPU holds. */
+static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entry *e, struct ramka_request req, uint64_t ref,
+				   struct ramka_frame **ret_f)
+{
+	struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT, .order = req.order };
+	struct ramka_frame *f;
+
+	if (CONTRACTS || req.order - 1u >= WORD_ORDER || memcmp(&req, &uninit, sizeof(req)))
+		return false;
+	f = cpu_alloc_run(cpu, req.order);
+	if (!f)
+		return false;
+	if (unlikely(slot_ref(f) != REF_FREE)) {
+		frame_changed(cpu->r, f, frame_leak(f, req.order));
+		return false;
+	}
+	slot_set_info(f, e->info | (uint64_t)req.order << INFO_ORDER_SHIFT);
+	ramka_store(&f->ref, ref, release, slot.publish);
+	*ret_f = f;
+	return true;
+}
+
+/* Frees a plain frame of order 1 to 6, number n of the home zone, to a row. False: it is none, or no section is to be had. */
+static inline bool frame_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, uint64_t info)
+{
+	return info_is_run(info, WORD_ORDER) && cpu_free_run(cpu, f, n, info_order(info));
+}
+
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
 /* Hands out a built frame. False, in the contract build: its metadata is invalid, or it is held by somebody and leaked. */

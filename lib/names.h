@@ -45,6 +45,7 @@
 #define contract_wf ramka_core_contract_wf
 #define cpu_alloc_range ramka_core_cpu_alloc_range
 #define cpu_alloc_refill ramka_core_cpu_alloc_refill
+#define cpu_alloc_run ramka_core_cpu_alloc_run
 #define cpu_alloc_slow ramka_core_cpu_alloc_slow
 #define cpu_claim ramka_core_cpu_claim
 #define cpu_drain_all ramka_core_cpu_drain_all
@@ -95,6 +96,7 @@
 #define types_init ramka_core_types_init
 #define zone_alloc ramka_core_zone_alloc
 #define zone_alloc_exhaustive ramka_core_zone_alloc_exhaustive
+#define zone_alloc_near ramka_core_zone_alloc_near
 #define zone_claim_range ramka_core_zone_claim_range
 #define zone_count_free ramka_core_zone_count_free
 #define zone_find_range ramka_core_zone_find_range

@@ -46,12 +46,15 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 	return rc;
 }
 
-/* Everything but a plain base frame of the home zone. */
+/* Everything but a plain base frame of the home zone; plain ones of order 1 to 6 first. */
 static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u)
 {
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
+	uint32_t n;
 
+	if (!CONTRACTS && cpu_home(cpu, f, &n) && slot_ref(f) == REF_UNIQUE && frame_free_run(cpu, f, n, slot_info(f)))
+		return;
 	if (!owned(cpu->r, u, false, "ramka_unique_free"))
 		return;
 	info = slot_info(f);

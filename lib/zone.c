@@ -88,6 +88,13 @@ static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_
 	return bitmap_claim(&z->map, block, order, limit_in_block(block, limit));
 }
 
+uint32_t zone_alloc_near(struct zone *z, unsigned order, uint32_t block)
+{
+	if (block >= z->map.blocks || bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
+		return NO_FRAME;
+	return claim_at(z, block, order, z->map.blocks * BLOCK_FRAMES);
+}
+
 static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
 {
 	uint32_t end = blocks_below(z, limit), pos = *cursor, from = *cursor, bit;

@@ -27,6 +27,8 @@ struct zone {
 
 /* An aligned run of 2^order frames below bit `limit`: its first bit or NO_FRAME. *cursor: block to start from, updated. */
 uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
+/* Out of this block only, and only if others hold part of it: below order 9. */
+uint32_t zone_alloc_near(struct zone *z, unsigned order, uint32_t block);
 /* The same without believing a hint. */
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit);
 bool zone_free(struct zone *z, uint32_t bit, unsigned order);

@@ -211,7 +211,7 @@ static void the_peak_falls_on_an_empty_cache(void **state)
 		put_all(f->cpu[0], frames, n);
 		assert_int_equal(stats(f).peak_in_use, n);
 		ramka_frame_put(f->cpu[0], must_alloc(f->cpu[0], order_req(n % 4)));
-		assert_in_range(stats(f).peak_in_use, n > 1u << (n % 4) ? n : 1u << (n % 4), n + (1u << (n % 4)));
+		assert_in_range(stats(f).peak_in_use, n > 1u << (n % 4) ? n : 1u << (n % 4), n + IN_ROWS);
 		CLOSE(f);
 	}
 	(void)state;
