@@ -127,8 +127,8 @@ static void on_relax(void *ctx)
 
 static bool elapsed_early(void *ctx, uint64_t cookie)
 {
-	(void)ctx;
-	return world.rcu.elapsed(world.rcu.ctx, cookie - 1);
+	(void)ctx, (void)cookie;
+	return true;
 }
 
 static void *map_memory(size_t bytes)

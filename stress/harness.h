@@ -127,7 +127,7 @@ struct options {
 	unsigned memory_shift; /* half the frames, for builds whose memory costs more */
 	const char *points; /* delays and parking: only at those whose place or pair has this in it */
 	bool delays, quiet, soak;
-	bool early_reap;    /* a bug on purpose: grace periods end one too early. The oracle must see it */
+	bool early_reap;    /* a bug on purpose: no bag waits for its grace period. The oracle must see it */
 };
 
 struct range { uint64_t first, nr; }; /* frame numbers */
