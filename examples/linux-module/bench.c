@@ -31,9 +31,11 @@ struct run {
 	bool kernel;
 	unsigned pairs;
 	u64 ns[NR_CPUS];
+	bool incomplete; /* a CPU did not get all it asked for, so the time means nothing */
 };
 
-static void ramka_burst(const struct contest *c)
+/* These two say how many frames they got. */
+static unsigned ramka_burst(const struct contest *c)
 {
 	struct ramka_request req = { .order = c->order, .flags = RAMKA_ALLOC_UNINIT };
 	struct ramka_frame *f[BATCH];
@@ -45,7 +47,7 @@ static void ramka_burst(const struct contest *c)
 		n = ramka_frame_alloc_bulk(cpu, &ramka_type_untyped, req, c->burst, f);
 		ramka_frame_put_bulk(cpu, n, f);
 		put_handle();
-		return;
+		return n;
 	}
 	for (i = 0; i < c->burst; i++) {
 		f[n] = ramka_frame_alloc(get_handle(), &ramka_type_untyped, NULL, req);
@@ -56,9 +58,10 @@ static void ramka_burst(const struct contest *c)
 		ramka_frame_put(get_handle(), f[i]);
 		put_handle();
 	}
+	return n;
 }
 
-static void kernel_burst(const struct contest *c)
+static unsigned kernel_burst(const struct contest *c)
 {
 	struct page *p[BATCH] = { NULL };
 	unsigned i, n = 0;
@@ -67,7 +70,7 @@ static void kernel_burst(const struct contest *c)
 		n = alloc_pages_bulk_array(GFP_KERNEL | __GFP_NOWARN, c->burst, p);
 		for (i = 0; i < n; i++)
 			__free_pages(p[i], 0);
-		return;
+		return n;
 	}
 	for (i = 0; i < c->burst; i++) {
 		p[n] = alloc_pages(GFP_KERNEL | __GFP_NOWARN, c->order);
@@ -75,6 +78,7 @@ static void kernel_burst(const struct contest *c)
 	}
 	for (i = 0; i < n; i++)
 		__free_pages(p[i], c->order);
+	return n;
 }
 
 static int bench_thread(unsigned cpu, void *arg)
@@ -84,10 +88,8 @@ static int bench_thread(unsigned cpu, void *arg)
 	u64 start = ktime_get_ns();
 
 	for (done = 0; done < r->pairs; done += r->c->burst) {
-		if (r->kernel)
-			kernel_burst(r->c);
-		else
-			ramka_burst(r->c);
+		if ((r->kernel ? kernel_burst(r->c) : ramka_burst(r->c)) != r->c->burst)
+			WRITE_ONCE(r->incomplete, true);
 		if (!(done & 0xfff))
 			cond_resched();
 	}
@@ -111,20 +113,23 @@ static u64 measure(struct run *r, const struct contest *c, bool kernel, unsigned
 	r->c = c;
 	r->kernel = kernel;
 	r->pairs = c->order == 9 ? 4096 : 32768;
-	if (run_on_cpus(cpus, bench_thread, r))
+	if (run_on_cpus(cpus, bench_thread, r)) {
+		r->incomplete = true;
 		return 0;
+	}
 	for (i = 0; i < cpus; i++)
 		sum += r->ns[i];
 	return div_u64(sum * 10, r->pairs * cpus);
 }
 
-void bench_run(unsigned rounds)
+int bench_run(unsigned rounds)
 {
 	struct run *r = vzalloc(sizeof(*r));
 	unsigned i, cpus, round;
+	int incomplete;
 
 	if (!r)
-		return;
+		return 1;
 	rounds = min_t(unsigned, rounds, MAX_ROUNDS);
 	pr_info("ramka: bench: ns a pair, median of %u interleaved rounds; emulated, so only the ratio means anything\n", rounds);
 	pr_info("ramka: bench: %-30s %5s %10s %10s %8s\n", "contest", "CPUs", "ramka", "Linux", "ratio");
@@ -144,5 +149,9 @@ void bench_run(unsigned rounds)
 			pr_info("ramka: bench: %-30s %5u %8llu.%llu %8llu.%llu %5llu.%02llu\n", contests[i].name, cpus, a / 10, a % 10, b / 10,
 				b % 10, ratio / 100, ratio % 100);
 		}
+	incomplete = r->incomplete;
+	if (incomplete)
+		pr_err("ramka: bench: an allocator did not give all it was asked for, the numbers are worth nothing\n");
 	vfree(r);
+	return incomplete;
 }

@@ -25,7 +25,7 @@ static inline void put_handle(void)
 /* Runs fn(arg) on a kthread bound to each of the first n CPUs, all released together; when all are back, the worst result. */
 int run_on_cpus(unsigned n, int (*fn)(unsigned cpu, void *arg), void *arg);
 
-int stress_run(unsigned seconds);   /* number of failures; prints its own lines */
-void bench_run(unsigned rounds);
+int stress_run(unsigned seconds, bool plant); /* 0 or 1; prints its own lines. plant: a fault that it must see */
+int bench_run(unsigned rounds);     /* 0; 1 if a contest could not be run; prints the table */
 
 #endif

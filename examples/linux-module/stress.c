@@ -122,7 +122,7 @@ static int stress_thread(unsigned id, void *arg)
 	return 0;
 }
 
-int stress_run(unsigned seconds)
+int stress_run(unsigned seconds, bool plant)
 {
 	struct ramka_stats stats;
 	unsigned i;
@@ -131,6 +131,8 @@ int stress_run(unsigned seconds)
 	owner = vzalloc(ramka_span_frames * sizeof(*owner));
 	if (!owner)
 		return 1;
+	for (i = 0; plant && i < ramka_span_frames; i += 2)
+		owner[i] = U32_MAX; /* as if somebody else had every other frame */
 	stop_at = jiffies + seconds * HZ;
 	rc = run_on_cpus(num_online_cpus(), stress_thread, NULL);
 	for (i = 0; i < BOXES; i++)
@@ -143,5 +145,5 @@ int stress_run(unsigned seconds)
 	pr_info("ramka: stress: %ld operations on %u CPUs, %ld failures, %llu in use, %llu deferred, %llu steals\n",
 		atomic_long_read(&operations), num_online_cpus(), atomic_long_read(&failures), stats.in_use, stats.deferred, stats.steals);
 	vfree(owner);
-	return rc || atomic_long_read(&failures);
+	return rc || atomic_long_read(&failures) ? 1 : 0;
 }
