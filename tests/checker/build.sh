@@ -21,8 +21,8 @@ rule() { # object source flags
 	printf -- '-include %s\n' "${1%.o}.d" >> "$mk"
 	objs="$objs $1"
 }
-for f in sched memory tsan rcu runner; do
-	rule "$out/engine_$f.o" "$here/$f.c" "-O2 -D_GNU_SOURCE"
+for f in sched memory tsan rcu runner matrix; do
+	rule "$out/engine_$f.o" "$here/$f.c" "-O2 -D_GNU_SOURCE -DCK_REASONS='\"$here/matrix.txt\"'"
 done
 for f in "$here"/clients/*.c; do
 	rule "$out/client_$(basename "$f" .c).o" "$f" "$inst"

@@ -8,13 +8,14 @@
  *   checker --client NAME [...]         one client; may be repeated
  *   checker --client NAME --replay SCHEDULE [--weaken SPEC]    an annotated trace of one execution
  *   checker --sites                     every atomic operation compiled in, and how often the clients ran it
- *   checker --matrix [--only TEXT] [--shard I/N]   weaken each ordering in turn and say which client notices
+ *   checker --matrix [--quick] [--only TEXT] [--reasons FILE]
+ *                                       weaken each ordering in turn: who notices? See matrix.c
  *   --weaken SPEC                       PAIR, FILE:LINE or PAIR@FILE:LINE, then nothing, :acquire, :release or :failure
  *
  * A client passes when it ran to the end without a failure, or, if it is a known-bad program, when the failure
  * that it names was found. The exit status is 0 when all passed.
  */
-#include "engine.h"
+#include "matrix.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -24,27 +25,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const struct ck_client *const __start_ck_clients[], *const __stop_ck_clients[];
-extern struct ck_site __start_ck_sites[], __stop_ck_sites[];
-
 static const char *weaken_spec[64];
 static unsigned nr_weaken;
-static const struct ck_site *weaken_site;       /* the matrix: this one (and its copies), this half */
-static unsigned weaken_half;
+static unsigned (*weaken_also)(const struct ck_site *s);
 static const char *self;
 static uint64_t pct_runs = 500;
 static double seconds = 60;
 static const char *only;
-static unsigned shard, shards = 1;
+#ifdef CK_REASONS
+static const char *reasons = CK_REASONS;
+#else
+static const char *reasons;
+#endif
 
-static const char *base(const char *path)
+const char *ck_base(const char *path)
 {
 	const char *s = strrchr(path, '/');
 
 	return s ? s + 1 : path;
 }
 
-static bool same_site(const struct ck_site *a, const struct ck_site *b)
+bool ck_same_site(const struct ck_site *a, const struct ck_site *b)
 {
 	return a->line == b->line && a->op == b->op && !strcmp(a->pair, b->pair) && !strcmp(a->file, b->file);
 }
@@ -53,7 +54,7 @@ static bool place_matches(const struct ck_site *s, const char *spec, size_t n)
 {
 	char text[300];
 
-	snprintf(text, sizeof text, "%s:%u", base(s->file), s->line);
+	snprintf(text, sizeof text, "%s:%u", ck_base(s->file), s->line);
 	return strlen(text) == n && !memcmp(text, spec, n);
 }
 
@@ -87,17 +88,16 @@ static unsigned spec_matches(const struct ck_site *s, const char *spec)
 
 unsigned ck_weakened(const struct ck_site *s)
 {
-	unsigned weak = weaken_site && same_site(s, weaken_site) ? weaken_half : 0;
+	unsigned weak = weaken_also ? weaken_also(s) : 0;
 
 	for (unsigned i = 0; i < nr_weaken; i++)
 		weak |= spec_matches(s, weaken_spec[i]);
 	return weak;
 }
 
-static void reset_sites(void)
+void ck_weaken_also(unsigned (*also)(const struct ck_site *s))
 {
-	for (struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
-		s->ready = 0;
+	weaken_also = also;
 }
 
 const char *ck_site_of_pc(const void *pc)
@@ -139,10 +139,6 @@ static void print_replay(const struct ck_client *c, const char *schedule)
 	printf("      schedule: %s\n      replay:   %s --client %s --replay '%s'", schedule, self, c->name, schedule);
 	for (unsigned i = 0; i < nr_weaken; i++)
 		printf(" --weaken '%s'", weaken_spec[i]);
-	if (weaken_site)
-		printf(" --weaken '%s@%s:%u:%s'", weaken_site->pair, base(weaken_site->file), weaken_site->line,
-		       weaken_half == CK_WEAK_ACQUIRE ? "acquire" : weaken_half == CK_WEAK_RELEASE ?
-		       		"release" : "failure");
 	putchar('\n');
 }
 
@@ -183,29 +179,29 @@ static int replay(const struct ck_client *c, const char *schedule)
 	return r.failed;
 }
 
-/* ---- sites and the matrix ---- */
+/* ---- sites ---- */
 
-static bool first_copy(const struct ck_site *s)
+bool ck_first_copy(const struct ck_site *s)
 {
 	for (const struct ck_site *o = __start_ck_sites; o < s; o++)
-		if (same_site(o, s))
+		if (ck_same_site(o, s))
 			return false;
 	return true;
 }
 
-static unsigned site_hits(const struct ck_site *s)
+unsigned ck_site_hits(const struct ck_site *s)
 {
 	unsigned n = 0;
 
 	for (const struct ck_site *o = s; o < __stop_ck_sites; o++)
-		if (same_site(o, s))
+		if (ck_same_site(o, s))
 			n += o->hits;
 	return n;
 }
 
-static const char *const op_names[] = { "load", "store", "cas", "xchg", "add", "sub", "or", "and", "xor" };
+const char *const ck_op_names[] = { "load", "store", "cas", "xchg", "add", "sub", "or", "and", "xor" };
 
-static bool is_client_file(const struct ck_site *s)
+bool ck_client_file(const struct ck_site *s)
 {
 	return strstr(s->file, "tests/checker/") || !strchr(s->file, '/');
 }
@@ -221,116 +217,10 @@ static int list_sites(unsigned bound)
 		free(r.schedule);
 	}
 	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
-		if (!is_client_file(s) && first_copy(s))
-			printf("%-24s %-5s %-8s %s:%u  %u\n", s->pair, op_names[s->op],
-					ck_order_name(s->order), base(s->file), s->line,
-			       site_hits(s));
-	return 0;
-}
-
-static unsigned char *client_hits;   /* [site][client] */
-static double *client_cost;
-
-static void baseline(unsigned bound)
-{
-	unsigned sites = (unsigned)(__stop_ck_sites - __start_ck_sites);
-
-	client_hits = calloc(sites, nr_clients());
-	client_cost = calloc(nr_clients(), sizeof *client_cost);
-	for (unsigned i = 0; i < nr_clients(); i++) {
-		const struct ck_client *c = __start_ck_clients[i];
-		struct ck_result r;
-
-		if (c->model || c->fails)
-			continue;
-		for (struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
-			s->hits = 0;
-		ck_explore(c, bound, pct_runs, seconds, &r);
-		if (r.failed)
-			printf("note: %s fails by itself: %s\n", c->name, r.message);
-		client_cost[i] = r.failed ? -1 : r.seconds;
-		free(r.schedule);
-		for (unsigned k = 0; k < sites; k++)
-			client_hits[k * nr_clients() + i] = __start_ck_sites[k].hits != 0;
-	}
-}
-
-static bool hits(const struct ck_site *s, unsigned client)
-{
-	for (const struct ck_site *o = __start_ck_sites; o < __stop_ck_sites; o++)
-		if (same_site(o, s) && client_hits[(size_t)(o - __start_ck_sites) * nr_clients() + client])
-			return true;
-	return false;
-}
-
-/* Cheapest clients first. */
-static bool mutant_caught(const struct ck_site *s, unsigned bound, unsigned *ret_tried)
-{
-	bool *tried = calloc(nr_clients(), 1);
-	struct ck_result r;
-
-	*ret_tried = 0;
-	for (;;) {
-		int best = -1;
-
-		for (unsigned i = 0; i < nr_clients(); i++) {
-			const struct ck_client *c = __start_ck_clients[i];
-
-			if (!tried[i] && !c->model && !c->fails && client_cost[i] >= 0 && hits(s, i) &&
-			    (best < 0 || client_cost[i] < client_cost[best]))
-				best = (int)i;
-		}
-		if (best < 0)
-			break;
-		tried[best] = true;
-		++*ret_tried;
-		ck_explore(__start_ck_clients[best], bound, pct_runs, seconds, &r);
-		free(r.schedule);
-		if (r.failed) {
-			printf("caught by %s: %.150s\n", __start_ck_clients[best]->name, r.message);
-			free(tried);
-			return true;
-		}
-	}
-	free(tried);
-	return false;
-}
-
-static int matrix(unsigned bound)
-{
-	static const struct { unsigned half; const char *name; } halves[] = {
-		{ CK_WEAK_ACQUIRE, "acquire" }, { CK_WEAK_RELEASE, "release" }, { CK_WEAK_FAILURE, "failure" } };
-	unsigned caught = 0, survived = 0, unseen = 0, tried, mutant = 0;
-
-	baseline(bound);
-	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++) {
-		if (is_client_file(s) || !first_copy(s) || (only && !strstr(s->pair, only) && !strstr(s->file, only)))
-			continue;
-		for (unsigned h = 0; h < 3; h++) {
-			bool acq = s->order == __ATOMIC_ACQUIRE || s->order == __ATOMIC_ACQ_REL;
-			bool rel = s->order == __ATOMIC_RELEASE || s->order == __ATOMIC_ACQ_REL;
-
-			if (h == 0 ? !acq : h == 1 ? !rel : !(s->op == CK_CAS && acq))
-				continue;
-			if (mutant++ % shards != shard)
-				continue;
-			weaken_site = s;
-			weaken_half = halves[h].half;
-			reset_sites();
-			printf("%-20s %s:%u %s %s without %s: ", s->pair, base(s->file), s->line, op_names[s->op],
-			       ck_order_name(s->order), halves[h].name);
-			fflush(stdout);
-			if (mutant_caught(s, bound, &tried))
-				caught++;
-			else if (tried)
-				survived++, printf("SURVIVED %u clients\n", tried);
-			else
-				unseen++, printf("NO CLIENT runs it\n");
-			fflush(stdout);
-		}
-	}
-	weaken_site = NULL;
-	printf("%u caught, %u survived, %u not run by any client\n", caught, survived, unseen);
+		if (!ck_client_file(s) && ck_first_copy(s))
+			printf("%-24s %-5s %-8s %s:%u  %u\n", s->pair, ck_op_names[s->op],
+					ck_order_name(s->order), ck_base(s->file), s->line,
+			       ck_site_hits(s));
 	return 0;
 }
 
@@ -373,7 +263,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix\n"
 		"       [--bound N] [--seconds S] [--pct RUNS] [--depth D] [--seed X] [--jobs N] [--quiet]\n"
-		"       [--replay SCHEDULE] [--weaken SPEC].. [--only TEXT] [--shard I/N]\n", self);
+		"       [--replay SCHEDULE] [--weaken SPEC].. [--quick] [--only TEXT] [--reasons FILE]\n", self);
 	return 2;
 }
 
@@ -383,7 +273,7 @@ int main(int argc, char **argv)
 	unsigned n = 0, passed, bound = ck_bound_default;
 	const char *schedule = NULL, *mode = NULL;
 	unsigned jobs = 1;
-	bool quiet = false;
+	bool quiet = false, quick = false;
 
 	self = argv[0];
 	for (int i = 1; i < argc; i++) {
@@ -393,8 +283,8 @@ int main(int argc, char **argv)
 			mode = a;
 			continue;
 		}
-		if (!strcmp(a, "--quiet")) {
-			quiet = true;
+		if (!strcmp(a, "--quiet") || !strcmp(a, "--quick")) {
+			*(!strcmp(a, "--quiet") ? &quiet : &quick) = true;
 			continue;
 		}
 		if (!v)
@@ -420,8 +310,8 @@ int main(int argc, char **argv)
 			weaken_spec[nr_weaken++] = v;
 		else if (!strcmp(a, "--only"))
 			only = v;
-		else if (!strcmp(a, "--shard") && sscanf(v, "%u/%u", &shard, &shards) == 2 && shards)
-			;
+		else if (!strcmp(a, "--reasons"))
+			reasons = v;
 		else
 			return usage();
 	}
@@ -437,8 +327,12 @@ int main(int argc, char **argv)
 	}
 	if (mode && !strcmp(mode, "--sites"))
 		return list_sites(bound);
-	if (mode && !strcmp(mode, "--matrix"))
-		return matrix(bound);
+	if (mode && !strcmp(mode, "--matrix")) {
+		if (!ck_matrix || !reasons)
+			return usage();
+		return ck_matrix(&(struct ck_matrix){ .self = self, .list = reasons, .only = only, .bound = bound,
+				.jobs = jobs, .pct_runs = pct_runs, .seconds = seconds, .quick = quick });
+	}
 	for (unsigned i = 0; mode && i < nr_clients() && n < 256; i++)
 		chosen[n++] = __start_ck_clients[i];
 	if (mode && !strcmp(mode, "--list")) {

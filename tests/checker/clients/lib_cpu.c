@@ -28,8 +28,8 @@ static void half(void)      /* two in the cache, two in the zone: nobody runs ou
 	struct ramka_frame *a, *b;
 
 	make((struct options){ .frames = 4, .cpus = 2 });
-	a = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
-	b = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+	a = ramka_frame_alloc(cpu(0), &t_bare, NULL, UNINIT);
+	b = ramka_frame_alloc(cpu(0), &t_bare, NULL, UNINIT);
 	ramka_frame_put(cpu(0), a);
 	ramka_frame_put(cpu(0), b);
 }
@@ -108,8 +108,47 @@ CK_CLIENT(cpu_bare_irq, .what = "the same in an interrupt", .setup = half, .thre
 	  .irq = { take_bare0 }, .check = books, .stale = 1);
 CK_CLIENT(cpu_bare_steal, .what = "alloc without metadata on two CPUs", .setup = half,
 	  .thread = { bare0, bare1 }, .check = books, .stale = 2);
-CK_CLIENT(cpu_bare_lookup, .what = "its type is published with it", .setup = cached2,
+/* The first frame was something else before, and the CPU allocated the type without metadata last: both as a hit wants it. */
+static void bare_setup(void)
+{
+	struct ramka_frame *a, *b;
+
+	make((struct options){ .frames = 2, .cpus = 3 });
+	a = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+	b = ramka_frame_alloc(cpu(0), &t_bare, NULL, UNINIT);
+	ramka_frame_put(cpu(0), b);
+	ramka_frame_put(cpu(0), a);
+}
+CK_CLIENT(cpu_bare_lookup, .what = "its type is published with it", .setup = bare_setup,
 	  .thread = { take_bare0, bare_lookup }, .check = books, .stale = 3);
+
+/* The same for frames of order 1, which lie in a row. */
+static void run_setup(void)
+{
+	struct ramka_frame *f;
+
+	make((struct options){ .frames = 4, .cpus = 2 });
+	f = ramka_frame_alloc(cpu(0), &t_plain, NULL, ORDER(1));
+	ck_assert(number(f) == BASE, "not the first frame");
+	ramka_frame_put(cpu(0), f);
+}
+static void take_run0(void)
+{
+	struct ramka_frame *f = ramka_frame_alloc(cpu(0), &t_bare, NULL, ORDER(1));
+
+	ck_assert(f && number(f) == BASE, "not out of the row");
+	ck_own_take(BASE);
+	ck_own_take(BASE + 1);
+}
+static void run_lookup(void)
+{
+	struct ramka_frame *f;
+
+	if (!ramka_frame_from_in_use(r, PA(0), &f))
+		ck_assert(ramka_frame_type(r, f) == &t_bare, "a frame with the type of its former life");
+}
+CK_CLIENT(cpu_run_lookup, .what = "the type of a frame out of a row is published with it", .setup = run_setup,
+	  .thread = { take_run0, run_lookup }, .check = books, .stale = 3);
 
 /* After a drain the owner's cache works again. */
 static void cache_works(void)

@@ -176,6 +176,36 @@ static void unique_cycle(void)
 CK_CLIENT(frame_share, .what = "a unique frame is shared and looked up", .setup = one_unique,
 	  .thread = { unique_cycle, lookup_any }, .check = NULL, .stale = 3);
 
+/* a unique frame becomes another, then two; nobody finds it by address meanwhile */
+static void four_frames(void) { make((struct options){ .frames = 4, .cpus = 3 }); }
+static void become_and_split(void)
+{
+	struct ramka_unique *u = ramka_unique_alloc(cpu(0), &t_hook, NULL, ORDER(1)), *parts[2];
+
+	ck_assert(u && ramka_unique_paddr(r, u) == PA(0), "not the first frame");
+	ck_own_take(BASE);
+	ck_assert(!ramka_unique_repurpose(cpu(0), u, &t_plain, NULL), "repurpose");
+	ck_own_take(BASE);      /* on_drop gave it back */
+	ck_own_take(BASE + 1);
+	ck_assert(!ramka_unique_split(r, u, 0, parts), "split");
+	for (unsigned i = 0; i < 2; i++)
+		give(cpu(0), ramka_unique_share(r, parts[i]));
+}
+static void lookup_both(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct ramka_frame *f;
+
+		if (ramka_frame_from_in_use(r, PA(i), &f))
+			continue;
+		look(f);
+		ck_assert(ramka_frame_type(r, f) == &t_plain && ramka_frame_order(f) == 0, "a frame of its former life");
+		ramka_frame_put(cpu(2), f);
+	}
+}
+CK_CLIENT(frame_repurpose, .what = "a unique frame is repurposed, split and shared beside a lookup",
+	  .setup = four_frames, .thread = { become_and_split, lookup_both }, .check = books, .stale = 2);
+
 /* sole: the others' accesses are over */
 static void sole_write(void)
 {

@@ -176,3 +176,19 @@ static void both_known(void)
 }
 CK_CLIENT(late_memory_holes, .what = "two add different holes", .setup = hole_setup,
 	  .thread = { add_first, add_third }, .check = both_known, .stale = 3);
+
+/* A piece that continues another one makes that longer. */
+static void add_both(void) { add_one(1); add_one(2); }
+static void end_looker(void)
+{
+	struct ramka_frame *f;
+	int rc = ramka_frame_from_unused(cpu(1), PA(2), &t_plain, NULL, &f);
+
+	ck_assert(!rc || rc == RAMKA_E_OUT_OF_BOUND || rc == RAMKA_E_BUSY, "from_unused says %d", rc);
+	if (!rc) {
+		ck_own_take(number(f));
+		give(cpu(1), f);
+	}
+}
+CK_CLIENT(late_memory_grows, .what = "a piece grows while its end is claimed by address", .setup = hole_setup,
+	  .thread = { add_both, end_looker }, .check = books, .stale = 3);

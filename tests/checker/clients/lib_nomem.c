@@ -5,7 +5,7 @@
 #include "instance.h"
 
 /* the library's own view, for frames that are to lie in a magazine */
-#include "../../../lib/cpu.h"
+#include "cpu.h"
 
 /* `frames` free ones in the cache of CPU `c`. */
 static void cached(unsigned c, unsigned frames)

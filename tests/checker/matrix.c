@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The matrix: each acquire and each release of the library weakened alone, and who notices.
+ *
+ * matrix.txt has a line for each, with the client that catches it or with the reason why none can. A run
+ *   - weakens each order that has a client and runs that client, which must fail; if it does not, all others are tried,
+ *   - weakens all orders that have a reason at once and runs every client: what none catches together, none catches
+ *     alone, since each execution that one weakening allows is allowed by all of them. Where a client fails, it is
+ *     run again with each of them alone,
+ *   - takes it as a failure if an order has no line, if a line names no order, if an order with a client is caught by
+ *     none, and if one with a reason is caught.
+ * The quick form runs the first of these only, with the named clients, and compares the list with the sources.
+ */
+#include "matrix.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_MUTANTS 400u
+
+struct mutant {
+	const struct ck_site *site;
+	unsigned half;
+	char key[160];              /* as in the list */
+	const char *client, *reason; /* one of them, or none if the list has no line */
+};
+
+/* written by all processes */
+struct shared {
+	unsigned next, passed, failed, caught, kept;
+	unsigned char run[MAX_MUTANTS]; /* some client got there */
+};
+
+static const struct { unsigned half; const char *name; } halves[] = {
+	{ CK_WEAK_ACQUIRE, "acquire" }, { CK_WEAK_RELEASE, "release" }, { CK_WEAK_FAILURE, "failure" } };
+
+static struct mutant mutants[MAX_MUTANTS];
+static unsigned nr_mutants;
+static struct shared *shared;
+static const struct ck_matrix *opt;
+static const struct mutant *alone;  /* weakened; NULL: all that have a reason */
+
+static unsigned nr_clients(void)
+{
+	return (unsigned)(__stop_ck_clients - __start_ck_clients);
+}
+
+static const char *half_name(unsigned half)
+{
+	return halves[half == CK_WEAK_ACQUIRE ? 0 : half == CK_WEAK_RELEASE ? 1 : 2].name;
+}
+
+static bool has_half(const struct ck_site *s, unsigned half)
+{
+	bool acq = s->order == __ATOMIC_ACQUIRE || s->order == __ATOMIC_ACQ_REL;
+	bool rel = s->order == __ATOMIC_RELEASE || s->order == __ATOMIC_ACQ_REL;
+
+	return half == CK_WEAK_ACQUIRE ? acq : half == CK_WEAK_RELEASE ? rel : s->op == CK_CAS && acq;
+}
+
+/* ---- the list ---- */
+
+/* Alike but for the line: the same operation on the same pair in the same file, so they are numbered. */
+static unsigned number_of(const struct ck_site *s)
+{
+	unsigned n = 1;
+
+	for (const struct ck_site *o = __start_ck_sites; o < __stop_ck_sites; o++)
+		n += ck_first_copy(o) && o->line < s->line && o->op == s->op && o->order == s->order &&
+		     !strcmp(o->pair, s->pair) && !strcmp(o->file, s->file);
+	return n;
+}
+
+static void find_mutants(void)
+{
+	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++) {
+		if (ck_client_file(s) || !ck_first_copy(s))
+			continue;
+		for (unsigned h = 0; h < 3; h++) {
+			struct mutant *m = &mutants[nr_mutants];
+
+			if (!has_half(s, halves[h].half))
+				continue;
+			if (++nr_mutants > MAX_MUTANTS)
+				abort();
+			m->site = s;
+			m->half = halves[h].half;
+			snprintf(m->key, sizeof m->key, "%s %s %s %s %u %s", ck_base(s->file), s->pair, ck_op_names[s->op],
+				 ck_order_name(s->order), number_of(s), halves[h].name);
+		}
+	}
+}
+
+static struct mutant *mutant_of(const char *key)
+{
+	for (unsigned i = 0; i < nr_mutants; i++)
+		if (!strcmp(mutants[i].key, key))
+			return &mutants[i];
+	return NULL;
+}
+
+static const struct ck_client *client_of(const char *name)
+{
+	for (unsigned i = 0; i < nr_clients(); i++)
+		if (!strcmp(__start_ck_clients[i]->name, name))
+			return __start_ck_clients[i];
+	return NULL;
+}
+
+/* "FILE PAIR OPERATION ORDER NUMBER HALF: CLIENT", or ": - REASON". What is wrong with the line, or NULL. */
+static const char *enter_line(char *line)
+{
+	char *colon = strstr(line, ": "), file[40], pair[40], op[12], order[12], half[12], key[160];
+	struct mutant *m;
+	unsigned n;
+
+	if (!colon)
+		return "no colon";
+	*colon = 0;
+	if (sscanf(line, "%39s %39s %11s %11s %u %11s", file, pair, op, order, &n, half) != 6)
+		return "not six words before the colon";
+	snprintf(key, sizeof key, "%s %s %s %s %u %s", file, pair, op, order, n, half);
+	m = mutant_of(key);
+	if (!m)
+		return "no such order in the sources";
+	if (m->client || m->reason)
+		return "a second line for it";
+	if (!strncmp(colon + 2, "- ", 2)) {
+		m->reason = strdup(colon + 4);
+		return NULL;
+	}
+	m->client = strdup(colon + 2);
+	return client_of(m->client) ? NULL : "no such client";
+}
+
+static void read_list(void)
+{
+	char line[500];
+	FILE *f = fopen(opt->list, "r");
+
+	if (!f) {
+		perror(opt->list);
+		exit(2);
+	}
+	for (unsigned n = 1; fgets(line, sizeof line, f); n++) {
+		const char *wrong;
+
+		line[strcspn(line, "\n")] = 0;
+		if (!*line || *line == '#')
+			continue;
+		wrong = enter_line(line);
+		if (wrong) {
+			printf("FAIL %s:%u: %s: %s\n", ck_base(opt->list), n, wrong, line);
+			shared->failed++;
+		}
+	}
+	fclose(f);
+}
+
+/* ---- running ---- */
+
+static unsigned weakened(const struct ck_site *s)
+{
+	unsigned weak = 0;
+
+	if (alone)
+		return ck_same_site(alone->site, s) ? alone->half : 0;
+	for (unsigned i = 0; i < nr_mutants; i++)
+		if (mutants[i].reason && ck_same_site(mutants[i].site, s))
+			weak |= mutants[i].half;
+	return weak;
+}
+
+/* Does the client fail? Then why is in *r; its schedule is gone. */
+static bool fails(const struct ck_client *c, const struct mutant *m, unsigned bound, struct ck_result *r)
+{
+	alone = m;
+	for (struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
+		s->ready = s->hits = 0;
+	ck_explore(c, bound, opt->pct_runs, opt->seconds, r);
+	free(r->schedule);
+	return r->failed;
+}
+
+static bool takes_part(const struct ck_client *c)
+{
+	return !c->model && !c->fails;
+}
+
+static bool wanted(const struct mutant *m)
+{
+	return !opt->only || strstr(m->key, opt->only);
+}
+
+static void say(const struct mutant *m, const char *word, const char *how, const struct ck_client *c, const char *more)
+{
+	printf("%-4s %s:%u %s %s %s without %s: %s%s%s%.110s\n", word, ck_base(m->site->file), m->site->line,
+	       m->site->pair, ck_op_names[m->site->op], ck_order_name(m->site->order), half_name(m->half), how,
+	       c ? c->name : "", c && *more ? ": " : "", more);
+	if (c)
+		printf("       %s --client %s --weaken %s@%s:%u:%s\n", opt->self, c->name, m->site->pair,
+		       ck_base(m->site->file), m->site->line, half_name(m->half));
+}
+
+static void count(unsigned *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+/* Few preemptions are mostly enough, and much faster. */
+static bool caught_by(const struct mutant *m, const struct ck_client *c, struct ck_result *r)
+{
+	return (opt->bound > 1 && fails(c, m, 1, r)) || fails(c, m, opt->bound, r);
+}
+
+static void try_mutant(unsigned i)
+{
+	const struct mutant *m = &mutants[i];
+	const struct ck_client *named = m->client ? client_of(m->client) : NULL;
+	struct ck_result r;
+
+	if (!wanted(m) || m->reason)
+		return;
+	if (named && caught_by(m, named, &r)) {
+		say(m, "ok", "caught by ", named, r.message);
+		count(&shared->caught);
+		count(&shared->passed);
+		return;
+	}
+	for (unsigned k = 0; k < nr_clients() && !opt->quick; k++) {
+		const struct ck_client *c = __start_ck_clients[k];
+
+		if (c == named || !takes_part(c) || !fails(c, m, opt->bound, &r))
+			continue;
+		say(m, "ok", m->client ? "not by the client of the list, but by " : "not in the list: caught by ", c, r.message);
+		printf("       line: %s: %s\n", m->key, c->name);
+		count(&shared->caught);
+		count(&shared->passed);
+		return;
+	}
+	say(m, "FAIL", m->client ? "not caught by " : "no line in the list, and not caught", named, "");
+	count(&shared->failed);
+}
+
+/* One client against all orders that have a reason. */
+static void try_reasons(unsigned k)
+{
+	const struct ck_client *c = __start_ck_clients[k];
+	bool together, ran[MAX_MUTANTS];
+	struct ck_result r;
+
+	if (!takes_part(c))
+		return;
+	together = fails(c, NULL, opt->bound, &r);
+	if (together) /* it stopped at once: who else is on its way? */
+		fails(c, &(struct mutant){ .site = __start_ck_sites }, opt->bound, &r);
+	for (unsigned i = 0; i < nr_mutants; i++) {
+		ran[i] = ck_site_hits(mutants[i].site) != 0;
+		shared->run[i] |= ran[i];
+	}
+	for (unsigned i = 0; together && i < nr_mutants; i++) {
+		const struct mutant *m = &mutants[i];
+
+		if (!m->reason || !ran[i] || !wanted(m) || !fails(c, m, opt->bound, &r))
+			continue;
+		say(m, "FAIL", "has a reason in the list, but is caught by ", c, r.message);
+		count(&shared->failed);
+	}
+}
+
+static void in_parallel(void (*job)(unsigned i), unsigned n)
+{
+	unsigned i;
+
+	shared->next = 0;
+	fflush(stdout);
+	for (unsigned k = 0; k < opt->jobs; k++) {
+		if (opt->jobs > 1 && fork() != 0)
+			continue;
+		while ((i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED)) < n) {
+			job(i);
+			fflush(stdout);
+		}
+		if (opt->jobs > 1)
+			_exit(0);
+	}
+	while (opt->jobs > 1 && wait(NULL) > 0)
+		;
+}
+
+int ck_matrix(const struct ck_matrix *m)
+{
+	unsigned never = 0;
+
+	opt = m;
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	find_mutants();
+	read_list();
+	ck_weaken_also(weakened);
+	in_parallel(try_mutant, nr_mutants);
+	if (!m->quick)
+		in_parallel(try_reasons, nr_clients());
+	for (unsigned i = 0; i < nr_mutants; i++) {
+		if (!mutants[i].reason || !wanted(&mutants[i]))
+			continue;
+		if (!m->quick)
+			say(&mutants[i], "kept", "", NULL, mutants[i].reason);
+		shared->passed++;
+		shared->kept++;
+		never += !shared->run[i];
+	}
+	printf("%u orders: %u caught, %u kept for a reason", nr_mutants, shared->caught, shared->kept);
+	if (!m->quick)
+		printf(" (%u of them run by no client)", never);
+	printf("\n%u passed, %u failed\n", shared->passed, shared->failed);
+	return shared->failed != 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What runner.c and matrix.c share. Programs that are linked without matrix.c (tests/litmus, tests/fuzz) have no matrix. */
+#ifndef CK_MATRIX_H
+#define CK_MATRIX_H
+
+#include "engine.h"
+
+struct ck_matrix {
+	const char *self, *list;    /* the command; matrix.txt */
+	const char *only;           /* text of a pair or file, or NULL */
+	unsigned bound, jobs;
+	uint64_t pct_runs;
+	double seconds;
+	bool quick;
+};
+int ck_matrix(const struct ck_matrix *m) __attribute__((weak));
+
+extern const struct ck_client *const __start_ck_clients[], *const __stop_ck_clients[];
+extern struct ck_site __start_ck_sites[], __stop_ck_sites[];
+extern const char *const ck_op_names[];
+
+/* An inline function has a copy of its sites in each object; the first one stands for all. */
+bool ck_same_site(const struct ck_site *a, const struct ck_site *b);
+bool ck_first_copy(const struct ck_site *s);
+bool ck_client_file(const struct ck_site *s);
+unsigned ck_site_hits(const struct ck_site *s);
+const char *ck_base(const char *path);
+/* Weakens what `also` says, besides --weaken. */
+void ck_weaken_also(unsigned (*also)(const struct ck_site *s));
+
+#endif
