@@ -156,6 +156,7 @@ void drain_test(struct cpu *cpu);                 /* on every CPU at once */
 void exhaustion_test(struct cpu *cpu);            /* on every CPU at once */
 void paging_test(struct cpu *cpu);                /* on every CPU at once */
 void unit_tests(void);                            /* on one; tests/kernel/unit, empty without it */
+bool fault_planted(const char *name);             /* by the command line, see main.c */
 void stress_settle(void);                         /* on one: everything is free again, and the audit agrees */
 
 /* Frames that the oracle watches; see stress.c. */

@@ -4,8 +4,8 @@
  * other CPUs, runs the tests on all of them with timer interrupts that allocate and free, and powers off
  * with an exit status. The last line on the console begins with PASS or FAIL.
  *
- * Command line: ops=N (operations per CPU), seed=N, inject=put|owner|stamp|trap (a fault that must end in
- * FAIL).
+ * Command line: ops=N (operations per CPU), seed=N, inject=FAULT (must end in FAIL): put, owner, stamp, trap, leak,
+ * unit (a unit test), stress (on the last CPU, half way through its operations).
  */
 #include "kernel.h"
 
@@ -51,28 +51,41 @@ static void parse(const char *line)
 		options.inject[i] = *inject++;
 }
 
+bool fault_planted(const char *name)
+{
+	return !strcmp(options.inject, name);
+}
+
+__attribute__((weak)) void unit_tests(void)
+{
+}
+
 /* Faults that the tests must see: each ends in FAIL. */
 static void inject_fault(struct cpu *cpu)
 {
 	struct ramka_frame *f;
 
-	if (!options.inject[0])
+	if (!options.inject[0] || fault_planted("stress"))
 		return;
 	f = watched_alloc(cpu, 0);
 	REQUIRE(f);
-	if (!strcmp(options.inject, "put")) {
+	if (fault_planted("put")) {
 		ramka_frame_put(memory_cpu(), f);
 		ramka_frame_put(memory_cpu(), f);        /* once too often: panic */
-	} else if (!strcmp(options.inject, "owner")) {
+	} else if (fault_planted("owner")) {
 		/* as if the frame had been handed out twice */
 		atomic_store(&oracle[ramka_frame_index(memory, f)], UINT32_MAX);
 		ramka_frame_put(memory_cpu(), f);
-	} else if (!strcmp(options.inject, "stamp")) {
+	} else if (fault_planted("stamp")) {
 		/* as if somebody wrote to a frame that is not his */
 		*(unsigned char *)ramka_frame_content(memory, f) ^= 0xff;
 		ramka_frame_put(memory_cpu(), f);
-	} else if (!strcmp(options.inject, "trap")) {
+	} else if (fault_planted("trap")) {
 		*(volatile char *)0x123456789000 = 1;    /* mapped nowhere */
+	} else if (fault_planted("leak")) {
+		stress_settle();
+	} else if (fault_planted("unit")) {
+		unit_tests();
 	}
 	fail("inject=%s was not noticed", options.inject);
 }
@@ -82,10 +95,6 @@ static void progress(struct cpu *cpu, const char *what)
 	smp_rendezvous();
 	if (cpu->id == 0)
 		print("%s: ok\n", what);
-}
-
-__attribute__((weak)) void unit_tests(void)
-{
 }
 
 /* All CPUs go through this together. */
@@ -141,6 +150,8 @@ void kernel_main(struct boot_info *boot)
 	run(cpu);
 	smp_rendezvous();
 	stress_settle();
+	if (options.inject[0])
+		fail("inject=%s was not noticed", options.inject);
 
 	for (unsigned i = 0; i < nr_cpus; i++) {
 		ticks += atomic_load(&cpus[i].ticks);

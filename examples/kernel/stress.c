@@ -478,6 +478,15 @@ void stress_setup(void)
 	      at_start.total >> 8, at_start.free >> 8, at_start.free_huge, at_start.reserved);
 }
 
+/* As if ramka had handed out to another what this CPU holds. */
+static void plant_fault(struct worker *w)
+{
+	for (unsigned i = 0; i < HELD; i++) {
+		if (w->held[i])
+			atomic_store(&oracle[ramka_frame_index(memory, w->held[i])], UINT32_MAX);
+	}
+}
+
 void stress_test(struct cpu *cpu, uint64_t ops)
 {
 	struct worker w = { .cpu = cpu };
@@ -485,6 +494,8 @@ void stress_test(struct cpu *cpu, uint64_t ops)
 	stress_interrupts(cpu, true);
 	for (uint64_t i = 1; i <= ops; i++) {
 		operation(&w);
+		if (i == ops / 2 && cpu->id == nr_cpus - 1 && fault_planted("stress"))
+			plant_fault(&w);
 		if (cpu_random(cpu) % 16 == 0)
 			quiescent(&w);
 		if (cpu->id == 0 && i % (ops / 4 + 1) == 0)
