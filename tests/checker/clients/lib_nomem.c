@@ -127,16 +127,20 @@ CK_CLIENT(nomem_taken_back, .what = "drained frames are taken back by a refill w
 /* The same out of a magazine. */
 static void in_magazine_1(void)
 {
+	struct ramka_frame *f[2];
 	struct ramka_cpu *c;
 	struct magazine *m;
 
 	batches();
-	cached(1, 2);
 	c = cpu(1);
 	m = depot_get_empty(&r->depot, 1);
 	m->count = 2;
-	m->frames[0] = c->frames[0];
-	m->frames[1] = c->frames[1];
+	for (unsigned i = 0; i < 2; i++) {
+		f[i] = ramka_frame_alloc(c, &t_plain, NULL, UNINIT);
+		ck_assert(f[i] && cpu_home(c, f[i], &m->frames[i]), "not a frame of the CPU's zone");
+	}
+	for (unsigned i = 0; i < 2; i++)
+		ramka_frame_put(c, f[i]);
 	ramka_store(&c->hot, ramka_load(&c->hot, relaxed, test.setup) & ~(uint64_t)0xffff, relaxed, test.setup);
 	own_add(&c->moved_out, 2);
 	depot_push(&r->depot, m);
