@@ -77,10 +77,10 @@ static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 
 	if (ramka_load(&cpu->active, relaxed, section.own) || ramka_load(&cpu->revoked, relaxed, section.revoke))
 		defect(a, "a CPU is inside a call or being drained", NULL);
-	mark_frames(a, cpu->zone, cpu->frames, cpu_count(cpu));
+	mark_frames(a, cpu->zone, cache_of(cpu)->frames, cpu_count(cpu));
 	mark_row(a, cpu, cpu->row, ramka_load(&cpu->row_mask, relaxed, section.own));
 	for (uint32_t i = 0; i < cpu->nr_rows; i++)
-		mark_row(a, cpu, cpu->rows[i], ramka_load(&cpu->row_masks[i], relaxed, section.own));
+		mark_row(a, cpu, cache_of(cpu)->rows[i], ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own));
 	for (uint32_t n = 0; index && n <= d->nr_shards * SHARD_MAGAZINES; n++) {
 		const struct magazine *m = &d->magazines[index - 1];
 
@@ -188,7 +188,7 @@ int ramka_check(const struct ramka *r, struct ramka_bug *ret_first)
 	struct sight s;
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		mark_cpu(&a, &r->cpus[i]);
+		mark_cpu(&a, &r->cpus[i].cpu);
 	mark_chain(&a, ramka_load(&r->deferred, acquire, defer.shared));
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		for (uint32_t block = 0; block < r->zones[i].map.blocks; block++)

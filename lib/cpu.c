@@ -27,7 +27,7 @@ uint32_t cpu_in_rows(const struct ramka_cpu *cpu)
 	uint32_t n = bits_count(row_of(cpu));
 
 	for (unsigned i = 0; i < ROWS; i++) {
-		uint64_t mask = ramka_load(&cpu->row_masks[i], relaxed, section.own);
+		uint64_t mask = ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own);
 
 		if (mask)
 			n += bits_count(mask);
@@ -170,12 +170,12 @@ static void flush_rows(struct ramka_cpu *cpu)
 	uint32_t freed = 0;
 
 	for (unsigned i = 0; i < cpu->nr_rows; i++) {
-		uint64_t closed = ramka_load(&cpu->row_masks[i], relaxed, section.own);
+		uint64_t closed = ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own);
 
 		if (!closed)
 			continue;
-		freed += free_word(cpu, cpu->zone, bit_of(cpu, cpu->rows[i]) / WORD_BITS, closed);
-		ramka_store(&cpu->row_masks[i], 0, relaxed, section.own);
+		freed += free_word(cpu, cpu->zone, bit_of(cpu, cache_of(cpu)->rows[i]) / WORD_BITS, closed);
+		ramka_store(&cache_of(cpu)->row_masks[i], 0, relaxed, section.own);
 	}
 	if (mask)
 		freed += free_word(cpu, cpu->zone, bit_of(cpu, cpu->row) / WORD_BITS, mask);
@@ -192,8 +192,8 @@ static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 {
 	/* by the time it is flushed, the word is here */
 	__builtin_prefetch(&cpu->zone->map.words[bit / WORD_BITS], 1);
-	cpu->rows[cpu->nr_rows] = cpu->row;
-	ramka_store(&cpu->row_masks[cpu->nr_rows++], row_of(cpu), relaxed, section.own);
+	cache_of(cpu)->rows[cpu->nr_rows] = cpu->row;
+	ramka_store(&cache_of(cpu)->row_masks[cpu->nr_rows++], row_of(cpu), relaxed, section.own);
 	cpu->row = bit / WORD_BITS * WORD_BITS - cpu->zone->low;
 	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
 }
@@ -218,13 +218,13 @@ static void flush(struct ramka_cpu *cpu)
 	cpu_settle(cpu);
 	count_move(cpu, true);
 	if (m) {
-		memcpy(m->frames, cpu->frames, out * sizeof(*m->frames));
+		memcpy(m->frames, cache_of(cpu)->frames, out * sizeof(*m->frames));
 		m->count = out;
 		depot_push(d, m);
 	} else {
-		free_frames(cpu, cpu->zone, cpu->frames, out, true);
+		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, out, true);
 	}
-	memmove(cpu->frames, cpu->frames + out, (n - out) * sizeof(*cpu->frames));
+	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out, (n - out) * sizeof(*cache_of(cpu)->frames));
 	set_count(cpu, n - out);
 	cpu->current = NO_ROW; /* the zone changed: ask the gate again */
 	own_add(&cpu->moved_out, out);
@@ -244,7 +244,7 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 	if (HOT_COUNT(hot) == CACHE_SIZE)
 		flush(cpu);
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
-	cpu->frames[HOT_COUNT(hot)] = n;
+	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
 	section_leave(cpu);
 }
@@ -319,8 +319,8 @@ static bool take_from_rows(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_
 		do {
 			if (!i--)
 				return false;
-		} while (!take_from_row(&cpu->row_masks[i], order, &at));
-		row = cpu->rows[i];
+		} while (!take_from_row(&cache_of(cpu)->row_masks[i], order, &at));
+		row = cache_of(cpu)->rows[i];
 	}
 	cpu->rows_settled -= cpu->rows_settled < nr ? cpu->rows_settled : nr;
 	own_add(&cpu->allocs, 1 - (uint64_t)nr);
@@ -352,7 +352,7 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	if (!m)
 		return 0;
 	n = m->count;
-	memcpy(cpu->frames, m->frames, n * sizeof(*m->frames));
+	memcpy(cache_of(cpu)->frames, m->frames, n * sizeof(*m->frames));
 	depot_put_empty(d, m);
 	if (shard != cpu->id) {
 		cpu->victim = shard;
@@ -370,7 +370,7 @@ static uint32_t steal(struct ramka_cpu *cpu)
 	for (unsigned i = 1; i < r->nr_cpus && !n; i++) {
 		unsigned shard = (cpu->id + i) % r->nr_cpus;
 
-		if (r->cpus[shard].zone == cpu->zone && depot_has_full(&r->depot, shard))
+		if (r->cpus[shard].cpu.zone == cpu->zone && depot_has_full(&r->depot, shard))
 			n = take_magazine(cpu, shard);
 	}
 	return n;
@@ -385,7 +385,7 @@ static uint32_t take_surplus(struct ramka_cpu *cpu)
 	struct ramka *r = cpu->r;
 	uint32_t shard = cpu->victim;
 
-	if (shard != cpu->id && r->cpus[shard].zone == cpu->zone &&
+	if (shard != cpu->id && r->cpus[shard].cpu.zone == cpu->zone &&
 	    ramka_load(&r->depot.shards[shard].cached, relaxed, stat) > SHARD_MAGAZINES * MAGAZINE_SIZE / 2)
 		return take_magazine(cpu, shard);
 	cpu->victim = shard + 1 < r->nr_cpus ? shard + 1 : 0;
@@ -406,10 +406,10 @@ static uint32_t random_below(struct ramka_cpu *cpu, uint32_t n)
 static void shuffle(struct ramka_cpu *cpu, uint32_t n)
 {
 	for (uint32_t i = n; i > 1; i--) {
-		uint32_t j = random_below(cpu, i), swap = cpu->frames[i - 1];
+		uint32_t j = random_below(cpu, i), swap = cache_of(cpu)->frames[i - 1];
 
-		cpu->frames[i - 1] = cpu->frames[j];
-		cpu->frames[j] = swap;
+		cache_of(cpu)->frames[i - 1] = cache_of(cpu)->frames[j];
+		cache_of(cpu)->frames[j] = swap;
 	}
 }
 
@@ -420,11 +420,11 @@ static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64
 
 	if (n == WORD_BITS) {
 		for (uint32_t i = 0; i < WORD_BITS; i++)
-			cpu->frames[at + i] = base + WORD_BITS - 1 - i;
+			cache_of(cpu)->frames[at + i] = base + WORD_BITS - 1 - i;
 		return n;
 	}
 	for (uint32_t i = n; mask; mask &= mask - 1)
-		cpu->frames[at + --i] = base + bits_lowest(mask);
+		cache_of(cpu)->frames[at + --i] = base + bits_lowest(mask);
 	return n;
 }
 
@@ -490,7 +490,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		n = steal(cpu);
 	own_add(&cpu->moved_in, n);
 	if (n) {
-		f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cpu->frames[--n] << SLOT_SHIFT));
+		f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cache_of(cpu)->frames[--n] << SLOT_SHIFT));
 		set_gate(cpu);
 	}
 	set_count(cpu, n);
@@ -511,7 +511,7 @@ static void drain_cache(struct ramka_cpu *cpu)
 
 	cpu_settle(cpu);
 	flush_rows(cpu);
-	free_frames(cpu, cpu->zone, cpu->frames, n, true);
+	free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n, true);
 	set_count(cpu, 0);
 	own_add(&cpu->moved_out, n);
 	own_add(&cpu->flushes, n != 0);
@@ -527,7 +527,7 @@ static bool holds_frames(const struct ramka_cpu *cpu)
 /* Frames of a shard into the zone. Counts its movements in the instance: it may run on any CPU. */
 static void drain_shard(struct ramka *r, unsigned shard, uint64_t *mine)
 {
-	struct ramka_cpu *cpu = &r->cpus[shard];
+	struct ramka_cpu *cpu = &r->cpus[shard].cpu;
 
 	while (depot_has_full(&r->depot, shard)) {
 		struct magazine *m;
@@ -577,12 +577,12 @@ bool cpu_for_each_stopped(struct ramka *r, struct ramka_cpu *self, void (*take)(
 		name = 1;
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		none = 0;
-		if (&r->cpus[i] != self && !ramka_cas(&r->cpus[i].revoked, &none, name, acquire, section.revoke))
+		if (&r->cpus[i].cpu != self && !ramka_cas(&r->cpus[i].cpu.revoked, &none, name, acquire, section.revoke))
 			all = false;
 	}
 	stopped = r->barrier_all_cpus(r->ctx);
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
-		struct ramka_cpu *cpu = &r->cpus[i];
+		struct ramka_cpu *cpu = &r->cpus[i].cpu;
 
 		if (ramka_load(&cpu->revoked, relaxed, section.revoke) != name)
 			continue;
@@ -602,11 +602,14 @@ bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, uint64_t *mine)
 	if (!self->cacheless)
 		drain_self(self, mine);
 	/* no barrier if there is nothing to drain; who has left its section is seen with what it holds */
-	for (unsigned i = 0; i < r->nr_cpus; i++)
-		if (&r->cpus[i] != self && (ramka_load(&r->cpus[i].active, acquire, section.leave) || holds_frames(&r->cpus[i]))) {
+	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		struct ramka_cpu *cpu = &r->cpus[i].cpu;
+
+		if (cpu != self && (ramka_load(&cpu->active, acquire, section.leave) || holds_frames(cpu))) {
 			all = cpu_for_each_stopped(r, self, take_cache, mine);
 			break;
 		}
+	}
 	if (!self->cacheless && holds_frames(self))
 		all = false; /* called from a handler on top of its own section */
 	for (unsigned i = 0; i < r->nr_cpus; i++)
@@ -709,8 +712,8 @@ static uint64_t collect(const struct ramka *r)
 	uint64_t sum = ramka_load(&r->moves, acquire, nomem.collect);
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		sum += ramka_load(&r->cpus[i].moves, acquire, nomem.collect) +
-		       HOT_PUSHES(ramka_load(&r->cpus[i].hot, acquire, nomem.collect));
+		sum += ramka_load(&r->cpus[i].cpu.moves, acquire, nomem.collect) +
+		       HOT_PUSHES(ramka_load(&r->cpus[i].cpu.hot, acquire, nomem.collect));
 	return sum;
 }
 
@@ -839,12 +842,12 @@ static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
 {
 	uint32_t n = cpu_count(cpu), i = 0;
 
-	while (i < n && bit_of(cpu, cpu->frames[i]) != bit)
+	while (i < n && bit_of(cpu, cache_of(cpu)->frames[i]) != bit)
 		i++;
 	if (i == n)
 		return false;
 	cpu_settle(cpu);
-	cpu->frames[i] = cpu->frames[n - 1];
+	cache_of(cpu)->frames[i] = cache_of(cpu)->frames[n - 1];
 	set_count(cpu, n - 1);
 	return true;
 }

@@ -116,7 +116,7 @@ static inline bool cpu_alloc(struct ramka_cpu *cpu, struct ramka_frame **ret_f)
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
 	if (unlikely(!HOT_COUNT(hot)))
 		goto miss;
-	f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cpu->frames[(size_t)HOT_COUNT(hot) - 1] << SLOT_SHIFT));
+	f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cache_of(cpu)->frames[(size_t)HOT_COUNT(hot) - 1] << SLOT_SHIFT));
 	if (unlikely(slot_ref(f) != REF_FREE))
 		goto miss;
 	ramka_store(&cpu->hot, hot - 1, relaxed, section.own);
@@ -163,7 +163,7 @@ static inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32
 	}
 	if (unlikely(HOT_COUNT(hot) < HOT_LEAST(hot)))
 		hot = (hot & ~(uint64_t)0xff00) | HOT_COUNT(hot) << 8;
-	cpu->frames[HOT_COUNT(hot)] = n;
+	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, relaxed, section.own);
 	section_leave(cpu);
 	return true;

@@ -174,7 +174,9 @@ int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 		waiting = ramka_load(&r->deferred_frames, relaxed, stat);
 	} else {
 		push_open(r, d, f, info_order(info));
-		if (d->open.nr >= BAG_SIZE) {
+		/* with the first frame of a bag as well: what CPUs that went off line and callers without a section left */
+		if (d->open.nr >= BAG_SIZE ||
+		    (d->open.nr == 1 && ramka_load(&r->deferred_frames, relaxed, stat) >= BAG_SIZE)) {
 			struct chain adopted = unshare(r);
 
 			ripe = take_ripe(r, d);
@@ -242,7 +244,7 @@ static void take_all_of(struct ramka_cpu *cpu, void *arg)
 static bool others_wait(const struct ramka_cpu *cpu)
 {
 	for (unsigned i = 0; i < cpu->r->nr_cpus; i++)
-		if (&cpu->r->cpus[i] != cpu && ramka_load(&cpu->r->cpus[i].defer->frames, relaxed, stat))
+		if (&cpu->r->cpus[i].cpu != cpu && ramka_load(&cpu->r->cpus[i].cpu.defer->frames, relaxed, stat))
 			return true;
 	return false;
 }
@@ -349,6 +351,6 @@ uint64_t defer_count(const struct ramka *r)
 	uint64_t n = ramka_load(&r->deferred_frames, relaxed, stat);
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		n += ramka_load(&r->cpus[i].defer->frames, relaxed, stat);
+		n += ramka_load(&r->cpus[i].cpu.defer->frames, relaxed, stat);
 	return n;
 }

@@ -90,18 +90,13 @@ static void run(struct ramka_cpu *cpu, struct ramka_frame *f)
 	}
 }
 
-/*
- * A handle for one drop on the cache-less path. It is always inside a call, so nobody looks at its rows and frames: they
- * are left out, which spares the stack.
- */
+/* A handle for one drop on the cache-less path: it is always inside a call, so nobody looks for its cache, which is not there. */
 static void run_cacheless(struct ramka *r, struct ramka_frame *f)
 {
-	RAMKA_ALIGNAS(64) unsigned char memory[offsetof(struct ramka_cpu, rows)];
-	struct ramka_cpu *own = (struct ramka_cpu *)(void *)memory;
+	struct ramka_cpu own = r->none;
 
-	memcpy(own, &r->none, sizeof(memory));
-	ramka_store(&own->pending, PENDING_RUNNING, relaxed, drop.pending);
-	run(own, f);
+	ramka_store(&own.pending, PENDING_RUNNING, relaxed, drop.pending);
+	run(&own, f);
 }
 
 void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)

@@ -123,7 +123,7 @@ static int lay_out(const struct ramka_config *cfg, struct layout *l)
 		if (cfg->regions[i].node > MAX_NODE)
 			return RAMKA_E_INVAL;
 	l->nr_slots = end - l->first;
-	ok = place(l, &at, 1, sizeof(struct ramka)) && place(l, &l->cpus, cfg->nr_cpus, sizeof(struct ramka_cpu)) &&
+	ok = place(l, &at, 1, sizeof(struct ramka)) && place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
 	     place(l, &l->defers, cfg->nr_cpus, sizeof(struct defer)) &&
 	     place(l, &l->shards, cfg->nr_cpus, sizeof(struct shard)) &&
 	     place(l, &l->magazines, (uint64_t)cfg->nr_cpus * SHARD_MAGAZINES, sizeof(struct magazine)) &&
@@ -343,8 +343,8 @@ int ramka_init(const struct ramka_config *cfg, void *metadata, size_t bytes, str
 	r->depot = (struct depot){ (void *)(at + l.shards), (void *)(at + l.magazines), r->nr_cpus };
 	depot_init(&r->depot);
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
-		r->cpus[i].defer = (struct defer *)(void *)(at + l.defers) + i;
-		init_cpu(r, &r->cpus[i], i, cfg->cpu_node ? cfg->cpu_node[i] : 0);
+		r->cpus[i].cpu.defer = (struct defer *)(void *)(at + l.defers) + i;
+		init_cpu(r, &r->cpus[i].cpu, i, cfg->cpu_node ? cfg->cpu_node[i] : 0);
 	}
 	r->none.cacheless = true;
 	ramka_store(&r->none.active, 1, relaxed, section.own);
@@ -371,7 +371,7 @@ int ramka_fini(struct ramka *r)
 
 struct ramka_cpu *ramka_cpu_at(struct ramka *r, unsigned id)
 {
-	return id < r->nr_cpus ? &r->cpus[id] : NULL;
+	return id < r->nr_cpus ? &r->cpus[id].cpu : NULL;
 }
 
 struct ramka *ramka_of(const struct ramka_cpu *cpu)

@@ -78,14 +78,24 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 other;               /* base frames of these, net */
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
 	int64_t unfolded;                /* base frames taken from the home zone, not yet in its estimate */
+};
 
-	/* closed rows: freed into the zone together */
-	RAMKA_ALIGNAS(64) uint32_t rows[ROWS]; /* first frame of each */
-	struct ramka_atomic_u64 row_masks[ROWS];
-
-	/* the cache */
+/* What every handle but the cache-less one has behind it. */
+struct cache {
+	RAMKA_ALIGNAS(64) uint32_t rows[ROWS];   /* closed rows, freed into the zone together: first frame of each */
+	struct ramka_atomic_u64 row_masks[ROWS]; /* their frames */
 	RAMKA_ALIGNAS(64) uint32_t frames[CACHE_SIZE];
 };
+
+struct cached_cpu {
+	struct ramka_cpu cpu;
+	struct cache cache;
+};
+
+static inline struct cache *cache_of(const struct ramka_cpu *cpu)
+{
+	return &((struct cached_cpu *)(uintptr_t)cpu)->cache;
+}
 
 /*
  * `hot`, written by the owner inside its section only. One word, so that a hit pays for one load and one store: how
@@ -109,7 +119,7 @@ struct ramka {
 	uint32_t batch;            /* frames of a refill */
 	uint32_t fold;             /* frames between two updates of a zone's estimate */
 	uintptr_t direct_map;
-	struct ramka_cpu *cpus;
+	struct cached_cpu *cpus;
 	struct zone *zones;
 	struct map_entry *map;
 	size_t nr_map;

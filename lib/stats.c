@@ -92,11 +92,11 @@ static uint64_t peak(const struct ramka *r, uint64_t in_use)
 	uint64_t best = in_use, sampled = get(&r->peak), own, least;
 
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
-		if (!ever_used(&r->cpus[i]))
+		if (!ever_used(&r->cpus[i].cpu))
 			continue;
 		if (only || get(&r->allocs) || get(&r->puts))
 			return sampled > best ? sampled : best;
-		only = &r->cpus[i];
+		only = &r->cpus[i].cpu;
 	}
 	if (!only)
 		return sampled > best ? sampled : best;
@@ -122,7 +122,7 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		count_zone(s, &r->zones[i]);
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
-		const struct ramka_cpu *cpu = &r->cpus[i];
+		const struct ramka_cpu *cpu = &r->cpus[i].cpu;
 		const struct defer *d = cpu->defer;
 		uint64_t age = get(&d->seals) - get(&d->reaped);
 

@@ -166,7 +166,7 @@ static void a_cached_frame_that_is_free_in_the_bitmap(void **state)
 
 	(void)state;
 	assert_true(cpu_count(f->cpu[0]) > 0);
-	bitmap_free_mask(&f->r->zones[0].map, f->cpu[0]->frames[0] / 64, UINT64_C(1) << f->cpu[0]->frames[0] % 64);
+	bitmap_free_mask(&f->r->zones[0].map, cache_of(f->cpu[0])->frames[0] / 64, UINT64_C(1) << cache_of(f->cpu[0])->frames[0] % 64);
 	assert_true(ramka_check(f->r, NULL) > 0);
 	ramka_cpu_offline(f->cpu[0]);
 	assert_true(ramka_check(f->r, NULL) > 0); /* remembered */

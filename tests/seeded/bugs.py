@@ -36,7 +36,7 @@ bug('depot-push-relaxed', 'a magazine is pushed before its content', 'checker de
 bug('depot-head-relaxed', 'the first look at the head does not acquire', 'checker depot_stack depot_empties', 20,
     ('lib/depot.c', 'uint64_t old = ramka_load(head, acquire, depot.push);', 'uint64_t old = ramka_load(head, relaxed, depot.push);'))
 bug('steal-leaves-one', 'a magazine is taken over but for its last frame', 'plain oom', 5,
-    ('lib/cpu.c', '	n = m->count;\n	memcpy(cpu->frames,', '	n = m->count - (m->count > 1);\n	memcpy(cpu->frames,'))
+    ('lib/cpu.c', '	n = m->count;\n	memcpy(cache_of(cpu)->frames,', '	n = m->count - (m->count > 1);\n	memcpy(cache_of(cpu)->frames,'))
 
 # ---- state word ----
 
@@ -134,10 +134,10 @@ bug('offline-keeps-shard', 'a CPU goes off line with its full magazines', 'unit 
 bug('offline-keeps-deferred', 'a CPU goes off line with its bags', 'unit defer', 10,
     ('lib/init.c', '	defer_offline(cpu);\n', ''))
 bug('drain-forgets-rows', 'a drain empties the cache but not the rows', 'plain oom', 5,
-    ('lib/cpu.c', '	cpu_settle(cpu);\n	flush_rows(cpu);\n	free_frames(cpu, cpu->zone, cpu->frames, n, true);',
-     '	cpu_settle(cpu);\n	free_frames(cpu, cpu->zone, cpu->frames, n, true);'))
+    ('lib/cpu.c', '	cpu_settle(cpu);\n	flush_rows(cpu);\n	free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n, true);',
+     '	cpu_settle(cpu);\n	free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n, true);'))
 bug('flush-copies-top', 'a full magazine holds the frames that stay in the cache', 'plain churn', 5,
-    ('lib/cpu.c', '		memcpy(m->frames, cpu->frames, out * sizeof(*m->frames));', '		memcpy(m->frames, cpu->frames + (n - out), out * sizeof(*m->frames));'))
+    ('lib/cpu.c', '		memcpy(m->frames, cache_of(cpu)->frames, out * sizeof(*m->frames));', '		memcpy(m->frames, cache_of(cpu)->frames + (n - out), out * sizeof(*m->frames));'))
 bug('cache-overruns', 'the cache is full one frame too late', 'plain pipe', 5,
     ('lib/cpu.h', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE)', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE + 1)'),
     ('lib/cpu.c', 'if (HOT_COUNT(hot) == CACHE_SIZE)', 'if (HOT_COUNT(hot) == CACHE_SIZE + 1)'))

@@ -95,12 +95,12 @@ static void a_frame_twice_in_a_cache(void **state)
 {
 	struct fixture *f = open_it();
 	struct ramka_frame *a = must_alloc(f->cpu[0], UNINIT);
-	uint32_t keep = f->cpu[0]->frames[1];
+	uint32_t keep = cache_of(f->cpu[0])->frames[1];
 
 	(void)state;
-	f->cpu[0]->frames[1] = f->cpu[0]->frames[5];
+	cache_of(f->cpu[0])->frames[1] = cache_of(f->cpu[0])->frames[5];
 	finds(f, "two places", NULL);
-	f->cpu[0]->frames[1] = keep;
+	cache_of(f->cpu[0])->frames[1] = keep;
 	is_well(f);
 	ramka_frame_put(f->cpu[0], a);
 	CLOSE(f);
@@ -110,12 +110,12 @@ static void a_frame_in_two_caches(void **state)
 {
 	struct fixture *f = open_it();
 	struct ramka_frame *a = must_alloc(f->cpu[0], UNINIT), *b = must_alloc(f->cpu[1], UNINIT);
-	uint32_t keep = f->cpu[1]->frames[0];
+	uint32_t keep = cache_of(f->cpu[1])->frames[0];
 
 	(void)state;
-	f->cpu[1]->frames[0] = f->cpu[0]->frames[0];
+	cache_of(f->cpu[1])->frames[0] = cache_of(f->cpu[0])->frames[0];
 	finds(f, "two places", NULL);
-	f->cpu[1]->frames[0] = keep;
+	cache_of(f->cpu[1])->frames[0] = keep;
 	ramka_frame_put(f->cpu[0], a);
 	ramka_frame_put(f->cpu[1], b);
 	CLOSE(f);
@@ -126,14 +126,14 @@ static void a_number_that_is_no_frame(void **state)
 	static const uint32_t bad[] = { 2048, 4096, UINT32_MAX };
 	struct fixture *f = open_it();
 	struct ramka_frame *a = must_alloc(f->cpu[0], UNINIT);
-	uint32_t keep = f->cpu[0]->frames[0];
+	uint32_t keep = cache_of(f->cpu[0])->frames[0];
 
 	(void)state;
 	for (unsigned i = 0; i < NELEMS(bad); i++) {
-		f->cpu[0]->frames[0] = bad[i];
+		cache_of(f->cpu[0])->frames[0] = bad[i];
 		finds(f, "no frame", NULL);
 	}
-	f->cpu[0]->frames[0] = keep;
+	cache_of(f->cpu[0])->frames[0] = keep;
 	ramka_frame_put(f->cpu[0], a);
 	CLOSE(f);
 }
@@ -146,7 +146,7 @@ static void a_cached_frame_in_use(void **state)
 	(void)state;
 	f = open_it();
 	a = must_alloc(f->cpu[0], UNINIT);
-	b = f->r->slots + f->cpu[0]->frames[0];
+	b = f->r->slots + cache_of(f->cpu[0])->frames[0];
 	set_ref(b, REF_SHARED(1));
 	finds(f, "cached frame is not free", b);
 	set_ref(b, REF_FREE);
@@ -158,13 +158,13 @@ static void a_frame_in_cache_and_bitmap(void **state)
 {
 	struct fixture *f = open_it();
 	struct ramka_frame *a = must_alloc(f->cpu[1], UNINIT);
-	uint32_t keep = f->cpu[1]->frames[0];
+	uint32_t keep = cache_of(f->cpu[1])->frames[0];
 
 	(void)state;
 	assert_true(keep > 600);
-	f->cpu[1]->frames[0] = 600; /* free in the bitmap; the one that was here is lost, but lies higher */
+	cache_of(f->cpu[1])->frames[0] = 600; /* free in the bitmap; the one that was here is lost, but lies higher */
 	finds(f, "cache and in the bitmap", f->r->slots + 600);
-	f->cpu[1]->frames[0] = keep;
+	cache_of(f->cpu[1])->frames[0] = keep;
 	ramka_frame_put(f->cpu[1], a);
 	CLOSE(f);
 }
@@ -257,12 +257,12 @@ static void a_part_of_a_larger_frame_in_a_cache(void **state)
 {
 	struct fixture *f = open_it();
 	struct ramka_frame *big = must_alloc(f->cpu[0], order_req(4)), *a = must_alloc(f->cpu[0], UNINIT);
-	uint32_t keep = f->cpu[0]->frames[2];
+	uint32_t keep = cache_of(f->cpu[0])->frames[2];
 
 	(void)state;
-	f->cpu[0]->frames[2] = (uint32_t)(ramka_frame_index(f->r, big) - BASE / PAGE + 5);
+	cache_of(f->cpu[0])->frames[2] = (uint32_t)(ramka_frame_index(f->r, big) - BASE / PAGE + 5);
 	finds(f, "larger frame", big + 5);
-	f->cpu[0]->frames[2] = keep;
+	cache_of(f->cpu[0])->frames[2] = keep;
 	ramka_frame_put(f->cpu[0], big);
 	ramka_frame_put(f->cpu[0], a);
 	CLOSE(f);

@@ -504,10 +504,11 @@ static void claims_out_of_the_own_cache(void **state)
 static bool holds(const struct ramka_cpu *cpu, uint32_t n)
 {
 	for (unsigned i = 0; i < cpu_count(cpu); i++)
-		if (cpu->frames[i] == n)
+		if (cache_of(cpu)->frames[i] == n)
 			return true;
 	for (unsigned i = 0; i < cpu->nr_rows; i++)
-		if (n - cpu->rows[i] < WORD_BITS && ramka_load(&cpu->row_masks[i], relaxed, section.own) >> (n - cpu->rows[i]) & 1)
+		if (n - cache_of(cpu)->rows[i] < WORD_BITS &&
+		    ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own) >> (n - cache_of(cpu)->rows[i]) & 1)
 			return true;
 	return n - cpu->row < WORD_BITS && ramka_load(&cpu->row_mask, relaxed, section.own) >> (n - cpu->row) & 1;
 }
