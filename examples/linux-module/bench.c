@@ -105,14 +105,14 @@ static int compare(const void *a, const void *b)
 }
 
 /* Nanoseconds a pair and CPU, times ten. */
-static u64 measure(struct run *r, const struct contest *c, bool kernel, unsigned cpus)
+static u64 measure(struct run *r, const struct contest *c, bool kernel, unsigned cpus, unsigned pairs)
 {
 	u64 sum = 0;
 	unsigned i;
 
 	r->c = c;
 	r->kernel = kernel;
-	r->pairs = c->order == 9 ? 4096 : 32768;
+	r->pairs = c->order == 9 ? pairs / 8 : pairs;
 	if (run_on_cpus(cpus, bench_thread, r)) {
 		r->incomplete = true;
 		return 0;
@@ -122,7 +122,7 @@ static u64 measure(struct run *r, const struct contest *c, bool kernel, unsigned
 	return div_u64(sum * 10, r->pairs * cpus);
 }
 
-int bench_run(unsigned rounds)
+int bench_run(unsigned rounds, unsigned pairs)
 {
 	struct run *r = vzalloc(sizeof(*r));
 	unsigned i, cpus, round;
@@ -131,15 +131,17 @@ int bench_run(unsigned rounds)
 	if (!r)
 		return 1;
 	rounds = min_t(unsigned, rounds, MAX_ROUNDS);
-	pr_info("ramka: bench: ns a pair, median of %u interleaved rounds; emulated, so only the ratio means anything\n", rounds);
+	pairs = clamp_t(unsigned, pairs, 8 * BATCH, 1u << 24);
+	pr_info("ramka: bench: ns a pair, median of %u interleaved rounds of %u; emulated, so only the ratio means anything\n", rounds,
+		pairs);
 	pr_info("ramka: bench: %-30s %5s %10s %10s %8s\n", "contest", "CPUs", "ramka", "Linux", "ratio");
 	for (i = 0; i < ARRAY_SIZE(contests); i++)
 		for (cpus = 1; cpus <= num_online_cpus(); cpus *= 2) {
 			u64 ours[MAX_ROUNDS], theirs[MAX_ROUNDS], a, b, ratio;
 
 			for (round = 0; round < rounds; round++) {
-				ours[round] = measure(r, &contests[i], false, cpus);
-				theirs[round] = measure(r, &contests[i], true, cpus);
+				ours[round] = measure(r, &contests[i], false, cpus, pairs);
+				theirs[round] = measure(r, &contests[i], true, cpus, pairs);
 			}
 			sort(ours, rounds, sizeof(*ours), compare, NULL);
 			sort(theirs, rounds, sizeof(*theirs), compare, NULL);

@@ -16,10 +16,11 @@
 
 #define PIECE_ORDER 10 /* 4 MiB, the most that alloc_pages gives */
 
-static unsigned int mib = 256, stress_seconds = 3, bench_rounds = 3;
+static unsigned int mib = 256, stress_seconds = 3, bench_rounds = 3, bench_pairs = 32768;
 module_param(mib, uint, 0444);
 module_param(stress_seconds, uint, 0444);
 module_param(bench_rounds, uint, 0444);
+module_param(bench_pairs, uint, 0444); /* in each round, an eighth of it for order 9 */
 static bool plant;
 module_param(plant, bool, 0444); /* a fault that must end in failure */
 
@@ -191,7 +192,7 @@ static int __init ramka_linux_init(void)
 	passed = 3 + !!bench_rounds; /* unless one fails: the stress, the benchmark, the audit, the end */
 	failures = stress_run(stress_seconds, plant);
 	if (bench_rounds)
-		failures += bench_run(bench_rounds);
+		failures += bench_run(bench_rounds, bench_pairs);
 	ramka_reclaim(ramka_cpu_none(ramka_instance), true);
 	ramka_drain(ramka_instance);
 	defects = ramka_check(ramka_instance, &bug);

@@ -26,6 +26,6 @@ static inline void put_handle(void)
 int run_on_cpus(unsigned n, int (*fn)(unsigned cpu, void *arg), void *arg);
 
 int stress_run(unsigned seconds, bool plant); /* 0 or 1; prints its own lines. plant: a fault that it must see */
-int bench_run(unsigned rounds);     /* 0; 1 if a contest could not be run; prints the table */
+int bench_run(unsigned rounds, unsigned pairs); /* 0; 1 if a contest could not be run; prints the table */
 
 #endif
