@@ -251,7 +251,7 @@ bug('hole-usable', 'MMIO is handed out', 'plain oom', 5,
 
 bug('shared-frame-weaker', 'a frame that two regions share goes to the less restrictive one', 'fuzz maps', 20,
     ('lib/map.c', '		if (rank_of(kind) > rank_of(b->shared_kind)) {', '		if (rank_of(kind) < rank_of(b->shared_kind)) {'))
-bug('slice-counts-whole', 'a slice takes its references at the segment\'s start', 'fuzz ops', 30,
+bug('slice-counts-whole', 'a slice takes its references at the segment\'s start', 'fuzz ops', 90,
     ('lib/segment.c', '	part = ramka_segment_get(r, (struct ramka_segment){ s.base + from, to - from });',
      '	part = ramka_segment_get(r, (struct ramka_segment){ s.base, to - from });\n	part.base += from;'))
 bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30,
