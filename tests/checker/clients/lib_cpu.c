@@ -51,6 +51,7 @@ CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs
 	  .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1);
 CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2,
 	  .thread = { give_mine, drain }, .irq = { give_other }, .check = books, .stale = 1);
+/* one preemption: complete with two as well, in a quarter of a minute */
 CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .setup = holds2,
 	  .thread = { take0, drain }, .irq = { give_mine }, .check = books, .stale = 1, .bound = 1);
 CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2, .thread = { tg0, drain },
@@ -58,11 +59,13 @@ CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2,
 CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = cached2,
 	  .thread = { tg0, drain, drain }, .check = books, .stale = 1);
 static void drain_irq(void) { ramka_drain(r); }
+/* one preemption: with two it does not end within a minute; cpu_take_irq and cpu_drain have two */
 CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2,
 	  .thread = { take0, take1 }, .irq = { drain_irq }, .check = books, .stale = 1, .bound = 1);
 static void offline(void) { ramka_cpu_offline(cpu(0)); take_give(cpu(0)); }
 CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is drained", .setup = cached2,
 	  .thread = { offline, drain }, .check = books, .stale = 2);
+/* one preemption: with two it does not end within a minute; cpu_offline and cpu_steal have two */
 CK_CLIENT(cpu_offline_busy, .what = "the same while another needs its frames", .setup = cached2,
 	  .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1);
 static void offline_only(void) { ramka_cpu_offline(cpu(0)); }
@@ -79,6 +82,7 @@ CK_CLIENT(cpu_offline_empties, .what = "a CPU that goes off-line while it is dra
 
 /* A thread that stops for ever: the others still make progress, and miss at most what it holds. */
 static void park_books(void) { }
+/* one preemption: with two it does not end within a minute; cpu_parked_thief has two */
 CK_CLIENT(cpu_parked_owner, .what = "the owner stops for ever", .setup = cached2, .thread = { tg0, tg1 },
 	  .park = 1, .check = park_books, .stale = 1, .bound = 1);
 CK_CLIENT(cpu_parked_thief, .what = "the thief stops for ever: the owner goes on", .setup = cached2,

@@ -54,6 +54,7 @@ CK_CLIENT(defer_wait_readers, .what = "the same by waiting", .setup = one_ref,
 	  .thread = { reader, defer_wait }, .check = books, .stale = 2);
 CK_CLIENT(defer_take_over, .what = "another CPU takes the bags over", .setup = one_ref,
 	  .thread = { reader, defer_only, reclaim2_wait }, .check = books, .stale = 1);
+/* one preemption: with two it does not end within a minute; defer_take_over has two */
 CK_CLIENT(defer_take_over_poll, .what = "another CPU polls the bags", .setup = one_ref,
 	  .thread = { reader, defer_reclaim, reclaim2 }, .check = books, .stale = 1, .bound = 1);
 CK_CLIENT(defer_shared, .what = "the shared stack: cache-less put_rcu, another reaps", .setup = one_ref,
@@ -284,4 +285,4 @@ CK_CLIENT(adapt, .what = "call_rcu adapter, one updater, a reader", .setup = ada
 CK_CLIENT(adapt_again, .what = "one after the other", .setup = adapt_setup,
 	  .thread = { kernel_thread, updaters, adapt_reader }, .stale = 1);
 CK_CLIENT(adapt_both, .what = "two updaters at once", .setup = adapt_setup,
-	  .thread = { kernel_thread, updater0, updater1, adapt_reader }, .stale = 1, .bound = 1);
+	  .thread = { kernel_thread, updater0, updater1, adapt_reader }, .stale = 1);

@@ -24,6 +24,7 @@ CK_CLIENT(frame_alloc_put, .what = "two CPUs over four frames", .setup = some, .
 	  .check = books, .stale = 2);
 CK_CLIENT(frame_alloc_none, .what = "a CPU and two users of the cache-less handle", .setup = some,
 	  .thread = { tg0, tgn, tgn }, .check = books, .stale = 1);
+/* one preemption: with two it does not end within a minute; frame_alloc_none has two */
 CK_CLIENT(frame_alloc_scarce, .what = "two CPUs and the cache-less handle over two frames", .setup = small,
 	  .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1, .bound = 1);
 
@@ -309,4 +310,4 @@ static void walk(void)
 	ramka_stats_read(r, &s);
 }
 CK_CLIENT(frame_walk, .what = "walk and statistics beside alloc and put", .setup = small,
-	  .thread = { ttg1, walk }, .check = books, .stale = 1, .bound = 1);
+	  .thread = { ttg1, walk }, .check = books, .stale = 1);
