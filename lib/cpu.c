@@ -198,6 +198,12 @@ static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
 }
 
+/* Frames lie in a row now. Release: who sees that they were pushed sees them there (cpu.h, "No memory"). */
+static inline void count_row_pushes(struct ramka_cpu *cpu, uint64_t nr)
+{
+	ramka_store(&cpu->hot, ramka_load(&cpu->hot, relaxed, section.own) + nr * HOT_PUSH, release, nomem.collect);
+}
+
 static void make_row(struct ramka_cpu *cpu)
 {
 	if (likely(cpu->nr_rows < ROWS))
@@ -254,7 +260,7 @@ static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 {
 	make_row(cpu);
 	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
-	own_add(&cpu->hot, HOT_PUSH);
+	count_row_pushes(cpu, 1);
 	section_leave(cpu);
 }
 
@@ -268,7 +274,7 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 		free_refused(cpu, bit);
 	} else { /* the same without calls: as many of these as possible wait for their slots at a time */
 		open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
-		own_add(&cpu->hot, HOT_PUSH);
+		count_row_pushes(cpu, 1);
 		section_leave(cpu);
 	}
 }
@@ -285,7 +291,6 @@ bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsi
 	if (!section_enter(cpu))
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	own_add(&cpu->hot, nr * HOT_PUSH);
 	own_add(&cpu->puts, 1 - nr);
 	if (n - cpu->row < WORD_BITS) {
 		ramka_store(&cpu->row_mask, row_of(cpu) | bits_run(bit % WORD_BITS, order), relaxed, section.own);
@@ -293,6 +298,7 @@ bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsi
 		make_row(cpu);
 		open_row(cpu, bit, bits_run(bit % WORD_BITS, order));
 	}
+	count_row_pushes(cpu, nr);
 	section_leave(cpu);
 	return true;
 }

@@ -157,7 +157,7 @@ static inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32
 		}
 		ramka_store(&cpu->row_mask, ramka_load(&cpu->row_mask, relaxed, section.own) | (uint64_t)1 << (n - cpu->row),
 			    relaxed, section.own);
-		ramka_store(&cpu->hot, hot + HOT_PUSH, relaxed, section.own);
+		ramka_store(&cpu->hot, hot + HOT_PUSH, release, nomem.collect); /* see count_row_pushes */
 		section_leave(cpu);
 		return true;
 	}

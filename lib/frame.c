@@ -410,15 +410,14 @@ void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 	if (!contract_begin(cpu->r, f, STEP_PUT, "ramka_frame_put"))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
+	if (!CONTRACTS && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
+		return;
 	others = ref_others(old);
 	contract_commit(cpu->r, f, STEP_PUT, "ramka_frame_put");
-	if (unlikely(others >= REF_MAX)) {
+	if (unlikely(others >= REF_MAX))
 		put_failed(cpu->r, f, old);
-	} else if (!others) {
-		if (!CONTRACTS && likely(home && old == REF_SHARED(1) && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
-			return;
+	else if (!others)
 		end_shared(cpu, f, old, "ramka_frame_put");
-	}
 }
 
 void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)

@@ -47,6 +47,7 @@ struct ck_client {
 	unsigned bound;                /* preemptions; 0 means the runner's default, at most the runner's */
 	unsigned stale;                /* stale reads an execution; 0 means 3, CK_FRESH none */
 	unsigned window;               /* values of a history that are offered, the newest included; 0 means 4 */
+	bool c11;                      /* release sequences as in C11: stores of the same thread carry them on; else as in C++20 */
 	unsigned steps;                /* livelock limit; 0 means 2000 */
 	unsigned bytes;                /* arena wanted, 0 means 1 MiB */
 	bool model;                    /* not the library's sources: left out of --matrix */

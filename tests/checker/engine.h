@@ -50,6 +50,7 @@ struct ck {
 	enum ck_search search;
 	struct ck_thread t[CK_THREADS + 1];  /* the last one runs setup and check */
 	unsigned n, cur, bound, preemptions, stale, stale_max, window, limit, fair;
+	bool c11; /* release sequences as the client wants them */
 	unsigned step, run_len, choose_seq, plain_seq;
 	bool failed, pruned, grew, trace;
 	uint64_t locs_hash, order_hash;  /* of all histories; of everything that is ordered by time alone */

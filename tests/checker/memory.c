@@ -9,9 +9,9 @@
  *    may return any value that is not older than the thread's view of the location.
  *
  * Acquire joins what the message carries into the reader's view and vector clock; a read-modify-write takes the
- * newest value and carries its message on (release sequence); any other store cuts it, also by the same thread
- * (C11 is kinder here, C++20 is not). A plain write to an atomic location becomes a message of its own, whose
- * value is fetched at the next atomic access.
+ * newest value and carries its message on (release sequence); any other store cuts it, also by the same thread: so
+ * says C++20. In C11 a store of the same thread carries on as well, and a client may ask for that (`c11`). A plain
+ * write to an atomic location becomes a message of its own, whose value is fetched at the next atomic access.
  */
 #include "engine.h"
 
@@ -40,7 +40,7 @@ struct cell {
 	uint8_t nests;          /* threads whose own interrupt touches it too */
 };
 
-struct msg { uint64_t val, hash; struct ck_rel *rel; };
+struct msg { uint64_t val, hash; struct ck_rel *rel; unsigned by; };
 struct loc {
 	uintptr_t addr;
 	uint64_t hash;          /* of the messages in their order */
@@ -354,6 +354,7 @@ static void add_message(struct loc *l, uint64_t val, struct ck_rel *rel)
 	}
 	l->m[l->n].val = val;
 	l->m[l->n].rel = rel;
+	l->m[l->n].by = ck.cur;
 	l->m[l->n].hash = l->n ? ck_mix(ck.t[ck.cur].hash, l->addr) : l->addr;
 	if (l->n) {
 		ck.locs_hash ^= ck_mix(l->hash, l->addr);
@@ -518,6 +519,8 @@ uint64_t ck_load(struct ck_site *s, const void *p, unsigned size)
 void ck_store(struct ck_site *s, void *p, unsigned size, uint64_t v)
 {
 	uintptr_t addr = (uintptr_t)p;
+	struct ck_rel *rel;
+	struct msg *last;
 	struct cell *c;
 	unsigned li;
 
@@ -533,7 +536,9 @@ void ck_store(struct ck_site *s, void *p, unsigned size, uint64_t v)
 	}
 	li = enter(s, addr, size, true, &c);
 	ck.t[ck.cur].now.view[li] = (uint16_t)locs[li].n;
-	add_message(&locs[li], v, release_now(s->eff_order));
+	last = &locs[li].m[locs[li].n - 1];
+	rel = release_now(s->eff_order);
+	add_message(&locs[li], v, ck.c11 && last->by == ck.cur ? rel_merge(last->rel, rel) : rel);
 	mem_set(addr, size, v);
 	if (ck.trace) {
 		char text[80];

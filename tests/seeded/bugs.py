@@ -86,8 +86,8 @@ bug('share-relaxed', 'a shared frame shows itself before what its owner wrote', 
     ('lib/unique.c', '	ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);\n	contract_commit(r, f, STEP_SHARE',
      '	ramka_store(&f->ref, REF_SHARED(1), relaxed, slot.publish);\n	contract_commit(r, f, STEP_SHARE'))
 bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
-    ('lib/frame.c', '	if (unlikely(others >= REF_MAX)) {\n		put_failed(cpu->r, f, old);\n	} else if (!others) {',
-     '	if (unlikely(others >= REF_MAX) && old != REF_FREE) {\n		put_failed(cpu->r, f, old);\n	} else if (!others || old == REF_FREE) {'))
+    ('lib/frame.c', '	if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old);\n	else if (!others)',
+     '	if (unlikely(others >= REF_MAX) && old != REF_FREE)\n		put_failed(cpu->r, f, old);\n	else if (!others || old == REF_FREE)'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
     ('lib/frame.c', '	undo(f, old, old + 1);\n', '	ramka_sub(&f->ref, 1, relaxed, slot.undo);\n'))
 bug('saturates-too-late', 'a get at the top of the count goes on counting', 'unit frame', 10,

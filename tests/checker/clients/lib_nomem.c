@@ -212,3 +212,25 @@ static void add_then_take(void)
 }
 CK_CLIENT(nomem_added, .what = "memory is added before what there was is taken", .setup = late_setup,
 	  .thread = { ask_strictly, add_then_take }, .check = none_missed, .stale = 3);
+
+/* Frames are freed to a row, then the one that was in the cache is taken. */
+static struct ramka_frame *pair;
+static void row_setup(void)
+{
+	struct ramka_frame *a;
+
+	make((struct options){ .frames = 4, .cpus = 2 });
+	pair = ramka_frame_alloc(cpu(1), &t_plain, NULL, ORDER(1));
+	a = ramka_frame_alloc(cpu(1), &t_plain, NULL, UNINIT);
+	take(cpu(1), &t_plain, 1);
+	ramka_frame_put(cpu(1), a);
+}
+static void free_then_take(void)
+{
+	ramka_frame_put(cpu(1), pair);
+	if (take(cpu(1), &t_plain, 1))
+		ends_for_all();
+}
+CK_CLIENT(nomem_row, .what = "frames are freed to a row before what there was is taken", .setup = row_setup,
+	  .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
+	  .c11 = true); /* the take's store to `hot` carries on what the push released */
