@@ -13,7 +13,7 @@
  *
  * Shared stack: for callers without a section (nested, revoked, cache-less). Push by CAS (release), take all by
  * exchange (acquire) into its open bag; the snapshot comes after the exchange, so it covers every frame taken. Whoever seals
- * or polls does.
+ * or polls does, and who opens a bag while a bagful waits there.
  *
  * Races: frames on their way from a bag into the allocator are on nobody's list; they belong to the thread that
  * frees them. Pair: defer.shared.
