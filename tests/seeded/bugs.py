@@ -59,7 +59,7 @@ bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit
     ('lib/handle.h', '	slot_set_info(f, e->info);\n	ramka_store(&f->ref, ref, release, slot.publish);',
      '	slot_set_info(f, e->info);\n	ramka_store(&f->ref, ref, relaxed, slot.publish);'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
-    ('lib/frame.c', '	} else if (!others) {\n', '	} else if (others <= 1) {\n'))
+    ('lib/frame.c', '	else if (!others)\n', '	else if (others <= 1)\n'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
     ('lib/frame.c', 'old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);', 'old = ramka_sub(&f->ref, 1, release, slot.drop);'))
 bug('put-acquire-only', 'a put does not say what its holder did', 'checker frame_last_put frame_get_put frame_reuse', 20,
