@@ -295,7 +295,7 @@ bug('put-rcu-release', 'put_rcu does not acquire', 'checker defer_mark defer_bot
 bug('put-rcu-acquire', 'put_rcu does not release', 'checker defer_mark defer_both defer_write', 20,
     ('lib/frame.c', '(old | REF_MARK) - 1, acq_rel, slot.drop)', '(old | REF_MARK) - 1, acquire, slot.drop)'))
 bug('mark-ignored', 'a marked frame is freed at once by a plain last put', 'plain defer', 8,
-    ('lib/frame.c', 'likely(home && old == REF_SHARED(1) && info_is_plain', 'likely(home && (old & ~REF_MARK) == REF_SHARED(1) && info_is_plain'),
+    ('lib/frame.c', 'likely(old == REF_SHARED(1) && home && info_is_plain', 'likely((old & ~REF_MARK) == REF_SHARED(1) && home && info_is_plain'),
     ('lib/frame.c', '	if (old & REF_MARK || info & INFO_RCU)', '	if (info & INFO_RCU)'))
 bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its state', 'checker defer_shared', 20,
     ('lib/defer.c', 'c.head, release, defer.shared)', 'c.head, relaxed, defer.shared)'))
