@@ -27,9 +27,9 @@ static void cached2(void)
  * Askers keep what they get. A refusal is right when everything was handed out, when it comes after all rounds,
  * or when another call was in progress during the whole last pass: what that one holds may be missed. A call
  * that began or ended within the pass is no excuse. Lengths in steps of the refused thread: a pass is more than
- * 25, what follows it less than 6.
+ * 50, what follows it less than 6.
  */
-#define PASS 25u
+#define PASS 50u
 #define ALL_ROUNDS (7u * PASS)
 #define AFTER_PASS 6u
 enum { REFUSED = NOTE_0, GOT, RUNNING, BEGAN = 8, ENDED = BEGAN + CK_THREADS * CK_THREADS };
@@ -159,9 +159,9 @@ enum { ASKED = NOTE_0 + 50, MISSED, MOVED_AT, ENDED_AT };
 
 static void ask_strictly(void)
 {
-	unsigned ended;
+	unsigned before = ck_steps(ck_self()), ended;
 
-	if (!take(cpu(0), &t_plain, 1)) {
+	if (!take(cpu(0), &t_plain, 1) && ck_steps(ck_self()) - before < ALL_ROUNDS) {
 		ended = ck_note(ENDED_AT);
 		if (ended && ended - 1 + LAST_COLLECT <= ck_steps(ck_self()))
 			ck_note_add(MISSED, 1);
