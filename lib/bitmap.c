@@ -381,7 +381,7 @@ unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 
 	if (mask & (mask - 1)) {
 		n = bits_count(mask);
-		run = run < WORD_ORDER ? bits_largest_run(old | mask, run) : run;
+		run = bits_largest_run(old | mask, run);
 	} else {
 		run = run_around(old | mask, bits_lowest(mask), run);
 	}

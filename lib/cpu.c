@@ -204,14 +204,20 @@ static inline void count_row_pushes(struct ramka_cpu *cpu, uint64_t nr)
 	ramka_store(&cpu->hot, ramka_load(&cpu->hot, relaxed, section.own) + nr * HOT_PUSH, release, nomem.collect);
 }
 
-static void make_row(struct ramka_cpu *cpu)
+/* flush_rows as a movement of its own. */
+static void give_rows(struct ramka_cpu *cpu)
 {
-	if (likely(cpu->nr_rows < ROWS))
-		return;
 	cpu_settle(cpu);
 	count_move(cpu, true);
 	flush_rows(cpu);
 	count_move(cpu, true);
+}
+
+/* Room for one more closed row. */
+static void make_row(struct ramka_cpu *cpu)
+{
+	if (unlikely(cpu->nr_rows == ROWS))
+		give_rows(cpu);
 }
 
 /* Makes room in the full cache. */
@@ -343,7 +349,7 @@ struct ramka_frame *cpu_alloc_run(struct ramka_cpu *cpu, unsigned order)
 		return NULL;
 	ok = take_from_rows(cpu, order, &n);
 	section_leave(cpu);
-	return ok ? (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT)) : NULL;
+	return ok ? cpu_slot(cpu, n) : NULL;
 }
 
 /* ---- into the cache ---- */
@@ -496,7 +502,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		n = steal(cpu);
 	own_add(&cpu->moved_in, n);
 	if (n) {
-		f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cache_of(cpu)->frames[--n] << SLOT_SHIFT));
+		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);
 	}
 	set_count(cpu, n);
@@ -765,20 +771,25 @@ static bool refill_row(struct ramka_cpu *cpu)
 static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
 {
 	struct ramka_frame *f = NULL;
-	uint32_t bit;
+	uint32_t n;
 
 	if (!section_enter(cpu))
 		return NULL;
-	if (order && order <= WORD_ORDER &&
-	    (take_from_rows(cpu, order, &bit) || (order < WORD_ORDER && refill_row(cpu) && take_from_rows(cpu, order, &bit)))) {
+	if (order && order <= WORD_ORDER && take_from_rows(cpu, order, &n)) {
 		section_leave(cpu);
-		return slot_at_bit(cpu->r, cpu->zone, bit_of(cpu, bit));
+		return cpu_slot(cpu, n);
 	}
-	bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
-	if (bit != NO_FRAME) {
-		f = slot_at_bit(cpu->r, cpu->zone, bit);
-		prefetch_slot(f, (uint64_t)1 << order);
-		account_alloc(cpu, cpu->zone, (uint64_t)1 << order, true);
+	if (order && order < WORD_ORDER && refill_row(cpu) && take_from_rows(cpu, order, &n)) {
+		section_leave(cpu);
+		return cpu_slot(cpu, n);
+	} else {
+		uint32_t bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
+
+		if (bit != NO_FRAME) {
+			f = slot_at_bit(cpu->r, cpu->zone, bit);
+			prefetch_slot(f, (uint64_t)1 << order);
+			account_alloc(cpu, cpu->zone, (uint64_t)1 << order, true);
+		}
 	}
 	section_leave(cpu);
 	if (f)
@@ -862,12 +873,8 @@ static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
 {
 	bool inside = section_enter(cpu), mine;
 
-	if (inside && z == cpu->zone && cpu_in_rows(cpu)) {
-		cpu_settle(cpu);
-		count_move(cpu, true);
-		flush_rows(cpu);
-		count_move(cpu, true);
-	}
+	if (inside && z == cpu->zone && cpu_in_rows(cpu))
+		give_rows(cpu);
 	if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS))) {
 		account_alloc(cpu, z, 1, inside);
 		mine = true;

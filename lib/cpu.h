@@ -102,6 +102,12 @@ static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
 	return HOT_COUNT(ramka_load(&cpu->hot, relaxed, section.own));
 }
 
+/* Frame number n of the home zone. */
+static inline struct ramka_frame *cpu_slot(const struct ramka_cpu *cpu, uint32_t n)
+{
+	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT));
+}
+
 /*
  * A base frame out of the cache; false: then cpu_alloc_refill. Also false, and the frame stays, if its state word is
  * not FREE: cpu_alloc_refill takes it, and the caller there has to look.
@@ -116,7 +122,7 @@ static inline bool cpu_alloc(struct ramka_cpu *cpu, struct ramka_frame **ret_f)
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
 	if (unlikely(!HOT_COUNT(hot)))
 		goto miss;
-	f = (struct ramka_frame *)(cpu->slots + ((uintptr_t)cache_of(cpu)->frames[(size_t)HOT_COUNT(hot) - 1] << SLOT_SHIFT));
+	f = cpu_slot(cpu, cache_of(cpu)->frames[(size_t)HOT_COUNT(hot) - 1]);
 	if (unlikely(slot_ref(f) != REF_FREE))
 		goto miss;
 	ramka_store(&cpu->hot, hot - 1, relaxed, section.own);

@@ -88,11 +88,17 @@ static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_
 	return bitmap_claim(&z->map, block, order, limit_in_block(block, limit));
 }
 
+/* The same if others hold part of the block. */
+static uint32_t claim_near(struct zone *z, uint32_t block, unsigned order, uint32_t limit)
+{
+	if (block >= blocks_below(z, limit) || bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
+		return NO_FRAME;
+	return claim_at(z, block, order, limit);
+}
+
 uint32_t zone_alloc_near(struct zone *z, unsigned order, uint32_t block)
 {
-	if (block >= z->map.blocks || bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
-		return NO_FRAME;
-	return claim_at(z, block, order, z->map.blocks * BLOCK_FRAMES);
+	return claim_near(z, block, order, z->map.blocks * BLOCK_FRAMES);
 }
 
 static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
@@ -100,11 +106,9 @@ static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint
 	uint32_t end = blocks_below(z, limit), pos = *cursor, from = *cursor, bit;
 	bool wrapped = false;
 
-	if (from < end && bitmap_free_count(&z->map, from) < BLOCK_FRAMES) {
-		bit = claim_at(z, from, order, limit);
-		if (bit != NO_FRAME)
-			return bit;
-	}
+	bit = claim_near(z, from, order, limit);
+	if (bit != NO_FRAME)
+		return bit;
 	for (unsigned i = 0; i < SEARCH_BLOCKS; i++) {
 		uint32_t block = next_around(&z->map.some, from, end, &pos, &wrapped);
 
