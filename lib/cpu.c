@@ -780,8 +780,7 @@ static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
 		return cpu_slot(cpu, n);
 	}
 	if (order && order < WORD_ORDER && refill_row(cpu) && take_from_rows(cpu, order, &n)) {
-		section_leave(cpu);
-		return cpu_slot(cpu, n);
+		f = cpu_slot(cpu, n);
 	} else {
 		uint32_t bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
 

@@ -24,7 +24,7 @@ struct ramka_stats {
 	uint64_t steals;     /**< magazines taken from another CPU's shard */
 	uint64_t failures[RAMKA_MAX_ORDER + 1]; /**< requests answered with no memory */
 	/**
-	 * While one CPU did everything: never too low, and too high by at most the frames that wait to be freed together (576);
+	 * While one CPU did everything: never too low, and too high by at most the frames that wait to be freed together (1088);
 	 * deferred frames count as in use, detached ones do not. Else from samples, in which cached frames count too.
 	 */
 	uint64_t peak_in_use;

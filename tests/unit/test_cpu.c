@@ -646,6 +646,22 @@ static void low_memory_counts_all_orders_and_zones(void **state)
 	CLOSE(f);
 }
 
+/* The second frame of order 3 brings a whole word with it. */
+static void low_memory_is_noticed_when_a_row_is_filled(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1, .low_watermark = FRAMES - 20 });
+	struct ramka_frame *frames[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		frames[i] = must_alloc(f->cpu[0], order_req(3));
+		assert_int_equal(f->lows != 0, i > 0);
+	}
+	assert_int_equal(f->low_free, FRAMES - 8 - WORD_BITS);
+	put_all(f->cpu[0], frames, 2);
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -677,6 +693,7 @@ int main(void)
 		cmocka_unit_test(tells_of_low_memory),
 		cmocka_unit_test(low_memory_may_call_back),
 		cmocka_unit_test(low_memory_counts_all_orders_and_zones),
+		cmocka_unit_test(low_memory_is_noticed_when_a_row_is_filled),
 	};
 
 	return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
