@@ -6,10 +6,10 @@
  *   map.c      address space for frames and metadata
  *   thread.c   threads that stand in for CPUs: registration, leases, thread exit
  *   rcu.c      which source of grace periods; read sections; waiting by polling
- *   ramka.c    the source "ramka": ramka_qsbr
+ *   rcu_own.c  the source "ramka": ramka_qsbr
  *   barrier.c  the asymmetric barrier
  *   panic.c    says what is wrong and aborts
- *   ../rcu/urcu.c, ../rcu/ck.c   the sources "memb", "qsbr", "mb" and "ck"
+ *   rcu_urcu.c, rcu_ck.c   the sources "memb", "qsbr", "mb" and "ck"
  */
 #ifndef RAMKA_LIB_HOST_INTERNAL_H
 #define RAMKA_LIB_HOST_INTERNAL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The named predicates of lib/contracts.h by themselves, on views built by hand: each holds on good ones and fails on
+ * The named predicates of lib/frame/contracts.h by themselves, on views built by hand: each holds on good ones and fails on
  * each seeded violation. docs/contracts.md says which function of the original each one is.
  */
 #include "unit/fixture.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * G: the two collects before the answer no-memory (docs/design.md, "Zone", "No memory"; lib/cpu.c).
+ * G: the two collects before the answer no-memory (docs/design.md, "Zone", "No memory"; lib/cpu).
  *
  * The asker collects the counters of movements, drains the caches, passes over the block words, collects again. If
  * nothing moved and no CPU was skipped, it answers. Just before the second collect it looks whether the other call

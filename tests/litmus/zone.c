@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * D: block word and bits (docs/design.md, "Zone"; lib/bitmap.c).
+ * D: block word and bits (docs/design.md, "Zone"; lib/zone/bitmap.c).
  *
  * The block word is the truth: a free count, or HUGE. A promise first: lower the count by CAS (acquire), then clear
  * bits against it (acq_rel); who holds a promise scans until it finds (acquire). Free: set bits (release), then raise

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Roll-backs of multi-word claims in lib/bitmap.c, with somebody in the way exactly between its look and its claim: every
+ * Roll-backs of multi-word claims in lib/zone/bitmap.c, with somebody in the way exactly between its look and its claim: every
  * order, every step, every kind of obstacle. Afterwards bits and counts must be what they would be had the claim never
  * been tried, and no hint may hide a block. Obstacles that were there before are in test_rollback.c.
  */
@@ -8,7 +8,7 @@
 #include "unit/fixture.h"
 
 /* the real source, on that backend */
-#include "../../lib/bitmap.c"
+#include "../../lib/zone/bitmap.c"
 
 #define BLOCKS 512u
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is proved of lib/bits.h for all 2^64 words: the header is compiled with symbolic words (symbolic.hh), this
+ * What is proved of lib/base/bits.h for all 2^64 words: the header is compiled with symbolic words (symbolic.hh), this
  * writes one SMT-LIB file per goal into a folder, tests/proofs/run asks the solver.
  *
  * The specifications below use none of the header's functions but the one they are about, unless a goal says so.

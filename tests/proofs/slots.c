@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slots, frame numbers and addresses: contracts for the functions of lib/instance.h and lib/bits.h themselves, which
+ * Slots, frame numbers and addresses: contracts for the functions of lib/base/instance.h and lib/base/bits.h themselves, which
  * Frama-C's WP proves (tests/proofs/run). A contract stands at a declaration before or after the definition, so the
  * headers need none.
  *
@@ -9,7 +9,7 @@
  * (Words; bits_goals.cc proves the same of 64-bit words).
  * The bounds: 2^52 frame numbers (addresses have 64 bits), 2^48 slots at most.
  */
-#include "instance.h"
+#include "zone/zones.h"
 
 /*@ axiomatic Words {
       axiom right12: \forall integer x; 0 <= x ==> (x >> 12) == x / 4096;

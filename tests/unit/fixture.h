@@ -19,10 +19,12 @@
 
 #include <ramka/ramka.h>
 
-#include "contracts.h"
-#include "defer.h"
-#include "drop.h"
-#include "handle.h"
+#include "frame/contracts.h"
+#include "cpu/depot.h"
+#include "cpu/drain.h"
+#include "frame/defer.h"
+#include "frame/drop.h"
+#include "frame/alloc.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (KIB * 1024)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bitmap.c alone: promises, claims, roll-backs, hints. Other threads are played by changing the words between two
+ * lib/zone/bitmap.c alone: promises, claims, roll-backs, hints. Other threads are played by changing the words between two
  * calls; what happens inside a call is the business of tests/checker.
  */
 #include "fixture.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/bits.h against loops that are too simple to be wrong. */
+/* lib/base/bits.h against loops that are too simple to be wrong. */
 #include "fixture.h"
 
 static unsigned slow_count(uint64_t w)

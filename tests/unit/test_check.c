@@ -343,9 +343,9 @@ static void the_depot(void **state)
 	(void)state;
 	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, 1000), 1000);
 	put_all(f->cpu[0], frames, 1000);
-	index = (uint32_t)f->r->depot.shards[0].full.value & 0xffffff;
+	index = (uint32_t)f->r->depot->shards[0].full.value & 0xffffff;
 	assert_true(index > 0);
-	m = &f->r->depot.magazines[index - 1];
+	m = &f->r->depot->magazines[index - 1];
 	keep = m->frames[0];
 	m->frames[0] = m->frames[1];
 	finds(f, "two places", NULL);
@@ -369,9 +369,9 @@ static void counters(void **state)
 	f->r->deferred_frames.value++;
 	finds(f, "deferred", NULL);
 	f->r->deferred_frames.value--;
-	f->r->depot.shards[1].cached.value++;
+	f->r->depot->shards[1].cached.value++;
 	finds(f, "free frames", NULL);
-	f->r->depot.shards[1].cached.value--;
+	f->r->depot->shards[1].cached.value--;
 	f->r->reserved++;
 	finds(f, "reserved", NULL);
 	f->r->reserved--;

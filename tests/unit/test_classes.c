@@ -385,7 +385,7 @@ static void f19_cpus_come_and_go(void **state)
 		}
 		ramka_cpu_offline(cpu);
 		assert_int_equal(cpu_count(cpu) + cpu_in_rows(cpu), 0);
-		assert_false(depot_has_full(&f->r->depot, which));
+		assert_false(depot_has_full(f->r->depot, which));
 		assert_int_equal(ramka_load(&cpu->defer->frames, relaxed, stat), 0);
 		if (cycle % 16 == 0)
 			ramka_reclaim(f->cpu[3 - which], true);

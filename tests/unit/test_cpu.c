@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/cpu.c: caches, rows, gate, depot traffic, nesting, draining, exact claims, and the answer "no memory". */
+/* lib/cpu: caches, rows, gate, depot traffic, nesting, draining, exact claims, and the answer "no memory". */
 #include "fixture.h"
 
 #define FRAMES 2048u /* of the default memory */
@@ -395,7 +395,7 @@ static void a_drain_without_a_barrier_empties_the_depot_only(void **state)
 		assert_true(cpu_count(f->cpu[0]) > 0 && cpu_count(f->cpu[1]) > 0);
 		assert_int_equal(stats(f).cached, private_of(f->cpu[0]) + private_of(f->cpu[1]));
 		for (unsigned i = 0; i < 2; i++) {
-			assert_false(depot_has_full(&f->r->depot, i));
+			assert_false(depot_has_full(f->r->depot, i));
 			assert_int_equal(ramka_load(&f->cpu[i]->revoked, relaxed, section.revoke), 0);
 		}
 		AUDIT(f);
@@ -414,7 +414,7 @@ static void offline_gives_everything_back(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		ramka_cpu_offline(f->cpu[i]);
 		assert_int_equal(cpu_count(f->cpu[i]), 0);
-		assert_false(depot_has_full(&f->r->depot, i));
+		assert_false(depot_has_full(f->r->depot, i));
 		AUDIT(f);
 	}
 	assert_int_equal(stats(f).cached, 0);

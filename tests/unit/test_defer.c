@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/defer.c with grace periods under the test's control: nothing moves before they are over, and all of it after. */
+/* lib/frame/defer.c with grace periods under the test's control: nothing moves before they are over, and all of it after. */
 #include "fixture.h"
 
 struct note { uint64_t pa, n; };

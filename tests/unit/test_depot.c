@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/depot.c alone. */
+/* lib/cpu/depot.c alone. */
 #include "fixture.h"
 
 #define SHARDS 3u

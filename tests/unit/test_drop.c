@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/drop.c: on_drop once, on the right handle, outside sections, free to call back; chains without recursion. */
+/* lib/frame/drop.c: on_drop once, on the right handle, outside sections, free to call back; chains without recursion. */
 #include <pthread.h>
 
 #include "fixture.h"

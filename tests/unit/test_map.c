@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/map.c alone: which kind each frame gets. Random maps are in tests/model/test_maps.c. */
+/* lib/setup/map.c alone: which kind each frame gets. Random maps are in tests/model/test_maps.c. */
 #include "fixture.h"
-#include "map.h"
+#include "setup/map.h"
 
 #define MAX_REGIONS 32u
 

@@ -6,8 +6,9 @@
 #define RAMKA_ATOMIC_BACKEND "unit/recorder.h"
 #include "fixture.h"
 
-#include "../../lib/frame.c"
-#include "../../lib/unique.c"
+#include "../../lib/frame/alloc.c"
+#include "../../lib/frame/frame.c"
+#include "../../lib/frame/unique.c"
 
 static struct fixture *open_it(void)
 {

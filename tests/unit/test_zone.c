@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/zone.c alone: orders, limits, policy, ranges, and the pass that believes no hint. */
+/* lib/zone/zone.c alone: orders, limits, policy, ranges, and the pass that believes no hint. */
 #include "fixture.h"
 
 /* A zone of frames [first, end), as init.c lays one out: bit 0 is aligned so that bits and frame numbers agree. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/bitmap.c alone: promises, exact claims, undo, huge blocks, hints. Four blocks, or as many as make two
+ * lib/zone/bitmap.c alone: promises, exact claims, undo, huge blocks, hints. Four blocks, or as many as make two
  * levels of hints; a few frames of them are free when the threads begin. After every execution the books are
  * checked: as many bits as the count says, each frame owned by nobody or free, hints that hide nothing.
  */
 #include "checker.h"
 
-#include "bitmap.h"
+#include "zone/bitmap.h"
 
 static unsigned blocks;
 static uint32_t origin;     /* frame that the oracle calls 0 */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/depot.c alone: the two stacks of magazines. The contents of a magazine are plain, so a missing order
+ * lib/cpu/depot.c alone: the two stacks of magazines. The contents of a magazine are plain, so a missing order
  * shows as a race; two holders of one magazine show in the oracle.
  */
 #include "checker.h"
 
-#include "depot.h"
+#include "cpu/depot.h"
 
 static struct depot d;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The state word: counting, the last put, lookups, exclusive ownership, misuse. */
 #include "instance.h"
-#include "slot.h"
+#include "base/slot.h"
 
 static struct ramka_frame *f0;
 

@@ -5,7 +5,7 @@
 #include "instance.h"
 
 /* the library's own view, for frames that are to lie in a magazine */
-#include "cpu.h"
+#include "cpu/drain.h"
 
 /* `frames` free ones in the cache of CPU `c`. */
 static void cached(unsigned c, unsigned frames)
@@ -135,7 +135,7 @@ static void in_magazine_1(void)
 
 	batches();
 	c = cpu(1);
-	m = depot_get_empty(&r->depot, 1);
+	m = depot_get_empty(r->depot, 1);
 	m->count = 2;
 	for (unsigned i = 0; i < 2; i++) {
 		f[i] = ramka_frame_alloc(c, &t_plain, NULL, UNINIT);
@@ -145,7 +145,7 @@ static void in_magazine_1(void)
 		ramka_frame_put(c, f[i]);
 	ramka_store(&c->hot, ramka_load(&c->hot, relaxed, test.setup) & ~(uint64_t)0xffff, relaxed, test.setup);
 	own_add(&c->moved_out, 2);
-	depot_push(&r->depot, m);
+	depot_push(r->depot, m);
 }
 CK_CLIENT(nomem_magazine, .what = "a magazine becomes a cache past the scan", .setup = in_magazine_1,
 	  .thread = { ask0, ask1 }, .check = exact, .stale = 5);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What every file above the zones asks the instance: kind and zone of a frame, the slot at an address, reports. */
+#include "instance.h"
+
+/* The piece of the map that holds a frame at or above r->first. */
+const struct map_entry *instance_map(const struct ramka *r, uint64_t frame)
+{
+	size_t low = 0, high = r->nr_map;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (r->map[middle].first <= frame)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &r->map[low];
+}
+
+static bool is_late(const struct ramka *r, uint64_t frame)
+{
+	uint32_t nr = ramka_load(&r->nr_late, acquire, map.late);
+
+	for (uint32_t i = 0; i < nr; i++)
+		if (frame >= ramka_load(&r->late[i].first, relaxed, map.late) &&
+		    frame < ramka_load(&r->late[i].end, acquire, map.late))
+			return true;
+	return false;
+}
+
+unsigned instance_kind(const struct ramka *r, uint64_t frame)
+{
+	uint32_t kind;
+
+	if (frame < r->first || frame - r->first >= r->nr_slots)
+		return MAP_HOLE;
+	kind = instance_map(r, frame)->kind;
+	if ((kind == MAP_HOLE || kind == RAMKA_RECLAIMABLE) && is_late(r, frame))
+		return RAMKA_USABLE;
+	return kind;
+}
+
+int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
+{
+	if (pa & (RAMKA_PAGE_SIZE - 1))
+		return RAMKA_E_NOT_ALIGNED;
+	if (instance_kind(r, frame_of(pa)) == MAP_HOLE)
+		return RAMKA_E_OUT_OF_BOUND;
+	*ret_f = &r->slots[frame_of(pa) - r->first];
+	return 0;
+}
+
+void instance_bug(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f, uint64_t ref)
+{
+	struct ramka_bug bug = { .operation = operation, .what = what, .ref = ref, .state = RAMKA_STATE_HOLE };
+
+	if (f && slot_valid(r, f)) {
+		bug.paddr = slot_paddr(r, f);
+		bug.state = slot_state(ref, slot_info(f));
+		bug.type = type_by_id(r, info_type(slot_info(f)));
+	}
+	if (!r->panic)
+		__builtin_trap();
+	r->panic(r->ctx, &bug);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an instance is made of, and the few helpers that every file above the zones shares: slot <-> address,
+ * types, reporting a bug. All of it lies in the metadata memory that the embedder gave; see setup/layout.c for the layout.
+ */
+#ifndef RAMKA_LIB_INSTANCE_H
+#define RAMKA_LIB_INSTANCE_H
+
+#include <ramka/ramka.h>
+
+#include "bits.h"
+#include "slot.h"
+
+#ifndef likely /* a kernel's flags may have brought its own */
+# define likely(x) __builtin_expect(!!(x), 1)
+# define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+#ifndef noinline
+# define noinline __attribute__((noinline))
+#endif
+
+struct cached_cpu;
+struct zone;
+struct depot;
+
+struct type_entry {
+	const struct ramka_type *type;
+	uint64_t info; /* type id and flags, as a slot's info starts out */
+};
+
+/* A piece of the memory map, up to where the next one begins. */
+struct map_entry {
+	uint64_t first; /* frame number */
+	uint32_t node;
+	uint32_t kind;  /* enum ramka_region_kind, MAP_METADATA or MAP_HOLE */
+};
+#define MAP_METADATA 7u
+#define MAP_HOLE 8u
+
+/* Late memory: what ramka_add_memory made usable, since the map itself is never changed. */
+struct late_entry {
+	struct ramka_atomic_u64 first, end; /* frame numbers; end is stored last */
+};
+#define MAX_LATE 64u
+
+struct ramka {
+	/* read only after init */
+	uint32_t magic, flags;
+	unsigned nr_cpus, nr_zones;
+	struct ramka_frame *slots;
+	uint64_t first, nr_slots;  /* frame number of slots[0]; how many */
+	uint8_t *meta;
+	uint32_t meta_size;
+	uint32_t batch;            /* frames of a refill */
+	uint32_t fold;             /* frames between two updates of a zone's estimate */
+	uintptr_t direct_map;
+	struct cached_cpu *cpus;   /* cpu/state.h */
+	struct ramka_cpu *none;    /* the cache-less handle */
+	struct depot *depot;       /* cpu/depot.h */
+	struct zone *zones;        /* zone/zones.h */
+	struct map_entry *map;
+	size_t nr_map;
+	bool (*barrier_all_cpus)(void *ctx);
+	void (*panic)(void *ctx, const struct ramka_bug *bug);
+	void (*low_memory)(void *ctx, uint64_t free_frames);
+	uint64_t low_watermark, high_water;
+	void *ctx;
+	bool has_rcu;
+	struct ramka_rcu_ops rcu;
+	uint64_t total, reserved;  /* base frames; reserved shrinks under add_lock only */
+	struct type_entry types[RAMKA_MAX_TYPES];
+	struct ramka_atomic_u32 type_taken[RAMKA_MAX_TYPES]; /* claims an id; its entry follows before anybody uses it */
+
+	/* shared and written: each on a line of its own, none touched by a cache hit */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 deferred; /* head of the shared stack of deferred frames: slot + 1, 0 empty */
+	struct ramka_atomic_u64 deferred_frames;            /* base frames in it */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 moves;    /* the cache-less handle's counterparts */
+	struct ramka_atomic_u64 allocs, puts, other, peak;
+	struct ramka_atomic_u64 failures[RAMKA_MAX_ORDER + 1];
+	struct ramka_atomic_u64 unused;                     /* base frames that nobody owns */
+	struct ramka_atomic_u64 late_total, late_reserved;  /* added to total, taken from reserved, by add_memory */
+	struct ramka_atomic_u32 list_ids;
+	struct ramka_atomic_u32 adding;                     /* one add_memory at a time */
+	struct ramka_atomic_u32 nr_late;
+	struct ramka_atomic_u32 drains;                     /* names each drain, so that it knows whom it revoked */
+	struct ramka_atomic_u32 corrupt;                    /* frames found free twice inside a section; ramka_check reports them */
+	struct late_entry late[MAX_LATE];
+
+	struct shadow *shadow; /* contract build, contracts.c */
+};
+
+#define RAMKA_MAGIC 0x72616d6bu
+
+/* ---- slots and addresses ---- */
+
+static inline uint64_t slot_index(const struct ramka *r, const struct ramka_frame *f)
+{
+	return ((uintptr_t)f - (uintptr_t)r->slots) >> SLOT_SHIFT;
+}
+
+/* Is f a slot of this instance? */
+static inline bool slot_valid(const struct ramka *r, const struct ramka_frame *f)
+{
+	uintptr_t off = (uintptr_t)f - (uintptr_t)r->slots;
+
+	return !(off & (sizeof(*f) - 1)) && off >> SLOT_SHIFT < r->nr_slots;
+}
+
+static inline ramka_paddr_t slot_paddr(const struct ramka *r, const struct ramka_frame *f)
+{
+	return paddr_of(r->first + slot_index(r, f));
+}
+
+static inline void *slot_content(const struct ramka *r, const struct ramka_frame *f)
+{
+	if (r->flags & RAMKA_NO_DIRECT_MAP)
+		return NULL;
+	return (void *)(r->direct_map + (uintptr_t)slot_paddr(r, f));
+}
+
+static inline void *slot_meta(const struct ramka *r, const struct ramka_frame *f)
+{
+	return r->meta + slot_index(r, f) * r->meta_size;
+}
+
+/* The piece of the map that holds a frame at or above r->first. */
+const struct map_entry *instance_map(const struct ramka *r, uint64_t frame);
+/* What the map says of a frame, late memory included; MAP_HOLE outside. */
+unsigned instance_kind(const struct ramka *r, uint64_t frame);
+/* The slot at an address: 0, RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND. */
+int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f);
+
+/* ---- types ---- */
+
+static inline const struct ramka_type *type_by_id(const struct ramka *r, unsigned id)
+{
+	return id < RAMKA_MAX_TYPES ? r->types[id].type : NULL;
+}
+
+/* The entry of a registered type, else NULL. */
+static inline const struct type_entry *type_entry(const struct ramka *r, const struct ramka_type *type)
+{
+	const struct type_entry *e;
+
+	if (unlikely(!type))
+		return NULL;
+	e = &r->types[(uint8_t)type->id]; /* an id out of range was never registered: no entry holds its descriptor */
+	return likely(e->type == type) ? e : NULL;
+}
+
+void types_init(struct ramka *r);
+
+/* ---- programmer errors ---- */
+
+/* Reports to cfg.panic, or traps. f may be NULL or no slot at all. `ref`: the word that was found wrong. */
+void instance_bug(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f, uint64_t ref);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Filling and emptying the cache of base frames. See cache.h. */
+#include "../base/mem.h"
+
+#include "cache.h"
+#include "depot.h"
+#include "row.h"
+
+#define GATE_MAX 24u /* free frames of a block that counts as nearly full */
+#define REFILL_TRIES 4u
+
+/* Makes room in the full cache. */
+static void flush(struct ramka_cpu *cpu)
+{
+	struct depot *d = cpu->r->depot;
+	uint32_t n = cpu_count(cpu), out = n < MAGAZINE_SIZE ? n : MAGAZINE_SIZE;
+	struct magazine *m = depot_get_empty(d, cpu->id);
+
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	if (m) {
+		memcpy(m->frames, cache_of(cpu)->frames, out * sizeof(*m->frames));
+		m->count = out;
+		depot_push(d, m);
+	} else {
+		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, out, true);
+	}
+	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out, (n - out) * sizeof(*cache_of(cpu)->frames));
+	set_count(cpu, n - out);
+	cpu->current = NO_ROW; /* the zone changed: ask the gate again */
+	own_add(&cpu->moved_out, out);
+	own_add(&cpu->flushes, 1);
+	count_move(cpu, true);
+}
+
+/* The gate let the frame pass: it is the first one of its block, or the cache is full. */
+static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own) + HOT_PUSH;
+
+	if (HOT_COUNT(hot) < HOT_LEAST(hot))
+		hot = (hot & ~(uint64_t)0xff00) | HOT_COUNT(hot) << 8;
+	ramka_store(&cpu->hot, hot, relaxed, section.own);
+	cpu->current = bit_of(cpu, n) / BLOCK_FRAMES * BLOCK_FRAMES - cpu->zone->low;
+	if (HOT_COUNT(hot) == CACHE_SIZE)
+		flush(cpu);
+	hot = ramka_load(&cpu->hot, relaxed, section.own);
+	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
+	ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
+	section_leave(cpu);
+}
+
+/* The gate refused the frame, and it is not of the open row. */
+static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
+{
+	make_row(cpu);
+	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
+	count_row_pushes(cpu, 1);
+	section_leave(cpu);
+}
+
+noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
+
+	if (block == cpu->block || bitmap_free_count(&cpu->zone->map, block) <= cpu->gate) {
+		free_cached(cpu, n);
+	} else if (unlikely(cpu->nr_rows == ROWS)) {
+		free_refused(cpu, bit);
+	} else { /* the same without calls: as many of these as possible wait for their slots at a time */
+		open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
+		count_row_pushes(cpu, 1);
+		section_leave(cpu);
+	}
+}
+
+/* Empties a magazine of the shard into the empty cache. */
+static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
+{
+	struct depot *d = cpu->r->depot;
+	struct magazine *m = depot_pop(d, shard);
+	uint32_t n;
+
+	if (!m)
+		return 0;
+	n = m->count;
+	memcpy(cache_of(cpu)->frames, m->frames, n * sizeof(*m->frames));
+	depot_put_empty(d, m);
+	if (shard != cpu->id) {
+		cpu->victim = shard;
+		own_add(&cpu->steals, 1);
+	}
+	return n;
+}
+
+/* From the other shards of the same zone, once the zone has nothing. */
+static uint32_t steal(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	uint32_t n = 0;
+
+	for (unsigned i = 1; i < r->nr_cpus && !n; i++) {
+		unsigned shard = (cpu->id + i) % r->nr_cpus;
+
+		if (r->cpus[shard].cpu.zone == cpu->zone && depot_has_full(r->depot, shard))
+			n = take_magazine(cpu, shard);
+	}
+	return n;
+}
+
+/*
+ * Before the zone: a shard that is more than half full belongs to a CPU that frees what others allocate. One shard is
+ * looked at per refill, the last one that gave something as long as it does.
+ */
+static uint32_t take_surplus(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	uint32_t shard = cpu->victim;
+
+	if (shard != cpu->id && r->cpus[shard].cpu.zone == cpu->zone &&
+	    ramka_load(&r->depot->shards[shard].cached, relaxed, stat) > SHARD_MAGAZINES * MAGAZINE_SIZE / 2)
+		return take_magazine(cpu, shard);
+	cpu->victim = shard + 1 < r->nr_cpus ? shard + 1 : 0;
+	return 0;
+}
+
+static uint32_t random_below(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint32_t x = cpu->random; /* xorshift32, Marsaglia 2003 */
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	cpu->random = x;
+	return (uint32_t)((uint64_t)x * n >> 32);
+}
+
+static void shuffle(struct ramka_cpu *cpu, uint32_t n)
+{
+	for (uint32_t i = n; i > 1; i--) {
+		uint32_t j = random_below(cpu, i), swap = cache_of(cpu)->frames[i - 1];
+
+		cache_of(cpu)->frames[i - 1] = cache_of(cpu)->frames[j];
+		cache_of(cpu)->frames[j] = swap;
+	}
+}
+
+/* Appends the frames of a mask so that they are popped in ascending order. */
+static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64_t mask)
+{
+	uint32_t n = bits_count(mask), base = word * WORD_BITS - cpu->zone->low;
+
+	if (n == WORD_BITS) {
+		for (uint32_t i = 0; i < WORD_BITS; i++)
+			cache_of(cpu)->frames[at + i] = base + WORD_BITS - 1 - i;
+		return n;
+	}
+	for (uint32_t i = n; mask; mask &= mask - 1)
+		cache_of(cpu)->frames[at + --i] = base + bits_lowest(mask);
+	return n;
+}
+
+static uint32_t refill_from_zone(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	uint32_t n = 0, want = r->batch, word;
+	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
+
+	for (unsigned i = 0; i < REFILL_TRIES && n < want / 4 + 1; i++) {
+		uint64_t mask = cpu->block == NO_BLOCK ? 0 : bitmap_take(&cpu->zone->map, cpu->block, want - n, start, &word);
+
+		if (!mask) {
+			uint32_t from = cpu->block != NO_BLOCK ? cpu->block :
+					(uint32_t)((uint64_t)cpu->zone->map.blocks * cpu->id / r->nr_cpus);
+			uint32_t block = zone_pick_block(cpu->zone, from);
+
+			if (block == NO_BLOCK)
+				break;
+			cpu->block = block;
+			mask = bitmap_take(&cpu->zone->map, block, want - n, start, &word);
+		}
+		if (mask)
+			n += expand(cpu, n, word, mask);
+	}
+	if (n) {
+		account_zone(cpu, cpu->zone, n, true);
+		own_add(&cpu->refills, 1);
+		if (r->flags & RAMKA_SHUFFLE)
+			shuffle(cpu, n);
+	}
+	return n;
+}
+
+static void set_gate(struct ramka_cpu *cpu)
+{
+	uint64_t usable = ramka_load(&cpu->zone->usable, relaxed, stat);
+	uint64_t mean = usable ? zone_estimate_free(cpu->zone) * BLOCK_FRAMES / usable : 0;
+
+	cpu->gate = mean / 2 < GATE_MAX ? (uint32_t)(mean / 2) : GATE_MAX; /* must stay below the mean */
+}
+
+noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
+{
+	struct ramka_frame *f = NULL;
+	uint32_t n;
+
+	if (!section_enter(cpu))
+		return NULL;
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	flush_rows(cpu);
+	n = cpu_count(cpu);
+	if (n) /* freed by a drop since the caller looked: they are in already */
+		own_add(&cpu->moved_in, 0 - (uint64_t)n);
+	else
+		n = take_magazine(cpu, cpu->id);
+	if (!n)
+		n = take_surplus(cpu);
+	if (!n)
+		n = refill_from_zone(cpu);
+	if (!n)
+		n = steal(cpu);
+	own_add(&cpu->moved_in, n);
+	if (n) {
+		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
+		set_gate(cpu);
+	}
+	set_count(cpu, n);
+	cpu->current = cpu->block == NO_BLOCK ? NO_ROW : cpu->block * BLOCK_FRAMES - cpu->zone->low;
+	count_move(cpu, true);
+	section_leave(cpu);
+	if (f)
+		account_low_memory(cpu->r);
+	return f;
+}

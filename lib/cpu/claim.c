@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Exact frames. See claim.h. */
+#include "claim.h"
+#include "drain.h"
+#include "row.h"
+
+/* Is the FREE slot part of a larger frame in use? */
+static bool is_tail(const struct ramka *r, const struct ramka_frame *f)
+{
+	uint64_t frame = r->first + slot_index(r, f);
+
+	for (unsigned order = 1; order <= RAMKA_MAX_ORDER; order++) {
+		uint64_t head = align_down(frame, (uint64_t)1 << order);
+		const struct ramka_frame *h;
+
+		if (head < r->first)
+			return false;
+		h = &r->slots[head - r->first];
+		if (h != f && ref_tag(slot_ref(h)) > TAG_UNUSED && info_order(slot_info(h)) >= order)
+			return true;
+	}
+	return false;
+}
+
+/* Takes the bit out of the CPU's own cache. Rows go to the zone first, where the caller looks again. */
+static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
+{
+	uint32_t n = cpu_count(cpu), i = 0;
+
+	while (i < n && bit_of(cpu, cache_of(cpu)->frames[i]) != bit)
+		i++;
+	if (i == n)
+		return false;
+	cpu_settle(cpu);
+	cache_of(cpu)->frames[i] = cache_of(cpu)->frames[n - 1];
+	set_count(cpu, n - 1);
+	return true;
+}
+
+static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
+{
+	bool inside = section_enter(cpu), mine;
+
+	if (inside && z == cpu->zone && cpu_in_rows(cpu))
+		give_rows(cpu);
+	if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS))) {
+		account_alloc(cpu, z, 1, inside);
+		mine = true;
+	} else {
+		mine = inside && z == cpu->zone && claim_cached(cpu, bit);
+	}
+	if (inside)
+		section_leave(cpu);
+	return mine;
+}
+
+int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	struct ramka *r = cpu->r;
+	struct zone *z = instance_zone(r, f);
+	uint32_t bit = slot_bit(r, z, f);
+	uint64_t mine = 0;
+
+	if (claim_bit(cpu, z, bit))
+		return 0;
+	if (is_tail(r, f))
+		return RAMKA_E_IN_USE;
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		drain_shard(r, i, &mine);
+	return mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The depot: lock-free stacks of full magazines, one shard per CPU, between the caches and the zones. Called by
+ * lib/cpu only; knows frame numbers and nothing else. One CAS moves up to 64 frames.
+ *
+ * A magazine is a preallocated descriptor; each belongs to one shard and returns to that shard's stack of
+ * empties when it is emptied, so a shard is bounded. Both stacks are Treiber stacks:
+ *
+ *   head = tag:40 | index + 1 : 24      0 in the low part = empty
+ *
+ * States of a magazine: EMPTY (in its home's empties), FULL (in some shard's full stack: its home's), HELD (by
+ * the one that popped it). Races: a popper reads `next` of a magazine that another pops meanwhile; the tag, one
+ * more with every change of the head and computed anew in every retry, makes its CAS fail. So `next` is atomic
+ * and the head is never written by a plain store. At 100 million changes a second the tag wraps in three hours.
+ * Pair: depot.push (release) with every load of the head and every CAS that pops (acquire). The pop also releases: a CPU
+ * that takes a magazine has counted the movement before, and who then finds the stack empty must see that (account.h).
+ */
+#ifndef RAMKA_LIB_DEPOT_H
+#define RAMKA_LIB_DEPOT_H
+
+#include <ramka/atomic.h>
+
+#include "../base/names.h"
+
+#define MAGAZINE_SIZE 64u
+#define SHARD_MAGAZINES 16u
+
+struct magazine {
+	struct ramka_atomic_u32 next; /* index + 1 */
+	uint32_t count;
+	uint32_t frames[MAGAZINE_SIZE];
+};
+
+/* Two heads, a cache line each: other CPUs steal from one while the owner takes from the other. */
+struct shard {
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 full;
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 empty;
+	struct ramka_atomic_u64 cached; /* frames in its full magazines, for statistics */
+};
+
+struct depot {
+	struct shard *shards;
+	struct magazine *magazines;
+	unsigned nr_shards;
+};
+
+void depot_init(struct depot *d);
+
+/* An empty magazine of the shard, now held by the caller; NULL at its bound. */
+struct magazine *depot_get_empty(struct depot *d, unsigned shard);
+/* A full magazine, held by the caller until depot_put_empty. */
+struct magazine *depot_pop(struct depot *d, unsigned shard);
+void depot_push(struct depot *d, struct magazine *m);
+void depot_put_empty(struct depot *d, struct magazine *m);
+
+static inline bool depot_has_full(const struct depot *d, unsigned shard)
+{
+	return (uint32_t)ramka_load(&d->shards[shard].full, acquire, depot.push) & 0xffffff;
+}
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests that the cache does not serve. See request.h. */
+#include "request.h"
+#include "drain.h"
+#include "row.h"
+
+#define NOMEM_ROUNDS 8u
+
+/* The slot of the frame behind this one, for writing: large frames are mostly taken and freed in a row. */
+static void prefetch_slot(const struct ramka_frame *f, uint64_t nr)
+{
+	__builtin_prefetch((const void *)((uintptr_t)f + ((uintptr_t)nr << SLOT_SHIFT)), 1);
+}
+
+static uint32_t limit_of(const struct zone *z, unsigned addr_bits)
+{
+	uint64_t end;
+
+	if (!addr_bits || addr_bits >= 64)
+		return NO_LIMIT;
+	end = addr_bits < RAMKA_PAGE_SHIFT ? 0 : (uint64_t)1 << (addr_bits - RAMKA_PAGE_SHIFT);
+	if (end <= z->origin)
+		return 0;
+	return end - z->origin < z->end ? (uint32_t)(end - z->origin) : NO_LIMIT;
+}
+
+/* Zones in the order that the request wants: calls `try` until it finds something. */
+static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
+				     uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
+						     struct ramka_request req, uint32_t limit, bool inside))
+{
+	struct ramka *r = cpu->r;
+	uint32_t node = req.node ? req.node - 1u : cpu->node;
+	unsigned first = (unsigned)(cpu->zone - r->zones);
+	bool inside = section_enter(cpu);
+	struct ramka_frame *f = NULL;
+
+	for (unsigned i = 0; req.node && i < r->nr_zones; i++)
+		if (r->zones[i].node == node)
+			first = i;
+	for (unsigned i = 0; i < r->nr_zones && !f; i++) {
+		struct zone *z = &r->zones[(first + i) % r->nr_zones];
+		uint32_t limit = limit_of(z, req.addr_bits), bit;
+
+		if (!limit || (req.flags & RAMKA_ALLOC_NODE_ONLY && z->node != node))
+			continue;
+		bit = try(cpu, z, nr, req, limit, inside);
+		if (bit == NO_FRAME)
+			continue;
+		account_alloc(cpu, z, nr, inside);
+		f = slot_at_bit(r, z, bit);
+		prefetch_slot(f, nr);
+	}
+	if (inside)
+		section_leave(cpu);
+	if (f)
+		account_low_memory(r);
+	return f;
+}
+
+/* Written inside the section only; others start where their CPU's id says. */
+static uint32_t *cursor_of(struct ramka_cpu *cpu, struct zone *z, bool inside, uint32_t *scratch)
+{
+	if (inside && z == cpu->zone)
+		return &cpu->cursor;
+	*scratch = cpu->cacheless ? 0 : (uint32_t)((uint64_t)z->map.blocks * cpu->id / cpu->r->nr_cpus);
+	return scratch;
+}
+
+static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	uint32_t scratch;
+
+	(void)nr;
+	return zone_alloc(z, req.order, limit, cursor_of(cpu, z, inside, &scratch));
+}
+
+static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	(void)cpu, (void)nr, (void)inside;
+	return zone_alloc_exhaustive(z, req.order, limit);
+}
+
+static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
+				       uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
+						       struct ramka_request req, uint32_t limit, bool inside))
+{
+	struct ramka *r = cpu->r;
+
+	for (unsigned i = 0; i < NOMEM_ROUNDS; i++) {
+		uint64_t before = account_moves(r), mine = 0;
+		bool all = cpu_drain_all(r, cpu, &mine);
+		struct ramka_frame *f = for_zones(cpu, req, nr, try);
+
+		if (f)
+			return f;
+		if ((all || !r->barrier_all_cpus) && account_moves(r) == before + mine)
+			break;
+	}
+	return NULL;
+}
+
+/* The common case of for_zones: the home zone, without a limit. */
+static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
+{
+	struct ramka_frame *f = NULL;
+	uint32_t n;
+
+	if (!section_enter(cpu))
+		return NULL;
+	if (order && order <= WORD_ORDER && take_from_rows(cpu, order, &n)) {
+		section_leave(cpu);
+		return cpu_slot(cpu, n);
+	}
+	if (order && order < WORD_ORDER && refill_row(cpu) && take_from_rows(cpu, order, &n)) {
+		f = cpu_slot(cpu, n);
+	} else {
+		uint32_t bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
+
+		if (bit != NO_FRAME) {
+			f = slot_at_bit(cpu->r, cpu->zone, bit);
+			prefetch_slot(f, (uint64_t)1 << order);
+			account_alloc(cpu, cpu->zone, (uint64_t)1 << order, true);
+		}
+	}
+	section_leave(cpu);
+	if (f)
+		account_low_memory(cpu->r);
+	return f;
+}
+
+struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request req)
+{
+	uint64_t nr = (uint64_t)1 << req.order;
+	struct ramka_frame *f = NULL;
+
+	if (!req.node && !req.addr_bits && cpu->zone->node == cpu->node)
+		f = alloc_home(cpu, req.order);
+	if (!f)
+		f = for_zones(cpu, req, nr, try_hinted);
+	return f ? f : last_resort(cpu, req, nr, try_exhaustive);
+}
+
+noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order)
+{
+	struct zone *z = instance_zone(cpu->r, f);
+	bool inside = section_enter(cpu), ok;
+	uint64_t nr = (uint64_t)1 << order;
+
+	prefetch_slot(f, nr);
+	if (inside)
+		cpu_settle(cpu);
+	count_move(cpu, inside);
+	ok = zone_free(z, slot_bit(cpu->r, z, f), order);
+	account_zone(cpu, z, -(int64_t)nr, inside);
+	if (inside) {
+		own_add(&cpu->puts, 1);
+		own_add(&cpu->other, 0 - nr);
+	} else {
+		ramka_add(&cpu->r->puts, 1, relaxed, stat);
+		ramka_add(&cpu->r->other, 0 - nr, relaxed, stat);
+	}
+	count_move(cpu, inside);
+	if (inside)
+		section_leave(cpu);
+	return ok;
+}
+
+/* A frame of the order that holds the range, less what is beyond it. */
+static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	unsigned order = order_of(nr);
+	uint32_t scratch, bit;
+
+	if (order < req.order)
+		order = req.order;
+	if (order > RAMKA_MAX_ORDER || nr > NO_LIMIT / 2)
+		return NO_FRAME;
+	bit = zone_alloc(z, order, limit, cursor_of(cpu, z, inside, &scratch));
+	if (bit == NO_FRAME)
+		return bit;
+	zone_split(z, bit, order, 0);
+	zone_free_range(z, bit + (uint32_t)nr, (1u << order) - (uint32_t)nr);
+	return bit;
+}
+
+static uint32_t try_range(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+{
+	uint32_t bit = z->low;
+
+	(void)cpu, (void)inside;
+	if (nr > z->end)
+		return NO_FRAME;
+	for (;;) {
+		bit = zone_find_range(z, (uint32_t)nr, req.order, limit, bit);
+		if (bit == NO_FRAME || zone_claim_range(z, bit, (uint32_t)nr))
+			return bit;
+		bit++; /* lost a race: look further on */
+	}
+}
+
+struct ramka_frame *cpu_alloc_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
+{
+	struct ramka_frame *f = for_zones(cpu, req, nr, try_trimmed);
+
+	if (!f)
+		f = last_resort(cpu, req, nr, try_range);
+	if (f)
+		account_rest(cpu, nr);
+	return f;
+}
+
+void cpu_free_range(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++)
+		cpu_free_slow(cpu, f + i, 0);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows: freed frames that wait to be freed into the bitmap together. May use account.h.
+ *
+ * A row is a set of frames of one bitmap word: the first frame's number and a mask. A CPU has one open row, which collects
+ * frees, and up to ROWS closed ones. All of them go to the zone in one burst. A request of order 1 to 6 is served out of a
+ * row if a run of that order lies there; else a whole word of the block at hand becomes a row.
+ */
+#ifndef RAMKA_LIB_CPU_ROW_H
+#define RAMKA_LIB_CPU_ROW_H
+
+#include "account.h"
+
+/* Frees cached frames into the zone; neighbours of one word in one go. */
+void free_frames(struct ramka_cpu *cpu, struct zone *z, const uint32_t *frames, uint32_t n, bool inside);
+/* All rows go to the zone. The caller counts the movement. */
+void flush_rows(struct ramka_cpu *cpu);
+/* flush_rows as a movement of its own. */
+void give_rows(struct ramka_cpu *cpu);
+/* A run of 2^order frames out of a row: false if there is none. Inside the section. */
+bool take_from_rows(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n);
+/* Makes a whole word of the block at hand a row; false if the zone has none there. Inside the section. */
+bool refill_row(struct ramka_cpu *cpu);
+
+/* A frame of order 1 to 6 out of the rows, its slot unchanged, or NULL: none there, or no section. */
+struct ramka_frame *cpu_alloc_run(struct ramka_cpu *cpu, unsigned order);
+/* Frees a frame of order 1 to 6, number n of the home zone, to a row. False, nothing done: the section cannot be entered. */
+bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order);
+
+/* Closes the row, if only an empty one, and opens another with these frames; there is room for it. */
+static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
+{
+	/* by the time it is flushed, the word is here */
+	__builtin_prefetch(&cpu->zone->map.words[bit / WORD_BITS], 1);
+	cache_of(cpu)->rows[cpu->nr_rows] = cpu->row;
+	ramka_store(&cache_of(cpu)->row_masks[cpu->nr_rows++], row_of(cpu), relaxed, section.own);
+	cpu->row = bit / WORD_BITS * WORD_BITS - cpu->zone->low;
+	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
+}
+
+/* Frames lie in a row now. Release: who sees that they were pushed sees them there (account.h). */
+static inline void count_row_pushes(struct ramka_cpu *cpu, uint64_t nr)
+{
+	ramka_store(&cpu->hot, ramka_load(&cpu->hot, relaxed, section.own) + nr * HOT_PUSH, release, nomem.collect);
+}
+
+/* Room for one more closed row. */
+static inline void make_row(struct ramka_cpu *cpu)
+{
+	if (unlikely(cpu->nr_rows == ROWS))
+		give_rows(cpu);
+}
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a CPU holds: the structures of this folder, their word layouts and the accessors of these words. May use base and
+ * zone. Every other file of lib/cpu includes this one.
+ *
+ * A frame is named by its number: 0 is the first frame of the CPU's home zone. Its bit in the zone is number + zone->low.
+ *
+ * The hot word, `cpu->hot`. The owner writes it, inside its section only. It is one word, so that a cache hit pays for one
+ * load and one store:
+ *
+ *    63                                 16 15         8 7          0
+ *   +-------------------------------------+------------+------------+
+ *   |            pushes (48)              | lowest (8) | count (8)  |
+ *   +-------------------------------------+------------+------------+
+ *
+ *   pushes   frames that were ever put into the cache or a row; part of the movement count of "no memory" (account.h)
+ *   lowest   the lowest `count` since the counters were settled; the peak of use lies there (account.h)
+ *   count    frames in the cache
+ */
+#ifndef RAMKA_LIB_CPU_STATE_H
+#define RAMKA_LIB_CPU_STATE_H
+
+#include "../zone/zones.h"
+
+struct defer; /* deferred frames of one CPU, frame/defer.h */
+
+#define CACHE_SIZE 128u /* two magazines */
+#define ROWS 16u        /* closed rows; together they go to the zone in one burst */
+
+/* The private state of a CPU. Protocol: section.h. */
+struct ramka_cpu {
+	/* line 0: all that a cache hit reads and writes, but the frame numbers */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 active;
+	struct ramka_atomic_u32 revoked;
+	struct ramka_atomic_u64 hot;     /* see above */
+	uintptr_t slots;                 /* the slot of the home zone's first frame */
+	uint64_t span;                   /* frames of the home zone; 0: the address does not decide which zone it is */
+	struct ramka_atomic_u64 plain;   /* entry of the type without metadata that was allocated last, a pointer */
+	uint32_t current;                /* first frame of the block that passed the gate last; NO_ROW */
+	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
+	struct ramka_atomic_u64 row_mask; /* its frames */
+	struct ramka *r;
+
+	/* line 1: refills, statistics, everything else */
+	RAMKA_ALIGNAS(64) struct zone *zone; /* home */
+	struct defer *defer;             /* NULL for the cache-less handle */
+	struct ramka_atomic_u64 moves;   /* movements of frames: one before and one after each (account.h) */
+	struct ramka_atomic_u64 pending; /* frames whose on_drop waits: 0 none runs, 1 one runs, else slot + 2 (frame/drop.h) */
+	uint32_t id, node;
+	uint32_t gate;                   /* frames of blocks with at most so many free frames are cached */
+	uint32_t block;                  /* block that refills the cache; NO_BLOCK */
+	uint32_t rows_settled;           /* frames in rows when the counters were settled, less what was taken out since */
+	uint32_t nr_rows;                /* closed rows */
+	uint32_t victim;                 /* shard to look at for surplus */
+	uint32_t cursor;                 /* block to look from for orders above 0 */
+	uint32_t random;                 /* RAMKA_SHUFFLE */
+	bool cacheless;
+	struct ramka_atomic_u64 moved_in, moved_out; /* frames into the cache and out of it, but for pushes and pops */
+	struct ramka_atomic_u64 allocs, puts;        /* frames of any order handed out and given back around the cache */
+	struct ramka_atomic_u64 other;               /* base frames of these, net */
+	struct ramka_atomic_u64 refills, flushes, steals, peak;
+	int64_t unfolded;                /* base frames taken from the home zone that its estimate does not show yet */
+};
+
+/* What every handle but the cache-less one has behind it. */
+struct cache {
+	RAMKA_ALIGNAS(64) uint32_t rows[ROWS];   /* closed rows: first frame of each */
+	struct ramka_atomic_u64 row_masks[ROWS]; /* their frames */
+	RAMKA_ALIGNAS(64) uint32_t frames[CACHE_SIZE];
+};
+
+struct cached_cpu {
+	struct ramka_cpu cpu;
+	struct cache cache;
+};
+
+static inline struct cache *cache_of(const struct ramka_cpu *cpu)
+{
+	return &((struct cached_cpu *)(uintptr_t)cpu)->cache;
+}
+
+#define NO_ROW (UINT32_MAX - (BLOCK_FRAMES - 1)) /* no frame number of a zone comes near it */
+
+/* ---- the hot word ---- */
+
+#define HOT_PUSH 0x10000u  /* one push */
+#define HOT_CACHE 0xffffu  /* lowest and count */
+#define HOT_LOWEST 0xff00u
+#define HOT_PUSHES(hot) ((hot) >> 16)
+#define HOT_LEAST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
+#define HOT_COUNT(hot) ((uint32_t)(uint8_t)(hot))
+
+static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
+{
+	return HOT_COUNT(ramka_load(&cpu->hot, relaxed, section.own));
+}
+
+/* Sets the number of cached frames; the lowest since the last settling becomes it as well. */
+static inline void set_count(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
+
+	ramka_store(&cpu->hot, (hot & ~(uint64_t)HOT_CACHE) | n << 8 | n, relaxed, section.own);
+}
+
+/* ---- frame numbers ---- */
+
+/* Frame number n of the home zone. */
+static inline struct ramka_frame *cpu_slot(const struct ramka_cpu *cpu, uint32_t n)
+{
+	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT));
+}
+
+/* The number of a slot in the home zone of the CPU, if range and alignment say that it is one. */
+static inline bool cpu_home(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint32_t *ret_n)
+{
+	uintptr_t off = (uintptr_t)f - cpu->slots;
+	uintptr_t n = off >> SLOT_SHIFT | off << (sizeof(off) * 8 - SLOT_SHIFT); /* a misaligned one becomes huge */
+
+	*ret_n = (uint32_t)n;
+	return n < cpu->span;
+}
+
+static inline uint32_t bit_of(const struct ramka_cpu *cpu, uint32_t n)
+{
+	return cpu->zone->low + n;
+}
+
+/* ---- rows ---- */
+
+static inline uint64_t row_of(const struct ramka_cpu *cpu)
+{
+	return ramka_load(&cpu->row_mask, relaxed, section.own);
+}
+
+/* Frames that wait in rows. */
+uint32_t cpu_in_rows(const struct ramka_cpu *cpu);
+
+/* ---- the type of the last plain allocation ---- */
+
+/* The entry that this CPU used last for a type without metadata: a hit compares one pointer. */
+static inline const struct type_entry *plain_entry(const struct ramka_cpu *cpu)
+{
+	return (const struct type_entry *)(uintptr_t)ramka_load(&cpu->plain, relaxed, section.own);
+}
+
+static inline void set_plain_entry(struct ramka_cpu *cpu, const struct type_entry *e)
+{
+	ramka_store(&cpu->plain, (uintptr_t)e, relaxed, section.own);
+}
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* The birth of a frame: from a FREE slot of the allocator to a handle. See alloc.h. */
+#include "../base/mem.h"
+
+#include "alloc.h"
+#include "contracts.h"
+#include "defer.h"
+#include "drop.h"
+
+#define BULK_CHUNK 32u
+
+void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
+		 unsigned order, unsigned flags, bool zero)
+{
+	if (zero)
+		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << order);
+	if (e->type->meta_size) {
+		if (meta)
+			memcpy(slot_meta(r, f), meta, e->type->meta_size);
+		else
+			memset(slot_meta(r, f), 0, e->type->meta_size);
+	}
+	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT | flags);
+}
+
+/* A request that a cache may serve: {0} but for these flags. Compared as one word. */
+static bool is_plain(struct ramka_request req)
+{
+	static const struct ramka_request zero;
+
+	req.flags &= (uint16_t)~(RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT);
+	return !memcmp(&req, &zero, sizeof(req));
+}
+
+bool request_valid(const struct ramka *r, struct ramka_request req)
+{
+	return req.order <= RAMKA_MAX_ORDER && !req.reserved &&
+	       !(req.flags & ~(RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_NODE_ONLY)) &&
+	       (req.flags & RAMKA_ALLOC_UNINIT || !(r->flags & RAMKA_NO_DIRECT_MAP));
+}
+
+/* Everything that is not a cache hit; NULL after all that may be tried. */
+static noinline struct ramka_frame *take_slow(struct ramka_cpu *cpu, struct ramka_request req)
+{
+	struct ramka *r = cpu->r;
+	struct ramka_frame *f;
+
+	if (!request_valid(r, req))
+		return NULL;
+	if (is_plain(req)) {
+		if (r->has_rcu)
+			defer_poll(cpu);
+		f = cpu_alloc_refill(cpu);
+		if (f)
+			return f;
+	}
+	f = cpu_alloc_slow(cpu, req);
+	if (!f && defer_poll_all(cpu))
+		f = cpu_alloc_slow(cpu, req);
+	if (!f && req.flags & RAMKA_ALLOC_WAIT && defer_wait_bounded(cpu))
+		f = cpu_alloc_slow(cpu, req);
+	if (!f)
+		ramka_add(&r->failures[req.order], 1, relaxed, stat);
+	return f;
+}
+
+noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref)
+{
+	instance_bug(r, "alloc", "a free frame's state word was changed: leaked", f, ref);
+}
+
+/* A FREE frame, now the caller's. */
+static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
+{
+	for (;;) {
+		struct ramka_frame *f;
+
+		if (!is_plain(req) || !cpu_alloc(cpu, &f)) {
+			f = take_slow(cpu, req);
+			if (!f)
+				return NULL;
+		}
+		if (likely(slot_ref(f) == REF_FREE))
+			return f;
+		frame_changed(cpu->r, f, frame_leak(f, req.order));
+	}
+}
+
+bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation)
+{
+	enum contract_step step = ref == REF_UNIQUE ? STEP_ALLOC_UNIQUE : STEP_ALLOC;
+	struct ramka *r = cpu->r;
+
+	if (!contract_check_meta(r, f)) {
+		frame_release(cpu, f, slot_info(f));
+		instance_bug(r, operation, CONTRACT_BAD_META, f, slot_ref(f));
+		return false;
+	}
+	if (!contract_begin(r, f, step, operation)) {
+		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+		return false;
+	}
+	ramka_store(&f->ref, ref, release, slot.publish);
+	contract_commit(r, f, step, operation);
+	return true;
+}
+
+noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+				       struct ramka_request req, uint64_t ref, const char *operation)
+{
+	struct ramka *r = cpu->r;
+	const struct type_entry *e = type_entry(r, type);
+	struct ramka_frame *f;
+
+	if (unlikely(!e)) {
+		instance_bug(r, operation, "type is NULL or not registered", NULL, 0);
+		return NULL;
+	}
+	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
+		return NULL;
+	if (!type->meta_size) {
+		if (frame_alloc_run(cpu, e, req, ref, &f))
+			return f;
+		if (!cpu->cacheless)
+			set_plain_entry(cpu, e);
+	}
+	f = take(cpu, req);
+	if (unlikely(!f))
+		return NULL;
+	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+	return frame_publish(cpu, f, ref, operation) ? f : NULL;
+}
+
+struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+				      struct ramka_request req)
+{
+	struct ramka_frame *f;
+
+	if (likely(frame_hit(cpu, type, req, REF_SHARED(1), &f)))
+		return f;
+	return frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
+}
+
+size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, size_t n,
+			      struct ramka_frame **ret_frames)
+{
+	static const char operation[] = "ramka_frame_alloc_bulk";
+	struct ramka *r = cpu->r;
+	const struct type_entry *e = type_entry(r, type);
+	size_t done = 0;
+
+	if (!e) {
+		instance_bug(r, operation, "type is NULL or not registered", NULL, 0);
+		return 0;
+	}
+	if (!request_valid(r, req))
+		return 0;
+	while (done < n) {
+		struct ramka_frame *got[BULK_CHUNK];
+		size_t want = n - done < BULK_CHUNK ? n - done : BULK_CHUNK, have = 0, bad = 0;
+
+		while (have < want) {
+			struct ramka_frame *f;
+
+			if (!is_plain(req) || !cpu_alloc(cpu, &f))
+				f = take_slow(cpu, req);
+			if (!f)
+				break;
+			__builtin_prefetch(f, 1);
+			got[have++] = f;
+		}
+		for (size_t i = 0; i < have; i++) {
+			if (slot_ref(got[i]) != REF_FREE) {
+				got[bad++] = got[i];
+				continue;
+			}
+			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+			if (frame_publish(cpu, got[i], REF_SHARED(1), operation))
+				ret_frames[done++] = got[i];
+			else if (CONTRACTS)
+				n = 0; /* the next one would be refused too */
+		}
+		for (size_t i = 0; i < bad; i++) /* once the others are the caller's: panic may jump */
+			frame_changed(r, got[i], frame_leak(got[i], req.order));
+		if (have < want)
+			break;
+	}
+	return done;
+}
+
+/* UNUSED or FREE to the caller's: 0 and what to keep in info, or an error. */
+int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags)
+{
+	uint64_t ref = slot_ref(f);
+
+	switch ((enum ref_tag)ref_tag(ref)) {
+	case TAG_UNUSED:
+		if (!ramka_cas(&f->ref, &ref, REF_BUSY((uint64_t)0), acquire, slot.claim))
+			return RAMKA_E_BUSY;
+		ramka_sub(&cpu->r->unused, 1, relaxed, stat);
+		*ret_flags = INFO_DETACHED;
+		return 0;
+	case TAG_FREE:
+		*ret_flags = 0;
+		return cpu_claim(cpu, f);
+	case TAG_UNIQUE:
+		return RAMKA_E_UNIQUE;
+	case TAG_SHARED:
+		return ref_others(ref) < REF_MAX ? RAMKA_E_IN_USE : RAMKA_E_BUSY;
+	case TAG_SATURATED:
+		return RAMKA_E_IN_USE;
+	case TAG_DEFERRED:
+	case TAG_BUSY:
+	case TAG_NONE:
+		break;
+	}
+	return RAMKA_E_BUSY;
+}
+
+int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
+		      uint64_t ref, const char *operation, struct ramka_frame **ret_f)
+{
+	const struct type_entry *e = type_entry(cpu->r, type);
+	struct ramka_frame *f;
+	unsigned flags;
+	int rc;
+
+	if (!e) {
+		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
+		return RAMKA_E_INVAL;
+	}
+	rc = instance_slot(cpu->r, pa, &f);
+	if (!rc)
+		rc = frame_claim(cpu, f, &flags);
+	if (rc)
+		return rc;
+	frame_build(cpu->r, f, e, meta, 0, flags, false);
+	if (!frame_publish(cpu, f, ref, operation))
+		return RAMKA_E_INVAL;
+	*ret_f = f;
+	return 0;
+}
+
+int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
+			    struct ramka_frame **ret_frame)
+{
+	return frame_from_unused(cpu, pa, type, meta, REF_SHARED(1), "ramka_frame_from_unused", ret_frame);
+}

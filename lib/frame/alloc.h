@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* What the kinds of handles share: frame.c provides, unique.c, segment.c and pt.c use. */
+#ifndef RAMKA_LIB_HANDLE_H
+#define RAMKA_LIB_HANDLE_H
+
+#include "../base/mem.h"
+
+#include "../cpu/cache.h"
+#include "../cpu/claim.h"
+#include "../cpu/request.h"
+#include "../cpu/row.h"
+#include "contracts.h"
+
+/* Order, flags and `reserved` of a request are legal here. */
+bool request_valid(const struct ramka *r, struct ramka_request req);
+
+/* A frame published in state `ref`, REF_SHARED(1) or REF_UNIQUE. */
+struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+			      struct ramka_request req, uint64_t ref, const char *operation);
+/*
+ * A frame out of the allocator is not FREE: somebody wrote to it after it was freed. It is leaked: in use for ever, and
+ * what that somebody still does to it has no effect. Returns the word that was found; then frame_changed reports.
+ */
+static inline uint64_t frame_leak(struct ramka_frame *f, unsigned order)
+{
+	uint64_t ref = slot_ref(f);
+
+	slot_set_info(f, info_make(ramka_type_untyped.id, order, 0));
+	ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo);
+	return ref;
+}
+
+void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref);
+
+/*
+ * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,
+ * of the type without metadata that this CPU allocated last. False: frame_new decides, and has to find out why.
+ */
+static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, uint64_t ref,
+			     struct ramka_frame **ret_f)
+{
+	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
+	const struct type_entry *e = plain_entry(cpu);
+	struct ramka_frame *f;
+
+	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || e->type != type) || unlikely(!cpu_alloc(cpu, &f)))
+		return false;
+	slot_set_info(f, e->info);
+	ramka_store(&f->ref, ref, release, slot.publish);
+	*ret_f = f;
+	return true;
+}
+
+/* The same for a frame of order 1 to 6 that a row of the CPU holds. */
+static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entry *e, struct ramka_request req, uint64_t ref,
+				   struct ramka_frame **ret_f)
+{
+	struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT, .order = req.order };
+	struct ramka_frame *f;
+
+	if (CONTRACTS || req.order - 1u >= WORD_ORDER || memcmp(&req, &uninit, sizeof(req)))
+		return false;
+	f = cpu_alloc_run(cpu, req.order);
+	if (!f)
+		return false;
+	if (unlikely(slot_ref(f) != REF_FREE)) {
+		frame_changed(cpu->r, f, frame_leak(f, req.order));
+		return false;
+	}
+	slot_set_info(f, e->info | (uint64_t)req.order << INFO_ORDER_SHIFT);
+	ramka_store(&f->ref, ref, release, slot.publish);
+	*ret_f = f;
+	return true;
+}
+
+/* Frees a plain frame of order 1 to 6, number n of the home zone, to a row. False: it is none, or no section is to be had. */
+static inline bool frame_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, uint64_t info)
+{
+	return info_is_run(info, WORD_ORDER) && cpu_free_run(cpu, f, n, info_order(info));
+}
+
+int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
+		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
+/* Hands out a built frame. False, in the contract build: its metadata is invalid, or it is held by somebody and leaked. */
+bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation);
+/* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */
+int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags);
+/* A slot of this instance? Else reports. */
+bool frame_pointer_ok(const struct ramka *r, const struct ramka_frame *f, const char *operation);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* The birth and the end of a frame. Protocol: drop.h. */
+#include "../base/mem.h"
+
+#include "../cpu/request.h"
+#include "../cpu/row.h"
+#include "contracts.h"
+#include "drop.h"
+
+#define PENDING_NOBODY 0u
+#define PENDING_RUNNING 1u
+
+void frame_release(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	struct ramka *r = cpu->r;
+	uint32_t n;
+
+	if (!contract_move(r, f, STEP_RELEASE, "free"))
+		return;
+	if (info & INFO_DETACHED) {
+		ramka_add(&r->unused, 1, relaxed, stat);
+		ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
+		return;
+	}
+	if (info_order(info) <= WORD_ORDER && cpu_home(cpu, f, &n) &&
+	    (info_order(info) ? cpu_free_run(cpu, f, n, info_order(info)) : cpu_free(cpu, f, n)))
+		return;
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	if (!cpu_free_slow(cpu, f, info_order(info)))
+		instance_bug(r, "free", "the frame is free in the bitmap already", f, REF_FREE);
+}
+
+void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	struct ramka *r = cpu->r;
+	const struct ramka_type *type = type_by_id(r, info_type(info));
+
+	if (type && type->on_drop)
+		type->on_drop(cpu, type->meta_size ? slot_meta(r, f) : NULL, slot_paddr(r, f), slot_content(r, f));
+}
+
+static void end_one(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	uint64_t info = slot_info(f);
+
+	frame_drop_meta(cpu, f, info);
+	frame_release(cpu, f, info);
+}
+
+/* True: the caller runs. False: another runs, and has the frame now. */
+static bool start_running(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	uint64_t old = ramka_load(&cpu->pending, relaxed, drop.pending), next;
+
+	do {
+		next = old == PENDING_NOBODY ? PENDING_RUNNING : slot_index(cpu->r, f) + 2;
+		ramka_store(&f->ref, REF_BUSY(old < 2 ? 0 : old - 1), relaxed, slot.busy);
+	} while (!ramka_cas(&cpu->pending, &old, next, release, drop.pending));
+	return old == PENDING_NOBODY;
+}
+
+static void run(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	struct ramka *r = cpu->r;
+	uint64_t old;
+
+	end_one(cpu, f);
+	for (;;) {
+		old = PENDING_RUNNING;
+		if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))
+			return;
+		old = ramka_xchg(&cpu->pending, PENDING_RUNNING, acquire, drop.pending) - 1;
+		while (old) {
+			f = &r->slots[old - 1];
+			old = ref_link(slot_ref(f));
+			end_one(cpu, f);
+		}
+	}
+}
+
+/* A handle for one drop on the cache-less path: it is always inside a call, so nobody looks for its cache, which is not there. */
+static void run_cacheless(struct ramka *r, struct ramka_frame *f)
+{
+	struct ramka_cpu own = *r->none;
+
+	ramka_store(&own.pending, PENDING_RUNNING, relaxed, drop.pending);
+	run(&own, f);
+}
+
+void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	if (!contract_check_meta(cpu->r, f)) {
+		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+		instance_bug(cpu->r, "on_drop", CONTRACT_BAD_META, f, slot_ref(f));
+		return;
+	}
+	if (!(info & INFO_HOOK)) {
+		frame_release(cpu, f, info);
+		return;
+	}
+	if (cpu == cpu->r->none) {
+		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+		run_cacheless(cpu->r, f);
+	} else if (start_running(cpu, f)) {
+		run(cpu, f);
+	}
+}

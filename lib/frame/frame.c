@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared frames. The state machine is in slot.h, birth and end in drop.c, where free frames live in lib/cpu; here
+ * are the edges between, each one operation on the state word.
+ *
+ * Misuse is found in the old value of that operation. It is never undone by adding or subtracting, since the frame
+ * may be in use again: by a CAS of exactly the wrong value, not at all if that was SHARED(0) (its owner's next
+ * store puts it right), and if the CAS fails the frame is leaked.
+ */
+#include "../base/mem.h"
+
+#include "alloc.h"
+#include "contracts.h"
+#include "defer.h"
+#include "drop.h"
+
+#define PREFETCH_AHEAD 8u
+
+/* ---- by address ---- */
+
+/* The count is at its top: from now on the frame is never freed. */
+static void saturate(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
+{
+	ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo);
+	if (!(r->flags & RAMKA_REF_SATURATE))
+		instance_bug(r, operation, "reference count at its top: the frame is leaked", f, old);
+}
+
+static bool lookup_allowed(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_type *type = type_by_id(r, info_type(slot_info(f)));
+
+	return !type || !(type->flags & RAMKA_TYPE_NO_LOOKUP);
+}
+
+/* SHARED n -> n + 1 at an address, whatever happens there meanwhile. */
+static int lookup(struct ramka *r, struct ramka_frame *f)
+{
+	uint64_t ref = slot_ref(f);
+
+	for (;;) {
+		switch ((enum ref_tag)ref_tag(ref)) {
+		case TAG_FREE:
+		case TAG_UNUSED:
+			return RAMKA_E_UNUSED;
+		case TAG_UNIQUE:
+			return RAMKA_E_UNIQUE;
+		case TAG_SATURATED: /* never freed: nothing to count */
+			return lookup_allowed(r, f) ? 0 : RAMKA_E_IN_USE;
+		case TAG_SHARED:
+			break;
+		case TAG_DEFERRED:
+		case TAG_BUSY:
+		case TAG_NONE:
+			return RAMKA_E_BUSY;
+		}
+		if ((ref & ~REF_MARK) == REF_SHARED(0))
+			return RAMKA_E_BUSY;
+		if (ref_others(ref) >= REF_MAX - 1) {
+			contract_abort(r, f); /* saturate may not return */
+			saturate(r, f, ref, "ramka_frame_from_in_use");
+			if (!contract_begin(r, f, STEP_LOOKUP, "ramka_frame_from_in_use"))
+				return RAMKA_E_INVAL;
+			ref = slot_ref(f);
+			continue;
+		}
+		if (!lookup_allowed(r, f))
+			return RAMKA_E_IN_USE;
+		if (ramka_cas(&f->ref, &ref, ref + 1, acquire, slot.publish))
+			return 0;
+	}
+}
+
+int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_frame)
+{
+	static const char operation[] = "ramka_frame_from_in_use";
+	struct ramka_frame *f;
+	int rc = instance_slot(r, pa, &f);
+
+	if (rc)
+		return rc;
+	if (!contract_begin(r, f, STEP_LOOKUP, operation))
+		return RAMKA_E_INVAL;
+	rc = lookup(r, f);
+	if (rc) {
+		contract_abort(r, f);
+		return rc;
+	}
+	contract_commit(r, f, STEP_LOOKUP, operation);
+	if (!lookup_allowed(r, f)) { /* became another frame between the look and the CAS */
+		ramka_frame_put(ramka_cpu_none(r), f);
+		return RAMKA_E_IN_USE;
+	}
+	*ret_frame = f;
+	return 0;
+}
+
+/* ---- counting ---- */
+
+/* `now` is what a wrong increment or decrement of `old` left behind. */
+static void undo(struct ramka_frame *f, uint64_t old, uint64_t now)
+{
+	if (ref_tag(old) == TAG_SHARED && !((old & ~REF_MARK) - REF_SHARED(0)))
+		return;
+	ramka_cas(&f->ref, &now, old, relaxed, slot.undo);
+}
+
+bool frame_pointer_ok(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+{
+	if (likely(slot_valid(r, f)))
+		return true;
+	instance_bug(r, operation, f ? "not a frame of this instance" : "frame is NULL", f, 0);
+	return false;
+}
+
+static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_frame *f, uint64_t old)
+{
+	if (ref_tag(old) == TAG_SATURATED)
+		return f; /* drifts inside its tag */
+	if (ref_tag(old) == TAG_SHARED && (old & ~REF_MARK) > REF_SHARED(1)) {
+		saturate(r, f, old, "ramka_frame_get");
+		return f;
+	}
+	undo(f, old, old + 1);
+	instance_bug(r, "ramka_frame_get", "frame is not shared", f, old);
+	return NULL;
+}
+
+struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
+{
+	uint64_t old;
+
+	if (unlikely(!frame_pointer_ok(r, f, "ramka_frame_get")) || !contract_begin(r, f, STEP_GET, "ramka_frame_get"))
+		return NULL;
+	old = ramka_add(&f->ref, 1, relaxed, slot.count);
+	if (likely(ref_others(old) < REF_MAX - 1)) {
+		contract_commit(r, f, STEP_GET, "ramka_frame_get");
+		return f;
+	}
+	contract_abort(r, f);
+	return get_failed(r, f, old);
+}
+
+/* The last reference is gone: the state word says SHARED(0), with or without the mark, and the frame is the caller's. */
+static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation)
+{
+	uint64_t info = slot_info(f);
+	uint32_t n;
+
+	if (!CONTRACTS && old == REF_SHARED(1) && cpu_home(cpu, f, &n) && frame_free_run(cpu, f, n, info))
+		return 0;
+	if (unlikely(info & INFO_RESERVED)) {
+		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
+		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, old);
+		return RAMKA_E_INVAL;
+	}
+	if (old & REF_MARK || info & INFO_RCU)
+		return defer_frame(cpu, f, info);
+	frame_end(cpu, f, info);
+	return 0;
+}
+
+static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t old)
+{
+	if (ref_tag(old) == TAG_SATURATED)
+		return;
+	if (ref_tag(old) == TAG_SHARED && (old & ~REF_MARK) > REF_SHARED(1)) {
+		ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo); /* a get above the top is about to say so */
+		return;
+	}
+	undo(f, old, old - 1);
+	instance_bug(r, "ramka_frame_put", "frame is not shared (put twice?)", f, old);
+}
+
+void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	uint32_t n;
+	bool home = cpu_home(cpu, f, &n);
+	uint64_t old, others;
+
+	if (unlikely(!home) && !frame_pointer_ok(cpu->r, f, "ramka_frame_put"))
+		return;
+	if (!contract_begin(cpu->r, f, STEP_PUT, "ramka_frame_put"))
+		return;
+	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
+	if (!CONTRACTS && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
+		return;
+	others = ref_others(old);
+	contract_commit(cpu->r, f, STEP_PUT, "ramka_frame_put");
+	if (unlikely(others >= REF_MAX))
+		put_failed(cpu->r, f, old);
+	else if (!others)
+		end_shared(cpu, f, old, "ramka_frame_put");
+}
+
+void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)
+{
+	for (size_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		__builtin_prefetch(frames[i], 1);
+	for (size_t i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			__builtin_prefetch(frames[i + PREFETCH_AHEAD], 1);
+		ramka_frame_put(cpu, frames[i]);
+	}
+}
+
+int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	static const char operation[] = "ramka_frame_put_rcu";
+	uint64_t old;
+
+	if (!cpu->r->has_rcu)
+		return RAMKA_E_UNSUPPORTED;
+	if (!frame_pointer_ok(cpu->r, f, operation))
+		return RAMKA_E_INVAL;
+	old = slot_ref(f);
+	if (ref_tag(old) == TAG_SATURATED)
+		return 0;
+	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
+		return RAMKA_E_INVAL;
+	do {
+		if (ref_others(old) >= REF_MAX) {
+			contract_abort(cpu->r, f);
+			if (ref_tag(old) == TAG_SATURATED)
+				return 0;
+			instance_bug(cpu->r, operation, "frame is not shared (put twice?)", f, old);
+			return RAMKA_E_INVAL;
+		}
+	} while (!ramka_cas(&f->ref, &old, (old | REF_MARK) - 1, acq_rel, slot.drop));
+	contract_commit(cpu->r, f, STEP_PUT, operation);
+	return ref_others(old) ? 0 : end_shared(cpu, f, old | REF_MARK, operation);
+}
+
+void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct ramka_frame *src)
+{
+	struct ramka_frame *old = *dst;
+
+	if (src && !ramka_frame_get(cpu->r, src))
+		return;
+	*dst = src;
+	if (old)
+		ramka_frame_put(cpu, old);
+}
+
+ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
+{
+	if (!frame_pointer_ok(r, f, "ramka_frame_into_raw") || !contract_begin(r, f, STEP_INTO_RAW, "ramka_frame_into_raw"))
+		return 0;
+	contract_commit(r, f, STEP_INTO_RAW, "ramka_frame_into_raw");
+	return slot_paddr(r, f);
+}
+
+struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+	uint64_t ref;
+
+	if (instance_slot(r, pa, &f)) {
+		instance_bug(r, "ramka_frame_from_raw", "no frame at this address", NULL, pa);
+		return NULL;
+	}
+	ref = slot_ref(f);
+	if (ref_others(ref) >= REF_MAX && ref_tag(ref) != TAG_SATURATED) {
+		instance_bug(r, "ramka_frame_from_raw", "frame is not shared: never forgotten?", f, ref);
+		return NULL;
+	}
+	if (!contract_begin(r, f, STEP_FROM_RAW, "ramka_frame_from_raw"))
+		return NULL;
+	contract_commit(r, f, STEP_FROM_RAW, "ramka_frame_from_raw");
+	return f;
+}
+
+struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struct ramka_frame *f)
+{
+	struct ramka_frame_ref ref = { f };
+
+	if (!frame_pointer_ok(r, f, "ramka_frame_borrow") || !contract_move(r, f, STEP_BORROW, "ramka_frame_borrow"))
+		ref.frame = NULL;
+	return ref;
+}
+
+void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref)
+{
+	if (CONTRACTS && frame_pointer_ok(r, ref.frame, "ramka_frame_unborrow"))
+		contract_move(r, ref.frame, STEP_UNBORROW, "ramka_frame_unborrow");
+}
+
+struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+
+	return (struct ramka_frame_ref){ instance_slot(r, pa, &f) ? NULL : f };
+}
+
+/* ---- getters ---- */
+
+ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ramka_frame *f)
+{
+	return slot_paddr(r, f);
+}
+
+uint64_t ramka_frame_index(const struct ramka *r, const struct ramka_frame *f)
+{
+	return r->first + slot_index(r, f);
+}
+
+unsigned ramka_frame_order(const struct ramka_frame *f)
+{
+	return info_order(slot_info(f));
+}
+
+size_t ramka_frame_size(const struct ramka_frame *f)
+{
+	return (size_t)RAMKA_PAGE_SIZE << ramka_frame_order(f);
+}
+
+unsigned ramka_frame_map_level(const struct ramka_frame *f)
+{
+	return 1 + ramka_frame_order(f) / BLOCK_ORDER;
+}
+
+uint64_t ramka_frame_refcount(const struct ramka_frame *f)
+{
+	uint64_t ref = slot_ref(f);
+
+	return ref_tag(ref) == TAG_SHARED ? ref & REF_PAYLOAD : 0;
+}
+
+bool ramka_frame_is_sole(const struct ramka_frame *f)
+{
+	return (ramka_load(&f->ref, acquire, slot.drop) & ~REF_MARK) == REF_SHARED(1);
+}
+
+const struct ramka_type *ramka_frame_type(const struct ramka *r, const struct ramka_frame *f)
+{
+	return type_by_id(r, info_type(slot_info(f)));
+}
+
+void *ramka_frame_meta(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_type *type = ramka_frame_type(r, f);
+
+	return type && type->meta_size ? slot_meta(r, f) : NULL;
+}
+
+void *ramka_frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type)
+{
+	return ramka_frame_type(r, f) == type ? ramka_frame_meta(r, f) : NULL;
+}
+
+bool ramka_frame_is_untyped(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_type *type = ramka_frame_type(r, f);
+
+	return type && type->flags & RAMKA_TYPE_UNTYPED;
+}
+
+void *ramka_frame_content(const struct ramka *r, const struct ramka_frame *f)
+{
+	return slot_content(r, f);
+}
+
+/* The bytes [off, off + len) of an untyped frame. */
+static int content_at(const struct ramka *r, const struct ramka_frame *f, size_t off, size_t len, uint8_t **ret_bytes)
+{
+	if (!slot_valid(r, f) || !ramka_frame_is_untyped(r, f))
+		return RAMKA_E_INVAL;
+	if (off > ramka_frame_size(f) || len > ramka_frame_size(f) - off)
+		return RAMKA_E_OUT_OF_BOUND;
+	if (r->flags & RAMKA_NO_DIRECT_MAP)
+		return RAMKA_E_UNSUPPORTED;
+	*ret_bytes = (uint8_t *)slot_content(r, f) + off;
+	return 0;
+}
+
+int ramka_frame_read(const struct ramka *r, const struct ramka_frame *f, size_t off, void *buf, size_t len)
+{
+	uint8_t *bytes;
+	int rc = content_at(r, f, off, len, &bytes);
+
+	if (!rc && len)
+		memcpy(buf, bytes, len);
+	return rc;
+}
+
+int ramka_frame_write(const struct ramka *r, struct ramka_frame *f, size_t off, const void *buf, size_t len)
+{
+	uint8_t *bytes;
+	int rc = content_at(r, f, off, len, &bytes);
+
+	if (!rc && len)
+		memcpy(bytes, buf, len);
+	return rc;
+}

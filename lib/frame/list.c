@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Intrusive lists of unique frames. The link lies at the start of the owner metadata; membership is the list id in
+ * the slot's info word, which only the holder of the list writes, and only for frames it owns. So `contains` is
+ * one relaxed load: a stale or foreign value can only compare unequal. The id is taken at init (0 = in no list) and
+ * cleared before a frame leaves.
+ */
+#include "contracts.h"
+#include "alloc.h"
+
+#define INFO_LIST_MASK ((uint64_t)UINT32_MAX << INFO_LIST_SHIFT)
+
+static struct ramka_link *link_of(const struct ramka_list *l, const struct ramka_unique *u)
+{
+	return slot_meta(l->r, slot_of(u));
+}
+
+static void set_list(struct ramka_unique *u, uint32_t id)
+{
+	slot_set_info(slot_of(u), (slot_info(slot_of(u)) & ~INFO_LIST_MASK) | (uint64_t)id << INFO_LIST_SHIFT);
+}
+
+int ramka_list_init(struct ramka *r, struct ramka_list *l)
+{
+	uint32_t id;
+
+	if (!r || !l)
+		return RAMKA_E_INVAL;
+	if (r->meta_size < sizeof(struct ramka_link) || r->meta_size % RAMKA_ALIGNOF(struct ramka_link))
+		return RAMKA_E_UNSUPPORTED;
+	id = ramka_load(&r->list_ids, relaxed, list.id);
+	do
+		if (id == UINT32_MAX)
+			return RAMKA_E_NOMEM;
+	while (!ramka_cas(&r->list_ids, &id, id + 1, relaxed, list.id));
+	*l = (struct ramka_list){ .r = r, .id = id + 1 };
+	return 0;
+}
+
+void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l)
+{
+	struct ramka_unique *u;
+
+	while ((u = ramka_list_pop_front(l)))
+		ramka_unique_free(cpu, u);
+	l->id = 0;
+}
+
+size_t ramka_list_size(const struct ramka_list *l)
+{
+	return l->size;
+}
+
+/* May u be inserted into l? Else reports. */
+static bool insertable(const struct ramka_list *l, const struct ramka_unique *u, const char *operation)
+{
+	const struct ramka_frame *f = slot_of(u);
+	const struct ramka_type *type;
+	const char *what = NULL;
+
+	if (!l->id) {
+		instance_bug(l->r, operation, "list is not initialised", f, 0);
+		return false;
+	}
+	if (!frame_pointer_ok(l->r, f, operation))
+		return false;
+	type = ramka_frame_type(l->r, f);
+	if (slot_ref(f) != REF_UNIQUE)
+		what = "frame is not unique";
+	else if (info_list(slot_info(f)))
+		what = info_list(slot_info(f)) == l->id ? "frame is in this list already" : "frame is in another list";
+	else if (!type || type->meta_size < sizeof(struct ramka_link))
+		what = "frame's type has no room for a link";
+	if (what)
+		instance_bug(l->r, operation, what, f, slot_ref(f));
+	return !what && contract_begin(l->r, f, STEP_LIST, operation); /* insert commits */
+}
+
+/* Between prev and next, either of which may be NULL: the end. */
+static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_unique *prev, struct ramka_unique *next)
+{
+	*link_of(l, u) = (struct ramka_link){ .next = next, .prev = prev };
+	if (prev)
+		link_of(l, prev)->next = u;
+	else
+		l->front = u;
+	if (next)
+		link_of(l, next)->prev = u;
+	else
+		l->back = u;
+	l->size++;
+	set_list(u, l->id);
+	contract_commit(l->r, slot_of(u), STEP_LIST, "ramka_list insert");
+}
+
+static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u)
+{
+	struct ramka_link *link;
+
+	if (!u)
+		return NULL;
+	if (!contract_begin(l->r, slot_of(u), STEP_UNLIST, "ramka_list take"))
+		return NULL;
+	link = link_of(l, u);
+	if (link->prev)
+		link_of(l, link->prev)->next = link->next;
+	else
+		l->front = link->next;
+	if (link->next)
+		link_of(l, link->next)->prev = link->prev;
+	else
+		l->back = link->prev;
+	*link = (struct ramka_link){ 0 };
+	l->size--;
+	set_list(u, 0);
+	contract_commit(l->r, slot_of(u), STEP_UNLIST, "ramka_list take");
+	return u;
+}
+
+void ramka_list_push_front(struct ramka_list *l, struct ramka_unique *u)
+{
+	if (insertable(l, u, "ramka_list_push_front"))
+		insert(l, u, NULL, l->front);
+}
+
+void ramka_list_push_back(struct ramka_list *l, struct ramka_unique *u)
+{
+	if (insertable(l, u, "ramka_list_push_back"))
+		insert(l, u, l->back, NULL);
+}
+
+struct ramka_unique *ramka_list_pop_front(struct ramka_list *l)
+{
+	return take(l, l->front);
+}
+
+struct ramka_unique *ramka_list_pop_back(struct ramka_list *l)
+{
+	return take(l, l->back);
+}
+
+bool ramka_list_contains(const struct ramka_list *l, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+
+	return l->id && !instance_slot(l->r, pa, &f) && info_list(slot_info(f)) == l->id;
+}
+
+bool ramka_list_cursor_at(struct ramka_list *l, ramka_paddr_t pa, struct ramka_cursor *ret_c)
+{
+	struct ramka_frame *f;
+
+	if (!ramka_list_contains(l, pa) || instance_slot(l->r, pa, &f))
+		return false;
+	*ret_c = (struct ramka_cursor){ l, unique_of(f) };
+	return true;
+}
+
+struct ramka_cursor ramka_list_cursor_front(struct ramka_list *l)
+{
+	return (struct ramka_cursor){ l, l->front };
+}
+
+struct ramka_cursor ramka_list_cursor_back(struct ramka_list *l)
+{
+	return (struct ramka_cursor){ l, l->back };
+}
+
+/* A cursor whose frame left its list behind its back is a programmer error. */
+static bool cursor_ok(const struct ramka_cursor *c, const char *operation)
+{
+	if (!c->at || info_list(slot_info(slot_of(c->at))) == c->list->id)
+		return true;
+	instance_bug(c->list->r, operation, "cursor's frame is not in its list", slot_of(c->at), slot_ref(slot_of(c->at)));
+	return false;
+}
+
+void ramka_cursor_next(struct ramka_cursor *c)
+{
+	if (cursor_ok(c, "ramka_cursor_next"))
+		c->at = c->at ? link_of(c->list, c->at)->next : c->list->front;
+}
+
+void ramka_cursor_prev(struct ramka_cursor *c)
+{
+	if (cursor_ok(c, "ramka_cursor_prev"))
+		c->at = c->at ? link_of(c->list, c->at)->prev : c->list->back;
+}
+
+void *ramka_cursor_meta(struct ramka_cursor *c)
+{
+	if (!c->at || !cursor_ok(c, "ramka_cursor_meta"))
+		return NULL;
+	return link_of(c->list, c->at) + 1;
+}
+
+struct ramka_unique *ramka_cursor_take(struct ramka_cursor *c)
+{
+	struct ramka_unique *u = c->at;
+
+	if (!u || !cursor_ok(c, "ramka_cursor_take"))
+		return NULL;
+	c->at = link_of(c->list, u)->next;
+	return take(c->list, u);
+}
+
+void ramka_cursor_insert_before(struct ramka_cursor *c, struct ramka_unique *u)
+{
+	static const char operation[] = "ramka_cursor_insert_before";
+
+	if (!cursor_ok(c, operation) || !insertable(c->list, u, operation))
+		return;
+	insert(c->list, u, c->at ? link_of(c->list, c->at)->prev : c->list->back, c->at);
+}

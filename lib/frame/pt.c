@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page-table nodes: frames of a built-in type whose on_drop puts every child that the embedder's decoder finds. No
+ * recursion: with cfg.rcu a child's last put defers it, without it waits in the handle's pending chain (drop.h).
+ */
+#include "alloc.h"
+
+/* Gives up the reference that each entry holds. */
+static void drop_node(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
+{
+	const struct ramka_pt_meta *m = meta;
+	const uint64_t *entries = content;
+
+	(void)paddr;
+	for (unsigned i = 0; i < m->config->entries; i++) {
+		ramka_paddr_t pa;
+		bool is_node = false;
+		struct ramka_frame *child;
+
+		if (!m->config->child(entries[i], m->level, &pa, &is_node))
+			continue;
+		child = ramka_frame_from_raw(cpu->r, pa);
+		if (!child)
+			continue;
+		if (is_node && !ramka_pt_meta(cpu->r, child)) {
+			instance_bug(cpu->r, "ramka_pt", "entry says node, frame is none: leaked", child, slot_ref(child));
+			continue;
+		}
+		ramka_frame_put(cpu, child);
+	}
+}
+
+const struct ramka_type ramka_type_page_table = {
+	.name = "page table",
+	.meta_size = sizeof(struct ramka_pt_meta),
+	.meta_align = RAMKA_ALIGNOF(struct ramka_pt_meta),
+	.id = 6,
+	.on_drop = drop_node,
+};
+
+struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_config *cfg, unsigned level)
+{
+	struct ramka_pt_meta meta = { .config = cfg, .level = (uint8_t)level };
+
+	if (!cfg || !cfg->child || cfg->entries > RAMKA_PAGE_SIZE / sizeof(uint64_t) || level < 1 || level > cfg->levels ||
+	    level > UINT8_MAX || !type_entry(cpu->r, &ramka_type_page_table))
+		return NULL;
+	return frame_new(cpu, &ramka_type_page_table, &meta, (struct ramka_request){ 0 }, REF_SHARED(1), "ramka_pt_alloc");
+}
+
+struct ramka_pt_meta *ramka_pt_meta(const struct ramka *r, const struct ramka_frame *f)
+{
+	return ramka_frame_meta_as(r, f, &ramka_type_page_table);
+}
+
+unsigned ramka_pt_level(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_pt_meta *m = ramka_pt_meta(r, f);
+
+	return m ? m->level : 0;
+}
+
+bool ramka_pt_trylock(struct ramka_pt_meta *m)
+{
+	uint32_t none = 0;
+
+	return ramka_cas(&m->lock, &none, 1, acquire, pt.lock);
+}
+
+void ramka_pt_unlock(struct ramka_pt_meta *m)
+{
+	ramka_store(&m->lock, 0, release, pt.lock);
+}

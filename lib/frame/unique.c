@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unique frames: the owner's edges of the state machine in slot.h. Everything an owner does is a plain store, since
+ * no CAS of anybody succeeds on UNIQUE.
+ */
+#include "../base/mem.h"
+
+#include "alloc.h"
+#include "contracts.h"
+#include "defer.h"
+#include "drop.h"
+
+/* Is u a unique frame (in no list, unless that is allowed)? Else reports. */
+static bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_be_listed, const char *operation)
+{
+	const struct ramka_frame *f = slot_of(u);
+	uint64_t ref;
+
+	if (!frame_pointer_ok(r, f, operation))
+		return false;
+	ref = slot_ref(f);
+	if (likely(ref == REF_UNIQUE && (may_be_listed || !info_list(slot_info(f)))))
+		return true;
+	instance_bug(r, operation, ref == REF_UNIQUE ? "frame is in a list" : "frame is not unique (freed twice?)", f, ref);
+	return false;
+}
+
+struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+					struct ramka_request req)
+{
+	struct ramka_frame *f;
+
+	if (likely(frame_hit(cpu, type, req, REF_UNIQUE, &f)))
+		return unique_of(f);
+	return unique_of(frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc"));
+}
+
+int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
+			     struct ramka_unique **ret_u)
+{
+	struct ramka_frame *f;
+	int rc = frame_from_unused(cpu, pa, type, meta, REF_UNIQUE, "ramka_unique_from_unused", &f);
+
+	if (!rc)
+		*ret_u = unique_of(f);
+	return rc;
+}
+
+/* Everything but a plain base frame of the home zone; plain ones of order 1 to 6 first. */
+static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u)
+{
+	struct ramka_frame *f = slot_of(u);
+	uint64_t info;
+	uint32_t n;
+
+	if (!CONTRACTS && cpu_home(cpu, f, &n) && slot_ref(f) == REF_UNIQUE && frame_free_run(cpu, f, n, slot_info(f)))
+		return;
+	if (!owned(cpu->r, u, false, "ramka_unique_free"))
+		return;
+	info = slot_info(f);
+	if (info & INFO_RCU) {
+		defer_frame(cpu, f, info);
+		return;
+	}
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+	frame_end(cpu, f, info);
+}
+
+void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
+{
+	struct ramka_frame *f = slot_of(u);
+	uint32_t n;
+
+	if (CONTRACTS && (!owned(cpu->r, u, false, "ramka_unique_free") ||
+			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, "ramka_unique_free")))
+		return;
+	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
+	    likely(info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
+		return;
+	free_slow(cpu, u);
+}
+
+void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u)
+{
+	return ramka_frame_meta(r, slot_of(u));
+}
+
+struct ramka_frame *ramka_unique_share(struct ramka *r, struct ramka_unique *u)
+{
+	struct ramka_frame *f = slot_of(u);
+
+	if (!owned(r, u, false, "ramka_unique_share") || !contract_begin(r, f, STEP_SHARE, "ramka_unique_share"))
+		return NULL;
+	ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
+	contract_commit(r, f, STEP_SHARE, "ramka_unique_share");
+	return f;
+}
+
+struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame *f)
+{
+	uint64_t sole = REF_SHARED(1);
+
+	if (!frame_pointer_ok(r, f, "ramka_frame_try_unique"))
+		return NULL;
+	if (unlikely(slot_info(f) & INFO_RESERVED))
+		return NULL;
+	if (!contract_begin(r, f, STEP_TRY_UNIQUE, "ramka_frame_try_unique"))
+		return NULL;
+	/* acquire: what the others did before they put is over; a marked frame differs, since readers may still look */
+	if (ramka_cas(&f->ref, &sole, REF_UNIQUE, acquire, slot.drop)) {
+		contract_commit(r, f, STEP_TRY_UNIQUE, "ramka_frame_try_unique");
+		return unique_of(f);
+	}
+	contract_abort(r, f);
+	if (ref_tag(sole) != TAG_SHARED && ref_tag(sole) != TAG_SATURATED)
+		instance_bug(r, "ramka_frame_try_unique", "frame is not shared", f, sole);
+	return NULL;
+}
+
+int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const struct ramka_type *type, const void *meta)
+{
+	static const char operation[] = "ramka_unique_repurpose";
+	struct ramka_frame *f = slot_of(u);
+	const struct type_entry *e = type_entry(cpu->r, type);
+	uint64_t info;
+
+	if (!e) {
+		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
+		return RAMKA_E_INVAL;
+	}
+	if (!owned(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_KEEP, operation))
+		return RAMKA_E_INVAL;
+	if (!contract_check_meta(cpu->r, f)) {
+		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
+		return RAMKA_E_INVAL;
+	}
+	info = slot_info(f);
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy); /* a put inside on_drop is found out */
+	frame_drop_meta(cpu, f, info);
+	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false);
+	if (!contract_check_meta(cpu->r, f)) {
+		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
+		return RAMKA_E_INVAL; /* the old one is gone: the frame stays BUSY */
+	}
+	ramka_store(&f->ref, REF_UNIQUE, release, slot.publish);
+	return 0;
+}
+
+int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts)
+{
+	struct ramka_frame *f = slot_of(u);
+	unsigned old_order;
+	uint64_t info;
+
+	if (!owned(r, u, false, "ramka_unique_split"))
+		return RAMKA_E_INVAL;
+	info = slot_info(f);
+	old_order = info_order(info);
+	if (order > old_order || !ret_parts || !contract_move(r, f, STEP_KEEP, "ramka_unique_split"))
+		return RAMKA_E_INVAL;
+	if (!(info & INFO_DETACHED)) {
+		struct zone *z = instance_zone(r, f);
+
+		zone_split(z, slot_bit(r, z, f), old_order, order);
+	}
+	info = (info & ~((uint64_t)0xff << INFO_ORDER_SHIFT)) | (uint64_t)order << INFO_ORDER_SHIFT;
+	for (uint64_t i = 0; i < (uint64_t)1 << (old_order - order); i++) {
+		struct ramka_frame *part = f + (i << order);
+		const struct ramka_type *type = type_by_id(r, info_type(info));
+
+		if (i && type->meta_size)
+			memcpy(slot_meta(r, part), slot_meta(r, f), type->meta_size);
+		slot_set_info(part, info);
+		if (i && !contract_begin(r, part, STEP_SPLIT, "ramka_unique_split")) {
+			ret_parts[i] = NULL;
+			continue;
+		}
+		ramka_store(&part->ref, REF_UNIQUE, release, slot.publish);
+		if (i)
+			contract_commit(r, part, STEP_SPLIT, "ramka_unique_split");
+		ret_parts[i] = unique_of(part);
+	}
+	return 0;
+}
+
+ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
+{
+	if (!owned(r, u, true, "ramka_unique_into_raw") ||
+	    !contract_move(r, slot_of(u), STEP_UNIQUE_INTO_RAW, "ramka_unique_into_raw"))
+		return 0;
+	return slot_paddr(r, slot_of(u));
+}
+
+struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+
+	if (instance_slot(r, pa, &f)) {
+		instance_bug(r, "ramka_unique_from_raw", "no frame at this address", NULL, pa);
+		return NULL;
+	}
+	if (!owned(r, unique_of(f), true, "ramka_unique_from_raw") ||
+	    !contract_move(r, f, STEP_UNIQUE_FROM_RAW, "ramka_unique_from_raw"))
+		return NULL;
+	return unique_of(f);
+}
+
+ramka_paddr_t ramka_unique_paddr(const struct ramka *r, const struct ramka_unique *u)
+{
+	return slot_paddr(r, slot_of(u));
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Statistics: sums of counters that their owners keep, and of the block words. Writes nothing but peak_in_use's memory. */
+#include "../base/mem.h"
+
+#include "../cpu/depot.h"
+#include "../frame/defer.h"
+
+static uint64_t get(const struct ramka_atomic_u64 *c)
+{
+	return ramka_load(c, relaxed, stat);
+}
+
+/* Frames that a CPU holds in its cache and its rows. */
+static uint64_t held_by(const struct ramka_cpu *cpu)
+{
+	return cpu_count(cpu) + cpu_in_rows(cpu);
+}
+
+/* A maximal run of free frames, as frames of a buddy allocator. */
+static void add_run(struct ramka_stats *s, uint64_t first, uint64_t nr)
+{
+	while (nr) {
+		unsigned order = order_fitting(first, nr);
+
+		s->free_by_order[order]++;
+		first += (uint64_t)1 << order;
+		nr -= (uint64_t)1 << order;
+	}
+}
+
+/* Free frames of a word from bit `at` on, at most `nr`. */
+static unsigned ones_from(uint64_t w, unsigned at)
+{
+	uint64_t rest = ~(w >> at);
+
+	return rest ? bits_lowest(rest) : WORD_BITS - at;
+}
+
+static void count_zone(struct ramka_stats *s, const struct zone *z)
+{
+	uint64_t start = 0, run = 0;
+
+	for (uint32_t block = 0; block < z->map.blocks; block++) {
+		unsigned count = bitmap_free_count(&z->map, block);
+		uint64_t frame = z->origin + (uint64_t)block * BLOCK_FRAMES;
+
+		s->free += count;
+		if (count == BLOCK_FRAMES) {
+			s->free_huge++;
+			start = run ? start : frame;
+			run += BLOCK_FRAMES;
+			continue;
+		}
+		for (unsigned i = 0; i < BLOCK_WORDS; i++) {
+			uint64_t w = count ? ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look) : 0;
+
+			for (unsigned at = 0; at < WORD_BITS;) {
+				unsigned n = w >> at & 1 ? ones_from(w, at) : 0;
+
+				if (n) {
+					start = run ? start : frame + i * WORD_BITS + at;
+					run += n;
+					at += n;
+				} else {
+					add_run(s, start, run);
+					run = 0;
+					at = w >> at ? at + bits_lowest(w >> at) : WORD_BITS;
+				}
+			}
+		}
+	}
+	add_run(s, start, run);
+}
+
+/* Frames that one CPU's calls hold in use, net. */
+static uint64_t in_use_by(const struct ramka_cpu *cpu)
+{
+	return get(&cpu->moved_in) - get(&cpu->moved_out) + get(&cpu->other) - held_by(cpu);
+}
+
+static bool ever_used(const struct ramka_cpu *cpu)
+{
+	return get(&cpu->moved_in) || HOT_PUSHES(get(&cpu->hot)) || get(&cpu->allocs) || get(&cpu->puts);
+}
+
+/*
+ * While one CPU did everything: it peaks where its cache is lowest (cpu_settle). Else the highest of the samples that are
+ * taken whenever a CPU folds what it took from a zone (cpu/account.h); these count cached frames as in use.
+ */
+static uint64_t peak(const struct ramka *r, uint64_t in_use)
+{
+	const struct ramka_cpu *only = NULL;
+	uint64_t best = in_use, sampled = get(&r->peak), own, least;
+
+	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		if (!ever_used(&r->cpus[i].cpu))
+			continue;
+		if (only || get(&r->allocs) || get(&r->puts))
+			return sampled > best ? sampled : best;
+		only = &r->cpus[i].cpu;
+	}
+	if (!only)
+		return sampled > best ? sampled : best;
+	least = HOT_LEAST(get(&only->hot)) < cpu_count(only) ? HOT_LEAST(get(&only->hot)) : cpu_count(only);
+	own = in_use_by(only) + held_by(only) - least;
+	if ((int64_t)own > (int64_t)best)
+		best = own;
+	return get(&only->peak) > best ? get(&only->peak) : best;
+}
+
+void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
+{
+	struct ramka_stats *s = ret_s;
+	uint64_t known;
+
+	memset(s, 0, sizeof(*s));
+	s->total = r->total + get(&r->late_total);
+	s->reserved = r->reserved - get(&r->late_reserved);
+	s->unused = get(&r->unused);
+	s->deferred = defer_count(r);
+	s->allocs = get(&r->allocs);
+	s->puts = get(&r->puts);
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		count_zone(s, &r->zones[i]);
+	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		const struct ramka_cpu *cpu = &r->cpus[i].cpu;
+		const struct defer *d = cpu->defer;
+		uint64_t age = get(&d->seals) - get(&d->reaped);
+
+		s->cached += held_by(cpu) + get(&r->depot->shards[i].cached);
+		/* pops of the cache are not counted: they follow from what went in, came out and is there */
+		s->allocs += get(&cpu->allocs) + HOT_PUSHES(get(&cpu->hot)) + get(&cpu->moved_in) - get(&cpu->moved_out) - held_by(cpu);
+		s->puts += get(&cpu->puts) + HOT_PUSHES(get(&cpu->hot));
+		s->refills += get(&cpu->refills);
+		s->flushes += get(&cpu->flushes);
+		s->steals += get(&cpu->steals);
+		if (get(&d->peak) > s->deferred_peak)
+			s->deferred_peak = get(&d->peak);
+		if (age > s->deferred_age)
+			s->deferred_age = age;
+	}
+	for (unsigned i = 0; i <= RAMKA_MAX_ORDER; i++)
+		s->failures[i] = get(&r->failures[i]);
+	s->free += s->cached;
+	known = s->reserved + s->unused + s->deferred + s->free;
+	s->in_use = known < s->total ? s->total - known : 0;
+	s->peak_in_use = peak(r, s->in_use);
+	if (s->peak_in_use > s->total - s->reserved)
+		s->peak_in_use = s->total - s->reserved;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The walk over all frames. Reads state words and bits, writes nothing. */
+#include "walk.h"
+
+static bool is_tail_state(enum ramka_state state)
+{
+	return state == RAMKA_STATE_FREE || state == RAMKA_STATE_CACHED;
+}
+
+static bool is_head(enum ramka_state state)
+{
+	return state == RAMKA_STATE_UNIQUE || state == RAMKA_STATE_SHARED || state == RAMKA_STATE_DEFERRED ||
+	       state == RAMKA_STATE_BUSY || state == RAMKA_STATE_SATURATED;
+}
+
+bool look_next(struct look *l, struct sight *ret)
+{
+	const struct ramka *r = l->r;
+	uint64_t i = l->frame;
+	const struct ramka_frame *f = &r->slots[i];
+
+	if (i >= r->nr_slots)
+		return false;
+	l->frame++;
+	*ret = (struct sight){ .state = RAMKA_STATE_HOLE };
+	if (instance_kind(r, r->first + i) == MAP_HOLE) {
+		l->tails = 0;
+		return true;
+	}
+	ret->ref = slot_ref(f);
+	ret->info = slot_info(f);
+	ret->state = slot_state(ret->ref, ret->info);
+	ret->zone = instance_zone(r, f);
+	if (ret->zone) {
+		ret->bit = slot_bit(r, ret->zone, f);
+		ret->in_bitmap = bitmap_is_free(&ret->zone->map, ret->bit) &&
+				 !(bitmap_lane(&ret->zone->map, ret->bit / BLOCK_FRAMES) & LANE_HUGE);
+	}
+	if (ret->state == RAMKA_STATE_FREE && !ret->in_bitmap)
+		ret->state = RAMKA_STATE_CACHED;
+	if (l->tails && is_tail_state(ret->state)) {
+		l->tails--;
+		ret->state = RAMKA_STATE_TAIL;
+	} else if (is_head(ret->state)) {
+		l->tails = info_frames(ret->info) - 1;
+	} else {
+		l->tails = 0;
+	}
+	return true;
+}
+
+static void describe(const struct ramka *r, const struct sight *s, struct ramka_run *run)
+{
+	bool owned = is_head(s->state) || s->state == RAMKA_STATE_RESERVED;
+
+	run->state = s->state;
+	run->type = owned ? type_by_id(r, info_type(s->info)) : NULL;
+	run->order = owned ? info_order(s->info) : 0;
+	run->node = s->zone ? s->zone->node : 0;
+}
+
+void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx)
+{
+	struct ramka_run run = { .frames = 0 }, next;
+	struct look l = { .r = r };
+	struct sight s;
+
+	while (look_next(&l, &s)) {
+		describe(r, &s, &next);
+		if (run.frames && run.state == next.state && run.type == next.type && run.order == next.order &&
+		    run.node == next.node) {
+			run.frames++;
+			continue;
+		}
+		if (run.frames && !visit(ctx, &run))
+			return;
+		next.base = paddr_of(r->first + l.frame - 1);
+		next.frames = 1;
+		run = next;
+	}
+	if (run.frames)
+		visit(ctx, &run);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* One way to look at frame after frame, for walk.c and check.c. */
+#ifndef RAMKA_LIB_AUDIT_H
+#define RAMKA_LIB_AUDIT_H
+
+#include "../zone/zones.h"
+
+/* What is seen at one base frame. */
+struct sight {
+	enum ramka_state state;
+	uint64_t ref, info;
+	const struct zone *zone;
+	uint32_t bit;
+	bool in_bitmap; /* its bit says free, and its block is not claimed whole */
+};
+
+/* Walks the span in order; remembers how many tails follow the last head. */
+struct look {
+	const struct ramka *r;
+	uint64_t frame;  /* next */
+	uint64_t tails;
+};
+
+/* Base frames of the frame with this info word; 1 where an order that cannot be was written into it. */
+static inline uint64_t info_frames(uint64_t info)
+{
+	return info_order(info) > RAMKA_MAX_ORDER ? 1 : (uint64_t)1 << info_order(info);
+}
+
+/* Looks at the next frame; false at the end of the span. */
+bool look_next(struct look *l, struct sight *ret);
+
+#endif

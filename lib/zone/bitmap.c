@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/* The bitmap of one zone. States, rules and pairs: bitmap.h. May touch: words, packs and hints of its bitmap. */
+#include "../base/mem.h"
+
+#include "bitmap.h"
+
+/* ---- hints ---- */
+
+static bool hint_wanted(const struct bitmap *b, const struct hints *h, uint32_t block)
+{
+	unsigned count = bitmap_free_count(b, block);
+
+	return h == &b->whole ? count == BLOCK_FRAMES : count && count < BLOCK_FRAMES;
+}
+
+static void hints_clear(struct bitmap *b, struct hints *h, uint32_t block)
+{
+	hints_clear_mask(h, block / WORD_BITS, (uint64_t)1 << (block % WORD_BITS));
+	if (hint_wanted(b, h, block))
+		hints_set(h, block);
+}
+
+void bitmap_fix_hints(struct bitmap *b, uint32_t block)
+{
+	if (hint_wanted(b, &b->some, block))
+		hints_set(&b->some, block);
+	else
+		hints_clear(b, &b->some, block);
+	if (hint_wanted(b, &b->whole, block))
+		hints_set(&b->whole, block);
+	else
+		hints_clear(b, &b->whole, block);
+}
+
+/* ---- block words ---- */
+
+static uint64_t pack_with(uint64_t pack, uint32_t block, unsigned lane)
+{
+	unsigned shift = lane_shift(block);
+
+	return (pack & ~((uint64_t)0xffff << shift)) | (uint64_t)lane << shift;
+}
+
+/*
+ * Promises between `min` and `max` free frames of the block to the caller: 0, or how many. Acquire: the bits
+ * that back the count are visible. Release: a CPU that moves frames has counted that before (cpu/account.h).
+ */
+static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned max)
+{
+	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
+	uint64_t pack = ramka_load(p, relaxed, count.look);
+	unsigned lane, count, got;
+
+	do {
+		lane = (unsigned)(pack >> lane_shift(block)) & 0xffff;
+		count = lane_count(lane);
+		if (count < min)
+			return 0;
+		got = count < max ? count : max;
+		lane = got == count ? 0 : lane - got;
+	} while (!ramka_cas(p, &pack, pack_with(pack, block, lane), acq_rel, count.raise));
+
+	if (count == BLOCK_FRAMES) {
+		if (got < count)
+			hints_set(&b->some, block);
+		hints_clear(b, &b->whole, block);
+	} else if (got == count) {
+		hints_clear(b, &b->some, block);
+	}
+	return got;
+}
+
+/*
+ * The other way: n frames whose bits are set, or a promise given back. `run`: an order that is now free in
+ * the block. False if the word cannot be right.
+ */
+static bool raise(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
+{
+	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
+	uint64_t pack = ramka_load(p, relaxed, count.look);
+	unsigned lane, old, count, hint;
+
+	do {
+		lane = (unsigned)(pack >> lane_shift(block)) & 0xffff;
+		old = lane_count(lane);
+		count = old + n;
+		if (lane & LANE_HUGE || count > BLOCK_FRAMES)
+			return false;
+		hint = lane_hint(lane) > run ? lane_hint(lane) : run;
+		lane = count == BLOCK_FRAMES ? LANE_FULL : count | hint << LANE_HINT_SHIFT;
+	} while (!ramka_cas(p, &pack, pack_with(pack, block, lane), release, count.raise));
+
+	if (count == BLOCK_FRAMES) {
+		hints_set(&b->whole, block);
+		if (old)
+			hints_clear(b, &b->some, block);
+	} else if (!old) {
+		hints_set(&b->some, block);
+	}
+	return true;
+}
+
+/* A search found no run of `order`: says so, unless the block changed since `lane` was read. Only a hint. */
+static void lower_hint(struct bitmap *b, uint32_t block, unsigned lane, unsigned order)
+{
+	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
+	uint64_t pack = ramka_load(p, relaxed, count.look);
+
+	if (((unsigned)(pack >> lane_shift(block)) & 0xffff) != lane || lane & LANE_HUGE || lane_hint(lane) < order)
+		return;
+	ramka_cas(p, &pack, pack_with(pack, block, (lane & LANE_COUNT) | (order - 1) << LANE_HINT_SHIFT), relaxed, count.look);
+}
+
+/* ---- below order 9 ---- */
+
+static struct ramka_atomic_u64 *block_words(const struct bitmap *b, uint32_t block)
+{
+	return &b->words[(size_t)block * BLOCK_WORDS];
+}
+
+/* Clears one bit of the block against a promise of one. Ends: each full turn without a bit is another's success. */
+static uint32_t fill_one(struct bitmap *b, uint32_t block, unsigned start)
+{
+	for (unsigned i = start;; i++) {
+		struct ramka_atomic_u64 *word = &block_words(b, block)[i % BLOCK_WORDS];
+		uint64_t w = ramka_load(word, acquire, bit.free);
+
+		while (w) {
+			uint64_t bit = w & (0 - w);
+
+			w = ramka_and(word, ~bit, acq_rel, bit.free);
+			if (w & bit)
+				return block * BLOCK_FRAMES + i % BLOCK_WORDS * WORD_BITS + bits_lowest(bit);
+		}
+	}
+}
+
+uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned start, uint32_t *ret_word)
+{
+	struct ramka_atomic_u64 *words = block_words(b, block);
+	uint64_t w = 0, mask;
+	unsigned i, n = 1;
+
+	for (i = 0; i < BLOCK_WORDS; i++) {
+		w = ramka_load(&words[(start + i) % BLOCK_WORDS], relaxed, bit.look);
+		if (w)
+			break;
+	}
+	i = (start + i) % BLOCK_WORDS;
+	if (w && bits_count(w) < max)
+		max = bits_count(w);
+	n = promise(b, block, 1, w ? max : 1);
+	if (!n)
+		return 0;
+	mask = w ? bits_take(w, n) : 0;
+	if (mask)
+		mask &= ramka_and(&words[i], ~mask, acq_rel, bit.free);
+	if (!mask) { /* all went to others meanwhile: one promise must be filled, the rest goes back */
+		uint32_t frame;
+
+		if (n > 1)
+			raise(b, block, n - 1, 0);
+		frame = fill_one(b, block, i);
+		*ret_word = frame / WORD_BITS;
+		return (uint64_t)1 << (frame % WORD_BITS);
+	}
+	if (bits_count(mask) < n)
+		raise(b, block, n - bits_count(mask), 0);
+	*ret_word = block * BLOCK_WORDS + i;
+	return mask;
+}
+
+/* Frames of word i of a block that lie below the limit. */
+static uint64_t below_limit(unsigned i, unsigned limit)
+{
+	return limit <= i * WORD_BITS ? 0 : bits_below(limit - i * WORD_BITS);
+}
+
+/* Order 7, 8: all frames of `nr` words, word by word, undone by setting what was cleared. */
+static bool claim_words(struct ramka_atomic_u64 *words, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t full = ~(uint64_t)0;
+
+		if (ramka_cas(&words[i], &full, 0, acq_rel, bit.free))
+			continue;
+		while (i--)
+			ramka_or(&words[i], ~(uint64_t)0, release, bit.free);
+		return false;
+	}
+	return true;
+}
+
+/* A run in this word, against a promise held: its first bit, or WORD_BITS. */
+static unsigned claim_in_word(struct ramka_atomic_u64 *word, unsigned order, uint64_t allowed)
+{
+	uint64_t w = ramka_load(word, acquire, bit.free);
+
+	for (;;) {
+		uint64_t starts = bits_run_starts(w & allowed, order);
+		unsigned at;
+
+		if (!starts)
+			return WORD_BITS;
+		at = bits_lowest(starts);
+		if (ramka_cas(word, &w, w & ~bits_run(at, order), acq_rel, bit.free))
+			return at;
+	}
+}
+
+uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block)
+{
+	/* who saw no count has to see what its taker counted before (cpu/account.h): the look in `promise` does not say */
+	while (lane_count((unsigned)(ramka_load(&b->packs[block / LANES], acquire, count.raise) >> lane_shift(block)) & 0xffff))
+		if (promise(b, block, 1, 1))
+			return fill_one(b, block, 0);
+	return NO_FRAME;
+}
+
+/* Is there, for the moment, a run in the block? */
+static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
+{
+	const struct ramka_atomic_u64 *words = block_words(b, block);
+	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
+
+	for (unsigned i = 0; i + nr <= BLOCK_WORDS && limit > i * WORD_BITS; i += nr) {
+		uint64_t w = ramka_load(&words[i], relaxed, bit.look);
+
+		for (unsigned j = 1; j < nr; j++)
+			w &= ramka_load(&words[i + j], relaxed, bit.look);
+		if (order > WORD_ORDER ? w == ~(uint64_t)0 && limit >= (i + nr) * WORD_BITS :
+					 bits_run_starts(w & below_limit(i, limit), order) != 0)
+			return true;
+	}
+	return false;
+}
+
+uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
+{
+	struct ramka_atomic_u64 *words = block_words(b, block);
+	unsigned lane = bitmap_lane(b, block), n = 1u << order;
+	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
+
+	if (!has_run(b, block, order, limit)) { /* looking before promising: a promise hides frames */
+		if (order && limit == BLOCK_FRAMES)
+			lower_hint(b, block, lane, order);
+		return NO_FRAME;
+	}
+	if (!promise(b, block, n, n))
+		return NO_FRAME;
+	if (!order && limit == BLOCK_FRAMES)
+		return fill_one(b, block, 0);
+	for (unsigned i = 0; i + nr <= BLOCK_WORDS; i += nr) {
+		if (order > WORD_ORDER) {
+			if (limit >= (i + nr) * WORD_BITS && claim_words(&words[i], nr))
+				return block * BLOCK_FRAMES + i * WORD_BITS;
+		} else {
+			unsigned at = claim_in_word(&words[i], order, below_limit(i, limit));
+
+			if (at < WORD_BITS)
+				return block * BLOCK_FRAMES + i * WORD_BITS + at;
+		}
+	}
+	raise(b, block, n, 0);
+	return NO_FRAME;
+}
+
+bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask)
+{
+	uint32_t block = word / BLOCK_WORDS;
+	unsigned n = bits_count(mask);
+	uint64_t w = ramka_load(&b->words[word], relaxed, bit.look);
+
+	if ((w & mask) != mask || !promise(b, block, n, n))
+		return false;
+	w = ramka_load(&b->words[word], acquire, bit.free);
+	while ((w & mask) == mask)
+		if (ramka_cas(&b->words[word], &w, w & ~mask, acq_rel, bit.free))
+			return true;
+	raise(b, block, n, 0);
+	return false;
+}
+
+/* The same as bits_largest_run if bit `at` is new: a larger run has it. */
+static unsigned run_around(uint64_t w, unsigned at, unsigned from)
+{
+	while (from < WORD_ORDER) {
+		uint64_t run = bits_run((unsigned)align_down(at, (uint64_t)2 << from), from + 1);
+
+		if ((w & run) != run)
+			break;
+		from++;
+	}
+	return from;
+}
+
+unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
+{
+	uint32_t block = word / BLOCK_WORDS;
+	unsigned lane = bitmap_lane(b, block), run = lane_hint(lane), n = 1;
+	uint64_t old = ramka_load(&b->words[word], relaxed, bit.look);
+
+	do
+		if (lane & LANE_HUGE || old & mask)
+			return 0;
+	while (!ramka_cas(&b->words[word], &old, old | mask, release, bit.free));
+
+	if (mask & (mask - 1)) {
+		n = bits_count(mask);
+		run = bits_largest_run(old | mask, run);
+	} else {
+		run = run_around(old | mask, bits_lowest(mask), run);
+	}
+	if ((old | mask) == ~(uint64_t)0)
+		run = LANE_HINT_MAX; /* neighbours may be free as well: not looked at */
+	return raise(b, block, n, run) ? n : 0;
+}
+
+bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
+{
+	uint32_t block = frame / BLOCK_FRAMES, word = frame / WORD_BITS;
+
+	if (order <= WORD_ORDER)
+		return bitmap_free_mask(b, word, bits_run(frame % WORD_BITS, order));
+	if (bitmap_lane(b, block) & LANE_HUGE)
+		return false;
+	for (unsigned i = 0; i < 1u << (order - WORD_ORDER); i++)
+		if (ramka_or(&b->words[word + i], ~(uint64_t)0, release, bit.free))
+			return false;
+	return raise(b, block, 1u << order, LANE_HINT_MAX);
+}
+
+/* ---- order 9 and above ---- */
+
+/* Turns `nr` lanes (1, 2 or 4, the first at a multiple of nr) of one pack from `from` to `to`; false if they are anything else. */
+static bool lanes_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from, unsigned to)
+{
+	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
+	uint64_t mask = bits_below(16 * (unsigned)nr) << lane_shift(block);
+	uint64_t pack = ramka_load(p, relaxed, count.look);
+
+	while ((pack & mask) == (PACK_OF(from) & mask))
+		if (ramka_cas(p, &pack, (pack & ~mask) | (PACK_OF(to) & mask), acq_rel, huge.free))
+			return true;
+	return false;
+}
+
+/* Read the whole run first: undoing is then rare. */
+static bool blocks_free(const struct bitmap *b, uint32_t block, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i += LANES)
+		if (ramka_load(&b->packs[(block + i) / LANES], relaxed, count.look) != PACK_OF(LANE_FULL))
+			return false;
+	return true;
+}
+
+bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
+{
+	uint32_t step = nr < LANES ? nr : LANES;
+
+	if (nr > LANES && !blocks_free(b, block, nr))
+		return false;
+	for (uint32_t i = 0; i < nr; i += step) {
+		if (lanes_from_to(b, block + i, step, LANE_FULL, LANE_HUGE))
+			continue;
+		if (i)
+			bitmap_free_blocks(b, block, i);
+		return false;
+	}
+	if (nr == 1) {
+		hints_clear_mask(&b->whole, block / WORD_BITS, (uint64_t)1 << (block % WORD_BITS));
+		return true;
+	}
+	/* ours: nobody sets these hints now but a late setter, which a search corrects */
+	for (uint32_t i = 0; i < nr; i += CHUNK_BLOCKS)
+		hints_clear_mask(&b->whole, (block + i) / WORD_BITS,
+				 bits_below(nr < CHUNK_BLOCKS ? nr : CHUNK_BLOCKS) << (block % WORD_BITS));
+	return true;
+}
+
+bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
+{
+	uint32_t step = nr < LANES ? nr : LANES;
+
+	for (uint32_t i = 0; i < nr; i += step)
+		if (!lanes_from_to(b, block + i, step, LANE_HUGE, LANE_FULL))
+			return false;
+	if (nr == 1) {
+		hints_set(&b->whole, block);
+		return true;
+	}
+	for (uint32_t i = 0; i < nr;) {
+		uint32_t n = CHUNK_BLOCKS - (block + i) % CHUNK_BLOCKS;
+
+		if (n > nr - i)
+			n = nr - i;
+		hints_set_mask(&b->whole, 0, (block + i) / WORD_BITS, bits_below(n) << ((block + i) % WORD_BITS));
+		i += n;
+	}
+	return true;
+}
+
+void bitmap_open_block(struct bitmap *b, uint32_t block)
+{
+	for (unsigned i = 0; i < BLOCK_WORDS; i++)
+		ramka_store(&block_words(b, block)[i], 0, relaxed, huge.open);
+	lanes_from_to(b, block, 1, LANE_HUGE, 0);
+}
+
+/* ---- set-up ---- */
+
+void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end)
+{
+	while (first < end) {
+		uint32_t block = first / BLOCK_FRAMES, next = (block + 1) * BLOCK_FRAMES;
+		unsigned count = bitmap_free_count(b, block);
+		struct ramka_atomic_u64 *p = &b->packs[block / LANES];
+
+		if (next > end)
+			next = end;
+		count += next - first;
+		if (next - first == BLOCK_FRAMES) {
+			memset((void *)block_words(b, block), 0xff, BLOCK_FRAMES / 8);
+		} else {
+			for (uint32_t i = first; i < next; i++)
+				ramka_or(&b->words[i / WORD_BITS], (uint64_t)1 << (i % WORD_BITS), relaxed, bit.look);
+		}
+		ramka_store(p, pack_with(ramka_load(p, relaxed, count.look), block,
+					 count == BLOCK_FRAMES ? LANE_FULL : count | LANE_HINT_MAX << LANE_HINT_SHIFT),
+			    relaxed, count.look);
+		if (next - first == BLOCK_FRAMES)
+			hints_set(&b->whole, block);
+		else
+			bitmap_fix_hints(b, block);
+		first = next;
+	}
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bitmap of one zone: bits, block words, hints. The lowest layer: it knows frame numbers relative to the
+ * zone and nothing of slots, CPUs or policy. Called by zone.c and, for whole words, by lib/cpu.
+ *
+ * A bit is 1 when its frame is free. A block is 512 frames. Its 16-bit *block word*, four to a u64 (the only
+ * access size), is the truth about the block: OPEN with a count of free frames, or HUGE (claimed whole; the
+ * bits stay set, untouched).
+ *
+ *   word  = HUGE:1 | - | hint:4 | count:10          hint: no free aligned run in the block is larger
+ *
+ * The rule: the truth of each operation is one word, and undoing is setting what we own, which cannot fail.
+ *   take   promise first: lower the count by CAS, then clear as many bits (who holds a promise scans until it
+ *          finds; a miss means that another succeeded)
+ *   free   bits first, then raise the count. Give-back and undo the same way.
+ * So at every instant   bits set >= count + promises   and a count of 512 means that nobody holds a promise.
+ *   huge   CAS FULL->HUGE; freeing turns it back. Several blocks: in ascending order, undone in the words we own.
+ *
+ * Hints tell where to look: `some` = blocks with 1..511 free frames, `whole` = blocks wholly free. Each is a
+ * tree of 64-ary words. They may be stale for as long as a call is parked half-way; they are never believed
+ * when the answer would be "no memory" (zone.c then passes over the block words).
+ *   set: unconditional RMW once the block word says so; clear: RMW, then look again and set again if needed.
+ *
+ * Pairs: bit.free (bits), count.raise (block words), huge.free, hint. See docs/ordering.md.
+ */
+#ifndef RAMKA_LIB_BITMAP_H
+#define RAMKA_LIB_BITMAP_H
+
+#include "hints.h"
+
+#define LANE_COUNT 0x3ffu
+#define LANE_HINT_SHIFT 10u
+#define LANE_HUGE 0x8000u
+#define LANE_HINT_MAX 8u
+#define LANE_FULL (BLOCK_FRAMES | LANE_HINT_MAX << LANE_HINT_SHIFT)
+#define LANES 4u
+#define PACK_OF(lane) ((uint64_t)(lane) * 0x0001000100010001u) /* four times the same lane */
+
+struct bitmap {
+	struct ramka_atomic_u64 *words; /* bit = frame */
+	struct ramka_atomic_u64 *packs; /* four block words each */
+	struct hints some, whole;
+	uint32_t blocks;                /* a multiple of 4 */
+};
+
+#define NO_FRAME UINT32_MAX
+
+/* ---- looking ---- */
+
+static inline unsigned lane_shift(uint32_t block)
+{
+	return (block % LANES) * 16;
+}
+
+static inline unsigned bitmap_lane(const struct bitmap *b, uint32_t block)
+{
+	return (unsigned)(ramka_load(&b->packs[block / LANES], relaxed, count.look) >> lane_shift(block)) & 0xffff;
+}
+
+static inline unsigned lane_count(unsigned lane)
+{
+	return lane & LANE_HUGE ? 0 : lane & LANE_COUNT;
+}
+
+static inline unsigned lane_hint(unsigned lane)
+{
+	return lane >> LANE_HINT_SHIFT & 0xf;
+}
+
+/* Free frames of the block, 0 if HUGE. */
+static inline unsigned bitmap_free_count(const struct bitmap *b, uint32_t block)
+{
+	return lane_count(bitmap_lane(b, block));
+}
+
+/* Is the bit set? An answer for the moment. */
+static inline bool bitmap_is_free(const struct bitmap *b, uint32_t frame)
+{
+	return ramka_load(&b->words[frame / WORD_BITS], relaxed, bit.look) >> (frame % WORD_BITS) & 1;
+}
+
+/* Corrects the hints of a block that a search found wrong. */
+void bitmap_fix_hints(struct bitmap *b, uint32_t block);
+
+/* ---- below order 9; `limit`: frames of the block below it only, 512 = all ---- */
+
+/* Up to `max` frames of one word of the block: their mask, and the word in *ret_word; 0 = none to be had. */
+uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned start, uint32_t *ret_word);
+/* An aligned run of 2^order frames in the block: its first frame, or NO_FRAME. */
+uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned limit);
+/* Any frame of the block, without looking first: what the last pass before "no memory" uses. */
+uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block);
+/* Exactly the frames of `mask` in this word: all or none. */
+bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask);
+/* Frees the frames of `mask` in this word; how many. 0, nothing done: one of them is free already or its block is HUGE. */
+unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
+/* Frees an aligned run of 2^order frames, order below 9. */
+bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
+
+/* ---- order 9 and above: runs of whole blocks, aligned to their number ---- */
+
+bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
+bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
+/* The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one. */
+void bitmap_open_block(struct bitmap *b, uint32_t block);
+
+/* ---- set-up, before anybody else looks ---- */
+
+/* Makes [first, end) free in a bitmap that is all zeroes there. */
+void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A zone: the memory of one node as one range of frame numbers with a bitmap. Policy lives here: which block to
+ * take from, in which order to look. Protocol lives in bitmap.c. Frames are named by their bit, relative to the
+ * zone's aligned start. Knows nothing of slots and CPUs. Called by lib/cpu and lib/setup.
+ *
+ * Policy: stay in the caller's block; then the densest of a window of partly used blocks, so that sparse ones
+ * drain; a whole block last. Searches go by hints and visit a bounded number of blocks; only the exhaustive
+ * pass, which must precede every "no memory", looks at each block word.
+ */
+#ifndef RAMKA_LIB_ZONE_H
+#define RAMKA_LIB_ZONE_H
+
+#include "bitmap.h"
+
+struct zone {
+	struct bitmap map;
+	uint64_t origin;     /* frame number of bit 0, aligned so that bits and frames agree on every order that fits */
+	uint32_t low, end;   /* bits of the first frame and past the last one */
+	uint32_t node;
+	bool exclusive;      /* no other zone's range overlaps: the range alone decides whose a frame is */
+	struct ramka_atomic_u64 usable; /* frames ever given to the allocator */
+	struct ramka_atomic_u64 taken;  /* of these, not in the bitmap: an estimate, folded in batches */
+};
+
+#define NO_LIMIT UINT32_MAX
+
+/* An aligned run of 2^order frames below bit `limit`: its first bit or NO_FRAME. *cursor: block to start from, updated. */
+uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
+/* Out of this block only, and only if others hold part of it: below order 9. */
+uint32_t zone_alloc_near(struct zone *z, unsigned order, uint32_t block);
+/* The same without believing a hint. */
+uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit);
+bool zone_free(struct zone *z, uint32_t bit, unsigned order);
+
+/* A block worth refilling a cache from, near `from`; NO_BLOCK if the hints know none. */
+uint32_t zone_pick_block(struct zone *z, uint32_t from);
+
+/* Ranges of any length, for segments and late memory. */
+bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr);
+bool zone_free_range(struct zone *z, uint32_t first, uint32_t nr);
+uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from);
+/* A frame claimed as a whole becomes separately freeable frames of `order`. */
+void zone_split(struct zone *z, uint32_t bit, unsigned old_order, unsigned order);
+
+/* Free frames by the block words: exact at quiescence. */
+uint64_t zone_count_free(const struct zone *z);
+
+static inline uint64_t zone_estimate_free(const struct zone *z)
+{
+	uint64_t usable = ramka_load(&z->usable, relaxed, stat), taken = ramka_load(&z->taken, relaxed, stat);
+
+	return (int64_t)taken < 0 ? usable : taken > usable ? 0 : usable - taken;
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The zones of an instance: which zone a frame is of, and its bit there. Where the two lower storeys meet: base knows slots,
+ * the rest of this folder knows bits.
+ */
+#ifndef RAMKA_LIB_ZONE_ZONES_H
+#define RAMKA_LIB_ZONE_ZONES_H
+
+#include "../base/instance.h"
+#include "zone.h"
+
+/* The zone that a slot belongs to. */
+struct zone *instance_zone(const struct ramka *r, const struct ramka_frame *f);
+
+static inline uint32_t slot_bit(const struct ramka *r, const struct zone *z, const struct ramka_frame *f)
+{
+	return (uint32_t)(r->first + slot_index(r, f) - z->origin);
+}
+
+static inline struct ramka_frame *slot_at_bit(const struct ramka *r, const struct zone *z, uint32_t bit)
+{
+	return &r->slots[z->origin + bit - r->first];
+}
+
+#endif
