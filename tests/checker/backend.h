@@ -13,11 +13,11 @@
 enum ck_op { CK_LOAD, CK_STORE, CK_CAS, CK_XCHG, CK_ADD, CK_SUB, CK_OR, CK_AND, CK_XOR };
 
 struct ck_site {
-	const char *pair, *file;
+	const char *pair, *file, *function;
 	unsigned line, hits;
 	unsigned char op, order, fail; /* as written */
 	unsigned char eff_order, eff_fail, ready;
-	unsigned char pad[64 - 30];
+	unsigned char pad[64 - 38];
 } __attribute__((aligned(64)));
 
 uint64_t ck_load(struct ck_site *s, const void *p, unsigned size);
@@ -27,7 +27,7 @@ uint64_t ck_rmw(struct ck_site *s, void *p, unsigned size, uint64_t v);
 
 #define CK_SITE(op_, mo, fail_, pair_) \
 	static struct ck_site ck_site_here __attribute__((section("ck_sites"), used)) = { \
-		.pair = pair_, .file = __FILE__, .line = __LINE__, .op = op_, .order = mo, .fail = fail_ }
+		.pair = pair_, .file = __FILE__, .function = __func__, .line = __LINE__, .op = op_, .order = mo, .fail = fail_ }
 #define CK_RMW(op_, p, v, mo, pair_) __extension__ ({ CK_SITE(op_, mo, 0, pair_); \
 	(__typeof__((p)->value))ck_rmw(&ck_site_here, &(p)->value, sizeof (p)->value, (uint64_t)(v)); })
 

@@ -27,9 +27,8 @@ done
 for f in "$here"/clients/*.c; do
 	rule "$out/client_$(basename "$f" .c).o" "$f" "$inst"
 done
-for f in "$top"/lib/*.c "$top"/lib/rcu/qsbr.c "$top"/lib/rcu/adapt.c; do
-	[ -e "$f" ] || continue
-	rule "$out/lib_$(basename "$f" .c).o" "$f" "$inst"
+for f in $(sh "$top/lib/sources.sh"); do
+	rule "$out/lib_$(echo "${f%.c}" | tr / _).o" "$top/lib/$f" "$inst"
 done
 printf '%s: %s\n\t%s -rdynamic -o $@ $^ -ldl\n' "$out/checker" "$objs" "$cc" >> "$mk"
 make -s -j"${JOBS:-2}" -f "$mk" "$out/checker"

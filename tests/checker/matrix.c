@@ -64,35 +64,37 @@ static bool has_half(const struct ck_site *s, unsigned half)
 
 /* ---- the list ---- */
 
-/* Alike but for the line: the same operation on the same pair in the same file, so they are numbered. */
-static unsigned number_of(const struct ck_site *s)
+/* Alike but for the line: the same operation on the same pair in the same function. */
+static bool alike(const struct ck_site *a, const struct ck_site *b)
 {
-	unsigned n = 1;
-
-	for (const struct ck_site *o = __start_ck_sites; o < __stop_ck_sites; o++)
-		n += ck_first_copy(o) && o->line < s->line && o->op == s->op && o->order == s->order &&
-		     !strcmp(o->pair, s->pair) && !strcmp(o->file, s->file);
-	return n;
+	return a->op == b->op && a->order == b->order && !strcmp(a->pair, b->pair) && !strcmp(a->function, b->function) &&
+	       !strcmp(a->file, b->file);
 }
 
-static void find_mutants(void)
+/* As the sources call it: lib's names.h puts this before the core's own names. */
+static const char *function_of(const struct ck_site *s)
 {
-	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++) {
-		if (ck_client_file(s) || !ck_first_copy(s))
-			continue;
-		for (unsigned h = 0; h < 3; h++) {
-			struct mutant *m = &mutants[nr_mutants];
+	static const char prefix[] = "ramka_core_";
 
-			if (!has_half(s, halves[h].half))
-				continue;
-			if (++nr_mutants > MAX_MUTANTS)
-				abort();
-			m->site = s;
-			m->half = halves[h].half;
-			snprintf(m->key, sizeof m->key, "%s %s %s %s %u %s", ck_base(s->file), s->pair, ck_op_names[s->op],
-				 ck_order_name(s->order), number_of(s), halves[h].name);
-		}
+	return s->function + (strncmp(s->function, prefix, sizeof prefix - 1) ? 0 : sizeof prefix - 1);
+}
+
+/* Those that are alike are numbered from the top of their function; one that is alone has no number. */
+static void key_of(char *key, size_t size, const struct ck_site *s, const char *half)
+{
+	unsigned n = 1, all = 0;
+	char number[12] = "";
+
+	for (const struct ck_site *o = __start_ck_sites; o < __stop_ck_sites; o++) {
+		if (!ck_first_copy(o) || !alike(o, s))
+			continue;
+		all++;
+		n += o->line < s->line;
 	}
+	if (all > 1)
+		snprintf(number, sizeof number, " %u", n);
+	snprintf(key, size, "%s %s %s %s%s %s", function_of(s), s->pair, ck_op_names[s->op],
+		 ck_order_name(s->order), number, half);
 }
 
 static struct mutant *mutant_of(const char *key)
@@ -103,6 +105,34 @@ static struct mutant *mutant_of(const char *key)
 	return NULL;
 }
 
+static void find_mutants(void)
+{
+	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++) {
+		if (ck_client_file(s) || !ck_first_copy(s))
+			continue;
+		for (unsigned h = 0; h < 3; h++) {
+			struct mutant *m = &mutants[nr_mutants];
+			const struct mutant *other;
+
+			if (!has_half(s, halves[h].half))
+				continue;
+			if (nr_mutants == MAX_MUTANTS)
+				abort();
+			m->site = s;
+			m->half = halves[h].half;
+			key_of(m->key, sizeof m->key, s, halves[h].name);
+			other = mutant_of(m->key);
+			if (other) {
+				printf("FAIL %s:%u and %s:%u are both \"%s\": functions with orders need names of their own\n",
+				       ck_base(other->site->file), other->site->line, ck_base(s->file), s->line, m->key);
+				shared->failed++;
+				continue;
+			}
+			nr_mutants++;
+		}
+	}
+}
+
 static const struct ck_client *client_of(const char *name)
 {
 	for (unsigned i = 0; i < nr_clients(); i++)
@@ -111,20 +141,16 @@ static const struct ck_client *client_of(const char *name)
 	return NULL;
 }
 
-/* "FILE PAIR OPERATION ORDER NUMBER HALF: CLIENT", or ": - REASON". What is wrong with the line, or NULL. */
+/* "FUNCTION PAIR OPERATION ORDER [NUMBER] HALF: CLIENT", or ": - REASON". What is wrong with the line, or NULL. */
 static const char *enter_line(char *line)
 {
-	char *colon = strstr(line, ": "), file[40], pair[40], op[12], order[12], half[12], key[160];
+	char *colon = strstr(line, ": ");
 	struct mutant *m;
-	unsigned n;
 
 	if (!colon)
 		return "no colon";
 	*colon = 0;
-	if (sscanf(line, "%39s %39s %11s %11s %u %11s", file, pair, op, order, &n, half) != 6)
-		return "not six words before the colon";
-	snprintf(key, sizeof key, "%s %s %s %s %u %s", file, pair, op, order, n, half);
-	m = mutant_of(key);
+	m = mutant_of(line);
 	if (!m)
 		return "no such order in the sources";
 	if (m->client || m->reason)
@@ -198,8 +224,7 @@ static bool wanted(const struct mutant *m)
 
 static void say(const struct mutant *m, const char *word, const char *how, const struct ck_client *c, const char *more)
 {
-	printf("%-4s %s:%u %s %s %s without %s: %s%s%s%.110s\n", word, ck_base(m->site->file), m->site->line,
-	       m->site->pair, ck_op_names[m->site->op], ck_order_name(m->site->order), half_name(m->half), how,
+	printf("%-4s %s (%s:%u): %s%s%s%.110s\n", word, m->key, ck_base(m->site->file), m->site->line, how,
 	       c ? c->name : "", c && *more ? ": " : "", more);
 	if (c)
 		printf("       %s --client %s --weaken %s@%s:%u:%s\n", opt->self, c->name, m->site->pair,

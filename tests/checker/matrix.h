@@ -7,7 +7,7 @@
 
 struct ck_matrix {
 	const char *self, *list;    /* the command; matrix.txt */
-	const char *only;           /* text of a pair or file, or NULL */
+	const char *only;           /* text of a pair or function, or NULL */
 	unsigned bound, jobs;
 	uint64_t pct_runs;
 	double seconds;

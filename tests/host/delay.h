@@ -3,7 +3,7 @@
  * A backend of <ramka/atomic.h> that now and then gives up the CPU or sleeps before an operation, so that
  * others get in between. For a second build of the tests of the hosted layer:
  *
- *	cc -DRAMKA_ATOMIC_BACKEND='"delay.h"' -Itests/host tests/host/gp.c lib/host/[a-z]*.c lib/rcu/[a-z]*.c ..
+ *	cc -DRAMKA_ATOMIC_BACKEND='"delay.h"' -Itests/host tests/host/gp.c $(lib/sources.sh; lib/sources.sh --host) ..
  */
 #ifndef RAMKA_HOST_TEST_DELAY_H
 #define RAMKA_HOST_TEST_DELAY_H
