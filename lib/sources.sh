@@ -6,7 +6,7 @@
 #	lib/sources.sh           the core
 #	lib/sources.sh --host    the other sources below lib/: the hosted layer and what it stands on
 #
-# Compile them with include/ and lib/ in the include path.
+# Compile them with include/ in the include path.
 
 set -eu
 cd "$(dirname "$0")"

@@ -4,7 +4,7 @@
 core := $(addprefix $(root)/lib/,$(shell sh $(root)/lib/sources.sh))
 programs := %/main.c %/step.c %/host.c
 own := $(filter-out $(programs),$(wildcard $(root)/stress/*.c))
-all_flags := -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I$(root)/include -I$(root)/lib -I$(root)/stress $(flags)
+all_flags := -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I$(root)/include -I$(root)/stress $(flags)
 objects := $(patsubst $(root)/%.c,$(out)/%.o,$(core) $(own))
 
 $(out)/stress.bin: $(objects) $(out)/stress/main.o
@@ -17,7 +17,7 @@ $(out)/step.bin: $(objects) $(out)/stress/step.o
 host := $(addprefix $(root)/lib/,$(shell sh $(root)/lib/sources.sh --host))
 host_objects := $(patsubst $(root)/%.c,$(out)/%.o,$(host)) $(out)/stress/host.o
 host_libs = $(shell pkg-config --libs liburcu-memb liburcu-qsbr liburcu-mb ck)
-$(host_objects): all_flags += -DRAMKA_HAVE_URCU -DRAMKA_HAVE_CK
+$(host_objects): all_flags += -DRAMKA_HAVE_URCU -DRAMKA_HAVE_CK -I$(root)/lib
 
 $(out)/host.bin: $(objects) $(host_objects)
 	$(cc) $(all_flags) -o $@ $^ $(host_libs) -pthread

@@ -142,6 +142,10 @@ class Sources:
 			for d in definitions_in(path, self.texts[path]):
 				self.by_name.setdefault(d.name, []).append(d)
 
+	def all(self):
+		for found in self.by_name.values():
+			yield from found
+
 	def find(self, key):
 		"""
 		The definition that a key names: "NAME", or "NAME beside OTHER", which is in the same file. A function goes

@@ -17,7 +17,7 @@ objs=
 mk=$out/build.mk
 : > "$mk"
 rule() { # object source flags
-	printf '%s: %s\n\t%s %s %s -MMD -c -o $@ %s\n' "$1" "$2" "$cc" "$warn" "$3" "$2" >> "$mk"
+	printf '%s: %s\n\t%s %s %s -MMD -MP -c -o $@ %s\n' "$1" "$2" "$cc" "$warn" "$3" "$2" >> "$mk"
 	printf -- '-include %s\n' "${1%.o}.d" >> "$mk"
 	objs="$objs $1"
 }

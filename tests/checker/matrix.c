@@ -68,7 +68,7 @@ static bool has_half(const struct ck_site *s, unsigned half)
 static bool alike(const struct ck_site *a, const struct ck_site *b)
 {
 	return a->op == b->op && a->order == b->order && !strcmp(a->pair, b->pair) && !strcmp(a->function, b->function) &&
-	       !strcmp(a->file, b->file);
+	       !strcmp(ck_base(a->file), ck_base(b->file));
 }
 
 /* As the sources call it: lib's names.h puts this before the core's own names. */

@@ -19,7 +19,10 @@ extern const struct ck_client *const __start_ck_clients[], *const __stop_ck_clie
 extern struct ck_site __start_ck_sites[], __stop_ck_sites[];
 extern const char *const ck_op_names[];
 
-/* An inline function has a copy of its sites in each object; the first one stands for all. */
+/*
+ * An inline function has a copy of its sites in each object, and the path of its header depends on the file that
+ * includes it; the first copy stands for all.
+ */
 bool ck_same_site(const struct ck_site *a, const struct ck_site *b);
 bool ck_first_copy(const struct ck_site *s);
 bool ck_client_file(const struct ck_site *s);

@@ -47,7 +47,8 @@ const char *ck_base(const char *path)
 
 bool ck_same_site(const struct ck_site *a, const struct ck_site *b)
 {
-	return a->line == b->line && a->op == b->op && !strcmp(a->pair, b->pair) && !strcmp(a->file, b->file);
+	return a->line == b->line && a->op == b->op && !strcmp(a->pair, b->pair) && !strcmp(a->function, b->function) &&
+	       !strcmp(ck_base(a->file), ck_base(b->file));
 }
 
 static bool place_matches(const struct ck_site *s, const char *spec, size_t n)

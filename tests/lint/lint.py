@@ -18,11 +18,18 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	length      a function of more than 75 lines in lib/
 	columns     a line of more than 140 columns in lib and include, 160 elsewhere (tabs to 8; not in Python)
 	blanks      blanks at the end of a line, or no newline at the end of the file
+	seeded      a seeded bug whose text or order is not in the function that it names
+	matrix      an order of the core that tests/checker/matrix.txt has no line for, or a line that names none
 	words       a word that says that something is unfinished
 """
 import os
 import re
+import runpy
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+import csource # noqa: E402
 
 MAX_COLUMNS = 140      # in lib and include
 MAX_COLUMNS_ELSEWHERE = 160  # not in Python, where tables of data stand
@@ -34,11 +41,14 @@ SOURCE_NAMES = ('run', 'Makefile', 'Kbuild', 'meson.build', 'meson_options.txt',
 TEXTS = ('.md',)
 ATOMICS = os.path.join('include', 'ramka', 'atomic.h')
 TABLE = os.path.join('docs', 'ordering.md')
+BUGS = os.path.join('tests', 'seeded', 'bugs.py')
+MATRIX = os.path.join('tests', 'checker', 'matrix.txt')
+# no client compiles them
+NOT_IN_MATRIX = re.compile(r'lib/host/|.*/contracts\.c$|include/')
 
 FORBIDDEN = re.compile(
 	r'\b(__ATOMIC_\w+|memory_order\w*|__atomic_\w+|__sync_\w+|_Atomic|atomic_\w+|stdatomic|volatile|'
 	r'\w*fence\w*|\w*smp_[rw]?mb\w*|cmm_\w+|uatomic_\w+|ck_pr_\w+|__asm__|asm|RAMKA_(?:ORDER|FAIL|BACKEND)_\w+)\b')
-OPERATION = re.compile(r'\bramka_(load|store|cas|xchg|add|sub|or|and|xor)\s*\(')
 ORDERS = ('relaxed', 'acquire', 'release', 'acq_rel')
 UNFINISHED = re.compile(r'\b(' + '|'.join(('TO' 'DO', 'FIX' 'ME', 'XX' 'X')) + r')\b')
 
@@ -63,35 +73,8 @@ def is_core(path):
 	return path.split(os.sep)[0] in ('lib', 'include') and path.endswith(('.c', '.h'))
 
 
-def without_comments(text):
-	"""The same lines and columns, with comments and the insides of strings blank."""
-	def blank(match):
-		piece = match.group(0)
-		if piece[0] in '"\'':
-			return piece[0] + ' ' * (len(piece) - 2) + piece[0]
-		return re.sub(r'[^\n]', ' ', piece)
-	return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
-
-
 def line_of(text, position):
 	return text.count('\n', 0, position) + 1
-
-
-def arguments(code, start):
-	"""The arguments of a call, from behind its opening bracket."""
-	args, depth, begin = [], 0, start
-	for i in range(start, len(code)):
-		c = code[i]
-		if c in '([{':
-			depth += 1
-		elif c in ')]}' and depth:
-			depth -= 1
-		elif c == ')' or (c == ',' and not depth):
-			args.append(' '.join(code[begin:i].split()))
-			begin = i + 1
-			if c == ')':
-				break
-	return args
 
 
 # ---- memory orders and pairs ----
@@ -103,10 +86,8 @@ def check_orders(path, code):
 
 def operations(code):
 	"""(line, operation, order, pair) of each atomic operation."""
-	for match in OPERATION.finditer(code):
-		args = arguments(code, match.end())
-		if len(args) >= 3:
-			yield line_of(code, match.start()), match.group(1), args[-2], args[-1]
+	for position, operation, _, order, pair in csource.operations(code):
+		yield line_of(code, position), operation, order, pair
 
 
 class Table:
@@ -162,6 +143,60 @@ class Pairs:
 				yield TABLE, line, 'unused', f'no operation names "{pair}"'
 
 
+# ---- what the tests change in the sources ----
+
+def check_bugs(root, sources):
+	if not os.path.exists(os.path.join(root, BUGS)):
+		return
+	for bug in runpy.run_path(os.path.join(root, BUGS))['BUGS']:
+		try:
+			csource.edited(sources, bug['edits'])
+		except csource.Ambiguous as e:
+			with open(os.path.join(root, BUGS), encoding='utf-8') as f:
+				text = f.read()
+			yield BUGS, line_of(text, text.find(f"bug('{bug['name']}'")), 'seeded', f'{bug["name"]}: ' + ' '.join(str(e).split())
+
+
+def halves(operation, order):
+	"""What can be weakened in it, as the checker says it."""
+	acquires, releases = order in ('acquire', 'acq_rel'), order in ('release', 'acq_rel')
+	return (['acquire'] if acquires and operation != 'store' else []) + (['release'] if releases and operation != 'load' else []) + (
+		['failure'] if acquires and operation == 'cas' else [])
+
+
+def orders_of(sources):
+	"""{key: (path, line)} of each order of the core: "FUNCTION PAIR OPERATION ORDER [NUMBER] HALF"."""
+	keys = {}
+	for function in sources.all():
+		if NOT_IN_MATRIX.match(function.path) or not function.function:
+			continue
+		found = list(csource.operations(csource.without_comments(function.text)))
+		alike = [(operation, order, pair) for _, operation, _, order, pair in found]
+		for i, (position, operation, _, order, pair) in enumerate(found):
+			same = alike.count(alike[i])
+			number = f' {alike[:i + 1].count(alike[i])}' if same > 1 else ''
+			line = line_of(sources.texts[function.path], function.start + position)
+			for half in halves(operation, order):
+				keys[f'{function.name} {pair} {operation} {order}{number} {half}'] = function.path, line
+	return keys
+
+
+def check_matrix(root, sources):
+	if not os.path.exists(os.path.join(root, MATRIX)):
+		return
+	keys, listed = orders_of(sources), set()
+	with open(os.path.join(root, MATRIX), encoding='utf-8') as f:
+		for number, line in enumerate(f, 1):
+			key = line.split(': ')[0]
+			if line.strip() and not line.startswith('#'):
+				listed.add(key)
+				if key not in keys:
+					yield MATRIX, number, 'matrix', f'the sources have no order "{key}"'
+	for key, (path, line) in keys.items():
+		if key not in listed:
+			yield path, line, 'matrix', f'{MATRIX} has no line "{key}"'
+
+
 # ---- style ----
 
 def check_functions(code):
@@ -206,7 +241,7 @@ def lint(root):
 		if path == TABLE:
 			found += table.read(text)
 		if is_core(path):
-			code = without_comments(text)
+			code = csource.without_comments(text)
 			if path.startswith('lib'):
 				found += check_functions(code)
 			if path != ATOMICS:
@@ -215,6 +250,9 @@ def lint(root):
 		for line, rule, what in found:
 			yield path, line, rule, what
 	yield from pairs.check(table.rows)
+	sources = csource.Sources(root)
+	yield from check_bugs(root, sources)
+	yield from check_matrix(root, sources)
 
 
 def main():

@@ -203,7 +203,7 @@ bug('nomem-no-last-resort', 'no memory is said without draining', 'plain oom', 5
 bug('nomem-no-drain', 'the last pass does not drain the caches first', 'plain oom', 5,
     ('last_resort', 'bool all = cpu_drain_all(r, cpu, &mine);', 'bool all = true;'))
 bug('nomem-one-round', 'the pass is not repeated when frames moved', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
-    ('last_resort', 'if ((all || !r->barrier_all_cpus) && collect(r) == before + mine)\n			break;',
+    ('last_resort', 'if ((all || !r->barrier_all_cpus) && account_moves(r) == before + mine)\n			break;',
      '(void)before;\n		(void)all;\n		break;'))
 bug('nomem-forgets-skipped', 'a CPU that was left alone does not count', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
     ('last_resort', 'if ((all || !r->barrier_all_cpus)', 'if (all | 1'))
@@ -326,6 +326,6 @@ bug('shared-never-reaped', 'a poll leaves the shared stack alone', 'unit defer',
 bug('offline-gives-up', 'a CPU that goes off line while it is drained keeps its frames', 'checker cpu_offline_empties', 20,
     ('cpu_drain_own', 'i < REVOKED_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
 bug('low-memory-silent', 'the low-memory callback is never called', 'unit cpu', 10,
-    ('check_low_memory', 'if (exact < r->low_watermark)', 'if (!exact && !r->low_watermark)'))
+    ('account_low_memory', 'if (exact < r->low_watermark)', 'if (!exact && !r->low_watermark)'))
 bug('table-child-leaked', 'the last child of a page table is not put', 'plain tables', 5,
     ('drop_node', 'for (unsigned i = 0; i < m->config->entries;', 'for (unsigned i = 0; i + 1 < m->config->entries;'))
