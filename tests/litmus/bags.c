@@ -6,26 +6,36 @@
  *   snapshot   fetch_add of the grace-period counter (acq_rel), after the unlink; the cookie is what it is now
  *   elapsed    every CPU's counter, loaded with acquire, is 0 (offline) or has reached the cookie
  *   quiescent  load of the counter (acquire), store into the own one (release)
- *   online     own counter = 1, then a read-modify-write of the grace-period counter (acq_rel): a later unlink is
- *              ordered after this CPU is seen, an earlier one is seen by it. Then store (release)
- *   shared     callers without a cache push to one stack (release); who reaps takes all by exchange (acquire) and
- *              takes the snapshot after that
+ *   online     own counter = what the grace-period counter shows (release), then a read-modify-write of that (acq_rel): a
+ *              later unlink is ordered after this CPU is seen, an earlier one is seen by it. Then store (release)
+ *   offline    own counter = 0 (release)
+ *   shared     callers without a section push to one stack (release); links are relaxed. One that reaps, or a CPU that
+ *              adopts them into its open bag, takes all by exchange (acquire) and takes the snapshot after that
  *
- * Frame 0 is published in `link` at first. Its content is plain: a reader that still looks while it is freed races.
+ * A frame is published in `link` at first. Its content is plain: a reader that still looks while it is freed races.
  *
- * 1: a reader comes online, reads, is quiescent, reads again, goes offline || the owner unlinks, snapshots, polls.
- * 2: the reader || the owner unlinks, puts the frame into its bag inside its section || a thief takes the bag over by
+ * 1: a reader comes online, looks, is quiescent, looks again, goes offline || the owner unlinks, snapshots, polls.
+ * 2: the reader of 4 || the owner unlinks, puts the frame into its bag inside its section || a thief takes the bag over by
  *    revoking, and polls.
- * 3: the reader || a cache-less caller unlinks and pushes to the shared stack || a reaper.
+ * 3: the reader of 4 || a cache-less caller unlinks and pushes to the shared stack || a reaper.
+ * 4: a reader comes online, looks, goes offline, all of it twice || the owner as in 1. A poll may see the first store of
+ *    the second time and not the 0 before it, so that store must publish the end of the first section. In C11 the 0 does that,
+ *    since stores of one thread carry on a release sequence; in C++20 they cut it. So no row weakens these stores: GenMC's
+ *    versions differ. The checker's qsbr_again does, as in C++20.
+ * 5: two cache-less callers push a frame each || a reaper follows the links, twice.
+ * 6: the reader of 4 || a cache-less caller as in 3 || a CPU with a frame in its open bag adopts the other, seals, polls.
  *
  * litmus: 1
  * litmus: 1 BUG_NO_POLL
  * litmus: 1 BUG_SNAPSHOT_BEFORE_UNLINK
  * litmus: 1 BUG_SNAPSHOT_ACQUIRE
  * litmus: 1 BUG_SNAPSHOT_RELEASE
- * litmus: 1 BUG_QUIESCENT_RELAXED
- * litmus: 1 BUG_POLL_RELAXED
+ * litmus: 1 BUG_QUIESCENT_RELAXED race
+ * litmus: 1 BUG_QUIESCENT_LOADS_RELAXED
+ * litmus: 1 BUG_POLL_RELAXED race
  * litmus: 1 BUG_ONLINE_LOADS
+ * litmus: 1 BUG_ONLINE_ACQUIRE
+ * litmus: 1 BUG_ONLINE_RELEASE
  * litmus: 2
  * litmus: 2 BUG_ACTIVE_RELAXED
  * litmus: 2 BUG_LEAVE_RELAXED
@@ -34,53 +44,80 @@
  * litmus: 3 BUG_PUSH_RELAXED
  * litmus: 3 BUG_TAKE_RELAXED
  * litmus: 3 BUG_SNAPSHOT_BEFORE_TAKE
+ * litmus: 4
+ * litmus: 4 BUG_OFFLINE_RELAXED race
+ * litmus: 5
+ * litmus: 5 BUG_PUSH_RELAXED
+ * litmus: 5 BUG_TAKE_RELAXED
+ * litmus: 6
+ * litmus: 6 BUG_SEAL_BEFORE_ADOPTION
  */
 #include "litmus.h"
 
+#define DEAD 99
+
 static atom gp, seen;          /* grace periods; what the reader has seen, 0 = offline */
 static atom link;              /* frame + 1, 0 = nothing published */
-static int content;
-static bool freed;             /* by whoever owns the frame then */
+static plain content, freed;   /* freed: by the frame's owner then */
 
-static uint64_t snapshot(void)
+static inline uint64_t snapshot(void)
 {
 	return add(&gp, 1, instead(BUG_SNAPSHOT_ACQUIRE, acquire, instead(BUG_SNAPSHOT_RELEASE, release, acq_rel))) + 1;
 }
 
-static bool elapsed(uint64_t cookie)
+static inline bool elapsed(uint64_t cookie)
 {
 	uint64_t v = load(&seen, weak(BUG_POLL_RELAXED, acquire));
 
 	return !v || v >= cookie || variant(BUG_NO_POLL);
 }
 
-static void free_frame(void)
+static inline void free_frame(void)
 {
-	content = -1;
-	freed = true;
+	set(content, DEAD);
+	set(freed, 1);
 }
 
-static void look(void)
+static inline void look(void)
 {
 	if (load(&link, acquire))
-		check(content == 1);
+		check(get(content) == 1);
 }
 
-static void reader(void)
+static inline void online(void)
 {
-	uint64_t g;
+	uint64_t g = load(&gp, relaxed);
 
-	/* online */
-	store(&seen, 1, relaxed);
-	g = instead(BUG_ONLINE_LOADS, load(&gp, acquire), add(&gp, 0, acq_rel));
 	store(&seen, g, release);
-	look();
-	/* quiescent */
-	g = load(&gp, acquire);
+	g = instead(BUG_ONLINE_LOADS, load(&gp, acquire),
+		    add(&gp, 0, instead(BUG_ONLINE_ACQUIRE, acquire, instead(BUG_ONLINE_RELEASE, release, acq_rel))));
+	store(&seen, g, release);
+}
+
+static inline void quiescent(void)
+{
+	uint64_t g = load(&gp, weak(BUG_QUIESCENT_LOADS_RELAXED, acquire));
+
 	store(&seen, g, weak(BUG_QUIESCENT_RELAXED, release));
+}
+
+static inline void offline(void)
+{
+	store(&seen, 0, weak(BUG_OFFLINE_RELAXED, release));
+}
+
+static inline void reader(void)
+{
+	online();
 	look();
-	/* offline */
-	store(&seen, 0, release);
+#if SCENARIO == 1
+	quiescent();
+#else
+	offline();
+	online();
+#endif
+	look();
+	offline();
 }
 
 static void begin(void)
@@ -88,11 +125,11 @@ static void begin(void)
 	store(&gp, 1, relaxed);
 	store(&seen, 0, relaxed);
 	store(&link, 1, relaxed);
-	content = 1;
-	freed = false;
+	set(content, 1);
+	set(freed, 0);
 }
 
-#if SCENARIO == 1
+#if SCENARIO == 1 || SCENARIO == 4
 
 static void setup(void) { begin(); }
 
@@ -111,7 +148,7 @@ static void owner(void)
 
 static void finish(void)
 {
-	check(freed == (content == -1));
+	check(get(freed) == (get(content) == DEAD));
 }
 
 LITMUS2(bags, setup, reader, owner, finish)
@@ -119,14 +156,14 @@ LITMUS2(bags, setup, reader, owner, finish)
 #elif SCENARIO == 2
 
 static atom active, revoked;
-static uint64_t bag;           /* cookie, 0 = empty; plain: the section's */
+static plain bag;              /* cookie, 0 = empty; the section's */
 
 static void setup(void)
 {
 	begin();
 	store(&active, 0, relaxed);
 	store(&revoked, 0, relaxed);
-	bag = 0;
+	set(bag, 0);
 }
 
 static void owner(void)
@@ -135,7 +172,7 @@ static void owner(void)
 	store(&active, 1, relaxed);
 	full_fence();
 	if (!load(&revoked, acquire))
-		bag = snapshot();
+		set(bag, snapshot());
 	store(&active, 0, weak(BUG_LEAVE_RELAXED, release));
 }
 
@@ -146,8 +183,8 @@ static void thief(void)
 	if (!cas(&revoked, &expected, 1, acquire, relaxed))
 		return;
 	full_fence();
-	if (!load(&active, weak(BUG_ACTIVE_RELAXED, acquire)) && bag && elapsed(bag)) {
-		bag = 0;
+	if (!load(&active, weak(BUG_ACTIVE_RELAXED, acquire)) && get(bag) && elapsed(get(bag))) {
+		set(bag, 0);
 		free_frame();
 	}
 	store(&revoked, 0, release);
@@ -155,8 +192,8 @@ static void thief(void)
 
 static void finish(void)
 {
-	check(freed == (content == -1));
-	check(!(freed && bag));
+	check(get(freed) == (get(content) == DEAD));
+	check(!(get(freed) && get(bag)));
 }
 
 LITMUS3(bags, setup, reader, owner, thief, finish)
@@ -164,42 +201,147 @@ LITMUS3(bags, setup, reader, owner, thief, finish)
 #else
 
 static atom shared;            /* frame + 1 */
+static atom next[2];           /* the state words: a link once the frame is in the stack */
+#define NO_LINK 77             /* what a state word is before */
+
+static inline void push(unsigned f)
+{
+	uint64_t old = load(&shared, relaxed);
+
+	do
+		store(&next[f], old, relaxed);
+	while (!cas(&shared, &old, f + 1, weak(BUG_PUSH_RELAXED, release), relaxed));
+}
+
+static inline uint64_t take_all(void)
+{
+	if (!load(&shared, relaxed))
+		return 0;
+	return xchg(&shared, 0, weak(BUG_TAKE_RELAXED, acquire));
+}
+
+static void begin_stack(void)
+{
+	begin();
+	owners_reset();
+	store(&shared, 0, relaxed);
+	for (unsigned f = 0; f < 2; f++)
+		store(&next[f], NO_LINK, relaxed);
+}
+
+#if SCENARIO == 5
+
+static plain data[2];
 
 static void setup(void)
 {
-	begin();
-	store(&shared, 0, relaxed);
+	begin_stack();
+	for (unsigned f = 0; f < 2; f++)
+		set(data[f], 0);
 }
 
-static void caller(void)
+static void caller0(void)
 {
-	uint64_t old = 0;
+	set(data[0], 1);
+	push(0);
+}
 
-	check(load(&link, relaxed) == 1);
-	store(&link, 0, relaxed);
-	check(cas(&shared, &old, 1, weak(BUG_PUSH_RELAXED, release), relaxed));
+static void caller1(void)
+{
+	set(data[1], 1);
+	push(1);
+}
+
+static uint64_t chain(uint64_t at, bool take)
+{
+	uint64_t n = 0;
+
+	for (; at; at = load(&next[at - 1], relaxed), n++) {
+		check(at <= 2);
+		if (!take)
+			continue;
+		claim(at - 1);
+		check(get(data[at - 1]) == 1);
+		set(data[at - 1], 2);
+	}
+	return n;
 }
 
 static void reaper(void)
 {
-	uint64_t cookie = 0;
+	chain(take_all(), true);
+	chain(take_all(), true);
+}
+
+static void finish(void)
+{
+	check(chain(load(&shared, relaxed), false) + owned(0) + owned(1) == 2);
+}
+
+LITMUS3(bags, setup, caller0, caller1, reaper, finish)
+
+#else
+
+static void setup(void)
+{
+	begin_stack();
+}
+
+static void caller(void)
+{
+	check(load(&link, relaxed) == 1);
+	store(&link, 0, relaxed);
+	push(0);
+}
+
+#if SCENARIO == 3
+
+static void reaper(void)
+{
+	uint64_t cookie = 0, c;
 
 	if (variant(BUG_SNAPSHOT_BEFORE_TAKE))
 		cookie = snapshot();
-	if (!xchg(&shared, 0, weak(BUG_TAKE_RELAXED, acquire)))
+	c = take_all();
+	if (!c)
 		return;
+	check(c == 1 && load(&next[0], relaxed) == 0);
 	if (!variant(BUG_SNAPSHOT_BEFORE_TAKE))
 		cookie = snapshot();
 	if (elapsed(cookie))
 		free_frame();
 }
 
+#else
+
+/* Its own frame, 1, lies in the open bag already: the bag's cookie must be newer than what is adopted. */
+static void reaper(void)
+{
+	uint64_t cookie = 0, c;
+
+	if (variant(BUG_SEAL_BEFORE_ADOPTION))
+		cookie = snapshot();
+	c = take_all();
+	check(c <= 1);
+	if (c) /* join: the chain in front of what lies in the bag, whose first frame is 1 */
+		store(&next[c - 1], 2, relaxed);
+	if (!variant(BUG_SEAL_BEFORE_ADOPTION))
+		cookie = snapshot();
+	if (!elapsed(cookie))
+		return;
+	if (c)
+		free_frame();
+}
+
+#endif
+
 static void finish(void)
 {
-	check(freed == (content == -1));
-	check(freed || load(&shared, relaxed) || content == 1);
+	check(get(freed) == (get(content) == DEAD));
+	check(get(freed) || load(&shared, relaxed) || get(content) == 1);
 }
 
 LITMUS3(bags, setup, reader, caller, reaper, finish)
 
+#endif
 #endif

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * E: a hint over a block word: the bit says that the block has a free frame (docs/design.md, "Zone", "Hints").
+ * E: hints over block words (docs/design.md, "Zone", "Hints"; lib/zone/hints.c). A bit says that the block has a free frame; a
+ * bit of the level above says that the word below is not empty.
  *
  *   taker   lowers the count; if it is 0 now: fetch_and of the hint (acquire), loads the count again, and sets the
- *           hint again if it is not 0.
+ *           hint again if it is not 0. Cleared the last bit of the word: the same one level up, which reads that word again.
  *   freer   raises the count; if it was 0: fetch_or of the hint (release), always. A test first would read an old
- *           value that the clearing has yet to overtake, and the block would be hidden for ever.
+ *           value that the clearing has yet to overtake, and the block would be hidden for ever. Set the first bit of the
+ *           word: the same one level up.
  *
- * 1: two takers || two freers, from one free frame. 2: one taker, one freer.
- * At the end a block with free frames has its hint.
+ * 1: two takers || two freers, from one free frame. 2: one taker, one freer. In both the word is never the last one above.
+ * 3: two blocks in one word, one bit above: a taker of the first || a freer of the first || a freer of the second.
+ * 4: the same: a taker of the first || a taker of the second || a freer of the second.
+ * At the end a block with free frames has its hint, and a word with hints its bit.
  *
  * litmus: 1
  * litmus: 2
@@ -16,52 +20,99 @@
  * litmus: 2 BUG_CLEAR_RELAXED
  * litmus: 2 BUG_SET_RELAXED
  * litmus: 2 BUG_TEST_FIRST
+ * litmus: 3
+ * litmus: 3 BUG_NO_REREAD_UP
+ * litmus: 3 BUG_CLEAR_UP_RELAXED
+ * litmus: 3 BUG_SET_RELAXED
+ * litmus: 3 BUG_TEST_FIRST_UP
+ * litmus: 4
+ * litmus: 4 BUG_NO_REREAD_UP
  */
 #include "litmus.h"
 
-static atom count, hint;
+static atom count[2], hint, above;
 
-static void set_hint(void)
+static inline void set_above(void)
 {
-	if (variant(BUG_TEST_FIRST) && (load(&hint, acquire) & 1))
+	if (variant(BUG_TEST_FIRST_UP) && load(&above, acquire))
 		return;
-	or(&hint, 1, weak(BUG_SET_RELAXED, release));
+	or(&above, 1, weak(BUG_SET_RELAXED, release));
 }
 
-static void taker(void)
+static inline void set_hint(unsigned b)
 {
-	uint64_t old = load(&count, relaxed);
+	uint64_t bit = (uint64_t)1 << b;
+
+	if (variant(BUG_TEST_FIRST) && load(&hint, acquire) & bit)
+		return;
+	if (!or(&hint, bit, weak(BUG_SET_RELAXED, release)))
+		set_above();
+}
+
+static inline void clear_hint(unsigned b)
+{
+	uint64_t bit = (uint64_t)1 << b, old = and(&hint, ~bit, weak(BUG_CLEAR_RELAXED, acquire));
+
+	if (!(old & bit) || old & ~bit)
+		return;
+	and(&above, 0, weak(BUG_CLEAR_UP_RELAXED, acquire));
+	if (!variant(BUG_NO_REREAD_UP) && load(&hint, relaxed))
+		set_above();
+}
+
+static inline void take(unsigned b)
+{
+	uint64_t old = load(&count[b], relaxed);
 
 	do {
 		if (!old)
 			return;
-	} while (!cas(&count, &old, old - 1, acquire, relaxed));
+	} while (!cas(&count[b], &old, old - 1, acquire, relaxed));
 	if (old != 1)
 		return;
-	and(&hint, ~(uint64_t)1, weak(BUG_CLEAR_RELAXED, acquire));
-	if (!variant(BUG_NO_REREAD) && load(&count, relaxed))
-		set_hint();
+	clear_hint(b);
+	if (!variant(BUG_NO_REREAD) && load(&count[b], relaxed))
+		set_hint(b);
 }
 
-static void freer(void)
+static inline void give(unsigned b)
 {
-	if (!add(&count, 1, release))
-		set_hint();
+	if (!add(&count[b], 1, release))
+		set_hint(b);
 }
 
 static void setup(void)
 {
-	store(&count, 1, relaxed);
-	store(&hint, 1, relaxed);
+	store(&count[0], 1, relaxed);
+	store(&count[1], SCENARIO == 4, relaxed);
+	/* 1, 2: the second block's hint stays set, and so does the bit above */
+	store(&hint, SCENARIO == 3 ? 1 : 3, relaxed);
+	store(&above, 1, relaxed);
 }
 
 static void finish(void)
 {
-	check(!load(&count, relaxed) || load(&hint, relaxed) & 1);
+	uint64_t h = load(&hint, relaxed);
+
+	for (unsigned b = 0; b < 2; b++)
+		check(!load(&count[b], relaxed) || h >> b & 1);
+	check(!h || load(&above, relaxed));
 }
+
+static void taker(void) { take(0); }
+static void freer(void) { give(0); }
 
 #if SCENARIO == 1
 LITMUS4(hints, setup, taker, taker, freer, freer, finish)
-#else
+#elif SCENARIO == 2
 LITMUS2(hints, setup, taker, freer, finish)
+#elif SCENARIO == 3
+static void other_freer(void) { give(1); }
+
+LITMUS3(hints, setup, taker, freer, other_freer, finish)
+#else
+static void other_taker(void) { take(1); }
+static void other_freer(void) { give(1); }
+
+LITMUS3(hints, setup, taker, other_taker, other_freer, finish)
 #endif

@@ -4,14 +4,16 @@
  * of 64 bits, two to four threads of a few operations each, plain data whose races count as errors. It runs
  *
  *   under GenMC        genmc --rc11 --unroll=8 -- -DSCENARIO=1 -DBUG_X file.c     (or --imm): all executions
- *   under our checker  -DLITMUS_CHECKER, linked with tests/checker
+ *   under our checker  -DLITMUS_CHECKER, linked with tests/checker; with -DLITMUS_NO_RACES too, plain data is relaxed
  *   natively           -DLITMUS_NATIVE: again and again for LITMUS_MS milliseconds, with ordinary threads
  *
  * A file has one or more scenarios, chosen by -DSCENARIO=n, and broken variants, -DBUG_NAME, of which each must
  * fail; what passes although it looks weaker is an -DOK_NAME. Its opening comment lists what tests/litmus/run
- * runs, a line each: `litmus: SCENARIO [NAME]`.
+ * runs, a line each: `litmus: SCENARIO [NAME [race]]`. The word `race` says that a data race is all that goes wrong: a memory
+ * model without data races, such as IMM, finds nothing there.
  *
  *   load(p, order) store(p, v, order) cas(p, &expected, v, order, failure) add sub or and xchg(p, v, order)
+ *   plain x; get(x) set(x, v)    a plain variable, read and written
  *   weak(BUG, order)          the order, or relaxed in the broken variant
  *   instead(BUG, x, y)        x in the broken variant, else y
  *   check(condition)          an error when it is false
@@ -47,7 +49,16 @@
 #include "backend.h"
 #include "checker.h"
 
+#ifndef LITMUS_C11 /* release sequences: C++20's are weaker */
+#define LITMUS_C11 false
+#endif
+
 typedef struct { uint64_t value; } atom;
+#ifdef LITMUS_NO_RACES
+typedef atom plain;
+#define get(x) load(&(x), relaxed)
+#define set(x, v) store(&(x), v, relaxed)
+#endif
 #define load(p, order) RAMKA_BACKEND_LOAD(p, order, "litmus")
 #define store(p, v, order) RAMKA_BACKEND_STORE(p, v, order, "litmus")
 #define cas(p, e, v, order, failure) RAMKA_BACKEND_CAS(p, e, v, order, failure, "litmus")
@@ -61,7 +72,7 @@ typedef struct { uint64_t value; } atom;
 
 #define LITMUS(the_name, the_setup, the_finish, ...) \
 	CK_CLIENT(the_name, .what = "litmus", .setup = the_setup, .thread = { __VA_ARGS__ }, .check = the_finish, \
-		  .model = true);
+		  .model = true, .c11 = LITMUS_C11);
 #define LITMUS2(name, setup, a, b, finish) LITMUS(name, setup, finish, a, b)
 #define LITMUS3(name, setup, a, b, c, finish) LITMUS(name, setup, finish, a, b, c)
 #define LITMUS4(name, setup, a, b, c, d, finish) LITMUS(name, setup, finish, a, b, c, d)
@@ -76,7 +87,23 @@ typedef _Atomic uint64_t atom;
 /* the compiler folds the choice that weak() makes */
 #define load(p, order) atomic_load_explicit(p, order)
 #define store(p, v, order) atomic_store_explicit(p, v, order)
+#ifdef LITMUS_NATIVE
 #define cas(p, e, v, order, failure) atomic_compare_exchange_strong_explicit(p, e, v, order, failure)
+#else
+/*
+ * GenMC (0.10, 0.11) gives a CAS that fails the order of one that succeeds. So where failure has less, the CAS has that
+ * and a fence follows success.
+ */
+#define LITMUS_ACQUIRES(o) ((o) == acquire || (o) == acq_rel)
+#define LITMUS_LESS(o) ((o) == acq_rel ? release : (o) == acquire ? relaxed : (o))
+#define cas(p, e, v, order, failure) (LITMUS_ACQUIRES(order) && !LITMUS_ACQUIRES(failure) ? \
+	atomic_compare_exchange_strong_explicit(p, e, v, LITMUS_LESS(order), failure) && \
+		(atomic_thread_fence(memory_order_acquire), true) : \
+	!LITMUS_ACQUIRES(order) && LITMUS_ACQUIRES(failure) ? \
+	atomic_compare_exchange_strong_explicit(p, e, v, order, relaxed) || \
+		(atomic_thread_fence(memory_order_acquire), false) : \
+	atomic_compare_exchange_strong_explicit(p, e, v, order, failure))
+#endif
 #define add(p, v, order) atomic_fetch_add_explicit(p, v, order)
 #define sub(p, v, order) atomic_fetch_sub_explicit(p, v, order)
 #define or(p, v, order) atomic_fetch_or_explicit(p, v, order)
@@ -180,6 +207,12 @@ static inline int64_t litmus_now(void)
 	LITMUS_MAIN(name, 4, setup, finish, (LITMUS_START(0), LITMUS_START(1), LITMUS_START(2), LITMUS_START(3)), \
 		    (LITMUS_JOIN(0), LITMUS_JOIN(1), LITMUS_JOIN(2), LITMUS_JOIN(3)))
 
+#endif
+
+#if !defined(LITMUS_CHECKER) || !defined(LITMUS_NO_RACES)
+typedef uint64_t plain;
+#define get(x) (x)
+#define set(x, v) ((x) = (v))
 #endif
 
 /* Ownership oracle. Relaxed: it must not order what it watches. */

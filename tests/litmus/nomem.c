@@ -2,75 +2,136 @@
 /*
  * G: the two collects before the answer no-memory (docs/design.md, "Zone", "No memory"; lib/cpu).
  *
- * The asker collects the counters of movements, drains the caches, passes over the block words, collects again. If
- * nothing moved and no CPU was skipped, it answers. Just before the second collect it looks whether the other call
- * has ended (`done`, acquire): if it has, a free frame that it left is nobody's in progress, and the answer is wrong.
- * tests/spin/nomem.pml has the same with more callers and every interleaving, sequentially consistent.
+ * The asker collects the counters of movements and pushes, looks at the other CPU, drains it, passes over the block words
+ * and the depot, collects again. If nothing moved and no CPU was left alone, it answers. Just before the second collect it
+ * looks whether the other call has ended (`done`, acquire): if it has, a free frame that it left is in no call in progress,
+ * and the answer is wrong. Where the other call takes the frames out of a place that the asker must see empty, `done` is
+ * relaxed: what says that the place is empty must say that the frames moved. tests/spin/nomem.pml has the same with more
+ * callers and every interleaving, sequentially consistent.
  *
- * 1: the asker || a CPU whose refill takes both frames of the zone past the scan, uses one and keeps one.
- * 2: the asker || a cache-less free behind the scan. 3: the asker || a drain that moves frames behind the scan.
+ * The barrier on all CPUs is sent only if the other CPU is inside its section or holds something. Without it nothing but the
+ * orders of the two sides makes a movement visible, so in 1 to 6 an asker that would send it gives up instead, and the owner
+ * has no fence either; in 7 to 10 both are there.
+ *
+ * 1, 7: the asker || a CPU whose refill takes both frames of the zone past the scan, uses one and keeps one.
+ * 2, 8: || a CPU that puts a frame into its row. 3, 9: || into its cache, where no order is needed: see `other`.
+ * 4, 10: || a CPU whose full cache goes to the depot as a magazine. 5: || a CPU that flushes its row to the zone.
+ * 6: || a CPU that refills from a magazine of two, uses one and keeps one.
+ * 11: || a cache-less free behind the scan. 12: || a drain that moves frames behind the scan.
  *
  * litmus: 1
  * litmus: 1 BUG_REFILL_UNCOUNTED
- * litmus: 1 BUG_FORGET_SKIPPED
+ * litmus: 1 BUG_COLLECT_RELAXED
+ * litmus: 1 BUG_MOVE_RELAXED
+ * litmus: 1 BUG_PROMISE_ACQUIRE
+ * litmus: 1 BUG_SCAN_RELAXED
  * litmus: 2
- * litmus: 2 BUG_FREE_UNCOUNTED
- * litmus: 2 BUG_COUNT_BEFORE_ONLY
+ * litmus: 2 BUG_PUSH_ROW_RELAXED
+ * litmus: 2 BUG_PUSHES_RELAXED
+ * litmus: 2 BUG_PUSH_UNCOUNTED
  * litmus: 3
- * litmus: 3 BUG_DRAIN_UNCOUNTED
+ * litmus: 4
+ * litmus: 4 BUG_FLUSH_UNCOUNTED
+ * litmus: 5
+ * litmus: 6
+ * litmus: 6 BUG_POP_ACQUIRE
+ * litmus: 6 BUG_LOOK_RELAXED
+ * litmus: 7
+ * litmus: 7 BUG_FORGET_SKIPPED
+ * litmus: 7 BUG_REFILL_UNCOUNTED
+ * litmus: 8
+ * litmus: 9
+ * litmus: 10
+ * litmus: 11
+ * litmus: 11 BUG_FREE_UNCOUNTED
+ * litmus: 11 BUG_COUNT_BEFORE_ONLY
+ * litmus: 12
+ * litmus: 12 BUG_DRAIN_UNCOUNTED
  */
 #include "litmus.h"
 
 #define PASSES 2
+#define BARRIER (SCENARIO >= 7 && SCENARIO <= 10)
+#define WHAT (BARRIER ? (SCENARIO == 10 ? 4 : SCENARIO - 6) : SCENARIO)
+#define DONE (WHAT == 1 || WHAT == 6 ? relaxed : acquire)
 
 static atom zone[2];           /* block words: free frames */
-static atom moves;             /* counter of the other call: its CPU's, or the shared one */
+static atom moves;             /* movements of the CPU, or the instance's */
+static atom hot;               /* pushes:32 | frames in the cache */
+static atom row;               /* frames in the row */
 static atom active, revoked;
-static unsigned cache;         /* plain: the section's */
-static atom stock;             /* a cache that is drained in one step */
+static atom depot;             /* changes:56 | magazines of one frame each: 8 */
 static atom done;
 
-static bool take(unsigned w)
-{
-	uint64_t old = load(&zone[w], acquire);
+#define PUSH ((uint64_t)1 << 32)
+#define COUNT(h) ((h) & 0xff)
+#define CHANGE ((uint64_t)0x100)
+#define MAGAZINES(d) ((d) & 0xff)
 
-	while (old)
-		if (cas(&zone[w], &old, old - 1, acq_rel, acquire))
+static inline bool take(unsigned w)
+{
+	uint64_t old;
+
+	while ((old = load(&zone[w], weak(BUG_SCAN_RELAXED, acquire))))
+		if (cas(&zone[w], &old, old - 1, instead(BUG_PROMISE_ACQUIRE, acquire, acq_rel), acquire))
 			return true;
 	return false;
 }
 
-/* Frames that it found; sets *skipped if the CPU is in its section. */
-static unsigned drain(bool *skipped)
+static inline void raise_count(unsigned w)
 {
-	uint64_t expected = 0;
-	unsigned n = 0;
+	uint64_t old = load(&zone[w], relaxed);
 
-	if (!cas(&revoked, &expected, 1, acquire, relaxed)) {
-		*skipped = true;
-		return 0;
-	}
+	while (!cas(&zone[w], &old, old + 1, release, relaxed))
+		;
+}
+
+static inline uint64_t collect(void)
+{
+	uint64_t n = load(&moves, weak(BUG_COLLECT_RELAXED, acquire));
+
+	return n + (load(&hot, weak(BUG_PUSHES_RELAXED, acquire)) >> 32);
+}
+
+static inline bool holds(void)
+{
+	return COUNT(load(&hot, relaxed)) || load(&row, relaxed);
+}
+
+enum drained { NOTHING, SOMETHING, SKIPPED, OTHER_BUILD };
+
+static inline enum drained drain(void)
+{
+	enum drained all = NOTHING;
+	uint64_t none = 0;
+
+	if (!load(&active, acquire) && !holds())
+		return NOTHING;
+	if (!BARRIER)
+		return OTHER_BUILD;
+	if (!cas(&revoked, &none, 1, acquire, acquire))
+		return SKIPPED;
 	full_fence();
-	if (load(&active, acquire)) {
-		*skipped = true;
-	} else {
-		n = cache;
-		cache = 0;
-	}
+	if (load(&active, acquire))
+		all = SKIPPED;
+	else if (holds())
+		all = SOMETHING;
 	store(&revoked, 0, release);
-	return n + (unsigned)xchg(&stock, 0, acq_rel);
+	return all;
 }
 
 static void asker(void)
 {
 	for (unsigned pass = 0; pass < PASSES; pass++) {
-		uint64_t before = load(&moves, acquire), ended;
-		bool skipped = false;
+		uint64_t before = collect(), ended;
+		enum drained all = drain();
 
-		if (drain(&skipped) || take(0) || take(1))
+		if (all == SOMETHING || all == OTHER_BUILD)
+			return;
+		if (MAGAZINES(load(&depot, weak(BUG_LOOK_RELAXED, acquire))) || take(0) || take(1))
 			return; /* found one */
-		ended = load(&done, acquire);
-		if (load(&moves, acquire) != before || (skipped && !variant(BUG_FORGET_SKIPPED)))
+		ended = load(&done, DONE);
+		if (collect() != before || (all == SKIPPED && !variant(BUG_FORGET_SKIPPED)))
 			continue;
 		check(!ended); /* no memory: right only while the other call holds what there is */
 		return;
@@ -79,72 +140,145 @@ static void asker(void)
 
 static void setup(void)
 {
-	store(&zone[0], SCENARIO == 1, relaxed);
-	store(&zone[1], SCENARIO == 1, relaxed);
+	for (unsigned w = 0; w < 2; w++)
+		store(&zone[w], WHAT == 1, relaxed);
 	store(&moves, 0, relaxed);
+	store(&hot, WHAT == 4 ? 1 : 0, relaxed);
+	store(&row, WHAT == 5, relaxed);
 	store(&active, 0, relaxed);
 	store(&revoked, 0, relaxed);
-	store(&stock, SCENARIO == 3, relaxed);
+	store(&depot, WHAT == 6 ? 2 : WHAT == 12, relaxed);
 	store(&done, 0, relaxed);
-	cache = 0;
 }
 
-#if SCENARIO == 1
-
-static void count_move(void)
+static inline bool enter(void)
 {
-	if (!variant(BUG_REFILL_UNCOUNTED))
-		store(&moves, load(&moves, relaxed) + 1, release); /* own line, inside the section */
-}
-
-static void other(void)
-{
-	unsigned n;
-
 	store(&active, 1, relaxed);
-	full_fence();
-	if (load(&revoked, acquire)) {
-		store(&active, 0, release);
-		if (!take(0)) /* one for the caller, without a cache */
-			take(1);
-		store(&done, 1, release);
-		return;
-	}
-	count_move();
-	n = (unsigned)take(0) + (unsigned)take(1);
-	if (n)
-		cache = n - 1; /* the other is used */
-	count_move();
+	if (BARRIER)
+		full_fence();
+	if (!load(&revoked, acquire))
+		return true;
 	store(&active, 0, release);
-	if (n == 2)
-		store(&done, 1, release);
+	return false;
 }
 
-#elif SCENARIO == 2
+static inline void leave(void)
+{
+	store(&active, 0, release);
+}
+
+/* The CPU's own counter, inside the section. */
+static inline void count_move(void)
+{
+	store(&moves, load(&moves, relaxed) + 1, weak(BUG_MOVE_RELAXED, release));
+}
+
+/* The instance's: by callers without a section, and about what is not the caller's own. */
+static inline void count_outside(void)
+{
+	add(&moves, 1, release);
+}
+
+#if WHAT == 11
 
 static void other(void)
 {
 	if (!variant(BUG_FREE_UNCOUNTED))
-		add(&moves, 1, release);
-	add(&zone[0], 1, release);
+		count_outside();
+	raise_count(0);
 	if (!variant(BUG_FREE_UNCOUNTED) && !variant(BUG_COUNT_BEFORE_ONLY))
-		add(&moves, 1, release);
+		count_outside();
+	store(&done, 1, release);
+}
+
+#elif WHAT == 12
+
+static inline bool pop(void)
+{
+	uint64_t old = load(&depot, acquire);
+
+	while (MAGAZINES(old))
+		if (cas(&depot, &old, old + CHANGE - 1, acq_rel, acquire))
+			return true;
+	return false;
+}
+
+static void other(void)
+{
+	if (!variant(BUG_DRAIN_UNCOUNTED))
+		count_outside();
+	if (pop())
+		raise_count(0);
+	if (!variant(BUG_DRAIN_UNCOUNTED))
+		count_outside();
 	store(&done, 1, release);
 }
 
 #else
 
-static void other(void)
+/* The frames that the other call leaves behind are free, and at its end not in progress: then *left. */
+static inline void move(uint64_t h, bool *left)
 {
+#if WHAT == 1 /* a refill */
 	uint64_t n;
 
-	if (!variant(BUG_DRAIN_UNCOUNTED))
-		add(&moves, 1, release);
-	n = xchg(&stock, 0, acq_rel);
-	add(&zone[0], n, release);
-	if (!variant(BUG_DRAIN_UNCOUNTED))
-		add(&moves, 1, release);
-	store(&done, n, release);
+	if (!variant(BUG_REFILL_UNCOUNTED))
+		count_move();
+	n = (uint64_t)take(0) + (uint64_t)take(1);
+	store(&hot, h + (n ? n - 1 : 0), relaxed);
+	if (!variant(BUG_REFILL_UNCOUNTED))
+		count_move();
+	*left = n == 2;
+#elif WHAT == 2
+	store(&row, load(&row, relaxed) | 1, relaxed);
+	store(&hot, h + (variant(BUG_PUSH_UNCOUNTED) ? 0 : PUSH), weak(BUG_PUSH_ROW_RELAXED, release));
+	*left = true;
+#elif WHAT == 3 /* one word says that there was a push and that a frame is cached */
+	store(&hot, h + PUSH + 1, relaxed);
+	*left = true;
+#elif WHAT == 4
+	uint64_t old = load(&depot, relaxed);
+
+	if (!variant(BUG_FLUSH_UNCOUNTED))
+		count_move();
+	while (!cas(&depot, &old, old + CHANGE + 1, release, relaxed))
+		;
+	store(&hot, h - 1, relaxed);
+	if (!variant(BUG_FLUSH_UNCOUNTED))
+		count_move();
+	*left = true;
+#elif WHAT == 5
+	count_move();
+	raise_count(0);
+	store(&row, 0, relaxed);
+	(void)h;
+	count_move();
+	*left = true;
+#else /* 6 */
+	uint64_t old;
+
+	count_move();
+	old = load(&depot, acquire);
+	while (MAGAZINES(old) && !cas(&depot, &old, old + CHANGE - MAGAZINES(old),
+				      instead(BUG_POP_ACQUIRE, acquire, acq_rel), acquire))
+		;
+	if (MAGAZINES(old))
+		store(&hot, h + MAGAZINES(old) - 1, relaxed);
+	count_move();
+	*left = MAGAZINES(old) == 2;
+#endif
+}
+
+static void other(void)
+{
+	bool left = false;
+
+	if (!enter())
+		return;
+	move(load(&hot, relaxed), &left);
+	leave();
+	if (left)
+		store(&done, 1, release);
 }
 
 #endif

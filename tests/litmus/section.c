@@ -32,7 +32,7 @@
 #include "litmus.h"
 
 static atom active, revoked;
-static unsigned count, cache[3];
+static plain count, cache[3];
 
 /* At most two owners of `revoked` are seen, so its CAS needs no retry. */
 static void thief(void)
@@ -49,9 +49,9 @@ static void thief(void)
 	if (!variant(BUG_NO_THIEF_BARRIER))
 		full_fence();
 	if (!load(&active, weak(BUG_ACTIVE_RELAXED, acquire))) {
-		for (unsigned i = 0; i < count; i++)
-			claim(cache[i]);
-		count = 0;
+		for (uint64_t i = 0, n = get(count); i < n; i++)
+			claim(get(cache[i]));
+		set(count, 0);
 	} else if (variant(BUG_NO_RESET)) {
 		return;
 	}
@@ -88,16 +88,16 @@ static bool enter(void)
 
 static void enter_leave(void)
 {
-	unsigned n;
+	uint64_t n;
 
 	handler_at(2);
 	if (!enter())
 		return;
-	n = count;
+	n = get(count);
 	handler_at(4);
 	if (n) {
-		claim(cache[n - 1]);
-		count = n - 1;
+		claim(get(cache[n - 1]));
+		set(count, n - 1);
 	}
 	store(&active, 0, weak(BUG_LEAVE_RELAXED, release));
 	handler_at(5);
@@ -108,9 +108,9 @@ static void setup(void)
 	owners_reset();
 	store(&active, 0, relaxed);
 	store(&revoked, 0, relaxed);
-	count = 3;
+	set(count, 3);
 	for (unsigned i = 0; i < 3; i++)
-		cache[i] = i;
+		set(cache[i], i);
 }
 
 static void finish(void)
@@ -118,11 +118,11 @@ static void finish(void)
 	unsigned found = 0;
 
 	check(!load(&active, relaxed) && !load(&revoked, relaxed));
-	for (unsigned i = 0; i < count; i++)
-		check(!owned(cache[i]));
+	for (unsigned i = 0; i < get(count); i++)
+		check(!owned(get(cache[i])));
 	for (unsigned f = 0; f < 3; f++)
 		found += owned(f);
-	check(found + count == 3);
+	check(found + get(count) == 3);
 }
 
 static void owner(void)

@@ -16,21 +16,21 @@
  * stays DEFERRED.
  *
  * litmus: 1
- * litmus: 1 BUG_PUT_ACQUIRE
- * litmus: 1 BUG_PUT_RELEASE
+ * litmus: 1 BUG_PUT_ACQUIRE race
+ * litmus: 1 BUG_PUT_RELEASE race
  * litmus: 1 BUG_LOOKUP_RELAXED
  * litmus: 1 BUG_PUBLISH_RELAXED
  * litmus: 1 OK_FREE_RELAXED
  * litmus: 2
- * litmus: 2 BUG_UNIQUE_RELAXED
- * litmus: 2 BUG_SHARE_RELAXED
+ * litmus: 2 BUG_UNIQUE_RELAXED race
+ * litmus: 2 BUG_SHARE_RELAXED race
  * litmus: 3
  * litmus: 3 BUG_UNDO_SUB
  * litmus: 3 BUG_UNDO_ZERO
  * litmus: 4
  * litmus: 4 BUG_MARK_LATER
- * litmus: 4 BUG_PUT_RCU_ACQUIRE
- * litmus: 4 BUG_PUT_RCU_RELEASE
+ * litmus: 4 BUG_PUT_RCU_ACQUIRE race
+ * litmus: 4 BUG_PUT_RCU_RELEASE race
  * litmus: 5
  * litmus: 5 BUG_UNIQUE_MARKED
  */
@@ -42,10 +42,11 @@
 #define UNIQUE (TAG(2) | (uint64_t)1 << 59)
 #define SHARED(n) (TAG(3) | (uint64_t)(n))
 #define DEFERRED (TAG(4) | (uint64_t)1 << 59)
+#define DEAD 99
 #define BUSY (TAG(5) | (uint64_t)1 << 59)
 
 static atom ref, pool, left, retired;
-static int meta, lives;
+static plain meta, lives;
 
 static bool is_shared(uint64_t v) /* with at least one reference */
 {
@@ -56,19 +57,19 @@ static bool is_shared(uint64_t v) /* with at least one reference */
 static void bury(void)
 {
 	store(&ref, BUSY, relaxed);
-	meta = -1;
-	lives++;
+	set(meta, DEAD);
+	set(lives, get(lives) + 1);
 	store(&ref, FREE, weak(OK_FREE_RELAXED, release));
 	or(&pool, 1, release);
 }
 
-static inline bool alloc(int value)
+static inline bool alloc(uint64_t value)
 {
 	if (!(and(&pool, ~(uint64_t)1, acquire) & 1))
 		return false;
 	if (load(&ref, relaxed) != FREE)
 		return false; /* somebody wrote to a free frame: leaked */
-	meta = value;
+	set(meta, value);
 	store(&ref, SHARED(1), weak(BUG_PUBLISH_RELAXED, release));
 	return true;
 }
@@ -139,8 +140,8 @@ static inline void put_rcu(void)
 static void begin(uint64_t count)
 {
 	owners_reset();
-	meta = 1;
-	lives = 0;
+	set(meta, 1);
+	set(lives, 0);
 	store(&ref, SHARED(count), relaxed);
 	store(&pool, 0, relaxed);
 	store(&left, 0, relaxed);
@@ -149,7 +150,7 @@ static void begin(uint64_t count)
 
 static inline void reader(void) /* in a section from the start; unlinked but not yet freed */
 {
-	check(meta == 1);
+	check(get(meta) == 1);
 	store(&left, 1, release);
 }
 
@@ -159,10 +160,10 @@ static void setup(void) { begin(2); }
 
 static void t0(void)
 {
-	check(meta == 1);
+	check(get(meta) == 1);
 	put();
 	if (alloc(2)) {
-		check(meta == 2);
+		check(get(meta) == 2);
 		put();
 	}
 }
@@ -170,7 +171,7 @@ static void t0(void)
 static void t1(void)
 {
 	check(is_shared(add(&ref, 1, relaxed)));
-	check(meta == 1);
+	check(get(meta) == 1);
 	put();
 	put();
 }
@@ -179,7 +180,11 @@ static void t2(void)
 {
 	if (!lookup())
 		return;
-	check(meta == 1 || meta == 2);
+	{
+		uint64_t m = get(meta);
+
+		check(m == 1 || m == 2);
+	}
 	put();
 }
 
@@ -187,7 +192,7 @@ static void finish(void)
 {
 	check(load(&ref, relaxed) == FREE);
 	check(load(&pool, relaxed) == 1);
-	check(lives == 1 || lives == 2);
+	check(get(lives) == 1 || get(lives) == 2);
 }
 
 #elif SCENARIO == 2
@@ -197,7 +202,7 @@ static void setup(void) { begin(2); }
 static void t0(void)
 {
 	if (try_unique()) {
-		meta = 2;
+		set(meta, 2);
 		store(&ref, SHARED(1), weak(BUG_SHARE_RELAXED, release));
 	}
 	put();
@@ -205,7 +210,7 @@ static void t0(void)
 
 static void t1(void)
 {
-	check(meta == 1);
+	check(get(meta) == 1);
 	put();
 }
 
@@ -213,7 +218,11 @@ static void t2(void)
 {
 	if (!lookup())
 		return;
-	check(meta == 1 || meta == 2);
+	{
+		uint64_t m = get(meta);
+
+		check(m == 1 || m == 2);
+	}
 	put();
 }
 
@@ -221,7 +230,7 @@ static void finish(void)
 {
 	check(load(&ref, relaxed) == FREE);
 	check(load(&pool, relaxed) == 1);
-	check(lives == 1);
+	check(get(lives) == 1);
 }
 
 #elif SCENARIO == 3
@@ -238,7 +247,7 @@ static void t0(void)
 	/* one reference is left: the frame must live */
 	check(is_shared(load(&ref, relaxed)));
 	check(!load(&pool, relaxed));
-	check(meta == 2);
+	check(get(meta) == 2);
 }
 
 static void t1(void)
@@ -266,18 +275,18 @@ static void setup(void) { begin(2); }
 
 static void t0(void)
 {
-	check(meta == 1);
+	check(get(meta) == 1);
 	put_rcu();
 }
 
 static void t1(void)
 {
-	check(meta == 1);
+	check(get(meta) == 1);
 #if SCENARIO == 4
 	put();
 #else
 	if (try_unique()) {
-		meta = 3;
+		set(meta, 3);
 		store(&ref, SHARED(1), release);
 	}
 #endif
@@ -295,7 +304,7 @@ static void finish(void)
 		check(load(&ref, relaxed) == DEFERRED);
 		bury();
 	}
-	check(lives == 1);
+	check(get(lives) == 1);
 	check(load(&ref, relaxed) == FREE);
 #else
 	check(load(&ref, relaxed) == (SHARED(1) | MARK));

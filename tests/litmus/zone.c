@@ -2,10 +2,10 @@
 /*
  * D: block word and bits (docs/design.md, "Zone"; lib/zone/bitmap.c).
  *
- * The block word is the truth: a free count, or HUGE. A promise first: lower the count by CAS (acquire), then clear
+ * The block word is the truth: a free count, or HUGE. A promise first: lower the count by CAS (acq_rel), then clear
  * bits against it (acq_rel); who holds a promise scans until it finds (acquire). Free: set bits (release), then raise
- * the count (release); give-back and undo the same. So at every instant there are at least as many bits as count
- * plus promises. Whole block: CAS full -> HUGE (acquire), bits untouched; free of it: store full (release).
+ * the count by CAS (release); give-back and undo the same. So at every instant there are at least as many bits as count
+ * plus promises. Whole block: CAS full -> HUGE (acquire), bits untouched; free, undo and opening: CAS back (release).
  *
  * The content of a frame is plain, written by whoever has the frame: a missing order is a race. A promise that finds
  * no bit in PASSES passes is an error: the second always finds here, since a miss means that another succeeded.
@@ -17,26 +17,50 @@
  * 5: two block words of one frame, claimed in ascending order and undone || last free of the first || a whole-block
  *    claim of the first.
  * 6: a whole block is split by its owner, its two parts are freed by two threads || alloc.
+ * 7: the run of 4 || a free whose bit may be taken before its count is raised.
+ * 8: a scan over three words || a free behind it || the run of 4, of what the scan comes to next.
+ * 9: the run of 4, undone || an alloc of what it undid || the free of that. The order of the undo is not needed: the clearing
+ *    and the setting go on with the freer's release sequence.
+ * 10: two blocks in one word: one is freed whole || the other's count is raised || the first is claimed whole.
+ * 11: a batch of two out of one word, the surplus given back || the exact claim of one of them || alloc.
+ *
+ * BUG_X_ACQUIRE has the acquire half of X only, BUG_X_RELEASE the release half only. That the failing CAS of a promise has less
+ * is noticed by no scenario: what it read is compared and no more. Its release half: see nomem.c.
  *
  * litmus: 1
- * litmus: 2 BUG_COUNT_FIRST
- * litmus: 1 BUG_LOWER_RELAXED
- * litmus: 1 BUG_RAISE_RELAXED
- * litmus: 1 BUG_SET_RELAXED
- * litmus: 1 BUG_CLEAR_RELAXED
- * litmus: 1 BUG_HUGE_RELAXED
- * litmus: 1 BUG_HUGE_FREE_RELAXED
+ * litmus: 1 BUG_LOWER_RELEASE race
+ * litmus: 1 BUG_RAISE_RELAXED race
+ * litmus: 1 BUG_SET_RELAXED race
+ * litmus: 1 BUG_CLEAR_RELEASE race
+ * litmus: 1 BUG_HUGE_RELEASE race
+ * litmus: 1 BUG_HUGE_ACQUIRE race
+ * litmus: 1 OK_LOWER_FAILURE
  * litmus: 2
+ * litmus: 2 BUG_COUNT_FIRST
  * litmus: 2 BUG_ONE_PASS
  * litmus: 2 BUG_SCAN_RELAXED
+ * litmus: 2 BUG_CLEAR_ACQUIRE
+ * litmus: 2 BUG_LOWER_RELEASE
+ * litmus: 2 BUG_RAISE_RELAXED
  * litmus: 3
  * litmus: 3 BUG_EXACT_NO_PROMISE
  * litmus: 4
  * litmus: 4 BUG_UNDO_COUNT_FIRST
  * litmus: 5
- * litmus: 5 BUG_UNDO_STORE_RELAXED
+ * litmus: 5 BUG_HUGE_RELEASE race
  * litmus: 6
  * litmus: 6 BUG_SPLIT_BY_PARTS
+ * litmus: 7
+ * litmus: 7 BUG_RUN_RELEASE race
+ * litmus: 8
+ * litmus: 8 BUG_RUN_ACQUIRE
+ * litmus: 9
+ * litmus: 9 OK_UNDO_RELAXED
+ * litmus: 10
+ * litmus: 10 BUG_HUGE_ACQUIRE race
+ * litmus: 10 BUG_LANE_STORED
+ * litmus: 11
+ * litmus: 11 BUG_SURPLUS_KEPT
  */
 #include "litmus.h"
 
@@ -45,35 +69,77 @@
 #if SCENARIO == 1 || SCENARIO == 6
 #define WORDS 1u /* of two frames */
 #define FRAMES 2u
+#elif SCENARIO == 11
+#define WORDS 2u /* of two frames */
+#define FRAMES 4u
 #else
 #define WORDS 3u /* of one frame */
 #define FRAMES 3u
 #endif
 #define PER_WORD (FRAMES / WORDS)
 #define PASSES instead(BUG_ONE_PASS, 1, 2)
+#define NO_FRAME 99u
 
 static atom word, bits[WORDS];
-static int content[FRAMES];
+static plain content[FRAMES];
 
-static uint64_t bit(unsigned f)
+static inline uint64_t bit(unsigned f)
 {
 	return (uint64_t)1 << f % PER_WORD;
 }
 
-static inline bool promise(unsigned n)
+static inline void use(unsigned f)
 {
-	uint64_t old = load(&word, relaxed);
+	claim(f);
+	set(content[f], get(content[f]) + 1);
+}
+
+/* Between `min` and `max`. */
+static inline unsigned promise(unsigned min, unsigned max)
+{
+	uint64_t old = load(&word, relaxed), n;
 
 	do {
-		if (old & HUGE || old < n)
-			return false;
-	} while (!cas(&word, &old, old - n, weak(BUG_LOWER_RELAXED, acquire), relaxed));
-	return true;
+		if (old & HUGE || old < min)
+			return 0;
+		n = old < max ? old : max;
+	} while (!cas(&word, &old, old - n, instead(BUG_LOWER_RELEASE, release, acq_rel),
+		      weak(OK_LOWER_FAILURE, weak(BUG_LOWER_RELEASE, acquire))));
+	return (unsigned)n;
 }
 
 static inline void raise_count(unsigned n)
 {
-	add(&word, n, weak(BUG_RAISE_RELAXED, release));
+	uint64_t old = load(&word, relaxed);
+
+	do
+		check(!(old & HUGE) && old + n <= FRAMES);
+	while (!cas(&word, &old, old + n, weak(BUG_RAISE_RELAXED, release), relaxed));
+}
+
+static inline bool lane(atom *p, uint64_t mask, uint64_t from, uint64_t to)
+{
+	uint64_t pack = load(p, relaxed);
+
+	while ((pack & mask) == from) {
+		if (variant(BUG_LANE_STORED)) {
+			store(p, (pack & ~mask) | to, release);
+			return true;
+		}
+		if (cas(p, &pack, (pack & ~mask) | to,
+			instead(BUG_HUGE_RELEASE, release, instead(BUG_HUGE_ACQUIRE, acquire, acq_rel)), relaxed))
+			return true;
+	}
+	return false;
+}
+
+#define ALL ~(uint64_t)0
+
+/* Clears the bits of `mask` in word `w`, returns those that were set. */
+static inline uint64_t clear(unsigned w, uint64_t mask, uint64_t *now)
+{
+	*now = and(&bits[w], ~mask, instead(BUG_CLEAR_RELEASE, release, instead(BUG_CLEAR_ACQUIRE, acquire, acq_rel)));
+	return *now & mask;
 }
 
 /* Turns a promise into a frame, looking from word `w` on. */
@@ -85,10 +151,8 @@ static inline unsigned find(unsigned w)
 		while (old) {
 			unsigned f = w * PER_WORD + !(old & 1);
 
-			if (cas(&bits[w], &old, old & ~bit(f), weak(BUG_CLEAR_RELAXED, acq_rel),
-				instead(BUG_CLEAR_RELAXED, relaxed, weak(BUG_SCAN_RELAXED, acquire)))) {
-				claim(f);
-				content[f]++;
+			if (clear(w, bit(f), &old)) {
+				use(f);
 				return f;
 			}
 		}
@@ -99,13 +163,48 @@ static inline unsigned find(unsigned w)
 
 static inline void free_frame(unsigned f)
 {
-	content[f]++;
+	atom *w = &bits[f / PER_WORD];
+	uint64_t old;
+
+	set(content[f], get(content[f]) + 1);
 	disown(f);
 	if (variant(BUG_COUNT_FIRST))
 		raise_count(1);
-	or(&bits[f / PER_WORD], bit(f), weak(BUG_SET_RELAXED, release));
+	old = load(w, relaxed);
+	do
+		check(!(old & bit(f)));
+	while (!cas(w, &old, old | bit(f), weak(BUG_SET_RELAXED, release), relaxed));
 	if (!variant(BUG_COUNT_FIRST))
 		raise_count(1);
+}
+
+/* All of one word, against a promise held. */
+static inline bool claim_word(unsigned w)
+{
+	uint64_t full = 1;
+
+	return cas(&bits[w], &full, 0, instead(BUG_RUN_RELEASE, release, instead(BUG_RUN_ACQUIRE, acquire, acq_rel)), relaxed);
+}
+
+/* Words 0 and 1, against a promise of two: claimed one by one, undone by setting what was cleared. */
+static inline bool claim_run(void)
+{
+	if (!promise(2, 2))
+		return false;
+	if (claim_word(0)) {
+		if (claim_word(1)) {
+			use(0);
+			use(1);
+			return true;
+		}
+		if (variant(BUG_UNDO_COUNT_FIRST))
+			raise_count(2);
+		or(&bits[0], 1, weak(OK_UNDO_RELAXED, release));
+		if (variant(BUG_UNDO_COUNT_FIRST))
+			return false;
+	}
+	raise_count(2);
+	return false;
 }
 
 /* All free but those in `taken`, which the threads have from the start. */
@@ -117,7 +216,7 @@ static void begin(unsigned taken)
 	for (unsigned w = 0; w < WORDS; w++)
 		store(&bits[w], 0, relaxed);
 	for (unsigned f = 0; f < FRAMES; f++) {
-		content[f] = 0;
+		set(content[f], 0);
 		if (taken & 1u << f) {
 			claim(f);
 		} else {
@@ -141,6 +240,12 @@ static inline void count_agrees(void)
 	check(load(&word, relaxed) == n);
 }
 
+static inline void alloc_at(unsigned w)
+{
+	if (promise(1, 1))
+		find(w);
+}
+
 #if SCENARIO == 1
 
 static void setup(void) { begin(1); }
@@ -148,28 +253,25 @@ static void setup(void) { begin(1); }
 static void t0(void)
 {
 	free_frame(0);
-	if (promise(1))
+	if (promise(1, 1))
 		free_frame(find(0));
 }
 
 static void t1(void)
 {
-	if (promise(1))
+	if (promise(1, 1))
 		free_frame(find(0));
 }
 
 static void t2(void)
 {
-	uint64_t full = 2;
-
-	if (!cas(&word, &full, HUGE, weak(BUG_HUGE_RELAXED, acquire), relaxed))
+	if (!lane(&word, ALL, 2, HUGE))
 		return;
 	for (unsigned f = 0; f < 2; f++) {
-		claim(f);
-		content[f]++;
+		use(f);
 		disown(f);
 	}
-	store(&word, 2, weak(BUG_HUGE_FREE_RELAXED, release));
+	check(lane(&word, ALL, HUGE, 2));
 }
 
 static void finish(void)
@@ -181,24 +283,9 @@ static void finish(void)
 #elif SCENARIO == 2
 
 static void setup(void) { begin(3); }
-
-static void t0(void)
-{
-	if (promise(1))
-		find(0);
-}
-
-static void t1(void)
-{
-	free_frame(0);
-}
-
-static void t2(void)
-{
-	if (promise(1))
-		find(2);
-}
-
+static void t0(void) { alloc_at(0); }
+static void t1(void) { free_frame(0); }
+static void t2(void) { alloc_at(2); }
 static void finish(void) { count_agrees(); }
 
 #elif SCENARIO == 3
@@ -207,13 +294,14 @@ static void setup(void) { begin(6); } /* frame 0 is free */
 
 static void t0(void)
 {
+	uint64_t now;
+
 	if (!(load(&bits[0], relaxed) & 1))
 		return;
-	if (!variant(BUG_EXACT_NO_PROMISE) && !promise(1))
+	if (!variant(BUG_EXACT_NO_PROMISE) && !promise(1, 1))
 		return; /* all promised, or a freer between bit and count: busy */
-	if (and(&bits[0], ~(uint64_t)1, acq_rel) & 1) {
-		claim(0);
-		content[0]++;
+	if (clear(0, 1, &now)) {
+		use(0);
 		if (variant(BUG_EXACT_NO_PROMISE))
 			sub(&word, 1, acq_rel);
 	} else if (!variant(BUG_EXACT_NO_PROMISE)) {
@@ -221,56 +309,20 @@ static void t0(void)
 	}
 }
 
-static void t1(void)
-{
-	if (promise(1))
-		find(0);
-}
-
-static void t2(void)
-{
-	free_frame(1);
-}
-
+static void t1(void) { alloc_at(0); }
+static void t2(void) { free_frame(1); }
 static void finish(void) { count_agrees(); }
 
 #elif SCENARIO == 4
 
 static void setup(void) { begin(0); }
-
-static void t0(void)
-{
-	if (!promise(2))
-		return;
-	if (and(&bits[0], 0, acq_rel)) {
-		if (and(&bits[1], 0, acq_rel)) {
-			for (unsigned f = 0; f < 2; f++) {
-				claim(f);
-				content[f]++;
-			}
-			return;
-		}
-		if (variant(BUG_UNDO_COUNT_FIRST))
-			raise_count(2);
-		or(&bits[0], 1, release);
-		if (variant(BUG_UNDO_COUNT_FIRST))
-			return;
-	}
-	raise_count(2);
-}
-
-static void t1(void)
-{
-	if (promise(1))
-		find(1);
-}
+static void t0(void) { claim_run(); }
+static void t1(void) { alloc_at(1); }
 
 static void t2(void)
 {
-	if (promise(1))
-		find(2);
-	if (promise(1))
-		find(2);
+	alloc_at(2);
+	alloc_at(2);
 }
 
 static void finish(void) { count_agrees(); }
@@ -287,28 +339,18 @@ static void setup(void)
 
 static void t0(void)
 {
-	uint64_t full = 1;
-
-	if (!cas(&word, &full, HUGE, acquire, relaxed))
+	if (!lane(&word, ALL, 1, HUGE))
 		return;
-	full = 1;
-	check(!cas(&second, &full, HUGE, acquire, relaxed));
-	store(&word, 1, weak(BUG_UNDO_STORE_RELAXED, release)); /* what we own: cannot fail */
+	check(!lane(&second, ALL, 1, HUGE));
+	check(lane(&word, ALL, HUGE, 1));
 }
 
-static void t1(void)
-{
-	free_frame(0);
-}
+static void t1(void) { free_frame(0); }
 
 static void t2(void)
 {
-	uint64_t full = 1;
-
-	if (cas(&word, &full, HUGE, acquire, relaxed)) {
-		claim(0);
-		content[0]++;
-	}
+	if (lane(&word, ALL, 1, HUGE))
+		use(0);
 }
 
 static void finish(void)
@@ -316,7 +358,7 @@ static void finish(void)
 	check(load(&word, relaxed) == (owned(0) ? HUGE : 1));
 }
 
-#else
+#elif SCENARIO == 6
 
 static atom handed;
 
@@ -341,7 +383,7 @@ static void t0(void)
 {
 	if (!variant(BUG_SPLIT_BY_PARTS)) {
 		store(&bits[0], 0, relaxed);
-		store(&word, 0, release);
+		check(lane(&word, ALL, HUGE, 0));
 	}
 	store(&handed, 1, release);
 	free_part(0);
@@ -355,7 +397,7 @@ static void t1(void)
 
 static void t2(void)
 {
-	if (promise(1))
+	if (promise(1, 1))
 		free_frame(find(0));
 }
 
@@ -364,6 +406,113 @@ static void finish(void)
 	count_agrees();
 	check(!owned(0));
 }
+
+#elif SCENARIO == 7
+
+static void setup(void) { begin(1); }
+static void t0(void) { claim_run(); }
+static void t1(void) { free_frame(0); }
+static void t2(void) { alloc_at(2); }
+static void finish(void) { count_agrees(); }
+
+#elif SCENARIO == 8
+
+static void setup(void) { begin(4); } /* 0 and 1 are free */
+static void t0(void) { alloc_at(2); }
+static void t1(void) { free_frame(2); }
+static void t2(void) { claim_run(); }
+static void finish(void) { count_agrees(); }
+
+#elif SCENARIO == 9
+
+static void setup(void) { begin(3); } /* 2 is free; 1 stays in use */
+static void t0(void) { claim_run(); }
+static void t1(void) { alloc_at(0); }
+static void t2(void) { free_frame(0); }
+static void finish(void) { count_agrees(); }
+
+#elif SCENARIO == 10
+
+#define LANE ((uint64_t)0xffff)
+#define OTHER ((uint64_t)1 << 16)
+
+static void setup(void)
+{
+	begin(7);
+	store(&word, HUGE, relaxed); /* frame 0 is the first block; the other has no free frame */
+}
+
+static void t0(void)
+{
+	set(content[0], get(content[0]) + 1);
+	disown(0);
+	check(lane(&word, LANE, HUGE, 1));
+}
+
+static void t1(void)
+{
+	uint64_t old = load(&word, relaxed);
+
+	while (!cas(&word, &old, old + OTHER, release, relaxed))
+		;
+}
+
+static void t2(void)
+{
+	if (lane(&word, LANE, 1, HUGE))
+		use(0);
+}
+
+static void finish(void)
+{
+	check(load(&word, relaxed) == (OTHER | (owned(0) ? HUGE : 1)));
+}
+
+#else /* 11 */
+
+static void setup(void) { begin(0); }
+
+/* bitmap_take */
+static void t0(void)
+{
+	uint64_t w = load(&bits[0], relaxed), mask, now;
+	unsigned n = promise(1, w == 3 ? 2 : 1), got = 0;
+
+	if (!n)
+		return;
+	mask = w ? n == 2 ? w : w & (0 - w) : 0;
+	if (mask)
+		mask = clear(0, mask, &now);
+	for (unsigned f = 0; f < 2; f++)
+		if (mask & bit(f)) {
+			use(f);
+			got++;
+		}
+	if (!got) {
+		if (n > 1)
+			raise_count(n - 1);
+		find(0);
+	} else if (got < n && !variant(BUG_SURPLUS_KEPT)) {
+		raise_count(n - got);
+	}
+}
+
+static void t1(void) /* exactly frame 1 */
+{
+	uint64_t now;
+
+	if (!promise(1, 1))
+		return;
+	if (clear(0, bit(1), &now)) {
+		use(1);
+		free_frame(1);
+	} else {
+		raise_count(1);
+	}
+}
+
+static void t2(void) { alloc_at(0); }
+static void finish(void) { count_agrees(); }
 
 #endif
 
