@@ -4,6 +4,7 @@
 The rules of the source that no compiler knows.
 
 	tests/lint/lint.py [ROOT]
+	tests/lint/lint.py --mirrors      writes the hashes anew: once the models say again what the sources do
 
 Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was one. Rules:
 
@@ -20,8 +21,11 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	blanks      blanks at the end of a line, or no newline at the end of the file
 	seeded      a seeded bug whose text or order is not in the function that it names
 	matrix      an order of the core that tests/checker/matrix.txt has no line for, or a line that names none
+	mirror      a model of tests/litmus or tests/spin that names no function which it mirrors, or one whose text is
+	            another than when the model was last compared with it ("mirrors: FUNCTION sha256:HASH")
 	words       a word that says that something is unfinished
 """
+import hashlib
 import os
 import re
 import runpy
@@ -43,6 +47,8 @@ ATOMICS = os.path.join('include', 'ramka', 'atomic.h')
 TABLE = os.path.join('docs', 'ordering.md')
 BUGS = os.path.join('tests', 'seeded', 'bugs.py')
 MATRIX = os.path.join('tests', 'checker', 'matrix.txt')
+MODELS = ((os.path.join('tests', 'litmus'), '.c'), (os.path.join('tests', 'spin'), '.pml'))
+MIRROR = re.compile(r'^( \* mirrors: )(\w+(?: beside \w+)?)( sha256:)(\w*)$', re.M)
 # no client compiles them
 NOT_IN_MATRIX = re.compile(r'lib/host/|.*/contracts\.c$|include/')
 
@@ -197,6 +203,59 @@ def check_matrix(root, sources):
 			yield path, line, 'matrix', f'{MATRIX} has no line "{key}"'
 
 
+# ---- models ----
+
+def models(root):
+	"""Every model, relative to root."""
+	for tree, end in MODELS:
+		folder = os.path.join(root, tree)
+		for name in sorted(os.listdir(folder) if os.path.isdir(folder) else ()):
+			if name.endswith(end):
+				yield os.path.join(tree, name)
+
+
+def hash_of(definition):
+	"""Of what it does, from its name on: comments, blanks and what stands before the name do not count."""
+	code = csource.without_comments(definition.text)
+	code = code[re.search(rf'\b{definition.name}\b', code).start():]
+	return hashlib.sha256(' '.join(re.findall(r'\w+|\S', code)).encode()).hexdigest()[:8]
+
+
+def check_mirrors(root, sources):
+	for path in models(root):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			text = f.read()
+		found = list(MIRROR.finditer(text))
+		if not found:
+			yield path, 1, 'mirror', 'names no function that it mirrors'
+		for match in found:
+			line = line_of(text, match.start(2))
+			try:
+				new = hash_of(sources.find(match.group(2)))
+			except csource.Ambiguous as e:
+				yield path, line, 'mirror', str(e)
+				continue
+			if new != match.group(4):
+				yield path, line, 'mirror', (f'{match.group(2)} has changed: does the model still say what it does? '
+							     'Then run tests/lint/lint.py --mirrors')
+
+
+def write_mirrors(root):
+	sources = csource.Sources(root)
+	for path in models(root):
+		full = os.path.join(root, path)
+		with open(full, encoding='utf-8') as f:
+			text = f.read()
+
+		def anew(match):
+			new = hash_of(sources.find(match.group(2)))
+			if new != match.group(4):
+				print(f'{path}: {match.group(2)}')
+			return f'{match.group(1)}{match.group(2)}{match.group(3)}{new}'
+		with open(full, 'w', encoding='utf-8') as f:
+			f.write(MIRROR.sub(anew, text))
+
+
 # ---- style ----
 
 def check_functions(code):
@@ -253,11 +312,18 @@ def lint(root):
 	sources = csource.Sources(root)
 	yield from check_bugs(root, sources)
 	yield from check_matrix(root, sources)
+	yield from check_mirrors(root, sources)
 
 
 def main():
-	root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), '..', '..')
-	breaches = sorted(lint(os.path.normpath(root)))
+	args = sys.argv[1:]
+	root = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..'))
+	if args == ['--mirrors']:
+		write_mirrors(root)
+		return
+	if len(args) > 1 or args and args[0].startswith('-'):
+		sys.exit('usage: tests/lint/lint.py [ROOT | --mirrors]')
+	breaches = sorted(lint(os.path.normpath(args[0]) if args else root))
 	for path, line, rule, what in breaches:
 		print(f'{path}:{line}: {rule}: {what}')
 	sys.exit(1 if breaches else 0)

@@ -25,6 +25,19 @@
  * 5: two cache-less callers push a frame each || a reaper follows the links, twice.
  * 6: the reader of 4 || a cache-less caller as in 3 || a CPU with a frame in its open bag adopts the other, seals, polls.
  *
+ * mirrors: snapshot beside ramka_qsbr_online sha256:0073a727
+ * mirrors: qsbr_elapsed sha256:556aab6d
+ * mirrors: ramka_qsbr_online sha256:6fa5202c
+ * mirrors: ramka_qsbr_quiescent sha256:2409794f
+ * mirrors: ramka_qsbr_offline sha256:25fc8ccc
+ * mirrors: share sha256:c2a33477
+ * mirrors: unshare sha256:a970a2f8
+ * mirrors: seal sha256:eab8be1d
+ * mirrors: take_ripe sha256:8064c88d
+ * mirrors: join beside unshare sha256:1ae998d6
+ * mirrors: defer_frame sha256:a52ecb7e
+ * mirrors: poll_cpu sha256:259ee1f2
+ *
  * litmus: 1
  * litmus: 1 BUG_NO_POLL
  * litmus: 1 BUG_SNAPSHOT_BEFORE_UNLINK

@@ -12,6 +12,12 @@
  * 2: a drainer pops what is full one by one, takes the contents and gives the magazines to the empty ones || a refill
  *    does so once || a flush takes an empty one, fills it and pushes it.
  *
+ * mirrors: pop sha256:65f6ef41
+ * mirrors: push sha256:7d9469ce
+ * mirrors: depot_has_full sha256:06e2c85a
+ * mirrors: drain_shard sha256:149ea292
+ * mirrors: take_magazine sha256:741b5b0c
+ *
  * litmus: 1
  * litmus: 1 BUG_PUSH_RELAXED
  * litmus: 1 BUG_HEAD_RELAXED

@@ -14,6 +14,12 @@
  * 4: the same: a taker of the first || a taker of the second || a freer of the second.
  * At the end a block with free frames has its hint, and a word with hints its bit.
  *
+ * mirrors: hints_set_mask sha256:28e1855c
+ * mirrors: hints_clear_up sha256:05aab8ef
+ * mirrors: hints_clear_mask sha256:2a23829f
+ * mirrors: hint_wanted sha256:50e045ad
+ * mirrors: bitmap_fix_hints sha256:f18904f5
+ *
  * litmus: 1
  * litmus: 2
  * litmus: 2 BUG_NO_REREAD

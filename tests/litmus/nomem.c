@@ -19,6 +19,20 @@
  * 6: || a CPU that refills from a magazine of two, uses one and keeps one.
  * 11: || a cache-less free behind the scan. 12: || a drain that moves frames behind the scan.
  *
+ * mirrors: last_resort sha256:bb23ec70
+ * mirrors: account_moves sha256:94a20ad0
+ * mirrors: cpu_drain_all sha256:78345ece
+ * mirrors: take_cache sha256:3caa22fa
+ * mirrors: holds_frames sha256:81b40268
+ * mirrors: drain_shard sha256:149ea292
+ * mirrors: count_move sha256:09a2c87a
+ * mirrors: count_row_pushes sha256:0f044d70
+ * mirrors: cpu_alloc_refill sha256:19710fed
+ * mirrors: flush sha256:93854bba
+ * mirrors: give_rows sha256:6084ab79
+ * mirrors: cpu_free_slow sha256:42c39789
+ * mirrors: bitmap_claim_any sha256:ae769a93
+ *
  * litmus: 1
  * litmus: 1 BUG_REFILL_UNCOUNTED
  * litmus: 1 BUG_COLLECT_RELAXED

@@ -14,6 +14,10 @@
  * 2 to 5: an owner with one section and a handler before it, between its two steps of entering, in the middle of its
  * pop, after it || one thief that tries twice.
  *
+ * mirrors: section_enter sha256:708e372d
+ * mirrors: section_leave sha256:8e994d75
+ * mirrors: cpu_for_each_stopped sha256:be4c542a
+ *
  * litmus: 1
  * litmus: 1 BUG_NO_OWNER_BARRIER
  * litmus: 1 BUG_NO_THIEF_BARRIER

@@ -27,6 +27,18 @@
  * BUG_X_ACQUIRE has the acquire half of X only, BUG_X_RELEASE the release half only. That the failing CAS of a promise has less
  * is noticed by no scenario: what it read is compared and no more. Its release half: see nomem.c.
  *
+ * mirrors: promise sha256:5a438c95
+ * mirrors: raise sha256:75fe0d3f
+ * mirrors: fill_one sha256:0e2402de
+ * mirrors: bitmap_take sha256:cca9bb92
+ * mirrors: claim_words sha256:87d7a2f1
+ * mirrors: bitmap_claim_mask sha256:d2e75fd5
+ * mirrors: bitmap_free_mask sha256:513ad96a
+ * mirrors: lanes_from_to sha256:9cc2c215
+ * mirrors: bitmap_claim_blocks sha256:e055b796
+ * mirrors: bitmap_free_blocks sha256:92cb9b9d
+ * mirrors: bitmap_open_block sha256:86d1d089
+ *
  * litmus: 1
  * litmus: 1 BUG_LOWER_RELEASE race
  * litmus: 1 BUG_RAISE_RELAXED race

@@ -40,7 +40,16 @@
 #endif
 #define STEPS 2
 #ifndef FRAME
-#define FRAME 0                         /* the one that `freed` follows */
+#define FRAME 0                         /* the one that `freed` follows *
+ * mirrors: defer_frame sha256:a52ecb7e
+ * mirrors: seal sha256:eab8be1d
+ * mirrors: take_ripe sha256:8064c88d
+ * mirrors: unshare sha256:a970a2f8
+ * mirrors: share sha256:c2a33477
+ * mirrors: defer_poll_all sha256:648e4f0b
+ * mirrors: ramka_reclaim sha256:e1a97346
+ * mirrors: defer_wait_bounded sha256:31d1f718
+ */
 #endif
 #ifdef ALONE                            /* no cache-less caller */
 #define FIRST_READER 1

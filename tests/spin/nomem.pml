@@ -33,7 +33,15 @@
 #ifndef PASSES
 #define PASSES 1
 #endif
-#define NONE 2                          /* counter of the cache-less handle */
+#define NONE 2                          /* counter of the cache-less handle *
+ * mirrors: last_resort sha256:bb23ec70
+ * mirrors: account_moves sha256:94a20ad0
+ * mirrors: cpu_drain_all sha256:78345ece
+ * mirrors: drain_shard sha256:149ea292
+ * mirrors: cpu_alloc_refill sha256:19710fed
+ * mirrors: cpu_free_slow sha256:42c39789
+ * mirrors: count_move sha256:09a2c87a
+ */
 #define DRAIN 3                         /* counter of the CPU that drains */
 #define COUNTERS 4
 
