@@ -59,11 +59,11 @@
 #define cpu_drain_own ramka_core_cpu_drain_own
 #define cpu_for_each_stopped ramka_core_cpu_for_each_stopped
 #define cpu_free_cold ramka_core_cpu_free_cold
-#define cpu_free_range ramka_core_cpu_free_range
 #define cpu_free_run ramka_core_cpu_free_run
 #define cpu_free_slow ramka_core_cpu_free_slow
 #define cpu_in_rows ramka_core_cpu_in_rows
 #define cpu_settle ramka_core_cpu_settle
+#define cpu_take_back_slow ramka_core_cpu_take_back_slow
 #define defer_count ramka_core_defer_count
 #define defer_frame ramka_core_defer_frame
 #define defer_offline ramka_core_defer_offline
@@ -84,9 +84,10 @@
 #define frame_end ramka_core_frame_end
 #define frame_from_unused ramka_core_frame_from_unused
 #define frame_new ramka_core_frame_new
-#define frame_pointer_ok ramka_core_frame_pointer_ok
+#define frame_pointer_bad ramka_core_frame_pointer_bad
 #define frame_publish ramka_core_frame_publish
-#define frame_release ramka_core_frame_release
+#define frame_take_back ramka_core_frame_take_back
+#define frame_take_slow ramka_core_frame_take_slow
 #define free_frames ramka_core_free_frames
 #define give_rows ramka_core_give_rows
 #define hints_clear_mask ramka_core_hints_clear_mask

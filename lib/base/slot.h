@@ -104,12 +104,6 @@ static inline bool info_is_plain(uint64_t info)
 	return !(info << (64 - INFO_TYPE_SHIFT));
 }
 
-/* The same but for an order from 1 to `most`. */
-static inline bool info_is_run(uint64_t info, unsigned most)
-{
-	return !(info & 0xff) && ((info & (((uint64_t)1 << INFO_TYPE_SHIFT) - 1)) >> INFO_ORDER_SHIFT) - 1 < most;
-}
-
 static inline uint64_t info_make(unsigned type, unsigned order, unsigned flags)
 {
 	return (uint64_t)type << INFO_TYPE_SHIFT | (uint64_t)order << INFO_ORDER_SHIFT | flags;

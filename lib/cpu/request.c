@@ -209,9 +209,3 @@ struct ramka_frame *cpu_alloc_range(struct ramka_cpu *cpu, uint64_t nr, struct r
 		account_rest(cpu, nr);
 	return f;
 }
-
-void cpu_free_range(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
-{
-	for (uint64_t i = 0; i < nr; i++)
-		cpu_free_slow(cpu, f + i, 0);
-}

@@ -15,6 +15,5 @@ bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order)
 
 /* `nr` contiguous base frames: the slot of the first, or NULL. */
 struct ramka_frame *cpu_alloc_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req);
-void cpu_free_range(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr);
 
 #endif

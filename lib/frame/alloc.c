@@ -39,29 +39,42 @@ bool request_valid(const struct ramka *r, struct ramka_request req)
 	       (req.flags & RAMKA_ALLOC_UNINIT || !(r->flags & RAMKA_NO_DIRECT_MAP));
 }
 
-/* Everything that is not a cache hit; NULL after all that may be tried. */
-static noinline struct ramka_frame *take_slow(struct ramka_cpu *cpu, struct ramka_request req)
+static struct ramka_frame *ask(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
 {
-	struct ramka *r = cpu->r;
-	struct ramka_frame *f;
+	return range ? cpu_alloc_range(cpu, range, req) : cpu_alloc_slow(cpu, req);
+}
 
-	if (!request_valid(r, req))
+struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
+{
+	struct ramka_frame *f = ask(cpu, range, req);
+
+	if (!f && defer_poll_all(cpu))
+		f = ask(cpu, range, req);
+	if (!f && req.flags & RAMKA_ALLOC_WAIT && defer_wait_bounded(cpu))
+		f = ask(cpu, range, req);
+	if (!f) {
+		unsigned order = range ? order_of(range) : req.order;
+
+		ramka_add(&cpu->r->failures[order > RAMKA_MAX_ORDER ? RAMKA_MAX_ORDER : order], 1, relaxed, stat);
+	}
+	return f;
+}
+
+/* Everything that is not a cache hit; NULL after all that may be tried. */
+static noinline struct ramka_frame *take_missed(struct ramka_cpu *cpu, struct ramka_request req)
+{
+	if (!request_valid(cpu->r, req))
 		return NULL;
 	if (is_plain(req)) {
-		if (r->has_rcu)
+		struct ramka_frame *f;
+
+		if (cpu->r->has_rcu)
 			defer_poll(cpu);
 		f = cpu_alloc_refill(cpu);
 		if (f)
 			return f;
 	}
-	f = cpu_alloc_slow(cpu, req);
-	if (!f && defer_poll_all(cpu))
-		f = cpu_alloc_slow(cpu, req);
-	if (!f && req.flags & RAMKA_ALLOC_WAIT && defer_wait_bounded(cpu))
-		f = cpu_alloc_slow(cpu, req);
-	if (!f)
-		ramka_add(&r->failures[req.order], 1, relaxed, stat);
-	return f;
+	return frame_take_slow(cpu, 0, req);
 }
 
 noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref)
@@ -76,7 +89,7 @@ static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
 		struct ramka_frame *f;
 
 		if (!is_plain(req) || !cpu_alloc(cpu, &f)) {
-			f = take_slow(cpu, req);
+			f = take_missed(cpu, req);
 			if (!f)
 				return NULL;
 		}
@@ -92,7 +105,7 @@ bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, c
 	struct ramka *r = cpu->r;
 
 	if (!contract_check_meta(r, f)) {
-		frame_release(cpu, f, slot_info(f));
+		frame_take_back(cpu, f, slot_info(f));
 		instance_bug(r, operation, CONTRACT_BAD_META, f, slot_ref(f));
 		return false;
 	}
@@ -163,7 +176,7 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 			struct ramka_frame *f;
 
 			if (!is_plain(req) || !cpu_alloc(cpu, &f))
-				f = take_slow(cpu, req);
+				f = take_missed(cpu, req);
 			if (!f)
 				break;
 			__builtin_prefetch(f, 1);

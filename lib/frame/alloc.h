@@ -14,6 +14,13 @@
 /* Order, flags and `reserved` of a request are legal here. */
 bool request_valid(const struct ramka *r, struct ramka_request req);
 
+/*
+ * The ladder behind the cache, for one frame (range 0) or a range of base frames: the zones, deferred frames whose grace period is
+ * over, with RAMKA_ALLOC_WAIT those that a wait of bounded length frees. The slots are FREE and the caller's, who checks
+ * that they are. NULL: no memory, and that is counted.
+ */
+struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req);
+
 /* A frame published in state `ref`, REF_SHARED(1) or REF_UNIQUE. */
 struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 			      struct ramka_request req, uint64_t ref, const char *operation);
@@ -73,19 +80,19 @@ static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entr
 	return true;
 }
 
-/* Frees a plain frame of order 1 to 6, number n of the home zone, to a row. False: it is none, or no section is to be had. */
-static inline bool frame_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, uint64_t info)
-{
-	return info_is_run(info, WORD_ORDER) && cpu_free_run(cpu, f, n, info_order(info));
-}
-
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
 /* Hands out a built frame. False, in the contract build: its metadata is invalid, or it is held by somebody and leaked. */
 bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation);
 /* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */
 int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags);
+/* Reports that f is no slot of this instance. False. */
+bool frame_pointer_bad(const struct ramka *r, const struct ramka_frame *f, const char *operation);
+
 /* A slot of this instance? Else reports. */
-bool frame_pointer_ok(const struct ramka *r, const struct ramka_frame *f, const char *operation);
+static inline bool frame_pointer_ok(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+{
+	return likely(slot_valid(r, f)) || frame_pointer_bad(r, f, operation);
+}
 
 #endif

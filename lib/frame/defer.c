@@ -47,16 +47,11 @@ static void chain_free(struct ramka_cpu *cpu, struct chain c)
 
 	while (c.head) {
 		struct ramka_frame *f = frame_at(r, c.head);
-		uint64_t info = slot_info(f);
-		uint32_t n;
 
 		c.head = ref_link(slot_ref(f));
 		if (c.head)
 			__builtin_prefetch(frame_at(r, c.head), 1);
-		if (!CONTRACTS && info_is_plain(info & ~(uint64_t)INFO_RCU) && cpu_home(cpu, f, &n) && cpu_free(cpu, f, n))
-			continue;
-		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
-		frame_end(cpu, f, info);
+		frame_end(cpu, f, slot_info(f));
 	}
 }
 

@@ -2,32 +2,27 @@
 /* The birth and the end of a frame. Protocol: drop.h. */
 #include "../base/mem.h"
 
-#include "../cpu/request.h"
-#include "../cpu/row.h"
+#include "../cpu/take_back.h"
 #include "contracts.h"
 #include "drop.h"
 
 #define PENDING_NOBODY 0u
 #define PENDING_RUNNING 1u
 
-void frame_release(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+static noinline void back_to_unused(struct ramka *r, struct ramka_frame *f)
 {
-	struct ramka *r = cpu->r;
-	uint32_t n;
+	ramka_add(&r->unused, 1, relaxed, stat);
+	ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
+}
 
-	if (!contract_move(r, f, STEP_RELEASE, "free"))
+void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	if (!contract_move(cpu->r, f, STEP_RELEASE, "free"))
 		return;
-	if (info & INFO_DETACHED) {
-		ramka_add(&r->unused, 1, relaxed, stat);
-		ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
-		return;
-	}
-	if (info_order(info) <= WORD_ORDER && cpu_home(cpu, f, &n) &&
-	    (info_order(info) ? cpu_free_run(cpu, f, n, info_order(info)) : cpu_free(cpu, f, n)))
-		return;
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	if (!cpu_free_slow(cpu, f, info_order(info)))
-		instance_bug(r, "free", "the frame is free in the bitmap already", f, REF_FREE);
+	if (likely(!(info & INFO_DETACHED)))
+		cpu_take_back(cpu, f, info_order(info));
+	else
+		back_to_unused(cpu->r, f);
 }
 
 void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
@@ -44,7 +39,7 @@ static void end_one(struct ramka_cpu *cpu, struct ramka_frame *f)
 	uint64_t info = slot_info(f);
 
 	frame_drop_meta(cpu, f, info);
-	frame_release(cpu, f, info);
+	frame_take_back(cpu, f, info);
 }
 
 /* True: the caller runs. False: another runs, and has the frame now. */
@@ -79,7 +74,7 @@ static void run(struct ramka_cpu *cpu, struct ramka_frame *f)
 }
 
 /* A handle for one drop on the cache-less path: it is always inside a call, so nobody looks for its cache, which is not there. */
-static void run_cacheless(struct ramka *r, struct ramka_frame *f)
+static noinline void run_cacheless(struct ramka *r, struct ramka_frame *f)
 {
 	struct ramka_cpu own = *r->none;
 
@@ -87,21 +82,24 @@ static void run_cacheless(struct ramka *r, struct ramka_frame *f)
 	run(&own, f);
 }
 
+/* What is to be done before the frame is taken back: its on_drop; the contract build looks at its metadata. */
+static noinline void end_first(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+{
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+	if (!contract_check_meta(cpu->r, f))
+		instance_bug(cpu->r, "on_drop", CONTRACT_BAD_META, f, slot_ref(f));
+	else if (!(info & INFO_HOOK))
+		frame_take_back(cpu, f, info);
+	else if (cpu == cpu->r->none)
+		run_cacheless(cpu->r, f);
+	else if (start_running(cpu, f))
+		run(cpu, f);
+}
+
 void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 {
-	if (!contract_check_meta(cpu->r, f)) {
-		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
-		instance_bug(cpu->r, "on_drop", CONTRACT_BAD_META, f, slot_ref(f));
-		return;
-	}
-	if (!(info & INFO_HOOK)) {
-		frame_release(cpu, f, info);
-		return;
-	}
-	if (cpu == cpu->r->none) {
-		ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
-		run_cacheless(cpu->r, f);
-	} else if (start_running(cpu, f)) {
-		run(cpu, f);
-	}
+	if (CONTRACTS || unlikely(info & INFO_HOOK))
+		end_first(cpu, f, info);
+	else
+		frame_take_back(cpu, f, info);
 }

@@ -3,8 +3,8 @@
  * The birth and the end of a frame: what happens between the allocator's FREE slot and a handle. Called by
  * frame.c, unique.c, segment.c, pt.c and defer.c; calls lib/cpu and on_drop.
  *
- * The end. Whoever held the last reference owns the frame: SHARED(0) -> BUSY -> on_drop -> FREE -> cache. No state
- * on the way can be claimed by address. on_drop runs outside any section.
+ * The end. The call that gave up the last reference owns the frame: SHARED(0) -> BUSY -> on_drop -> FREE -> cache. No state
+ * on the way can be claimed by address. on_drop runs outside any section; without one BUSY is left out.
  *
  * No recursion. `pending` of the handle is 0 (nobody runs), 1 (somebody runs, nothing waits) or a slot + 2:
  * the head of the BUSY frames that wait. A drop that finds somebody running pushes its frame and returns;
@@ -22,11 +22,15 @@
 void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
 		 unsigned order, unsigned flags, bool zero);
 
-/* The caller owns the frame: runs on_drop, then frees it. */
+/*
+ * The caller owns the frame, its last reference is gone and no reader looks at it any more: runs on_drop if the type has one,
+ * then takes the frame back. Every end goes through here, but for the two inlined lines of ramka_frame_put and
+ * ramka_unique_free, which are the same for a base frame of a plain type.
+ */
 void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);
 
-/* The same without on_drop. */
-void frame_release(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);
+/* The same without on_drop: the frame returns to where it came from, to the allocator or to UNUSED. */
+void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);
 
 /* Runs the type's on_drop, if any. */
 void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);

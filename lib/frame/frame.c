@@ -105,16 +105,16 @@ static void undo(struct ramka_frame *f, uint64_t old, uint64_t now)
 	ramka_cas(&f->ref, &now, old, relaxed, slot.undo);
 }
 
-bool frame_pointer_ok(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+noinline bool frame_pointer_bad(const struct ramka *r, const struct ramka_frame *f, const char *operation)
 {
-	if (likely(slot_valid(r, f)))
-		return true;
 	instance_bug(r, operation, f ? "not a frame of this instance" : "frame is NULL", f, 0);
 	return false;
 }
 
 static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_frame *f, uint64_t old)
 {
+	if (!frame_pointer_ok(r, f, "ramka_frame_get"))
+		return NULL;
 	if (ref_tag(old) == TAG_SATURATED)
 		return f; /* drifts inside its tag */
 	if (ref_tag(old) == TAG_SHARED && (old & ~REF_MARK) > REF_SHARED(1)) {
@@ -130,7 +130,9 @@ struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
 {
 	uint64_t old;
 
-	if (unlikely(!frame_pointer_ok(r, f, "ramka_frame_get")) || !contract_begin(r, f, STEP_GET, "ramka_frame_get"))
+	if (unlikely(!slot_valid(r, f)))
+		return get_failed(r, f, 0);
+	if (!contract_begin(r, f, STEP_GET, "ramka_frame_get"))
 		return NULL;
 	old = ramka_add(&f->ref, 1, relaxed, slot.count);
 	if (likely(ref_others(old) < REF_MAX - 1)) {
@@ -145,10 +147,7 @@ struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
 static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation)
 {
 	uint64_t info = slot_info(f);
-	uint32_t n;
 
-	if (!CONTRACTS && old == REF_SHARED(1) && cpu_home(cpu, f, &n) && frame_free_run(cpu, f, n, info))
-		return 0;
 	if (unlikely(info & INFO_RESERVED)) {
 		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
 		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, old);
@@ -178,8 +177,10 @@ void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 	bool home = cpu_home(cpu, f, &n);
 	uint64_t old, others;
 
-	if (unlikely(!home) && !frame_pointer_ok(cpu->r, f, "ramka_frame_put"))
+	if (unlikely(!home) && unlikely(!slot_valid(cpu->r, f))) {
+		frame_pointer_bad(cpu->r, f, "ramka_frame_put");
 		return;
+	}
 	if (!contract_begin(cpu->r, f, STEP_PUT, "ramka_frame_put"))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);

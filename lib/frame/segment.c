@@ -6,9 +6,9 @@
  */
 #include "../base/mem.h"
 
+#include "../cpu/take_back.h"
 #include "alloc.h"
 #include "contracts.h"
-#include "defer.h"
 #include "drop.h"
 
 static const struct ramka_segment empty;
@@ -43,7 +43,7 @@ static bool metadata_ok(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t n
 	if (!bad)
 		return true;
 	for (uint64_t i = 0; i < nr; i++)
-		frame_release(cpu, f + i, slot_info(f + i));
+		frame_take_back(cpu, f + i, slot_info(f + i));
 	instance_bug(cpu->r, "ramka_segment", CONTRACT_BAD_META, bad, slot_ref(bad));
 	return false;
 }
@@ -80,21 +80,15 @@ static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
 		return true;
 	for (uint64_t i = 0; i < nr; i++)
 		if (slot_ref(f + i) == REF_FREE)
-			cpu_free_range(cpu, f + i, 1);
+			cpu_take_back(cpu, f + i, 0);
 	frame_changed(cpu->r, bad, ref);
 	return false;
 }
 
 static struct ramka_frame *take(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
 {
-	struct ramka_frame *f = cpu_alloc_range(cpu, nr, req);
+	struct ramka_frame *f = frame_take_slow(cpu, nr, req);
 
-	if (!f && defer_poll_all(cpu))
-		f = cpu_alloc_range(cpu, nr, req);
-	if (!f && req.flags & RAMKA_ALLOC_WAIT && defer_wait_bounded(cpu))
-		f = cpu_alloc_range(cpu, nr, req);
-	if (!f)
-		ramka_add(&cpu->r->failures[order_of(nr) > RAMKA_MAX_ORDER ? RAMKA_MAX_ORDER : order_of(nr)], 1, relaxed, stat);
 	return f && all_free(cpu, f, nr) ? f : NULL;
 }
 
@@ -146,7 +140,7 @@ static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t
 			continue;
 		}
 		while (i--)
-			frame_release(cpu, f + i, slot_info(f + i));
+			frame_take_back(cpu, f + i, slot_info(f + i));
 		break;
 	}
 	return rc;

@@ -10,8 +10,14 @@
 #include "defer.h"
 #include "drop.h"
 
+static noinline bool not_owned(const struct ramka *r, const struct ramka_frame *f, uint64_t ref, const char *operation)
+{
+	instance_bug(r, operation, ref == REF_UNIQUE ? "frame is in a list" : "frame is not unique (freed twice?)", f, ref);
+	return false;
+}
+
 /* Is u a unique frame (in no list, unless that is allowed)? Else reports. */
-static bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_be_listed, const char *operation)
+static inline bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_be_listed, const char *operation)
 {
 	const struct ramka_frame *f = slot_of(u);
 	uint64_t ref;
@@ -21,8 +27,7 @@ static bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_
 	ref = slot_ref(f);
 	if (likely(ref == REF_UNIQUE && (may_be_listed || !info_list(slot_info(f)))))
 		return true;
-	instance_bug(r, operation, ref == REF_UNIQUE ? "frame is in a list" : "frame is not unique (freed twice?)", f, ref);
-	return false;
+	return not_owned(r, f, ref, operation);
 }
 
 struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
@@ -46,24 +51,19 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 	return rc;
 }
 
-/* Everything but a plain base frame of the home zone; plain ones of order 1 to 6 first. */
+/* Everything but a plain base frame that the cache takes. */
 static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u)
 {
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
-	uint32_t n;
 
-	if (!CONTRACTS && cpu_home(cpu, f, &n) && slot_ref(f) == REF_UNIQUE && frame_free_run(cpu, f, n, slot_info(f)))
-		return;
 	if (!owned(cpu->r, u, false, "ramka_unique_free"))
 		return;
 	info = slot_info(f);
-	if (info & INFO_RCU) {
+	if (info & INFO_RCU)
 		defer_frame(cpu, f, info);
-		return;
-	}
-	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
-	frame_end(cpu, f, info);
+	else
+		frame_end(cpu, f, info);
 }
 
 void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)

@@ -99,9 +99,9 @@ bug('saturates-too-late', 'a get at the top of the count goes on counting', 'uni
 bug('saturates-below-top', 'at its top the count goes one back instead of staying for ever', 'checker frame_saturate', 20,
     ('saturate', 'ramka_store(&f->ref, REF_SATURATED,', 'ramka_store(&f->ref, REF_SHARED(REF_MAX - 1),'))
 bug('callback-twice', 'on_drop runs twice', 'plain refs', 5,
-    ('end_one', 'frame_release(cpu, f, info);', 'frame_drop_meta(cpu, f, info);\n	frame_release(cpu, f, info);'))
+    ('end_one', 'frame_take_back(cpu, f, info);', 'frame_drop_meta(cpu, f, info);\n	frame_take_back(cpu, f, info);'))
 bug('callback-skipped-in-chain', 'frames that waited for their turn are freed without on_drop', 'plain refs', 5,
-    ('run', '		end_one(cpu, f);', '		frame_release(cpu, f, slot_info(f));'))
+    ('run', '		end_one(cpu, f);', '		frame_take_back(cpu, f, slot_info(f));'))
 bug('chain-loses-one', 'of the frames that wait for their turn, only the newest is dropped', 'plain refs', 5,
     ('run', 'old = ref_link(slot_ref(f));', 'old = 0;'))
 
@@ -231,7 +231,7 @@ bug('claim-relaxed', 'a claim does not see what the last owner did', 'checker fr
 bug('segment-undo-short', 'a claim of a range that fails keeps its first frame', 'plain segments', 5,
     ('claim_all', 'while (i--)', 'while (i-- > 1)'))
 bug('detached-becomes-free', 'frames claimed from unused memory are freed into the allocator', 'plain claimers', 5,
-    ('frame_release', 'if (info & INFO_DETACHED) {', 'if (info & INFO_DETACHED && info & INFO_HOOK) {'))
+    ('frame_take_back', 'if (likely(!(info & INFO_DETACHED)))', 'if (likely(!(info & INFO_DETACHED && info & INFO_HOOK)))'))
 bug('zero-skipped-for-orders', 'frames of order 1 and above are zeroed in their first page only', 'plain churn', 5,
     ('frame_build', '(size_t)RAMKA_PAGE_SIZE << order);', '(size_t)RAMKA_PAGE_SIZE);'))
 bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not zeroed', 'unit cpu', 10,
