@@ -15,17 +15,17 @@
  * The grace period of 4 and 5 is one flag that the reader stores when it leaves; a frame that nobody may free yet
  * stays DEFERRED.
  *
- * mirrors: ramka_frame_put sha256:0ef44dcc
- * mirrors: end_shared sha256:4b50fd13
+ * mirrors: ramka_frame_put sha256:f9b70cf8
+ * mirrors: end_shared sha256:ac71d494
  * mirrors: ramka_frame_put_rcu sha256:457d0cda
  * mirrors: lookup sha256:36133644
- * mirrors: ramka_frame_get sha256:8d0dac74
+ * mirrors: ramka_frame_get sha256:7b1411cd
  * mirrors: undo sha256:844b178a
- * mirrors: get_failed sha256:a6faba49
+ * mirrors: get_failed sha256:1afb2541
  * mirrors: put_failed sha256:0bbcf243
  * mirrors: ramka_frame_try_unique sha256:9f8415e1
  * mirrors: ramka_unique_share sha256:7143397e
- * mirrors: frame_publish sha256:885f655b
+ * mirrors: frame_publish sha256:78982e86
  *
  * litmus: 1
  * litmus: 1 BUG_PUT_ACQUIRE race
