@@ -60,6 +60,7 @@ void instance_bug(const struct ramka *r, const char *operation, const char *what
 		bug.state = slot_state(ref, slot_info(f));
 		bug.type = type_by_id(r, info_type(slot_info(f)));
 	}
+	probe(bug, operation, what);
 	if (!r->panic)
 		__builtin_trap();
 	r->panic(r->ctx, &bug);

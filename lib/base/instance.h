@@ -9,6 +9,7 @@
 #include <ramka/ramka.h>
 
 #include "bits.h"
+#include "probe.h"
 #include "slot.h"
 
 #ifndef likely /* a kernel's flags may have brought its own */

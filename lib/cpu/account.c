@@ -86,8 +86,10 @@ void account_low_memory(struct ramka *r)
 		return;
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		exact += zone_count_free(&r->zones[i]);
-	if (exact < r->low_watermark)
+	if (exact < r->low_watermark) {
+		probe(low_memory, exact, r->low_watermark);
 		r->low_memory(r->ctx, exact);
+	}
 }
 
 /* A range is `nr` frames, of which for_zones counted one. */

@@ -30,6 +30,7 @@ static void flush(struct ramka_cpu *cpu)
 	cpu->current = NO_ROW; /* the zone changed: ask the gate again */
 	own_add(&cpu->moved_out, out);
 	own_add(&cpu->flushes, 1);
+	probe(flush, cpu->id, out);
 	count_move(cpu, true);
 }
 
@@ -89,6 +90,7 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	if (shard != cpu->id) {
 		cpu->victim = shard;
 		own_add(&cpu->steals, 1);
+		probe(steal, cpu->id, shard);
 	}
 	return n;
 }
@@ -185,6 +187,7 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 	if (n) {
 		account_zone(cpu, cpu->zone, n, true);
 		own_add(&cpu->refills, 1);
+		probe(refill, cpu->id, n);
 		if (r->flags & RAMKA_SHUFFLE)
 			shuffle(cpu, n);
 	}

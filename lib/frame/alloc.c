@@ -56,6 +56,7 @@ struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struc
 		unsigned order = range ? order_of(range) : req.order;
 
 		ramka_add(&cpu->r->failures[order > RAMKA_MAX_ORDER ? RAMKA_MAX_ORDER : order], 1, relaxed, stat);
+		probe(no_memory, cpu->id, order);
 	}
 	return f;
 }

@@ -104,6 +104,7 @@ static void seal(struct ramka *r, struct defer *d)
 	own_add(&d->seals, 1);
 	b->seal = ramka_load(&d->seals, relaxed, stat);
 	b->cookie = r->rcu.snapshot(r->rcu.ctx); /* after the last frame went in */
+	probe(seal, b->chain.nr, b->cookie);
 	d->nr++;
 }
 

@@ -32,7 +32,7 @@
  * mirrors: ramka_qsbr_offline sha256:25fc8ccc
  * mirrors: share sha256:c2a33477
  * mirrors: unshare sha256:a970a2f8
- * mirrors: seal sha256:eab8be1d
+ * mirrors: seal sha256:cc19c27d
  * mirrors: take_ripe sha256:8064c88d
  * mirrors: join beside unshare sha256:1ae998d6
  * mirrors: defer_frame sha256:a52ecb7e

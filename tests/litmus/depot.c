@@ -16,7 +16,7 @@
  * mirrors: push sha256:7d9469ce
  * mirrors: depot_has_full sha256:06e2c85a
  * mirrors: drain_shard sha256:149ea292
- * mirrors: take_magazine sha256:741b5b0c
+ * mirrors: take_magazine sha256:1729c453
  *
  * litmus: 1
  * litmus: 1 BUG_PUSH_RELAXED

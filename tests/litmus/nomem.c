@@ -28,7 +28,7 @@
  * mirrors: count_move sha256:09a2c87a
  * mirrors: count_row_pushes sha256:0f044d70
  * mirrors: cpu_alloc_refill sha256:19710fed
- * mirrors: flush sha256:93854bba
+ * mirrors: flush sha256:ee3098f7
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:42c39789
  * mirrors: bitmap_claim_any sha256:ae769a93

@@ -42,7 +42,7 @@
 #ifndef FRAME
 #define FRAME 0                         /* the one that `freed` follows *
  * mirrors: defer_frame sha256:a52ecb7e
- * mirrors: seal sha256:eab8be1d
+ * mirrors: seal sha256:cc19c27d
  * mirrors: take_ripe sha256:8064c88d
  * mirrors: unshare sha256:a970a2f8
  * mirrors: share sha256:c2a33477

@@ -1,0 +1,574 @@
+# SPDX-License-Identifier: MIT
+"""
+Commands and pretty printers for gdb, for a hosted program, a core dump or a kernel behind a stub.
+
+	(gdb) source tools/ramka-gdb.py
+	(gdb) ramka frame ADDRESS   everything about one frame
+	(gdb) ramka who ADDRESS     who holds it, in one line
+	(gdb) ramka cpu N           what CPU N keeps back: cache, rows, depot, deferred frames
+	(gdb) ramka map [FRAMES]    the whole memory, so many frames to a cell (default 512), and totals
+	(gdb) ramka use EXPRESSION  the instance: a struct ramka *, a CPU or a host
+
+ADDRESS is a physical address, an address in the direct map, or an expression of type struct ramka_frame * or
+struct ramka_unique *. Without `ramka use` the instance is found from the variables of the selected frame and its callers,
+then among the program's static ones. Nothing is written and nothing is called in the program.
+"""
+import struct
+
+import gdb
+
+# What the sources define as macros: lib/base/slot.h, lib/zone/bitmap.h, lib/cpu/state.h. tests/gdb/run compares them.
+MAGIC = 0x72616d6b
+PAGE_SHIFT = 12
+TAG_SHIFT = 61
+TAGS = ('free', 'unused', 'unique', 'shared', 'deferred', 'busy', 'saturated', 'none')
+REF_MARK = 1 << 60
+REF_PAYLOAD = (1 << 60) - 1
+LINK_SHIFT = 16
+INFO_TYPE_SHIFT = 48
+INFO_LIST_SHIFT = 16
+INFO_ORDER_SHIFT = 8
+INFO_FLAGS = ((1, 'detached'), (2, 'reserved'), (4, 'has a drop hook'), (8, 'deferred by type'))
+INFO_RESERVED = 2
+BLOCK_FRAMES = 512
+LANE_HUGE = 0x8000
+LANE_COUNT = 0x3ff
+MAP_HOLE = 8
+KINDS = ('usable', 'detached', 'reclaimable', 'reserved', 'bad', 'kernel', 'mmio', 'metadata', 'hole')
+NO_ROW = 0xffffffff - (BLOCK_FRAMES - 1)
+HEADS = ('unique', 'shared', 'deferred', 'busy', 'saturated')
+CELLS = {'hole': ' ', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
+         'reserved': 'R', 'saturated': '!'}
+
+
+def number(value):
+	"""An integer, or one inside struct ramka_atomic_u32 or _u64."""
+	if value.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:
+		value = value['value']
+	return int(value)
+
+
+def read(address, size):
+	return gdb.selected_inferior().read_memory(address, size).tobytes()
+
+
+def words(pointer, first, count):
+	"""So many u64 of an array, as Python integers."""
+	return struct.unpack(f'<{count}Q', read(int(pointer) + first * 8, count * 8))
+
+
+# ---- the one place that knows the fields of the library's structures ----
+
+class Zone:
+	def __init__(self, z):
+		self.origin, self.low, self.end = int(z['origin']), int(z['low']), int(z['end'])
+		self.node = int(z['node'])
+		self.words, self.block_words = z['map']['words'], z['map']['packs']
+		self.blocks = int(z['map']['blocks'])
+
+	def holds(self, frame):
+		return self.origin + self.low <= frame < self.origin + self.end
+
+	def block_word(self, block):
+		return words(self.block_words, block // 4, 1)[0] >> block % 4 * 16 & 0xffff
+
+	def is_free(self, bit):
+		"""By the bitmap; a block that is claimed whole keeps its bits."""
+		if self.block_word(bit // BLOCK_FRAMES) & LANE_HUGE:
+			return False
+		return bool(words(self.words, bit // 64, 1)[0] >> bit % 64 & 1)
+
+	def free_frames(self):
+		"""The same for all: one Python integer with a bit per frame."""
+		bits = int.from_bytes(read(int(self.words), self.blocks * BLOCK_FRAMES // 8), 'little')
+		for block in range(self.blocks):
+			if self.block_word(block) & LANE_HUGE:
+				bits &= ~(((1 << BLOCK_FRAMES) - 1) << block * BLOCK_FRAMES)
+		return bits
+
+
+class Cpu:
+	"""A CPU; frames are given as frame numbers of the machine."""
+	def __init__(self, instance, number_):
+		c = instance.r['cpus'][number_]
+		self.instance, self.id = instance, number_
+		self.cpu, self.cache = c['cpu'], c['cache']
+		self.zone = Zone(self.cpu['zone'].dereference())
+
+	def frame(self, n):
+		return self.zone.origin + self.zone.low + (n & 0xffffffff)
+
+	def word(self, row, mask):
+		first = (row + self.zone.low & 0xffffffff) + self.zone.origin
+		return [first + i for i in range(64) if mask >> i & 1]
+
+	def cached(self):
+		count = number(self.cpu['hot']) & 0xff
+		return [self.frame(int(self.cache['frames'][i])) for i in range(count)]
+
+	def has_rows(self):
+		return 'row_masks' in [f.name for f in self.cache.type.fields()]
+
+	def open_row(self):
+		if not self.has_rows():
+			return []
+		row = int(self.cpu['row'])
+		return [] if row == NO_ROW else self.word(row, number(self.cpu['row_mask']))
+
+	def closed_rows(self):
+		found = []
+		for i in range(int(self.cpu['nr_rows']) if self.has_rows() else 0):
+			found += self.word(int(self.cache['rows'][i]), number(self.cache['row_masks'][i]))
+		return found
+
+	def magazines(self):
+		"""Lists of frames, one for each full magazine of the CPU's shard of the depot."""
+		depot = self.instance.r['depot']
+		found, seen = [], set()
+		at = number(depot['shards'][self.id]['full']) & 0xffffff
+		while at and at not in seen:
+			seen.add(at)
+			m = depot['magazines'][at - 1]
+			found.append([self.frame(int(m['frames'][i])) for i in range(int(m['count']))])
+			at = number(m['next'])
+		return found
+
+	def bags(self):
+		"""(what, frames) of the open bag and of each sealed one."""
+		if not int(self.cpu['defer']):
+			return
+		d = self.cpu['defer'].dereference()
+		yield 'the open bag', self.instance.chain(number(d['open']['head']))
+		ring = d['ring']
+		size = ring.type.range()[1] + 1
+		for i in range(int(d['nr'])):
+			bag = ring[(int(d['oldest']) + i) % size]
+			yield (f'sealed bag {int(bag["seal"])} (grace-period cookie {int(bag["cookie"])})',
+			       self.instance.chain(number(bag['chain']['head'])))
+
+	def counters(self):
+		names = ('refills', 'flushes', 'steals')
+		return ', '.join(f'{number(self.cpu[n])} {n}' for n in names)
+
+	def inside(self):
+		return number(self.cpu['active']), number(self.cpu['revoked'])
+
+
+class Slot:
+	def __init__(self, ref, info):
+		self.ref, self.info = ref, info
+		self.tag = TAGS[ref >> TAG_SHIFT]
+		self.state = 'reserved' if self.tag == 'shared' and info & INFO_RESERVED else 'busy' if self.tag == 'none' else self.tag
+		self.order = info >> INFO_ORDER_SHIFT & 0xff
+		self.type_id = info >> INFO_TYPE_SHIFT
+		self.list = info >> INFO_LIST_SHIFT & 0xffffffff
+
+	def link(self):
+		return (self.ref & REF_PAYLOAD) >> LINK_SHIFT
+
+	def references(self):
+		return self.ref & REF_PAYLOAD
+
+	def is_head(self):
+		return self.state in HEADS or self.state == 'reserved'
+
+
+class Instance:
+	def __init__(self, pointer):
+		self.r = r = pointer.dereference()
+		if int(r['magic']) != MAGIC:
+			raise gdb.GdbError('this is no instance of ramka, or it is not initialised')
+		self.slots, self.first, self.nr = int(r['slots']), int(r['first']), int(r['nr_slots'])
+		slot = r['slots'].type.target()
+		self.slot_size = slot.sizeof
+		self.offsets = [f.bitpos // 8 for f in slot.fields() if f.name in ('ref', 'info')]
+		self.zones = [Zone(r['zones'][i]) for i in range(int(r['nr_zones']))]
+		self.pieces = [(int(r['map'][i]['first']), int(r['map'][i]['kind']), int(r['map'][i]['node']))
+			       for i in range(int(r['nr_map']))]
+		self.late = [(number(r['late'][i]['first']), number(r['late'][i]['end'])) for i in range(number(r['nr_late']))]
+
+	def slot(self, frame):
+		ref, info = (words(self.slots + (frame - self.first) * self.slot_size + at, 0, 1)[0] for at in self.offsets)
+		return Slot(ref, info)
+
+	def all_slots(self):
+		data = read(self.slots, self.nr * self.slot_size)
+		ref, info = self.offsets
+		unpack = struct.Struct('<Q').unpack_from
+		return [Slot(unpack(data, i + ref)[0], unpack(data, i + info)[0]) for i in range(0, len(data), self.slot_size)]
+
+	def piece(self, frame):
+		"""(kind, node) by the memory map."""
+		found = (MAP_HOLE, 0)
+		if not self.first <= frame < self.first + self.nr:
+			return found
+		for first, kind, node in self.pieces:
+			if first > frame:
+				break
+			found = (kind, node)
+		if found[0] in (MAP_HOLE, 2) and any(first <= frame < end for first, end in self.late):
+			return 0, found[1]
+		return found
+
+	def zone(self, frame):
+		zones = [z for z in self.zones if z.holds(frame)]
+		node = self.piece(frame)[1]
+		return next((z for z in zones if z.node == node), zones[0] if zones else None)
+
+	def cpus(self):
+		return [Cpu(self, i) for i in range(int(self.r['nr_cpus']))]
+
+	def chain(self, link):
+		"""Frames of a chain of links, each a slot's number + 1."""
+		found, seen = [], set()
+		while link and link not in seen and link <= self.nr:
+			seen.add(link)
+			found.append(self.first + link - 1)
+			link = self.slot(found[-1]).link()
+		return found
+
+	def shared_deferred(self):
+		return self.chain(number(self.r['deferred']))
+
+	def type_name(self, slot):
+		entry = self.r['types'][slot.type_id & 0xff]['type']
+		return entry['name'].string() if int(entry) else f'type {slot.type_id}'
+
+	def meta(self, frame):
+		size = int(self.r['meta_size'])
+		return (int(self.r['meta']) + (frame - self.first) * size, size) if size else (0, 0)
+
+	def direct_map(self):
+		return int(self.r['direct_map'])
+
+	def slot_address(self, frame):
+		return self.slots + (frame - self.first) * self.slot_size
+
+	def frame_at_slot(self, address):
+		off = address - self.slots
+		if off % self.slot_size or not 0 <= off // self.slot_size < self.nr:
+			raise gdb.GdbError(f'{address:#x} is no slot of this instance')
+		return self.first + off // self.slot_size
+
+
+# ---- finding the instance ----
+
+chosen = None
+
+
+def as_instance(value):
+	"""The pointer to an instance that a value leads to, or None."""
+	if value.type.strip_typedefs().code != gdb.TYPE_CODE_PTR:
+		return None
+	name = value.type.strip_typedefs().target().strip_typedefs().name
+	if name not in ('ramka', 'ramka_cpu', 'ramka_host') or not int(value):
+		return None
+	if name != 'ramka':
+		value = value.dereference()['r']
+	try:
+		return value if int(value.dereference()['magic']) == MAGIC else None
+	except gdb.error: # incomplete type, or no such memory
+		return None
+
+
+def variables(frame):
+	block = frame.block()
+	while block:
+		for symbol in block:
+			if symbol.is_variable or symbol.is_argument:
+				yield symbol, frame
+		block = block.superblock
+
+
+def find_instance():
+	if chosen is not None:
+		return Instance(chosen)
+	frame = gdb.selected_frame()
+	while frame:
+		try:
+			for symbol, where in variables(frame):
+				try:
+					pointer = as_instance(symbol.value(where))
+				except gdb.error:
+					continue
+				if pointer is not None:
+					return Instance(pointer)
+		except RuntimeError: # a function without debug information
+			pass
+		frame = frame.older()
+	raise gdb.GdbError('no instance in sight: "ramka use EXPRESSION" names it')
+
+
+def frame_number(instance, text):
+	"""The frame that an expression means."""
+	value = gdb.parse_and_eval(text)
+	if value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR and \
+	   value.type.strip_typedefs().target().name in ('ramka_frame', 'ramka_unique'):
+		return instance.frame_at_slot(int(value))
+	address = int(value) & 0xffffffffffffffff
+	frame = address >> PAGE_SHIFT
+	if not instance.first <= frame < instance.first + instance.nr and address >= instance.direct_map():
+		frame = address - instance.direct_map() >> PAGE_SHIFT
+	return frame
+
+
+# ---- who holds a frame ----
+
+def head_of(instance, frame):
+	"""The head that a frame without a state of its own is a tail of, or None."""
+	for order in range(1, 19):
+		head = frame >> order << order
+		if head < instance.first:
+			return None
+		slot = instance.slot(head)
+		if head != frame and slot.state in HEADS and slot.order >= order:
+			return head
+	return None
+
+
+def holder(instance, frame):
+	"""Of a free frame that is not in the bitmap."""
+	for cpu in instance.cpus():
+		cached = cpu.cached()
+		if frame in cached:
+			return f'cached by CPU {cpu.id}, place {cached.index(frame)} of {len(cached)}'
+		if frame in cpu.open_row():
+			return f'in the open row of CPU {cpu.id}'
+		if frame in cpu.closed_rows():
+			return f'in a closed row of CPU {cpu.id}'
+		if any(frame in m for m in cpu.magazines()):
+			return f'in a magazine of the depot, shard of CPU {cpu.id}'
+	return 'nowhere: on its way between two places, or lost'
+
+
+def bag_of(instance, frame):
+	for cpu in instance.cpus():
+		for what, frames in cpu.bags():
+			if frame in frames:
+				return f'in {what} of CPU {cpu.id}'
+	if frame in instance.shared_deferred():
+		return 'in the stack that all CPUs share'
+	return 'on its way: a thread frees it'
+
+
+def who(instance, frame):
+	kind, _ = instance.piece(frame)
+	if kind == MAP_HOLE:
+		return 'no frame: a hole, MMIO, or outside the span'
+	slot = instance.slot(frame)
+	name = instance.type_name(slot)
+	size = f', order {slot.order}' if slot.order else ''
+	if slot.state == 'free':
+		head = head_of(instance, frame)
+		if head is not None:
+			return f'a tail of the frame at {head << PAGE_SHIFT:#x}, which is {who(instance, head)}'
+		zone = instance.zone(frame)
+		if zone and zone.is_free(frame - zone.origin):
+			block = (frame - zone.origin) // BLOCK_FRAMES
+			count = zone.block_word(block) & LANE_COUNT
+			return f'free, in the bitmap of node {zone.node}: block {block}, which has {count} free frames'
+		return 'free, ' + holder(instance, frame)
+	if slot.state == 'unused':
+		return 'unused: claimable by its address only'
+	if slot.state == 'reserved':
+		return f'reserved at boot, {name} ({KINDS[kind]})'
+	if slot.state == 'deferred':
+		return f'deferred, {name}{size}, {bag_of(instance, frame)}'
+	if slot.state == 'unique':
+		return f'in use by one owner, {name}{size}' + (f', in list {slot.list}' if slot.list else '')
+	if slot.state == 'shared':
+		marked = ', deferred when the last one goes' if slot.ref & REF_MARK else ''
+		return f'in use, {slot.references()} references, {name}{size}{marked}'
+	return f'{slot.state}, {name}{size}'
+
+
+# ---- the commands ----
+
+class Ramka(gdb.Command):
+	"""Commands for the page-frame allocator ramka: frame, who, cpu, map, use."""
+	def __init__(self):
+		super().__init__('ramka', gdb.COMMAND_DATA, prefix=True)
+
+
+class Use(gdb.Command):
+	"""ramka use EXPRESSION: the instance that the other commands look at."""
+	def __init__(self):
+		super().__init__('ramka use', gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+	def invoke(self, text, from_tty):
+		global chosen
+		chosen = as_instance(gdb.parse_and_eval(text)) if text else None
+		if text and chosen is None:
+			raise gdb.GdbError(f'"{text}" leads to no instance')
+
+
+class Who(gdb.Command):
+	"""ramka who ADDRESS: who holds the frame at an address, in one line."""
+	def __init__(self):
+		super().__init__('ramka who', gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+	def invoke(self, text, from_tty):
+		instance = find_instance()
+		frame = frame_number(instance, text)
+		print(f'{frame << PAGE_SHIFT:#x}: {who(instance, frame)}')
+
+
+class Frame(gdb.Command):
+	"""ramka frame ADDRESS: everything about the frame at an address."""
+	def __init__(self):
+		super().__init__('ramka frame', gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+	def invoke(self, text, from_tty):
+		instance = find_instance()
+		frame = frame_number(instance, text)
+		print(f'{frame << PAGE_SHIFT:#x}: {who(instance, frame)}')
+		kind, node = instance.piece(frame)
+		if kind == MAP_HOLE:
+			return
+		slot = instance.slot(frame)
+		print(f'  slot {instance.slot_address(frame):#x}, state word {slot.ref:#x} ({slot.tag}), info {slot.info:#x}')
+		print(f'  memory: {KINDS[kind]}, node {node}; content at {instance.direct_map() + (frame << PAGE_SHIFT):#x}')
+		flags = [text for bit, text in INFO_FLAGS if slot.info & bit]
+		if slot.is_head():
+			print(f'  type {instance.type_name(slot)} (id {slot.type_id}), order {slot.order}, list {slot.list}'
+			      + (', ' + ', '.join(flags) if flags else ''))
+			address, size = instance.meta(frame)
+			if size:
+				data = ' '.join(f'{w:016x}' for w in struct.unpack(f'<{size // 8}Q', read(address, size // 8 * 8)))
+				print(f'  metadata at {address:#x}: {data}')
+
+
+class CpuCommand(gdb.Command):
+	"""ramka cpu N: what CPU N keeps back from the zones, and whether it is inside a call."""
+	def __init__(self):
+		super().__init__('ramka cpu', gdb.COMMAND_DATA)
+
+	def invoke(self, text, from_tty):
+		instance = find_instance()
+		n = int(gdb.parse_and_eval(text))
+		if not 0 <= n < int(instance.r['nr_cpus']):
+			raise gdb.GdbError(f'there are CPUs 0 to {int(instance.r["nr_cpus"]) - 1}')
+		cpu = Cpu(instance, n)
+		active, revoked = cpu.inside()
+		print(f'CPU {n}, node {cpu.zone.node}: {"inside a call" if active else "outside"}'
+		      + (', taken over by a drainer' if revoked else ''))
+		cached, magazines = cpu.cached(), cpu.magazines()
+		print(f'  cache: {len(cached)} frames' + (f', next {cached[-1] << PAGE_SHIFT:#x}' if cached else ''))
+		print(f'  rows: {len(cpu.open_row())} frames in the open one, {len(cpu.closed_rows())} in closed ones')
+		print(f'  depot: {len(magazines)} full magazines, {sum(map(len, magazines))} frames')
+		for what, frames in cpu.bags():
+			if frames:
+				print(f'  deferred: {len(frames)} in {what}')
+		print(f'  so far: {cpu.counters()}')
+
+
+class Map(gdb.Command):
+	"""ramka map [FRAMES]: the whole memory, FRAMES (default 512) to a cell, with a legend and totals."""
+	def __init__(self):
+		super().__init__('ramka map', gdb.COMMAND_DATA)
+
+	@staticmethod
+	def states(instance):
+		"""(state, slot of the head or None) of each frame of the span."""
+		slots = instance.all_slots()
+		free = {}
+		for zone in instance.zones:
+			bits = zone.free_frames()
+			for bit in range(zone.low, zone.end):
+				if bits >> bit & 1 and instance.zone(zone.origin + bit).origin == zone.origin:
+					free[zone.origin + bit] = True
+		tails, head = 0, None
+		for i, slot in enumerate(slots):
+			frame = instance.first + i
+			if instance.piece(frame)[0] == MAP_HOLE:
+				tails = 0
+				yield 'hole', None
+			elif tails and slot.state == 'free':
+				tails -= 1
+				yield head.state, head
+			elif slot.state == 'free':
+				yield 'free' if frame in free else 'cached', None
+			else:
+				tails, head = ((1 << slot.order) - 1 if slot.state in HEADS else 0), slot
+				yield slot.state, slot
+
+	def invoke(self, text, from_tty):
+		instance = find_instance()
+		cell = int(gdb.parse_and_eval(text)) if text else BLOCK_FRAMES
+		if cell < 1:
+			raise gdb.GdbError('a cell is one frame at least')
+		counts, types, line, here = {}, {}, '', {}
+		for i, (state, slot) in enumerate(self.states(instance)):
+			here[state] = here.get(state, 0) + 1
+			counts[state] = counts.get(state, 0) + 1
+			if slot and slot.is_head():
+				name = instance.type_name(slot)
+				types[name] = types.get(name, 0) + 1
+			if i % cell == cell - 1 or i == instance.nr - 1:
+				line += CELLS[max(here, key=here.get)] if len(here) == 1 or max(here, key=here.get) != 'free' else ','
+				here = {}
+				if len(line) == 64 or i == instance.nr - 1:
+					start = i // cell // 64 * 64 * cell
+					print(f'{instance.first + start << PAGE_SHIFT:12x} |{line}|')
+					line = ''
+		print(f'a cell is {cell} frames and shows its most frequent state; "," is mostly free:')
+		for state, n in sorted(counts.items(), key=lambda c: -c[1]):
+			print(f'  {CELLS[state]}  {state:10} {n} frames')
+		for name, n in sorted(types.items(), key=lambda c: -c[1]):
+			print(f'  type {name}: {n} frames')
+
+
+# ---- pretty printers ----
+
+class HandlePrinter:
+	"""struct ramka_frame * and struct ramka_unique *: the address and what it is."""
+	def __init__(self, value):
+		self.value = value
+
+	def to_string(self):
+		raw = f'({self.value.type.strip_typedefs()}) {int(self.value):#x}'
+		try:
+			instance = find_instance()
+			frame = instance.frame_at_slot(int(self.value))
+			slot = instance.slot(frame)
+			return f'{raw} <frame {frame << PAGE_SHIFT:#x}: {who(instance, frame)}>' if slot else raw
+		except gdb.error:
+			return raw
+
+
+class SegmentPrinter:
+	def __init__(self, value):
+		self.value = value
+
+	def to_string(self):
+		base, size = int(self.value['base']), int(self.value['size'])
+		return f'[{base:#x}, {base + size:#x}), {size >> PAGE_SHIFT} frames' if size else 'empty segment'
+
+
+class RequestPrinter:
+	FLAGS = ((1, 'uninit'), (2, 'wait'), (4, 'node only'))
+
+	def __init__(self, value):
+		self.value = value
+
+	def to_string(self):
+		v = self.value
+		parts = [f'order {int(v["order"])}']
+		parts += [f'below 2^{int(v["addr_bits"])}'] if int(v['addr_bits']) else []
+		parts += [f'node {int(v["node"]) - 1}'] if int(v['node']) else []
+		parts += [text for bit, text in self.FLAGS if int(v['flags']) & bit]
+		return ', '.join(parts)
+
+
+def printer(value):
+	kind = value.type.strip_typedefs()
+	if kind.code == gdb.TYPE_CODE_PTR and kind.target().unqualified().name in ('ramka_frame', 'ramka_unique') and int(value):
+		return HandlePrinter(value)
+	if kind.code == gdb.TYPE_CODE_STRUCT and kind.name in ('ramka_segment', 'ramka_request'):
+		return SegmentPrinter(value) if kind.name == 'ramka_segment' else RequestPrinter(value)
+	return None
+
+
+gdb.pretty_printers.append(printer)
+for command in (Ramka, Use, Who, Frame, CpuCommand, Map):
+	command()
