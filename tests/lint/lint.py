@@ -23,6 +23,8 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	matrix      an order of the core that tests/checker/matrix.txt has no line for, or a line that names none
 	mirror      a model of tests/litmus or tests/spin that names no function which it mirrors, or one whose text is
 	            another than when the model was last compared with it ("mirrors: FUNCTION sha256:HASH")
+	tested      a row of docs/ordering.md that names other clients than tests/checker/matrix.txt has for the pair, or other
+	            models than those of tests/litmus that weaken it ("weakens PAIR: BUG_X BUG_Y", each of which is run)
 	words       a word that says that something is unfinished
 """
 import hashlib
@@ -49,6 +51,7 @@ BUGS = os.path.join('tests', 'seeded', 'bugs.py')
 MATRIX = os.path.join('tests', 'checker', 'matrix.txt')
 MODELS = ((os.path.join('tests', 'litmus'), '.c'), (os.path.join('tests', 'spin'), '.pml'))
 MIRROR = re.compile(r'^( \* mirrors: )(\w+(?: beside \w+)?)( sha256:)(\w*)$', re.M)
+WEAKENS = re.compile(r'^ \* weakens (\S+): (.*)$', re.M)
 # no client compiles them
 NOT_IN_MATRIX = re.compile(r'lib/host/|.*/contracts\.c$|include/')
 
@@ -100,6 +103,7 @@ class Table:
 	"""The rows of docs/ordering.md: | `pair` | release side, or "relaxed" | acquire side | three more cells |"""
 	def __init__(self):
 		self.rows = {} # pair -> (line, is it marked relaxed)
+		self.tests = {} # pair -> the last cell
 
 	def read(self, text):
 		for number, line in enumerate(text.splitlines(), 1):
@@ -112,6 +116,7 @@ class Table:
 			if pair in self.rows:
 				yield number, 'table', f'"{pair}" has a row already'
 			self.rows[pair] = (number, len(cells) > 1 and cells[1].startswith('relaxed'))
+			self.tests[pair] = cells[-1]
 
 
 class Pairs:
@@ -240,6 +245,42 @@ def check_mirrors(root, sources):
 							     'Then run tests/lint/lint.py --mirrors')
 
 
+def noticed(root):
+	"""What notices when an order of a pair is weakened: (pair, client or "litmus MODEL")."""
+	if os.path.exists(os.path.join(root, MATRIX)):
+		with open(os.path.join(root, MATRIX), encoding='utf-8') as f:
+			for line in f:
+				key, _, client = line.strip().partition(': ')
+				if client and not line.startswith('#') and not client.startswith('- '):
+					yield key.split()[1], client
+	for path in models(root):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			for pair in WEAKENS.findall(f.read()):
+				yield pair[0], f'litmus {os.path.basename(path)[:-2]}'
+
+
+def check_tested(root, table):
+	found = {}
+	for pair, test in noticed(root):
+		found.setdefault(pair, set()).add(test)
+	for pair, (line, relaxed) in table.rows.items():
+		cell = table.tests[pair]
+		named = set(re.findall(r'`(\w+)`', cell)) | set(re.findall(r'litmus \w+', cell))
+		if relaxed or cell.startswith('not '): # the text below the table says why
+			named = set()
+		for test in sorted(named - found.get(pair, set())):
+			yield TABLE, line, 'tested', f'"{test}" is named, but weakens no order of "{pair}"'
+		for test in sorted(found.get(pair, set()) - named):
+			yield TABLE, line, 'tested', f'"{test}" notices, and is not named'
+	for path in models(root):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			text = f.read()
+		for match in WEAKENS.finditer(text):
+			for bug in match.group(2).split():
+				if not re.search(rf'^ \* litmus: \d+ {bug}( race)?$', text, re.M):
+					yield path, line_of(text, match.start()), 'tested', f'{bug} is run by no row'
+
+
 def write_mirrors(root):
 	sources = csource.Sources(root)
 	for path in models(root):
@@ -313,6 +354,7 @@ def lint(root):
 	yield from check_bugs(root, sources)
 	yield from check_matrix(root, sources)
 	yield from check_mirrors(root, sources)
+	yield from check_tested(root, table)
 
 
 def main():

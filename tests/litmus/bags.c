@@ -25,6 +25,11 @@
  * 5: two cache-less callers push a frame each || a reaper follows the links, twice.
  * 6: the reader of 4 || a cache-less caller as in 3 || a CPU with a frame in its open bag adopts the other, seals, polls.
  *
+ * weakens qsbr.period: BUG_SNAPSHOT_ACQUIRE BUG_SNAPSHOT_RELEASE BUG_QUIESCENT_LOADS_RELAXED BUG_ONLINE_LOADS BUG_ONLINE_ACQUIRE BUG_ONLINE_RELEASE
+ * weakens qsbr.quiesce: BUG_QUIESCENT_RELAXED BUG_POLL_RELAXED BUG_OFFLINE_RELAXED
+ * weakens defer.shared: BUG_PUSH_RELAXED BUG_TAKE_RELAXED
+ * weakens section.leave: BUG_ACTIVE_RELAXED BUG_LEAVE_RELAXED
+ *
  * mirrors: snapshot beside ramka_qsbr_online sha256:0073a727
  * mirrors: qsbr_elapsed sha256:556aab6d
  * mirrors: ramka_qsbr_online sha256:6fa5202c

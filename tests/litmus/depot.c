@@ -12,6 +12,8 @@
  * 2: a drainer pops what is full one by one, takes the contents and gives the magazines to the empty ones || a refill
  *    does so once || a flush takes an empty one, fills it and pushes it.
  *
+ * weakens depot.push: BUG_PUSH_RELAXED BUG_HEAD_RELAXED BUG_FAILURE_RELAXED
+ *
  * mirrors: pop sha256:65f6ef41
  * mirrors: push sha256:7d9469ce
  * mirrors: depot_has_full sha256:06e2c85a

@@ -14,6 +14,8 @@
  * 4: the same: a taker of the first || a taker of the second || a freer of the second.
  * At the end a block with free frames has its hint, and a word with hints its bit.
  *
+ * weakens hint: BUG_CLEAR_RELAXED BUG_SET_RELAXED BUG_CLEAR_UP_RELAXED
+ *
  * mirrors: hints_set_mask sha256:28e1855c
  * mirrors: hints_clear_up sha256:05aab8ef
  * mirrors: hints_clear_mask sha256:2a23829f

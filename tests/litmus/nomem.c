@@ -19,6 +19,11 @@
  * 6: || a CPU that refills from a magazine of two, uses one and keeps one.
  * 11: || a cache-less free behind the scan. 12: || a drain that moves frames behind the scan.
  *
+ * weakens nomem.collect: BUG_COLLECT_RELAXED BUG_MOVE_RELAXED BUG_PUSH_ROW_RELAXED BUG_PUSHES_RELAXED BUG_OUTSIDE_RELAXED
+ * weakens section.leave: BUG_ACTIVE_RELAXED BUG_LEAVE_RELAXED
+ * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
+ * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
+ *
  * mirrors: last_resort sha256:bb23ec70
  * mirrors: account_moves sha256:94a20ad0
  * mirrors: cpu_drain_all sha256:78345ece
@@ -39,6 +44,8 @@
  * litmus: 1 BUG_MOVE_RELAXED
  * litmus: 1 BUG_PROMISE_ACQUIRE
  * litmus: 1 BUG_SCAN_RELAXED
+ * litmus: 1 BUG_ACTIVE_RELAXED
+ * litmus: 1 BUG_LEAVE_RELAXED
  * litmus: 2
  * litmus: 2 BUG_PUSH_ROW_RELAXED
  * litmus: 2 BUG_PUSHES_RELAXED
@@ -59,6 +66,7 @@
  * litmus: 11
  * litmus: 11 BUG_FREE_UNCOUNTED
  * litmus: 11 BUG_COUNT_BEFORE_ONLY
+ * litmus: 11 BUG_OUTSIDE_RELAXED
  * litmus: 12
  * litmus: 12 BUG_DRAIN_UNCOUNTED
  */
@@ -119,7 +127,7 @@ static inline enum drained drain(void)
 	enum drained all = NOTHING;
 	uint64_t none = 0;
 
-	if (!load(&active, acquire) && !holds())
+	if (!load(&active, weak(BUG_ACTIVE_RELAXED, acquire)) && !holds())
 		return NOTHING;
 	if (!BARRIER)
 		return OTHER_BUILD;
@@ -178,7 +186,7 @@ static inline bool enter(void)
 
 static inline void leave(void)
 {
-	store(&active, 0, release);
+	store(&active, 0, weak(BUG_LEAVE_RELAXED, release));
 }
 
 /* The CPU's own counter, inside the section. */
@@ -190,7 +198,7 @@ static inline void count_move(void)
 /* The instance's: by callers without a section, and about what is not the caller's own. */
 static inline void count_outside(void)
 {
-	add(&moves, 1, release);
+	add(&moves, 1, weak(BUG_OUTSIDE_RELAXED, release));
 }
 
 #if WHAT == 11

@@ -14,6 +14,9 @@
  * 2 to 5: an owner with one section and a handler before it, between its two steps of entering, in the middle of its
  * pop, after it || one thief that tries twice.
  *
+ * weakens section.leave: BUG_LEAVE_RELAXED BUG_ACTIVE_RELAXED
+ * weakens section.revoke: BUG_RESET_RELAXED BUG_REVOKED_RELAXED
+ *
  * mirrors: section_enter sha256:708e372d
  * mirrors: section_leave sha256:8e994d75
  * mirrors: cpu_for_each_stopped sha256:be4c542a

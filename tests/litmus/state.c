@@ -15,6 +15,9 @@
  * The grace period of 4 and 5 is one flag that the reader stores when it leaves; a frame that nobody may free yet
  * stays DEFERRED.
  *
+ * weakens slot.publish: BUG_LOOKUP_RELAXED BUG_PUBLISH_RELAXED BUG_SHARE_RELAXED
+ * weakens slot.drop: BUG_PUT_ACQUIRE BUG_PUT_RELEASE BUG_UNIQUE_RELAXED BUG_PUT_RCU_ACQUIRE BUG_PUT_RCU_RELEASE
+ *
  * mirrors: ramka_frame_put sha256:f9b70cf8
  * mirrors: end_shared sha256:ac71d494
  * mirrors: ramka_frame_put_rcu sha256:457d0cda

@@ -27,6 +27,10 @@
  * BUG_X_ACQUIRE has the acquire half of X only, BUG_X_RELEASE the release half only. That the failing CAS of a promise has less
  * is noticed by no scenario: what it read is compared and no more. Its release half: see nomem.c.
  *
+ * weakens count.raise: BUG_LOWER_RELEASE BUG_RAISE_RELAXED
+ * weakens bit.free: BUG_SET_RELAXED BUG_CLEAR_RELEASE BUG_CLEAR_ACQUIRE BUG_SCAN_RELAXED BUG_RUN_RELEASE BUG_RUN_ACQUIRE
+ * weakens huge.free: BUG_HUGE_RELEASE BUG_HUGE_ACQUIRE
+ *
  * mirrors: promise sha256:5a438c95
  * mirrors: raise sha256:75fe0d3f
  * mirrors: fill_one sha256:0e2402de
