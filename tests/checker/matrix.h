@@ -28,6 +28,11 @@ bool ck_first_copy(const struct ck_site *s);
 bool ck_client_file(const struct ck_site *s);
 unsigned ck_site_hits(const struct ck_site *s);
 const char *ck_base(const char *path);
+/*
+ * Calls job(0) .. job(n - 1), by `jobs` processes. Says which jobs were never done, since a process died or ended before its
+ * time; how many.
+ */
+unsigned ck_in_parallel(void (*job)(unsigned i), unsigned n, unsigned jobs, const char *(*name)(unsigned i));
 /* Weakens what `also` says, besides --weaken. */
 void ck_weaken_also(unsigned (*also)(const struct ck_site *s));
 

@@ -234,30 +234,98 @@ static const struct ck_client *find(const char *name)
 	exit(2);
 }
 
+/* ---- processes ---- */
+
+enum { WAITING, STARTED, DONE };
+
+/* What became of the jobs, by process 0 .. jobs - 1, in memory that all of them write. */
+struct board {
+	unsigned next;
+	unsigned char state[];
+};
+
+static void work(struct board *b, void (*job)(unsigned i), unsigned n)
+{
+	unsigned i;
+
+	while ((i = __atomic_fetch_add(&b->next, 1, __ATOMIC_RELAXED)) < n) {
+		b->state[i] = STARTED;
+		job(i);
+		fflush(stdout);
+		b->state[i] = DONE;
+	}
+}
+
+static void say_how_it_ended(int status)
+{
+	if (WIFSIGNALED(status))
+		printf("     a process was killed by signal %d\n", WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		printf("     a process ended with status %d\n", WEXITSTATUS(status));
+}
+
+unsigned ck_in_parallel(void (*job)(unsigned i), unsigned n, unsigned jobs, const char *(*name)(unsigned i))
+{
+	size_t size = sizeof(struct board) + n;
+	struct board *b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned lost = 0, begun = 0;
+	int status;
+
+	if (b == MAP_FAILED)
+		abort();
+	fflush(stdout);
+	for (unsigned k = 0; jobs > 1 && k < jobs; k++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			work(b, job, n);
+			_exit(0);
+		}
+		begun += child > 0;
+	}
+	if (!begun)
+		work(b, job, n);
+	while (begun && wait(&status) > 0)
+		say_how_it_ended(status);
+	for (unsigned i = 0; i < n; i++) {
+		if (b->state[i] == DONE)
+			continue;
+		lost++;
+		printf("FAIL %s: %s\n", name(i), b->state[i] == STARTED ? "its process died" : "never run");
+	}
+	munmap(b, size);
+	return lost;
+}
+
+static struct {
+	const struct ck_client *const *chosen;
+	unsigned bound, *passed;
+	bool quiet;
+} run;
+
+static void run_chosen(unsigned i)
+{
+	if (run_client(run.chosen[i], run.bound, run.quiet))
+		__atomic_fetch_add(run.passed, 1, __ATOMIC_RELAXED);
+}
+
+static const char *chosen_name(unsigned i)
+{
+	return run.chosen[i]->name;
+}
+
 /* Clients in turn, by `jobs` processes. How many passed. */
 static unsigned run_clients(const struct ck_client *const *chosen, unsigned n, unsigned bound, bool quiet,
 		unsigned jobs)
 {
-	struct { unsigned next, passed; } *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	unsigned i;
-
-	if (shared == MAP_FAILED)
+	run.chosen = chosen;
+	run.bound = bound;
+	run.quiet = quiet;
+	run.passed = mmap(NULL, sizeof *run.passed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (run.passed == MAP_FAILED)
 		abort();
-	fflush(stdout);
-	for (unsigned k = 0; k < jobs; k++) {
-		if (jobs > 1 && fork() != 0)
-			continue;
-		while ((i = __atomic_fetch_add(&shared->next, 1, __ATOMIC_RELAXED)) < n)
-			if (run_client(chosen[i], bound, quiet))
-				__atomic_fetch_add(&shared->passed, 1, __ATOMIC_RELAXED);
-		fflush(stdout);
-		if (jobs > 1)
-			_exit(0);
-	}
-	while (jobs > 1 && wait(NULL) > 0)
-		;
-	return shared->passed;
+	ck_in_parallel(run_chosen, n, jobs, chosen_name);
+	return *run.passed;
 }
 
 static int usage(void)

@@ -265,11 +265,11 @@ static void threads(void)
 
 int main(void)
 {
-	one();
-	in_flight();
-	long_chain();
-	at_once();
-	wait_relaxes();
-	threads();
-	return 0;
+	CASE(one());
+	CASE(in_flight());
+	CASE(long_chain());
+	CASE(at_once());
+	CASE(wait_relaxes());
+	CASE(threads());
+	return end_of_cases();
 }

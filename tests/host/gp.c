@@ -411,7 +411,7 @@ static void run(const char *source)
 	int error = ramka_host_create(&opt, &h);
 
 	if (error == RAMKA_E_UNSUPPORTED) {
-		printf("SKIP %s: not built in\n", source);
+		skip_reason = "not built in";
 		return;
 	}
 	CHECK(error == 0);
@@ -426,7 +426,6 @@ static void run(const char *source)
 	from_a_handler();
 	full_speed();
 	ramka_host_destroy(h);
-	printf("ok %s\n", source);
 }
 
 int main(int argc, char **argv)
@@ -434,8 +433,8 @@ int main(int argc, char **argv)
 	static const char *const all[] = { "memb", "qsbr", "mb", "ck", "ramka" };
 
 	for (int i = 1; i < argc; i++)
-		run(argv[i]);
+		CASE(run(argv[i]));
 	for (unsigned i = 0; argc < 2 && i < sizeof(all) / sizeof(*all); i++)
-		run(all[i]);
-	return 0;
+		CASE(run(all[i]));
+	return end_of_cases();
 }

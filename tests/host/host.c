@@ -141,7 +141,7 @@ static void span(uint64_t bytes)
 
 #ifdef SLOW_BUILD
 	if (error == RAMKA_E_NOMEM) {
-		printf("SKIP span of %u GiB: the sanitizer leaves no room for it\n", (unsigned)(bytes / GIB));
+		skip_reason = "the sanitizer leaves no room for it";
 		return;
 	}
 #endif
@@ -398,7 +398,7 @@ static void *deferred_at_the_end(void *arg)
 	int error = ramka_host_create(&opt, &shared_host);
 
 	if (error == RAMKA_E_UNSUPPORTED) {
-		printf("SKIP %s: not built in\n", rcu);
+		skip_reason = "not built in";
 		return NULL;
 	}
 	CHECK(error == 0);
@@ -418,19 +418,19 @@ int main(void)
 {
 	static char sources[][8] = { "memb", "qsbr", "mb", "ck", "ramka" };
 
-	defaults();
-	largest_frame();
-	sizes();
-	refused();
-	span(64 * GIB); /* first, lest a mistake fill the machine's memory */
-	span(4096 * GIB);
-	no_direct_map();
-	again_and_again();
-	remote_drain();
-	panic_by_default();
-	panic_of_ones_own();
-	leaks();
+	CASE(defaults());
+	CASE(largest_frame());
+	CASE(sizes());
+	CASE(refused());
+	CASE(span(64 * GIB)); /* first, lest a mistake fill the machine's memory */
+	CASE(span(4096 * GIB));
+	CASE(no_direct_map());
+	CASE(again_and_again());
+	CASE(remote_drain());
+	CASE(panic_by_default());
+	CASE(panic_of_ones_own());
+	CASE(leaks());
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++)
-		join(spawn(deferred_at_the_end, sources[i])); /* it ends after its host, which on_drop used again */
-	return 0;
+		CASE(join(spawn(deferred_at_the_end, sources[i]))); /* it ends after its host, which on_drop used again */
+	return end_of_cases();
 }

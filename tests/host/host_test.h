@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the hosted layer share. Each is a program that returns 0, or says what is wrong and
- * returns 1.
+ * What the tests of the hosted layer share. Each is a program that says "ok" for each case, in TAP, and returns 0; or says
+ * what is wrong and returns 1.
  */
 #ifndef RAMKA_HOST_TEST_H
 #define RAMKA_HOST_TEST_H
@@ -22,6 +22,24 @@
 			_Exit(1); \
 		} \
 	} while (0)
+
+static unsigned cases_done;
+static const char *skip_reason; /* of the case that runs; set by itself */
+
+/* One case. The plan comes last, so a program that ends on its way has none, and tests/tally.py takes that as a failure. */
+#define CASE(call) \
+	do { \
+		skip_reason = NULL; \
+		call; \
+		printf("ok %u - %s%s%s\n", ++cases_done, #call, skip_reason ? " # SKIP " : "", skip_reason ? skip_reason : ""); \
+		fflush(stdout); /* children must not say it again */ \
+	} while (0)
+
+static inline int end_of_cases(void)
+{
+	printf("1..%u\n", cases_done);
+	return 0;
+}
 
 static inline pthread_t spawn(void *(*run)(void *), void *arg)
 {

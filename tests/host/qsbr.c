@@ -181,10 +181,10 @@ static void torture(void)
 
 int main(void)
 {
-	all_offline();
-	one_online();
-	each_counts();
-	wait_relaxes();
-	torture();
-	return 0;
+	CASE(all_offline());
+	CASE(one_online());
+	CASE(each_counts());
+	CASE(wait_relaxes());
+	CASE(torture());
+	return end_of_cases();
 }

@@ -345,16 +345,16 @@ int main(int argc, char **argv)
 	static const char *const sources[] = { "memb", "qsbr", "mb", "ck", "ramka" };
 	unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : TIMES(2000u);
 
-	more_threads_than_cpus();
+	CASE(more_threads_than_cpus());
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
-		churn(sources[i], threads);
-		several_hosts(sources[i]);
-		thread_outlives_host(sources[i], true);
-		thread_outlives_host(sources[i], false);
-		nothing_is_lost(sources[i]);
+		CASE(churn(sources[i], threads));
+		CASE(several_hosts(sources[i]));
+		CASE(thread_outlives_host(sources[i], true));
+		CASE(thread_outlives_host(sources[i], false));
+		CASE(nothing_is_lost(sources[i]));
 	}
-	destructor_uses_host();
+	CASE(destructor_uses_host());
 	if (argc < 2)
-		churn("ramka", TIMES(100000u)); /* more than it has places for readers */
-	return 0;
+		CASE(churn("ramka", TIMES(100000u))); /* more than it has places for readers */
+	return end_of_cases();
 }
