@@ -18,6 +18,7 @@
 #include <ramka/rcu.h>
 #include <ramka/stats.h>
 #include <ramka/walk.h>
+#include <ramka/dump.h>
 #include <ramka/check.h>
 #include <ramka/contracts.h>
 

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* The dump of the whole memory as text, for people and for tools. Its format is in dump.h. Writes nothing but lines. */
+#include "../base/mem.h"
+
+#include "../cpu/depot.h"
+#include "../frame/defer.h"
+
+#define LINE_MAX 110u
+#define TEXT_MAX 60u  /* of one piece: a type's name is the embedder's */
+#define TOKEN_MAX 64u /* characters of the longest run: a letter and four numbers */
+#define MAP "ramka-map: "
+
+/* Text on its way to `print`. */
+struct line {
+	void (*print)(void *ctx, const char *line);
+	void *ctx;
+	unsigned length;
+	char text[LINE_MAX + 2];
+};
+
+static void put_text(struct line *l, const char *s)
+{
+	for (unsigned i = 0; s[i] && i < TEXT_MAX && l->length < LINE_MAX; i++)
+		l->text[l->length++] = s[i] < ' ' ? '?' : s[i]; /* a line is one line */
+}
+
+static void put_digits(struct line *l, uint64_t v, unsigned base)
+{
+	char digits[21];
+	unsigned i = sizeof(digits) - 1;
+
+	digits[i] = 0;
+	do {
+		digits[--i] = "0123456789abcdef"[v % base];
+		v /= base;
+	} while (v);
+	put_text(l, digits + i);
+}
+
+/* Text, then a number. */
+static void put(struct line *l, const char *s, uint64_t v)
+{
+	put_text(l, s);
+	put_digits(l, v, 10);
+}
+
+static void end_line(struct line *l)
+{
+	l->text[l->length] = '\n';
+	l->text[l->length + 1] = 0;
+	l->print(l->ctx, l->text);
+	l->length = 0;
+}
+
+/* ---- for people ---- */
+
+static void dump_totals(struct line *l, const struct ramka_stats *s)
+{
+	put(l, "ramka: ", s->total);
+	put(l, " frames: ", s->free);
+	put(l, " free (", s->cached);
+	put(l, " cached), ", s->in_use);
+	put(l, " in use, ", s->deferred);
+	put(l, " deferred, ", s->reserved);
+	put(l, " reserved, ", s->unused);
+	put_text(l, " unused");
+	end_line(l);
+	put(l, "ramka: most in use ", s->peak_in_use);
+	put(l, ", allocs ", s->allocs);
+	put(l, ", puts ", s->puts);
+	put(l, ", refills ", s->refills);
+	put(l, ", flushes ", s->flushes);
+	put(l, ", steals ", s->steals);
+	end_line(l);
+}
+
+/* A counter of each order, as " ORDER:COUNT"; those that are zero are left out. */
+static void dump_orders(struct line *l, const char *what, const uint64_t *counters)
+{
+	bool any = false;
+
+	put_text(l, what);
+	for (unsigned i = 0; i <= RAMKA_MAX_ORDER; i++) {
+		if (!counters[i])
+			continue;
+		any = true;
+		if (l->length > LINE_MAX - 24) {
+			end_line(l);
+			put_text(l, what);
+		}
+		put(l, " ", i);
+		put(l, ":", counters[i]);
+	}
+	if (!any)
+		put_text(l, " none");
+	end_line(l);
+}
+
+static void dump_node(struct line *l, const struct zone *z)
+{
+	put(l, "ramka: node ", z->node);
+	put(l, ": ", ramka_load(&z->usable, relaxed, stat));
+	put(l, " usable frames, ", zone_count_free(z));
+	put_text(l, " free in the zone");
+	end_line(l);
+}
+
+static void dump_cpu(struct line *l, const struct ramka_cpu *cpu)
+{
+	const struct ramka *r = cpu->r;
+	uint64_t depot = ramka_load(&r->depot->shards[cpu->id].cached, relaxed, stat);
+	uint64_t deferred = cpu->defer ? ramka_load(&cpu->defer->frames, relaxed, stat) : 0;
+	uint32_t cached = cpu_count(cpu), rows = cpu_in_rows(cpu);
+
+	if (!cached && !rows && !depot && !deferred)
+		return;
+	put(l, "ramka: CPU ", cpu->id);
+	put(l, ", node ", cpu->node);
+	put(l, ": ", cached);
+	put(l, " in the cache, ", rows);
+	put(l, " in rows, ", depot);
+	put(l, " in the depot, ", deferred);
+	put_text(l, " deferred");
+	end_line(l);
+}
+
+static void dump_summary(struct line *l, const struct ramka *r)
+{
+	struct ramka_stats s;
+
+	ramka_stats_read(r, &s);
+	dump_totals(l, &s);
+	dump_orders(l, "ramka: free in the zones, by order:", s.free_by_order);
+	dump_orders(l, "ramka: requests without memory, by order:", s.failures);
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		dump_node(l, &r->zones[i]);
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		dump_cpu(l, ramka_cpu_at((struct ramka *)(uintptr_t)r, i));
+}
+
+/* ---- for tools ---- */
+
+static char letter_of(enum ramka_state state)
+{
+	static const char letters[] = {
+		[RAMKA_STATE_HOLE] = '_', [RAMKA_STATE_UNUSED] = '-', [RAMKA_STATE_FREE] = '.', [RAMKA_STATE_CACHED] = 'c',
+		[RAMKA_STATE_UNIQUE] = 'U', [RAMKA_STATE_SHARED] = 'S', [RAMKA_STATE_TAIL] = 't', [RAMKA_STATE_DEFERRED] = 'd',
+		[RAMKA_STATE_BUSY] = 'b', [RAMKA_STATE_RESERVED] = 'R', [RAMKA_STATE_SATURATED] = '!',
+	};
+
+	return letters[state];
+}
+
+struct map_dump {
+	struct line *l;
+	struct ramka_run run; /* frames and their tails, not printed yet; frames 0: none */
+};
+
+static void flush_run(struct map_dump *m)
+{
+	struct line *l = m->l;
+
+	if (!m->run.frames)
+		return;
+	if (l->length > LINE_MAX - TOKEN_MAX)
+		end_line(l);
+	if (!l->length) {
+		put_text(l, MAP "at ");
+		put_digits(l, m->run.base >> RAMKA_PAGE_SHIFT, 16);
+	}
+	put_text(l, (char[]){ ' ', letter_of(m->run.state), 0 });
+	if (m->run.type)
+		put_digits(l, m->run.type->id, 10);
+	if (m->run.order)
+		put(l, "/", m->run.order);
+	if (m->run.node)
+		put(l, "@", m->run.node);
+	if (m->run.frames > 1)
+		put(l, ":", m->run.frames);
+	m->run.frames = 0;
+}
+
+static bool dump_run(void *ctx, const struct ramka_run *run)
+{
+	struct map_dump *m = ctx;
+
+	if (m->run.frames && (run->state == RAMKA_STATE_TAIL ||
+			      (run->state == m->run.state && run->type == m->run.type && run->order == m->run.order &&
+			       run->node == m->run.node))) {
+		m->run.frames += run->frames;
+		return true;
+	}
+	flush_run(m);
+	m->run = *run;
+	return true;
+}
+
+static void dump_map(struct line *l, const struct ramka *r)
+{
+	struct map_dump m = { .l = l };
+
+	put_text(l, MAP "1 ");
+	put_digits(l, paddr_of(r->first), 16);
+	put(l, " ", r->nr_slots);
+	end_line(l);
+	for (unsigned i = 0; i < RAMKA_MAX_TYPES; i++) {
+		if (!type_by_id(r, i))
+			continue;
+		put(l, MAP "type ", i);
+		put_text(l, " ");
+		put_text(l, type_by_id(r, i)->name ? type_by_id(r, i)->name : "?");
+		end_line(l);
+	}
+	ramka_walk(r, dump_run, &m);
+	flush_run(&m);
+	if (l->length)
+		end_line(l);
+	put_text(l, MAP "end");
+	end_line(l);
+}
+
+void ramka_dump(const struct ramka *r, void (*print)(void *ctx, const char *line), void *ctx)
+{
+	struct line l = { .print = print, .ctx = ctx, .length = 0 };
+
+	dump_summary(&l, r);
+	dump_map(&l, r);
+}
