@@ -7,11 +7,12 @@ Commands and pretty printers for gdb, for a hosted program, a core dump or a ker
 	(gdb) ramka who ADDRESS     who holds it, in one line
 	(gdb) ramka cpu N           what CPU N keeps back: cache, rows, depot, deferred frames
 	(gdb) ramka map [FRAMES]    the whole memory, so many frames to a cell (default 512), and totals
+	(gdb) ramka dump [EXPR]     the same map for tools/ramka-map, in the format of ramka_dump
 	(gdb) ramka use EXPRESSION  the instance: a struct ramka *, a CPU or a host
 
 ADDRESS is a physical address, an address in the direct map, or an expression of type struct ramka_frame * or
-struct ramka_unique *. Without `ramka use` the instance is found from the variables of the selected frame and its callers,
-then among the program's static ones. Nothing is written and nothing is called in the program.
+struct ramka_unique *. Without `ramka use` the instance is found from the variables of the selected frame and its callers
+and the static ones that they see, then from those of the other threads. Nothing is written and nothing is called in the program.
 """
 import struct
 
@@ -79,11 +80,12 @@ class Zone:
 		return bool(words(self.words, bit // 64, 1)[0] >> bit % 64 & 1)
 
 	def free_frames(self):
-		"""The same for all: one Python integer with a bit per frame."""
-		bits = int.from_bytes(read(int(self.words), self.blocks * BLOCK_FRAMES // 8), 'little')
+		"""The same for all: a bit per frame, the lowest of each byte first."""
+		size = BLOCK_FRAMES // 8
+		bits = bytearray(read(int(self.words), self.blocks * size))
 		for block in range(self.blocks):
 			if self.block_word(block) & LANE_HUGE:
-				bits &= ~(((1 << BLOCK_FRAMES) - 1) << block * BLOCK_FRAMES)
+				bits[block * size:(block + 1) * size] = bytes(size)
 		return bits
 
 
@@ -256,6 +258,15 @@ class Instance:
 chosen = None
 
 
+def choose(text):
+	"""Remembers the instance that an expression leads to; no text: forgets it."""
+	global chosen
+	found = as_instance(gdb.parse_and_eval(text)) if text else None
+	if text and found is None:
+		raise gdb.GdbError(f'"{text}" leads to no instance')
+	chosen = found
+
+
 def as_instance(value):
 	"""The pointer to an instance that a value leads to, or None."""
 	if value.type.strip_typedefs().code != gdb.TYPE_CODE_PTR:
@@ -280,10 +291,7 @@ def variables(frame):
 		block = block.superblock
 
 
-def find_instance():
-	if chosen is not None:
-		return Instance(chosen)
-	frame = gdb.selected_frame()
+def search_stack(frame):
 	while frame:
 		try:
 			for symbol, where in variables(frame):
@@ -292,10 +300,27 @@ def find_instance():
 				except gdb.error:
 					continue
 				if pointer is not None:
-					return Instance(pointer)
+					return pointer
 		except RuntimeError: # a function without debug information
 			pass
 		frame = frame.older()
+	return None
+
+
+def find_instance():
+	if chosen is not None:
+		return Instance(chosen)
+	pointer = search_stack(gdb.selected_frame())
+	selected = gdb.selected_thread()
+	if pointer is None and selected:
+		for thread in gdb.selected_inferior().threads():
+			thread.switch()
+			pointer = search_stack(gdb.newest_frame())
+			if pointer is not None:
+				break
+		selected.switch()
+	if pointer is not None:
+		return Instance(pointer)
 	raise gdb.GdbError('no instance in sight: "ramka use EXPRESSION" names it')
 
 
@@ -385,7 +410,7 @@ def who(instance, frame):
 # ---- the commands ----
 
 class Ramka(gdb.Command):
-	"""Commands for the page-frame allocator ramka: frame, who, cpu, map, use."""
+	"""Commands for the page-frame allocator ramka: frame, who, cpu, map, dump, use."""
 	def __init__(self):
 		super().__init__('ramka', gdb.COMMAND_DATA, prefix=True)
 
@@ -396,10 +421,7 @@ class Use(gdb.Command):
 		super().__init__('ramka use', gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
 
 	def invoke(self, text, from_tty):
-		global chosen
-		chosen = as_instance(gdb.parse_and_eval(text)) if text else None
-		if text and chosen is None:
-			raise gdb.GdbError(f'"{text}" leads to no instance')
+		choose(text)
 
 
 class Who(gdb.Command):
@@ -462,35 +484,33 @@ class CpuCommand(gdb.Command):
 		print(f'  so far: {cpu.counters()}')
 
 
+def states(instance):
+	"""(state, slot of the head or None) of each frame of the span."""
+	slots = instance.all_slots()
+	free = set()
+	for zone in instance.zones:
+		bits = zone.free_frames() # a bit is set in the zone that the frame is of, only
+		free.update(zone.origin + bit for bit in range(zone.low, zone.end) if bits[bit >> 3] >> (bit & 7) & 1)
+	tails, head = 0, None
+	for i, slot in enumerate(slots):
+		frame = instance.first + i
+		if instance.piece(frame)[0] == MAP_HOLE:
+			tails = 0
+			yield 'hole', None
+		elif tails and slot.state == 'free':
+			tails -= 1
+			yield head.state, head
+		elif slot.state == 'free':
+			yield 'free' if frame in free else 'cached', None
+		else:
+			tails, head = ((1 << slot.order) - 1 if slot.state in HEADS else 0), slot
+			yield slot.state, slot
+
+
 class Map(gdb.Command):
 	"""ramka map [FRAMES]: the whole memory, FRAMES (default 512) to a cell, with a legend and totals."""
 	def __init__(self):
 		super().__init__('ramka map', gdb.COMMAND_DATA)
-
-	@staticmethod
-	def states(instance):
-		"""(state, slot of the head or None) of each frame of the span."""
-		slots = instance.all_slots()
-		free = {}
-		for zone in instance.zones:
-			bits = zone.free_frames()
-			for bit in range(zone.low, zone.end):
-				if bits >> bit & 1 and instance.zone(zone.origin + bit).origin == zone.origin:
-					free[zone.origin + bit] = True
-		tails, head = 0, None
-		for i, slot in enumerate(slots):
-			frame = instance.first + i
-			if instance.piece(frame)[0] == MAP_HOLE:
-				tails = 0
-				yield 'hole', None
-			elif tails and slot.state == 'free':
-				tails -= 1
-				yield head.state, head
-			elif slot.state == 'free':
-				yield 'free' if frame in free else 'cached', None
-			else:
-				tails, head = ((1 << slot.order) - 1 if slot.state in HEADS else 0), slot
-				yield slot.state, slot
 
 	def invoke(self, text, from_tty):
 		instance = find_instance()
@@ -498,7 +518,7 @@ class Map(gdb.Command):
 		if cell < 1:
 			raise gdb.GdbError('a cell is one frame at least')
 		counts, types, line, here = {}, {}, '', {}
-		for i, (state, slot) in enumerate(self.states(instance)):
+		for i, (state, slot) in enumerate(states(instance)):
 			here[state] = here.get(state, 0) + 1
 			counts[state] = counts.get(state, 0) + 1
 			if slot and slot.is_head():
@@ -516,6 +536,43 @@ class Map(gdb.Command):
 			print(f'  {CELLS[state]}  {state:10} {n} frames')
 		for name, n in sorted(types.items(), key=lambda c: -c[1]):
 			print(f'  type {name}: {n} frames')
+
+
+class Dump(gdb.Command):
+	"""ramka dump [EXPRESSION]: the map of the instance that EXPRESSION leads to, in the format of ramka_dump, see include/ramka/dump.h. For tools/ramka-map."""
+	LETTERS = {'hole': '_', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
+		   'reserved': 'R', 'saturated': '!'}
+
+	def __init__(self):
+		super().__init__('ramka dump', gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
+
+	def invoke(self, text, from_tty):
+		if text:
+			choose(text)
+		instance = find_instance()
+		print(f'ramka-map: 1 {instance.first << PAGE_SHIFT:x} {instance.nr}')
+		for i in range(256):
+			entry = instance.r['types'][i]['type']
+			if int(entry):
+				print(f'ramka-map: type {i} {entry["name"].string()}')
+		runs, last = [], None
+		for i, (state, slot) in enumerate(states(instance)):
+			node = instance.zone(instance.first + i)
+			key = (state, slot.type_id if slot and slot.is_head() else None, slot.order if slot and slot.is_head() else 0,
+			       node.node if node and state != 'hole' else 0)
+			if key == last:
+				runs[-1][2] += 1
+			else:
+				runs.append([instance.first + i, key, 1])
+				last = key
+		for at in range(0, len(runs), 8):
+			print(f'ramka-map: at {runs[at][0]:x} ' + ' '.join(map(self.token, runs[at:at + 8])))
+		print('ramka-map: end')
+
+	def token(self, run):
+		(state, type_id, order, node), frames = run[1:]
+		return (self.LETTERS[state] + ('' if type_id is None else str(type_id)) + (f'/{order}' if order else '')
+			+ (f'@{node}' if node else '') + (f':{frames}' if frames > 1 else ''))
 
 
 # ---- pretty printers ----
@@ -570,5 +627,5 @@ def printer(value):
 
 
 gdb.pretty_printers.append(printer)
-for command in (Ramka, Use, Who, Frame, CpuCommand, Map):
+for command in (Ramka, Use, Who, Frame, CpuCommand, Map, Dump):
 	command()

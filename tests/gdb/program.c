@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What tests/gdb/run debugs: frames in every state, their addresses in variables, and a place to stop at. */
 #include <ramka/host.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define CHECK(cond) do { if (!(cond)) abort(); } while (0)
 
@@ -22,6 +24,13 @@ static void __attribute__((noinline)) stop_here(void)
 {
 	__asm__ volatile("" ::: "memory");
 }
+
+#ifdef WAIT /* for tests/tools/run: says what it has, then waits to be looked at */
+static void print(void *ctx, const char *line)
+{
+	fputs(line, ctx);
+}
+#endif
 
 static ramka_paddr_t defer_one(struct ramka *r, struct ramka_cpu *cpu)
 {
@@ -84,6 +93,13 @@ int main(void)
 	other_pa = ramka_frame_paddr(ramka_host_ramka(other), f);
 	untouched = ((ramka_paddr_t)1 << 30) + (15u << 20);
 	stop_here();
+#ifdef WAIT
+	ramka_dump(r, print, stdout);
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+#endif
 	ramka_host_rcu_read_unlock(host);
 	_Exit(0);
 }
