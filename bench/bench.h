@@ -28,7 +28,11 @@
 /* In a loop that waits for another thread. */
 static inline void bench_relax(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(BENCH_SIMULATED)
+	extern void scale_relax(void);
+
+	scale_relax();
+#elif defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
 	__asm__ volatile("yield" ::: "memory");

@@ -9,9 +9,10 @@
  */
 #include "peers.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "lock.h"
 
 #define MAX_ORDER 10
 #define BATCH	  63
@@ -32,12 +33,13 @@ struct list {
 };
 
 struct cpu {
+	_Alignas(128) struct lock_waiter waiter;
 	_Alignas(128) struct zone *zone;
 	struct list lists[NR_LISTS];
 };
 
 struct zone {
-	_Alignas(128) atomic_flag lock;
+	_Alignas(128) struct lock lock;
 	_Alignas(128) struct list free[MAX_ORDER + 1];
 	struct page *pages;
 	uint64_t nr;
@@ -66,21 +68,6 @@ static inline void list_remove(struct list *l, struct page *p)
 	p->prev->next = p->next;
 	p->next->prev = p->prev;
 	l->count--;
-}
-
-static void zone_lock(struct zone *z)
-{
-	for (int spins = 0; atomic_flag_test_and_set_explicit(&z->lock, memory_order_acquire);) {
-		if (++spins < 1000)
-			bench_relax();
-		else
-			sched_yield();
-	}
-}
-
-static void zone_unlock(struct zone *z)
-{
-	atomic_flag_clear_explicit(&z->lock, memory_order_release);
 }
 
 /* ---- buddy, under the lock ---- */
@@ -135,14 +122,15 @@ static uint64_t batch_of(unsigned order)
 	return BATCH >> order ? BATCH >> order : 1;
 }
 
-static void refill(struct zone *z, struct list *l, unsigned order)
+static void refill(struct cpu *c, struct list *l, unsigned order)
 {
+	struct zone *z = c->zone;
 	struct page *p;
 
-	zone_lock(z);
+	lock_take(&z->lock, &c->waiter);
 	for (uint64_t i = batch_of(order); i > 0 && (p = buddy_alloc(z, order)); i--)
 		list_push(l, p);
-	zone_unlock(z);
+	lock_drop(&z->lock, &c->waiter);
 }
 
 static void *alloc(void *cpu, unsigned order)
@@ -155,15 +143,15 @@ static void *alloc(void *cpu, unsigned order)
 		struct list *l = &c->lists[i];
 
 		if (unlikely(l->count == 0))
-			refill(c->zone, l, order);
+			refill(c, l, order);
 		if (unlikely(l->count == 0))
 			return NULL;
 		p = l->head.next;
 		list_remove(l, p);
 	} else {
-		zone_lock(c->zone);
+		lock_take(&c->zone->lock, &c->waiter);
 		p = buddy_alloc(c->zone, order);
-		zone_unlock(c->zone);
+		lock_drop(&c->zone->lock, &c->waiter);
 		if (!p)
 			return NULL;
 	}
@@ -172,16 +160,18 @@ static void *alloc(void *cpu, unsigned order)
 }
 
 /* The oldest of a list go back, as many as a batch. */
-static void flush(struct zone *z, struct list *l, unsigned order)
+static void flush(struct cpu *c, struct list *l, unsigned order)
 {
-	zone_lock(z);
+	struct zone *z = c->zone;
+
+	lock_take(&z->lock, &c->waiter);
 	for (uint64_t i = batch_of(order); i > 0 && l->count; i--) {
 		struct page *p = l->head.prev;
 
 		list_remove(l, p);
 		buddy_free(z, p, order);
 	}
-	zone_unlock(z);
+	lock_drop(&z->lock, &c->waiter);
 }
 
 static void free_page(void *cpu, void *frame, unsigned order)
@@ -195,11 +185,11 @@ static void free_page(void *cpu, void *frame, unsigned order)
 	if (i >= 0) {
 		list_push(&c->lists[i], p);
 		if (unlikely(c->lists[i].count >= (uint64_t)HIGH >> order && c->lists[i].count > 1))
-			flush(c->zone, &c->lists[i], order);
+			flush(c, &c->lists[i], order);
 	} else {
-		zone_lock(c->zone);
+		lock_take(&c->zone->lock, &c->waiter);
 		buddy_free(c->zone, p, order);
-		zone_unlock(c->zone);
+		lock_drop(&c->zone->lock, &c->waiter);
 	}
 }
 
@@ -211,7 +201,7 @@ static void *create(const struct bench_shape *shape)
 
 	if (!z)
 		return NULL;
-	atomic_flag_clear(&z->lock);
+	z->lock = (struct lock){ 0 };
 	z->nr = shape->memory >> 12;
 	z->pages = bench_reserve(z->nr * sizeof(*z->pages));
 	z->cpus = bench_map(shape->threads * sizeof(*z->cpus));

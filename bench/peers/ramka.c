@@ -8,7 +8,7 @@
  * Thread i is CPU i of the instance.
  */
 #define _GNU_SOURCE
-#include "peers.h"
+#include "ramka.h"
 
 #include <linux/membarrier.h>
 #include <ramka/ramka.h>
@@ -38,7 +38,7 @@ static void panic(void *ctx, const struct ramka_bug *bug)
 		  (unsigned long long)bug->paddr);
 }
 
-static void *create(const struct bench_shape *shape)
+void *bench_ramka_create(const struct bench_shape *shape, const struct ramka_rcu_ops *rcu)
 {
 	struct instance *i = calloc(1, sizeof(*i));
 	struct ramka_region region = { .base = BASE, .size = shape->memory, .kind = RAMKA_USABLE };
@@ -47,6 +47,7 @@ static void *create(const struct bench_shape *shape)
 				    .nr_cpus = shape->threads,
 				    .flags = RAMKA_METADATA_ZEROED,
 				    .barrier_all_cpus = barrier_all_cpus,
+				    .rcu = rcu,
 				    .panic = panic };
 
 	if (!i)
@@ -63,6 +64,16 @@ static void *create(const struct bench_shape *shape)
 	return i;
 }
 
+struct ramka *bench_ramka_of(void *instance)
+{
+	return ((struct instance *)instance)->r;
+}
+
+static void *create(const struct bench_shape *shape)
+{
+	return bench_ramka_create(shape, NULL);
+}
+
 /* All of the memory touched, as a kernel's is: page faults of the host are not the question. */
 static void *create_touched(const struct bench_shape *shape)
 {
@@ -73,7 +84,7 @@ static void *create_touched(const struct bench_shape *shape)
 	return i;
 }
 
-static void destroy(void *instance)
+void bench_ramka_destroy(void *instance)
 {
 	struct instance *i = instance;
 	struct ramka_bug bug;
@@ -172,7 +183,7 @@ static uint64_t free_in_huge(void *instance)
 
 #define FLAGS (PEER_ORDERS | PEER_BOUNDED | PEER_SLOT)
 #define COMMON \
-	.version = version, .destroy = destroy, .number = number, .free_in_huge = free_in_huge, .stride = 16
+	.version = version, .destroy = bench_ramka_destroy, .number = number, .free_in_huge = free_in_huge, .stride = 16
 
 const struct bench_peer peer_ramka = {
 	.name = "ramka",
