@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What an instance is made of, and the few helpers that every file above the zones shares: slot <-> address,
- * types. All of it lies in the metadata memory that the embedder gave; see setup/layout.c for the layout.
+ * types, reporting a bug. All of it lies in the metadata memory that the embedder gave; see setup/layout.c for the layout.
  */
 #ifndef RAMKA_LIB_INSTANCE_H
 #define RAMKA_LIB_INSTANCE_H
@@ -18,9 +18,6 @@
 #endif
 #ifndef noinline
 # define noinline __attribute__((noinline))
-#endif
-#ifndef always_inline
-# define always_inline inline __attribute__((always_inline))
 #endif
 
 struct cached_cpu;
@@ -56,11 +53,14 @@ struct ramka {
 	uint8_t *meta;
 	uint32_t meta_size;
 	uint32_t batch;            /* frames of a refill */
+	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
+	struct ramka_atomic_u32 order_max[11]; /* most frames of each order that a CPU caches, cpu/order.h */
 	uint32_t fold;             /* frames between two updates of a zone's estimate */
 	uintptr_t direct_map;
 	struct cached_cpu *cpus;   /* cpu/state.h */
 	struct ramka_cpu *none;    /* the cache-less handle */
-	struct depot *depot;       /* cpu/depot.h */
+	struct depot *depot;       /* magazines between caches and zones, cpu/depot.h */
+	struct depot *mail;        /* the mailboxes, cpu/mail.h */
 	struct zone *zones;        /* zone/zones.h */
 	struct map_entry *map;
 	size_t nr_map;
@@ -153,5 +153,10 @@ static inline const struct type_entry *type_entry(const struct ramka *r, const s
 }
 
 void types_init(struct ramka *r);
+
+/* ---- programmer errors ---- */
+
+/* Reports to cfg.panic, or traps. f may be NULL or no slot at all. `ref`: the word that was found wrong. */
+void instance_bug(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f, uint64_t ref);
 
 #endif

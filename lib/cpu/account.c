@@ -110,6 +110,7 @@ uint64_t account_moves(const struct ramka *r)
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		sum += ramka_load(&r->cpus[i].cpu.moves, acquire, nomem.collect) +
-		       HOT_PUSHES(ramka_load(&r->cpus[i].cpu.hot, acquire, nomem.collect));
+		       HOT_PUSHES(ramka_load(&r->cpus[i].cpu.hot, acquire, nomem.collect)) +
+		       ramka_load(&r->cpus[i].cpu.larger_pushes, acquire, nomem.collect);
 	return sum;
 }

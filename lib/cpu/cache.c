@@ -2,12 +2,15 @@
 /* Filling and emptying the cache of base frames. See cache.h. */
 #include "../base/mem.h"
 
+#include "../zone/territory.h"
 #include "cache.h"
 #include "depot.h"
+#include "mail.h"
 #include "row.h"
 
 #define GATE_MAX 24u /* free frames of a block that counts as nearly full */
 #define REFILL_TRIES 4u
+#define MAIL_AT_REFILL 4u /* magazines opened, as long as none of their frames passes the gate */
 
 /* Makes room in the full cache. */
 static void flush(struct ramka_cpu *cpu)
@@ -60,10 +63,23 @@ static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 	section_leave(cpu);
 }
 
+/* The frame lies in another CPU's territory. False: this CPU sends no mail. */
+static noinline bool free_mailed(struct ramka_cpu *cpu, uint32_t owner, uint32_t n)
+{
+	if (!mail_put(cpu, owner, n))
+		return false;
+	count_row_pushes(cpu, 1);
+	section_leave(cpu);
+	return true;
+}
+
 noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
+	uint32_t owner = territory_owner(cpu->zone, block);
 
+	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block && free_mailed(cpu, owner - 1, n))
+		return;
 	if (block == cpu->block || bitmap_free_count(&cpu->zone->map, block) <= cpu->gate) {
 		free_cached(cpu, n);
 	} else if (unlikely(cpu->nr_rows == ROWS)) {
@@ -75,7 +91,7 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 	}
 }
 
-/* Empties a magazine of the shard into the empty cache. */
+/* Empties a magazine of a shard into the empty cache. */
 static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 {
 	struct depot *d = cpu->r->depot;
@@ -88,7 +104,6 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	memcpy(cache_of(cpu)->frames, m->frames, n * sizeof(*m->frames));
 	depot_put_empty(d, m);
 	if (shard != cpu->id) {
-		cpu->victim = shard;
 		own_add(&cpu->steals, 1);
 		probe(steal, cpu->id, shard);
 	}
@@ -108,22 +123,6 @@ static uint32_t steal(struct ramka_cpu *cpu)
 			n = take_magazine(cpu, shard);
 	}
 	return n;
-}
-
-/*
- * Before the zone: a shard that is more than half full belongs to a CPU that frees what others allocate. One shard is
- * looked at per refill, the last one that gave something as long as it does.
- */
-static uint32_t take_surplus(struct ramka_cpu *cpu)
-{
-	struct ramka *r = cpu->r;
-	uint32_t shard = cpu->victim;
-
-	if (shard != cpu->id && r->cpus[shard].cpu.zone == cpu->zone &&
-	    ramka_load(&r->depot->shards[shard].cached, relaxed, stat) > SHARD_MAGAZINES * MAGAZINE_SIZE / 2)
-		return take_magazine(cpu, shard);
-	cpu->victim = shard + 1 < r->nr_cpus ? shard + 1 : 0;
-	return 0;
 }
 
 static uint32_t random_below(struct ramka_cpu *cpu, uint32_t n)
@@ -162,6 +161,16 @@ static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64
 	return n;
 }
 
+/* Makes `block` the one that refills the cache of base frames. */
+static void work_in(struct ramka_cpu *cpu, uint32_t block)
+{
+	unsigned shift = cpu->zone->territory_shift;
+
+	if (cpu->block >> shift != block >> shift)
+		territory_move(cpu->zone, cpu->me, cpu->block >> shift == cpu->run_block >> shift ? NO_BLOCK : cpu->block, block);
+	cpu->block = block;
+}
+
 static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
@@ -172,13 +181,11 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 		uint64_t mask = cpu->block == NO_BLOCK ? 0 : bitmap_take(&cpu->zone->map, cpu->block, want - n, start, &word);
 
 		if (!mask) {
-			uint32_t from = cpu->block != NO_BLOCK ? cpu->block :
-					(uint32_t)((uint64_t)cpu->zone->map.blocks * cpu->id / r->nr_cpus);
-			uint32_t block = zone_pick_block(cpu->zone, from);
+			uint32_t block = territory_pick(cpu->zone, cpu->me, 0, cpu->block == NO_BLOCK ? cpu->home : cpu->block);
 
 			if (block == NO_BLOCK)
 				break;
-			cpu->block = block;
+			work_in(cpu, block);
 			mask = bitmap_take(&cpu->zone->map, block, want - n, start, &word);
 		}
 		if (mask)
@@ -211,19 +218,18 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		return NULL;
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	flush_rows(cpu);
 	n = cpu_count(cpu);
-	if (n) /* freed by a drop since the caller looked: they are in already */
-		own_add(&cpu->moved_in, 0 - (uint64_t)n);
-	else
-		n = take_magazine(cpu, cpu->id);
+	mail_grow(cpu);
+	/* frames that a drop freed since the caller looked are in already */
+	for (unsigned i = 0; i < MAIL_AT_REFILL && !n && mail_open(cpu, &n); i++)
+		;
 	if (!n)
-		n = take_surplus(cpu);
+		own_add(&cpu->moved_in, n = take_magazine(cpu, cpu->id));
 	if (!n)
-		n = refill_from_zone(cpu);
+		own_add(&cpu->moved_in, n = refill_from_zone(cpu));
 	if (!n)
-		n = steal(cpu);
-	own_add(&cpu->moved_in, n);
+		own_add(&cpu->moved_in, n = steal(cpu));
+	flush_rows(cpu);
 	if (n) {
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);

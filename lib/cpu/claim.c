@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* Exact frames. See claim.h. */
-#include "../zone/report.h"
 #include "claim.h"
 #include "drain.h"
+#include "order.h"
 #include "row.h"
+
+/* Is the FREE slot part of a larger frame in use? */
+static bool is_tail(const struct ramka *r, const struct ramka_frame *f)
+{
+	uint64_t frame = r->first + slot_index(r, f);
+
+	for (unsigned order = 1; order <= RAMKA_MAX_ORDER; order++) {
+		uint64_t head = align_down(frame, (uint64_t)1 << order);
+		const struct ramka_frame *h;
+
+		if (head < r->first)
+			return false;
+		h = &r->slots[head - r->first];
+		if (h != f && ref_tag(slot_ref(h)) > TAG_UNUSED && info_order(slot_info(h)) >= order)
+			return true;
+	}
+	return false;
+}
 
 /* Takes the bit out of the CPU's own cache. Rows go to the zone first, where the caller looks again. */
 static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
@@ -20,12 +38,22 @@ static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
 	return true;
 }
 
+/* Rows and the caches of larger orders go to the zone. */
+static void give_larger(struct ramka_cpu *cpu)
+{
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	flush_rows(cpu);
+	order_flush_all(cpu);
+	count_move(cpu, true);
+}
+
 static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
 {
 	bool inside = section_enter(cpu), mine;
 
-	if (inside && z == cpu->zone && cpu_in_rows(cpu))
-		give_rows(cpu);
+	if (inside && z == cpu->zone && (cpu_in_rows(cpu) || order_held(cpu)))
+		give_larger(cpu);
 	if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS))) {
 		account_alloc(cpu, z, 1, inside);
 		mine = true;
@@ -46,9 +74,13 @@ int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f)
 
 	if (claim_bit(cpu, z, bit))
 		return 0;
-	if (state_is_tail(r, f))
+	if (is_tail(r, f))
 		return RAMKA_E_IN_USE;
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		drain_shard(r, i, &mine);
+	if (mine && claim_bit(cpu, z, bit))
+		return 0;
+	mine = 0;
+	cpu_drain_all(r, cpu, &mine);
 	return mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;
 }

@@ -5,7 +5,8 @@
 
 #include "account.h"
 
-/* Takes exactly this FREE base frame: bitmap, own cache, depot. 0, RAMKA_E_IN_USE (a tail), RAMKA_E_BUSY. */
+/* Takes exactly this FREE base frame, wherever it is: bitmap, own cache, depot, mailboxes, other CPUs' caches. 0,
+ * RAMKA_E_IN_USE (a tail), RAMKA_E_BUSY (a CPU that cannot be stopped holds it, or a call is just moving it). */
 int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f);
 
 #endif

@@ -2,18 +2,17 @@
 /* The depot's two stacks. States and races: depot.h. */
 #include "depot.h"
 
-#define INDEX_MASK 0xffffffu
-#define TAG_ONE (INDEX_MASK + UINT64_C(1))
+#define TAG_ONE (DEPOT_INDEX + UINT64_C(1))
 
 static struct magazine *pop(struct depot *d, struct ramka_atomic_u64 *head)
 {
 	uint64_t old = ramka_load(head, acquire, depot.push);
 
-	while (old & INDEX_MASK) {
-		struct magazine *m = &d->magazines[(old & INDEX_MASK) - 1];
+	while (old & DEPOT_INDEX) {
+		struct magazine *m = &d->magazines[(old & DEPOT_INDEX) - 1];
 		uint64_t next = ramka_load(&m->next, relaxed, depot.next);
 
-		if (ramka_cas(head, &old, ((old & ~(uint64_t)INDEX_MASK) + TAG_ONE) | next, acq_rel, depot.push))
+		if (ramka_cas(head, &old, ((old & ~(uint64_t)DEPOT_INDEX) + TAG_ONE) | next, acq_rel, depot.push))
 			return m;
 	}
 	return NULL;
@@ -25,8 +24,8 @@ static void push(struct depot *d, struct ramka_atomic_u64 *head, struct magazine
 	uint64_t old = ramka_load(head, relaxed, depot.look);
 
 	do
-		ramka_store(&m->next, (uint32_t)(old & INDEX_MASK), relaxed, depot.next);
-	while (!ramka_cas(head, &old, ((old & ~(uint64_t)INDEX_MASK) + TAG_ONE) | index, release, depot.push));
+		ramka_store(&m->next, (uint32_t)(old & DEPOT_INDEX), relaxed, depot.next);
+	while (!ramka_cas(head, &old, ((old & ~(uint64_t)DEPOT_INDEX) + TAG_ONE) | index, release, depot.push));
 }
 
 static struct shard *home(struct depot *d, const struct magazine *m)

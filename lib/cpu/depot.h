@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The depot: lock-free stacks of full magazines, one shard per CPU, between the caches and the zones. Called by
+ * A depot: lock-free stacks of full magazines, one shard per CPU. An instance has two: one between the caches and the zones,
+ * and one whose shards are the CPUs' mailboxes (mail.h). Called by
  * lib/cpu only; knows frame numbers and nothing else. One CAS moves up to 64 frames.
  *
  * A magazine is a preallocated descriptor; each belongs to one shard and returns to that shard's stack of
@@ -24,14 +25,15 @@
 
 #define MAGAZINE_SIZE 64u
 #define SHARD_MAGAZINES 16u
+#define DEPOT_INDEX 0xffffffu /* the low part of a head */
 
 struct magazine {
-	struct ramka_atomic_u32 next; /* index + 1 */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 next; /* index + 1 */
 	uint32_t count;
 	uint32_t frames[MAGAZINE_SIZE];
 };
 
-/* Two heads, a cache line each: other CPUs steal from one while the owner takes from the other. */
+/* Two heads, a cache line each. */
 struct shard {
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 full;
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 empty;
@@ -53,9 +55,15 @@ struct magazine *depot_pop(struct depot *d, unsigned shard);
 void depot_push(struct depot *d, struct magazine *m);
 void depot_put_empty(struct depot *d, struct magazine *m);
 
+/* Index + 1 of the first full magazine of the shard, or 0. */
+static inline uint32_t depot_first(const struct depot *d, unsigned shard)
+{
+	return (uint32_t)ramka_load(&d->shards[shard].full, acquire, depot.push) & DEPOT_INDEX;
+}
+
 static inline bool depot_has_full(const struct depot *d, unsigned shard)
 {
-	return (uint32_t)ramka_load(&d->shards[shard].full, acquire, depot.push) & 0xffffff;
+	return depot_first(d, shard) != 0;
 }
 
 #endif

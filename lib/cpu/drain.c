@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Draining. Protocol: section.h and drain.h. */
+#include "../zone/territory.h"
 #include "drain.h"
+#include "mail.h"
+#include "order.h"
 #include "row.h"
 
 #define REVOKED_TRIES 10000u
@@ -12,8 +15,11 @@ static void drain_cache(struct ramka_cpu *cpu)
 
 	cpu_settle(cpu);
 	flush_rows(cpu);
+	order_flush_all(cpu);
+	mail_flush(cpu);
 	free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n, true);
 	set_count(cpu, 0);
+	cpu->current = NO_ROW;
 	own_add(&cpu->moved_out, n);
 	own_add(&cpu->flushes, n != 0);
 	ramka_add(&cpu->zone->taken, (uint64_t)cpu->unfolded, relaxed, stat);
@@ -22,26 +28,33 @@ static void drain_cache(struct ramka_cpu *cpu)
 
 static bool holds_frames(const struct ramka_cpu *cpu)
 {
-	return cpu_count(cpu) || cpu_in_rows(cpu);
+	return cpu_count(cpu) || cpu_in_rows(cpu) || order_held(cpu) || mail_count(cpu);
 }
 
-/* Frames of a shard into the zone. Counts its movements in the instance: it may run on any CPU. */
-void drain_shard(struct ramka *r, unsigned shard, uint64_t *mine)
+/* Counts its movements in the instance: it may run on any CPU. */
+static void drain_stack(struct ramka *r, struct depot *d, unsigned shard, uint64_t *mine)
 {
-	struct ramka_cpu *cpu = &r->cpus[shard].cpu;
+	struct zone *z = r->cpus[shard].cpu.zone;
 
-	while (depot_has_full(r->depot, shard)) {
+	while (depot_has_full(d, shard)) {
 		struct magazine *m;
 
 		count_move(r->none, false);
-		m = depot_pop(r->depot, shard);
+		m = depot_pop(d, shard);
 		if (m) {
-			free_frames(r->none, cpu->zone, m->frames, m->count, false);
-			depot_put_empty(r->depot, m);
+			free_frames(r->none, z, m->frames, m->count, false);
+			depot_put_empty(d, m);
 		}
 		count_move(r->none, false);
 		*mine += 2;
 	}
+}
+
+void drain_shard(struct ramka *r, unsigned shard, uint64_t *mine)
+{
+	drain_stack(r, r->depot, shard, mine);
+	if (r->mail->nr_shards)
+		drain_stack(r, r->mail, shard, mine);
 }
 
 static void take_cache(struct ramka_cpu *cpu, void *arg)
@@ -99,4 +112,9 @@ void cpu_drain_own(struct ramka_cpu *cpu)
 	for (unsigned i = 0; i < REVOKED_TRIES && holds_frames(cpu); i++)
 		drain_self(cpu, &mine);
 	drain_shard(cpu->r, cpu->id, &mine);
+	if (section_enter(cpu)) {
+		cpu->block = cpu->run_block = NO_BLOCK;
+		section_leave(cpu);
+	}
+	territory_leave(cpu->zone, cpu->me);
 }

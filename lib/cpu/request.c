@@ -2,7 +2,7 @@
 /* Requests that the cache does not serve. See request.h. */
 #include "request.h"
 #include "drain.h"
-#include "row.h"
+#include "order.h"
 
 #define NOMEM_ROUNDS 8u
 
@@ -58,21 +58,23 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 	return f;
 }
 
-/* Written inside the section only; others start where their CPU's id says. */
-static uint32_t *cursor_of(struct ramka_cpu *cpu, struct zone *z, bool inside, uint32_t *scratch)
+/*
+ * Where to look first in a zone. A request with a limit on the address starts at the bottom, and leaves the CPU's own places
+ * as they are.
+ */
+static uint32_t start_in(const struct ramka_cpu *cpu, const struct zone *z, uint32_t limit)
 {
-	if (inside && z == cpu->zone)
-		return &cpu->cursor;
-	*scratch = cpu->cacheless ? 0 : (uint32_t)((uint64_t)z->map.blocks * cpu->id / cpu->r->nr_cpus);
-	return scratch;
+	if (limit != NO_LIMIT || cpu->cacheless)
+		return 0;
+	return z == cpu->zone ? cpu->home : (uint32_t)((uint64_t)z->map.blocks * cpu->id / cpu->r->nr_cpus);
 }
 
 static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
 {
-	uint32_t scratch;
+	uint32_t at = start_in(cpu, z, limit);
 
-	(void)nr;
-	return zone_alloc(z, req.order, limit, cursor_of(cpu, z, inside, &scratch));
+	(void)nr, (void)inside;
+	return zone_alloc(z, req.order, limit, &at);
 }
 
 static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
@@ -104,18 +106,15 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
 {
 	struct ramka_frame *f = NULL;
-	uint32_t n;
+	uint32_t n, at = cpu->home;
 
 	if (!section_enter(cpu))
 		return NULL;
-	if (order && order <= WORD_ORDER && take_from_rows(cpu, order, &n)) {
-		section_leave(cpu);
-		return cpu_slot(cpu, n);
-	}
-	if (order && order < WORD_ORDER && refill_row(cpu) && take_from_rows(cpu, order, &n)) {
-		f = cpu_slot(cpu, n);
+	if (order && order <= TOP_ORDER) {
+		if (order_get(cpu, order, &n))
+			f = cpu_slot(cpu, n);
 	} else {
-		uint32_t bit = zone_alloc(cpu->zone, order, NO_LIMIT, &cpu->cursor);
+		uint32_t bit = zone_alloc(cpu->zone, order, NO_LIMIT, order ? &cpu->whole_block : &at);
 
 		if (bit != NO_FRAME) {
 			f = slot_at_bit(cpu->r, cpu->zone, bit);
@@ -170,13 +169,14 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
 {
 	unsigned order = order_of(nr);
-	uint32_t scratch, bit;
+	uint32_t at = start_in(cpu, z, limit), bit;
 
+	(void)inside;
 	if (order < req.order)
 		order = req.order;
 	if (order > RAMKA_MAX_ORDER || nr > NO_LIMIT / 2)
 		return NO_FRAME;
-	bit = zone_alloc(z, order, limit, cursor_of(cpu, z, inside, &scratch));
+	bit = zone_alloc(z, order, limit, &at);
 	if (bit == NO_FRAME)
 		return bit;
 	zone_split(z, bit, order, 0);

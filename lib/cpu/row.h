@@ -3,8 +3,8 @@
  * Rows: freed frames that wait to be freed into the bitmap together. May use account.h.
  *
  * A row is a set of frames of one bitmap word: the first frame's number and a mask. A CPU has one open row, which collects
- * frees, and up to ROWS closed ones. All of them go to the zone in one burst. A request of order 1 to 6 is served out of a
- * row if a run of that order lies there; else a whole word of the block at hand becomes a row.
+ * frees, and up to ROWS closed ones. All of them go to the zone in one burst. Frames of orders 1 to 6 that their gate refuses
+ * wait here too (order.h).
  */
 #ifndef RAMKA_LIB_CPU_ROW_H
 #define RAMKA_LIB_CPU_ROW_H
@@ -17,16 +17,6 @@ void free_frames(struct ramka_cpu *cpu, struct zone *z, const uint32_t *frames, 
 void flush_rows(struct ramka_cpu *cpu);
 /* flush_rows as a movement of its own. */
 void give_rows(struct ramka_cpu *cpu);
-/* A run of 2^order frames out of a row: false if there is none. Inside the section. */
-bool take_from_rows(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n);
-/* Makes a whole word of the block at hand a row; false if the zone has none there. Inside the section. */
-bool refill_row(struct ramka_cpu *cpu);
-
-/* A frame of order 1 to 6 out of the rows, its slot unchanged, or NULL: none there, or no section. */
-struct ramka_frame *cpu_alloc_run(struct ramka_cpu *cpu, unsigned order);
-/* Frees a frame of order 1 to 6, number n of the home zone, to a row. False, nothing done: the section cannot be entered. */
-bool cpu_free_run(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order);
-
 /* Closes the row, if only an empty one, and opens another with these frames; there is room for it. */
 static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 {
@@ -49,6 +39,17 @@ static inline void make_row(struct ramka_cpu *cpu)
 {
 	if (unlikely(cpu->nr_rows == ROWS))
 		give_rows(cpu);
+}
+
+/* Frames of the word of `bit`, into a row. Inside the section; the caller counts. */
+static inline void put_into_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
+{
+	if (bit - cpu->zone->low - cpu->row < WORD_BITS) {
+		ramka_store(&cpu->row_mask, row_of(cpu) | mask, relaxed, section.own);
+	} else {
+		make_row(cpu);
+		open_row(cpu, bit, mask);
+	}
 }
 
 #endif

@@ -22,10 +22,13 @@
 
 #include "../zone/zones.h"
 
+struct outbox;
 struct defer; /* deferred frames of one CPU, frame/defer.h */
 
 #define CACHE_SIZE 128u /* two magazines */
 #define ROWS 16u        /* closed rows; together they go to the zone in one burst */
+#define TOP_ORDER 10u   /* the largest order with a cache of its own */
+#define LARGER_FRAMES 184u
 
 /* The private state of a CPU. Protocol: section.h. */
 struct ramka_cpu {
@@ -44,20 +47,26 @@ struct ramka_cpu {
 	/* line 1: refills, statistics, everything else */
 	RAMKA_ALIGNAS(64) struct zone *zone; /* home */
 	struct defer *defer;             /* NULL for the cache-less handle */
+	struct outbox *outbox;           /* frames for other CPUs, mail.h; NULL for the cache-less handle */
 	struct ramka_atomic_u64 moves;   /* movements of frames: one before and one after each (account.h) */
 	struct ramka_atomic_u64 pending; /* frames whose on_drop waits: 0 none runs, 1 one runs, else slot + 2 (frame/drop.h) */
 	uint32_t id, node;
+	uint32_t me;                     /* as the territories know it: id + 1, or OWNER_NONE (zone/territory.h) */
 	uint32_t gate;                   /* frames of blocks with at most so many free frames are cached */
-	uint32_t block;                  /* block that refills the cache; NO_BLOCK */
-	uint32_t rows_settled;           /* frames in rows when the counters were settled, less what was taken out since */
+	uint32_t home;                   /* first block of its share of the zone */
+	uint32_t block;                  /* block that refills the cache of base frames; NO_BLOCK */
+	uint32_t run_block;              /* block that refills orders 1 to 8; NO_BLOCK */
+	uint32_t whole_block;            /* where it found whole blocks last */
+	uint32_t run_current;            /* as `current`, for orders 1 to 8 */
+	uint32_t rows_settled;           /* frames in rows when the counters were settled */
 	uint32_t nr_rows;                /* closed rows */
-	uint32_t victim;                 /* shard to look at for surplus */
-	uint32_t cursor;                 /* block to look from for orders above 0 */
 	uint32_t random;                 /* RAMKA_SHUFFLE */
 	bool cacheless;
 	struct ramka_atomic_u64 moved_in, moved_out; /* frames into the cache and out of it, but for pushes and pops */
 	struct ramka_atomic_u64 allocs, puts;        /* frames of any order handed out and given back around the cache */
 	struct ramka_atomic_u64 other;               /* base frames of these, net */
+	struct ramka_atomic_u64 larger_pushes;         /* frames of orders 1 to 10 ever freed into their stacks (account.h) */
+	struct ramka_atomic_u64 larger_in, larger_out; /* frames into these stacks and out of them, but for pushes and pops */
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
 	int64_t unfolded;                /* base frames taken from the home zone that its estimate does not show yet */
 };
@@ -67,6 +76,8 @@ struct cache {
 	RAMKA_ALIGNAS(64) uint32_t rows[ROWS];   /* closed rows: first frame of each */
 	struct ramka_atomic_u64 row_masks[ROWS]; /* their frames */
 	RAMKA_ALIGNAS(64) uint32_t frames[CACHE_SIZE];
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 larger[TOP_ORDER + 1]; /* frames in the stack of each order; order.h */
+	RAMKA_ALIGNAS(64) uint32_t larger_frames[LARGER_FRAMES];
 };
 
 struct cached_cpu {

@@ -5,6 +5,8 @@
  * compared with recounts at the end. The marks are gone afterwards.
  */
 #include "../cpu/depot.h"
+#include "../cpu/mail.h"
+#include "../cpu/order.h"
 #include "../frame/defer.h"
 #include "walk.h"
 
@@ -71,10 +73,30 @@ static void mark_chain(struct audit *a, uint64_t link)
 	}
 }
 
+static void mark_letters(struct audit *a, const struct ramka_cpu *cpu, const struct letters *l)
+{
+	uint16_t at = l->head;
+
+	for (uint32_t i = 0; i < l->count && at < cpu->outbox->room; i++) {
+		mark_frames(a, cpu->zone, &cpu->outbox->frames[at], 1);
+		at = cpu->outbox->next[at];
+	}
+}
+
+static void mark_stack(struct audit *a, const struct ramka_cpu *cpu, const struct depot *d)
+{
+	uint32_t index = cpu->id < d->nr_shards ? depot_first(d, cpu->id) : 0;
+
+	for (uint32_t n = 0; index && n <= d->nr_shards * SHARD_MAGAZINES; n++) {
+		const struct magazine *m = &d->magazines[index - 1];
+
+		mark_frames(a, cpu->zone, m->frames, m->count);
+		index = ramka_load(&m->next, relaxed, depot.next);
+	}
+}
+
 static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 {
-	const struct depot *d = a->r->depot;
-	uint32_t index = (uint32_t)ramka_load(&d->shards[cpu->id].full, acquire, depot.push) & 0xffffff;
 
 	if (ramka_load(&cpu->active, relaxed, section.own) || ramka_load(&cpu->revoked, relaxed, section.revoke))
 		defect(a, "a CPU is inside a call or being drained", NULL);
@@ -82,12 +104,17 @@ static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 	mark_row(a, cpu, cpu->row, ramka_load(&cpu->row_mask, relaxed, section.own));
 	for (uint32_t i = 0; i < cpu->nr_rows; i++)
 		mark_row(a, cpu, cache_of(cpu)->rows[i], ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own));
-	for (uint32_t n = 0; index && n <= d->nr_shards * SHARD_MAGAZINES; n++) {
-		const struct magazine *m = &d->magazines[index - 1];
+	for (uint32_t owner = 0; mail_count(cpu) && owner < a->r->nr_cpus; owner++)
+		mark_letters(a, cpu, &cpu->outbox->letters[owner]);
+	for (unsigned order = 1; order <= TOP_ORDER; order++)
+		for (uint32_t i = 0; i < order_count(cpu, order); i++)
+			for (uint32_t k = 0; k < 1u << order; k++) {
+				uint32_t n = cache_of(cpu)->larger_frames[order_at(order) + i] + k;
 
-		mark_frames(a, cpu->zone, m->frames, m->count);
-		index = ramka_load(&m->next, relaxed, depot.next);
-	}
+				mark_frames(a, cpu->zone, &n, 1);
+			}
+	mark_stack(a, cpu, a->r->depot);
+	mark_stack(a, cpu, a->r->mail);
 	for (uint32_t i = 0; i < cpu->defer->nr; i++)
 		mark_chain(a, cpu->defer->ring[(cpu->defer->oldest + i) % RING_SIZE].chain.head);
 	mark_chain(a, cpu->defer->open.head);

@@ -3,6 +3,8 @@
 #include "../base/mem.h"
 
 #include "../cpu/depot.h"
+#include "../cpu/mail.h"
+#include "../cpu/order.h"
 #include "../frame/defer.h"
 
 static uint64_t get(const struct ramka_atomic_u64 *c)
@@ -13,7 +15,7 @@ static uint64_t get(const struct ramka_atomic_u64 *c)
 /* Frames that a CPU holds in its cache and its rows. */
 static uint64_t held_by(const struct ramka_cpu *cpu)
 {
-	return cpu_count(cpu) + cpu_in_rows(cpu);
+	return cpu_count(cpu) + cpu_in_rows(cpu) + mail_count(cpu) + order_held(cpu);
 }
 
 /* A maximal run of free frames, as frames of a buddy allocator. */
@@ -80,7 +82,7 @@ static uint64_t in_use_by(const struct ramka_cpu *cpu)
 
 static bool ever_used(const struct ramka_cpu *cpu)
 {
-	return get(&cpu->moved_in) || HOT_PUSHES(get(&cpu->hot)) || get(&cpu->allocs) || get(&cpu->puts);
+	return get(&cpu->moved_in) || HOT_PUSHES(get(&cpu->hot)) || get(&cpu->larger_in) || get(&cpu->allocs) || get(&cpu->puts);
 }
 
 /*
@@ -128,9 +130,12 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 		uint64_t age = get(&d->seals) - get(&d->reaped);
 
 		s->cached += held_by(cpu) + get(&r->depot->shards[i].cached);
+		s->cached += r->mail->nr_shards ? get(&r->mail->shards[i].cached) : 0;
 		/* pops of the cache are not counted: they follow from what went in, came out and is there */
-		s->allocs += get(&cpu->allocs) + HOT_PUSHES(get(&cpu->hot)) + get(&cpu->moved_in) - get(&cpu->moved_out) - held_by(cpu);
-		s->puts += get(&cpu->puts) + HOT_PUSHES(get(&cpu->hot));
+		s->allocs += get(&cpu->allocs) + HOT_PUSHES(get(&cpu->hot)) + get(&cpu->moved_in) - get(&cpu->moved_out) -
+			     (cpu_count(cpu) + cpu_in_rows(cpu) + mail_count(cpu));
+		s->allocs += get(&cpu->larger_pushes) + get(&cpu->larger_in) - get(&cpu->larger_out) - order_number(cpu);
+		s->puts += get(&cpu->puts) + HOT_PUSHES(get(&cpu->hot)) + get(&cpu->larger_pushes);
 		s->refills += get(&cpu->refills);
 		s->flushes += get(&cpu->flushes);
 		s->steals += get(&cpu->steals);

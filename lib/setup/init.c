@@ -6,11 +6,15 @@
 #include "../base/mem.h"
 
 #include "../cpu/drain.h"
+#include "../cpu/mail.h"
+#include "../cpu/order.h"
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
+#include "../zone/territory.h"
 #include "layout.h"
 #include "map.h"
 
+#define SCARCE_END ((uint64_t)1 << (32 - RAMKA_PAGE_SHIFT)) /* frames below it are what old devices reach */
 #define MAX_FOLD 1024u
 #define HIGH_WATER_MAX 4096u
 
@@ -53,7 +57,10 @@ static void init_zones(struct ramka *r, const struct ramka_config *cfg, const st
 		z->map.packs = words + bits / WORD_BITS;
 		hints_init(&z->map.some, z->map.packs + z->map.blocks / LANES, z->map.blocks);
 		hints_init(&z->map.whole, z->map.some.level[0] + hints_size(z->map.blocks), z->map.blocks);
-		at += bitmap_bytes(bits);
+		z->territory_shift = territory_shift(z->map.blocks, r->nr_cpus);
+		z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
+		z->owners = (void *)(z->map.whole.level[0] + hints_size(z->map.blocks));
+		at += bitmap_bytes(bits, r->nr_cpus);
 		for (unsigned j = 0; j < i; j++) {
 			struct zone *y = &r->zones[j];
 
@@ -66,19 +73,36 @@ static void init_zones(struct ramka *r, const struct ramka_config *cfg, const st
 static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32_t node)
 {
 	cpu->r = r;
-	cpu->id = cpu->victim = id;
+	cpu->id = id;
+	cpu->me = cpu->cacheless ? OWNER_NONE : id + 1;
 	cpu->node = node;
-	cpu->block = NO_BLOCK;
-	cpu->current = cpu->row = NO_ROW;
+	cpu->block = cpu->run_block = NO_BLOCK;
+	cpu->current = cpu->run_current = cpu->row = NO_ROW;
 	cpu->random = 2463534242u + id;
 	cpu->zone = &r->zones[0];
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		if (r->zones[i].node == node)
 			cpu->zone = &r->zones[i];
-	cpu->cursor = cpu->cacheless ? 0 : (uint32_t)((uint64_t)cpu->zone->map.blocks * id / r->nr_cpus);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
 	set_plain_entry(cpu, &r->types[ramka_type_untyped.id]);
 	cpu->span = cpu->zone->exclusive && !cpu->cacheless ? cpu->zone->end - cpu->zone->low : 0;
+}
+
+/* Each CPU gets its share of its node's zone. */
+static void init_territories(struct ramka *r)
+{
+	for (unsigned i = 0; i < r->nr_zones; i++) {
+		struct zone *z = &r->zones[i];
+		uint32_t nr = 0, nth = 0;
+
+		for (unsigned j = 0; j < r->nr_cpus; j++)
+			nr += r->cpus[j].cpu.zone == z;
+		for (unsigned j = 0; j < r->nr_cpus; j++)
+			if (r->cpus[j].cpu.zone == z)
+				r->cpus[j].cpu.home = r->cpus[j].cpu.whole_block = territory_give(z, j, nth++, nr);
+		if (z->origin < SCARCE_END)
+			territory_set_scarce(z, (uint32_t)(SCARCE_END - z->origin < z->end ? SCARCE_END - z->origin : z->end));
+	}
 }
 
 static const struct ramka_type *type_of_kind(uint32_t kind)
@@ -146,6 +170,7 @@ static void init_sizes(struct ramka *r)
 		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
 	share = usable / r->nr_cpus;
 	r->batch = share / 16 < 1 ? 1 : share / 16 < MAGAZINE_SIZE ? (uint32_t)(share / 16) : MAGAZINE_SIZE;
+	order_set_bounds(r, share);
 	r->fold = share / 64 < 1 ? 1 : share / 64 < MAX_FOLD ? (uint32_t)(share / 64) : MAX_FOLD;
 	if (!r->high_water)
 		r->high_water = share / 64 < HIGH_WATER_MAX ? share / 64 : HIGH_WATER_MAX;
@@ -200,11 +225,18 @@ int ramka_init(const struct ramka_config *cfg, void *metadata, size_t bytes, str
 	r->depot = (void *)(at + l.depot);
 	*r->depot = (struct depot){ (void *)(at + l.shards), (void *)(at + l.magazines), r->nr_cpus };
 	depot_init(r->depot);
+	r->mail = r->depot + 1;
+	*r->mail = (struct depot){ r->depot->shards + r->nr_cpus, r->depot->magazines + (size_t)r->nr_cpus * SHARD_MAGAZINES,
+				   mailboxes(r->nr_cpus) };
+	depot_init(r->mail);
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		r->cpus[i].cpu.outbox = (void *)(at + l.outboxes + i * (size_t)align_up(outbox_bytes(r->nr_cpus), 64));
+		outbox_init(r->cpus[i].cpu.outbox, r->nr_cpus);
 		r->cpus[i].cpu.defer = (struct defer *)(void *)(at + l.defers) + i;
 		init_cpu(r, &r->cpus[i].cpu, i, cfg->cpu_node ? cfg->cpu_node[i] : 0);
 	}
 	r->none = (void *)(at + l.none);
+	init_territories(r);
 	r->none->cacheless = true;
 	ramka_store(&r->none->active, 1, relaxed, section.own);
 	init_cpu(r, r->none, 0, 0);

@@ -2,7 +2,8 @@
 /* The layout of the metadata memory: what lies where, and how much it is. */
 #include "layout.h"
 
-#include "../cpu/depot.h"
+#include "../cpu/mail.h"
+#include "../zone/territory.h"
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
 #include "map.h"
@@ -70,11 +71,13 @@ uint64_t zone_bits(const struct node_range *n)
 	return align_up(n->end - zone_origin(n), (uint64_t)BLOCK_FRAMES * LANES) + (n->end == n->first) * BLOCK_FRAMES * LANES;
 }
 
-size_t bitmap_bytes(uint64_t bits)
+size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
 {
 	uint32_t blocks = (uint32_t)(bits / BLOCK_FRAMES);
+	uint32_t territories = territory_count(blocks, territory_shift(blocks, nr_cpus));
 
-	return (size_t)align_up(bits / 8 + (blocks / LANES + 2 * hints_size(blocks)) * sizeof(uint64_t), 64);
+	return (size_t)align_up(bits / 8 + (blocks / LANES + 2 * hints_size(blocks)) * sizeof(uint64_t) +
+				territories * sizeof(struct ramka_atomic_u32), 64);
 }
 
 /* Reserves `bytes`, aligned to a cache line. False: the sum overflows. */
@@ -90,7 +93,7 @@ static bool place(struct layout *l, size_t *ret_at, uint64_t nr, size_t size)
 int lay_out(const struct ramka_config *cfg, struct layout *l)
 {
 	struct node_range range;
-	uint64_t end, bits;
+	uint64_t end, bits, shards;
 	size_t at;
 	bool ok;
 
@@ -104,11 +107,13 @@ int lay_out(const struct ramka_config *cfg, struct layout *l)
 		if (cfg->regions[i].node > MAX_NODE)
 			return RAMKA_E_INVAL;
 	l->nr_slots = end - l->first;
+	shards = cfg->nr_cpus + mailboxes(cfg->nr_cpus);
 	ok = place(l, &at, 1, sizeof(struct ramka)) && place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
-	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) && place(l, &l->depot, 1, sizeof(struct depot)) &&
+	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) && place(l, &l->depot, 2, sizeof(struct depot)) &&
+	     place(l, &l->outboxes, cfg->nr_cpus, (size_t)align_up(outbox_bytes(cfg->nr_cpus), 64)) &&
 	     place(l, &l->defers, cfg->nr_cpus, sizeof(struct defer)) &&
-	     place(l, &l->shards, cfg->nr_cpus, sizeof(struct shard)) &&
-	     place(l, &l->magazines, (uint64_t)cfg->nr_cpus * SHARD_MAGAZINES, sizeof(struct magazine)) &&
+	     place(l, &l->shards, shards, sizeof(struct shard)) &&
+	     place(l, &l->magazines, shards * SHARD_MAGAZINES, sizeof(struct magazine)) &&
 	     place(l, &l->map, map_pieces(cfg->nr_regions), sizeof(struct map_entry)) &&
 	     place(l, &l->events, map_events(cfg->nr_regions), sizeof(struct map_event));
 	while (zone_range(cfg, l, l->nr_zones, &range))
@@ -120,7 +125,7 @@ int lay_out(const struct ramka_config *cfg, struct layout *l)
 		if (range.end - range.first > UINT32_MAX - ((uint64_t)2 << RAMKA_MAX_ORDER))
 			return RAMKA_E_INVAL;
 		bits = zone_bits(&range);
-		ok = place(l, &at, bitmap_bytes(bits), 1);
+		ok = place(l, &at, bitmap_bytes(bits, cfg->nr_cpus), 1);
 	}
 	ok = ok && place(l, &l->slots, l->nr_slots, sizeof(struct ramka_frame)) && place(l, &l->meta, l->nr_slots, l->meta_size) &&
 	     place(l, &l->shadow, l->nr_slots, contracts_bytes());

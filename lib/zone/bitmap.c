@@ -217,6 +217,45 @@ uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block)
 	return NO_FRAME;
 }
 
+/* Clears up to `max` runs of one word against a promise held: one bit at the start of each. */
+static uint64_t clear_runs(struct ramka_atomic_u64 *word, unsigned order, unsigned max)
+{
+	uint64_t w = ramka_load(word, acquire, bit.free);
+
+	for (;;) {
+		uint64_t starts = bits_run_starts(w, order);
+
+		if (!starts)
+			return 0;
+		starts = bits_take(starts, max);
+		if (ramka_cas(word, &w, w & ~(starts * bits_below(1u << order)), acq_rel, bit.free))
+			return starts;
+	}
+}
+
+unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsigned max, uint32_t *ret_frames)
+{
+	struct ramka_atomic_u64 *words = block_words(b, block);
+	unsigned lane = bitmap_lane(b, block), n = 1u << order, seen = 0, got = 0, promised;
+
+	for (unsigned i = 0; i < BLOCK_WORDS && seen < max; i++)
+		seen += bits_count(bits_run_starts(ramka_load(&words[i], relaxed, bit.look), order));
+	if (!seen) {
+		lower_hint(b, block, lane, order);
+		return 0;
+	}
+	promised = promise(b, block, n, (seen < max ? seen : max) * n);
+	for (unsigned i = 0; i < BLOCK_WORDS && got < promised / n; i++) {
+		uint64_t starts = clear_runs(&words[i], order, promised / n - got);
+
+		for (; starts; starts &= starts - 1)
+			ret_frames[got++] = block * BLOCK_FRAMES + i * WORD_BITS + bits_lowest(starts);
+	}
+	if (promised > got * n)
+		raise(b, block, promised - got * n, 0);
+	return got;
+}
+
 /* Is there, for the moment, a run in the block? */
 static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
 {
@@ -397,6 +436,49 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 		hints_set_mask(&b->whole, 0, (block + i) / WORD_BITS, bits_below(n) << ((block + i) % WORD_BITS));
 		i += n;
 	}
+	return true;
+}
+
+unsigned bitmap_claim_lanes(struct bitmap *b, uint32_t pack, unsigned want, unsigned nr)
+{
+	struct ramka_atomic_u64 *p = &b->packs[pack];
+	uint64_t old = ramka_load(p, relaxed, count.look), now;
+	unsigned got, run = (1u << nr) - 1;
+
+	do {
+		got = 0;
+		now = old;
+		for (unsigned i = 0; i < LANES; i++)
+			got |= (unsigned)((want >> i & 1) && (old >> (16 * i) & 0xffff) == LANE_FULL) << i;
+		for (unsigned i = 0; i < LANES; i += nr)
+			if ((got >> i & run) != run)
+				got &= ~(run << i);
+		if (!got)
+			return 0;
+		for (unsigned i = 0; i < LANES; i++)
+			if (got >> i & 1)
+				now ^= (uint64_t)(LANE_FULL ^ LANE_HUGE) << (16 * i);
+	} while (!ramka_cas(p, &old, now, acq_rel, huge.free));
+	hints_clear_mask(&b->whole, pack * LANES / WORD_BITS, (uint64_t)got << (pack * LANES % WORD_BITS));
+	return got;
+}
+
+bool bitmap_free_lanes(struct bitmap *b, uint32_t pack, unsigned lanes)
+{
+	struct ramka_atomic_u64 *p = &b->packs[pack];
+	uint64_t old = ramka_load(p, relaxed, count.look), now;
+
+	do {
+		now = old;
+		for (unsigned i = 0; i < LANES; i++) {
+			if (!(lanes >> i & 1))
+				continue;
+			if ((old >> (16 * i) & 0xffff) != LANE_HUGE)
+				return false;
+			now ^= (uint64_t)(LANE_FULL ^ LANE_HUGE) << (16 * i);
+		}
+	} while (!ramka_cas(p, &old, now, release, huge.free));
+	hints_set_mask(&b->whole, 0, pack * LANES / WORD_BITS, (uint64_t)lanes << (pack * LANES % WORD_BITS));
 	return true;
 }
 

@@ -86,6 +86,8 @@ void bitmap_fix_hints(struct bitmap *b, uint32_t block);
 
 /* Up to `max` frames of one word of the block: their mask, and the word in *ret_word; 0 = none to be had. */
 uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned start, uint32_t *ret_word);
+/* Up to `max` aligned runs of 2^order frames of the block, order up to 6: their first frames, ascending, and how many. */
+unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsigned max, uint32_t *ret_frames);
 /* An aligned run of 2^order frames in the block: its first frame, or NO_FRAME. */
 uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned limit);
 /* Any frame of the block, without looking first: what the last pass before "no memory" uses. */
@@ -101,6 +103,10 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
 
 bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
+/* Claims those of the wanted blocks of one word of block words that are whole, in aligned runs of `nr`, by one CAS: their mask. */
+unsigned bitmap_claim_lanes(struct bitmap *b, uint32_t pack, unsigned want, unsigned nr);
+/* Frees blocks of one word of block words by one CAS; false: one of them is not claimed whole. */
+bool bitmap_free_lanes(struct bitmap *b, uint32_t pack, unsigned lanes);
 /* The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one. */
 void bitmap_open_block(struct bitmap *b, uint32_t block);
 

@@ -2,8 +2,7 @@
 /* Where a zone looks, and in what order. See zone.h; every claim and free is one call into bitmap.c. */
 #include "zone.h"
 
-#define WINDOW 16u            /* partly used blocks compared before one is picked */
-#define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
+#define WINDOW 16u            /* whole blocks tried, when others take them first */
 #define SEARCH_BLOCKS 256u    /* partly used blocks looked at for a run before a whole block is broken */
 
 static unsigned limit_in_block(uint32_t block, uint32_t limit)
@@ -21,60 +20,42 @@ static uint32_t blocks_below(const struct zone *z, uint32_t limit)
 	return n < z->map.blocks ? n : z->map.blocks;
 }
 
-/* The next hinted block from *pos on, once around [0, end) from `from`; *wrapped starts false. */
-static uint32_t next_around(const struct hints *h, uint32_t from, uint32_t end, uint32_t *pos, bool *wrapped)
-{
-	uint32_t block = hints_next(h, *pos, *wrapped ? (from < end ? from : end) : end);
+/* Blocks [first, end), once around from `from`. */
+struct around {
+	uint32_t first, end, from, pos;
+	bool wrapped;
+};
 
-	if (block == NO_BLOCK && !*wrapped) {
-		*wrapped = true;
-		block = hints_next(h, 0, from < end ? from : end);
+static struct around around(uint32_t first, uint32_t end, uint32_t from)
+{
+	if (from < first || from >= end)
+		from = first;
+	return (struct around){ first, end, from, from, false };
+}
+
+/* The next hinted block, or NO_BLOCK. */
+static uint32_t next_around(const struct hints *h, struct around *a)
+{
+	uint32_t block = hints_next(h, a->pos, a->wrapped ? a->from : a->end);
+
+	if (block == NO_BLOCK && !a->wrapped) {
+		a->wrapped = true;
+		block = hints_next(h, a->first, a->from);
 	}
 	if (block != NO_BLOCK)
-		*pos = block + 1;
+		a->pos = block + 1;
 	return block;
 }
 
-static uint32_t next_whole(struct zone *z, uint32_t from, uint32_t end)
+static uint32_t next_whole(struct zone *z, struct around *a)
 {
-	bool wrapped = false;
-	uint32_t pos = from;
-
 	for (;;) {
-		uint32_t block = next_around(&z->map.whole, from, end, &pos, &wrapped);
+		uint32_t block = next_around(&z->map.whole, a);
 
 		if (block == NO_BLOCK || bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
 			return block;
 		bitmap_fix_hints(&z->map, block);
 	}
-}
-
-uint32_t zone_pick_block(struct zone *z, uint32_t from)
-{
-	uint32_t end = z->map.blocks, pos = from, best = NO_BLOCK, sparse = NO_BLOCK;
-	unsigned best_count = BLOCK_FRAMES, sparse_count = 0;
-	bool wrapped = false;
-
-	for (unsigned i = 0; i < WINDOW; i++) {
-		uint32_t block = next_around(&z->map.some, from, end, &pos, &wrapped);
-		unsigned count;
-
-		if (block == NO_BLOCK)
-			break;
-		count = bitmap_free_count(&z->map, block);
-		if (!count || count == BLOCK_FRAMES) {
-			bitmap_fix_hints(&z->map, block);
-		} else if (count >= ENOUGH && count < best_count) {
-			best = block;
-			best_count = count;
-		} else if (count < ENOUGH && count > sparse_count) {
-			sparse = block;
-			sparse_count = count;
-		}
-	}
-	if (best == NO_BLOCK)
-		best = sparse;
-	return best == NO_BLOCK ? next_whole(z, from, end) : best;
 }
 
 /* ---- below order 9 ---- */
@@ -96,45 +77,34 @@ static uint32_t claim_near(struct zone *z, uint32_t block, unsigned order, uint3
 	return claim_at(z, block, order, limit);
 }
 
-uint32_t zone_alloc_near(struct zone *z, unsigned order, uint32_t block)
+/* Out of blocks [first, end). */
+static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t end, uint32_t *cursor)
 {
-	return claim_near(z, block, order, z->map.blocks * BLOCK_FRAMES);
-}
+	struct around some = around(first, end, *cursor), whole = some;
+	uint32_t bit = NO_FRAME, block = NO_BLOCK;
 
-static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
-{
-	uint32_t end = blocks_below(z, limit), pos = *cursor, from = *cursor, bit;
-	bool wrapped = false;
-
-	bit = claim_near(z, from, order, limit);
+	if (some.from == *cursor)
+		bit = claim_near(z, *cursor, order, limit);
 	if (bit != NO_FRAME)
 		return bit;
-	for (unsigned i = 0; i < SEARCH_BLOCKS; i++) {
-		uint32_t block = next_around(&z->map.some, from, end, &pos, &wrapped);
+	for (unsigned i = 0; i < SEARCH_BLOCKS && (block = next_around(&z->map.some, &some)) != NO_BLOCK;) {
+		unsigned lane = bitmap_lane(&z->map, block);
 
-		if (block == NO_BLOCK)
-			break;
+		if (lane_count(lane) && order && lane_hint(lane) < order)
+			continue; /* one look at its word, no more: not one of those that count */
+		i++;
 		bit = claim_at(z, block, order, limit);
-		if (bit != NO_FRAME) {
-			*cursor = block;
-			return bit;
-		}
+		if (bit != NO_FRAME)
+			break;
 		if (!bitmap_free_count(&z->map, block))
 			bitmap_fix_hints(&z->map, block);
 	}
-	for (unsigned i = 0; i < WINDOW; i++) { /* a whole block that others do not take first */
-		uint32_t block = next_whole(z, from, end);
-
-		if (block == NO_BLOCK)
-			break;
+	/* a whole block that others do not take first */
+	for (unsigned i = 0; bit == NO_FRAME && i < WINDOW && (block = next_whole(z, &whole)) != NO_BLOCK; i++)
 		bit = claim_at(z, block, order, limit);
-		if (bit != NO_FRAME) {
-			*cursor = block;
-			return bit;
-		}
-		from = block + 1 < end ? block + 1 : 0;
-	}
-	return NO_FRAME;
+	if (bit != NO_FRAME)
+		*cursor = block;
+	return bit;
 }
 
 /* ---- order 9 and above ---- */
@@ -184,9 +154,9 @@ static uint32_t alloc_in_chunk(struct zone *z, uint32_t chunk, unsigned run_orde
 }
 
 /* Runs of 128 to 512 blocks: every chunk of the run wholly free. */
-static uint32_t alloc_chunks(struct zone *z, uint32_t nr, uint32_t end)
+static uint32_t alloc_chunks(struct zone *z, uint32_t nr, uint32_t first, uint32_t end)
 {
-	for (uint32_t block = 0; block + nr <= end; block += nr) {
+	for (uint32_t block = (uint32_t)align_up(first, nr); block + nr <= end; block += nr) {
 		uint32_t chunk = block / CHUNK_BLOCKS, i = 0;
 
 		while (i < nr / CHUNK_BLOCKS && hints_word(&z->map.whole, chunk + i) == ~(uint64_t)0)
@@ -200,34 +170,23 @@ static uint32_t alloc_chunks(struct zone *z, uint32_t nr, uint32_t end)
 	return NO_FRAME;
 }
 
-static uint32_t alloc_blocks(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
+static uint32_t alloc_blocks(struct zone *z, unsigned order, uint32_t first, uint32_t end, uint32_t *cursor)
 {
-	uint32_t end = limit / BLOCK_FRAMES, from, pos;
-	bool wrapped = false;
+	struct around whole = around(first, end, (uint32_t)align_down(*cursor, CHUNK_BLOCKS));
+	uint32_t block;
 
-	if (end > z->map.blocks)
-		end = z->map.blocks;
 	if (order - BLOCK_ORDER > WORD_ORDER)
-		return alloc_chunks(z, 1u << (order - BLOCK_ORDER), end);
-	from = pos = (uint32_t)align_down(*cursor < end ? *cursor : 0, CHUNK_BLOCKS);
-	if (from < end) { /* mostly the last chunk has another */
-		uint32_t bit = alloc_in_chunk(z, from / CHUNK_BLOCKS, order - BLOCK_ORDER, end);
+		return alloc_chunks(z, 1u << (order - BLOCK_ORDER), first, end);
+	while ((block = next_around(&z->map.whole, &whole)) != NO_BLOCK) {
+		uint32_t bit = alloc_in_chunk(z, block / CHUNK_BLOCKS, order - BLOCK_ORDER, end);
 
-		if (bit != NO_FRAME)
-			return bit;
-	}
-	for (;;) {
-		uint32_t block = next_around(&z->map.whole, from, end, &pos, &wrapped), bit;
-
-		if (block == NO_BLOCK)
-			return NO_FRAME;
-		bit = alloc_in_chunk(z, block / CHUNK_BLOCKS, order - BLOCK_ORDER, end);
 		if (bit != NO_FRAME) {
 			*cursor = bit / BLOCK_FRAMES;
 			return bit;
 		}
-		pos = (uint32_t)align_down(block, CHUNK_BLOCKS) + CHUNK_BLOCKS;
+		whole.pos = (uint32_t)align_down(block, CHUNK_BLOCKS) + CHUNK_BLOCKS;
 	}
+	return NO_FRAME;
 }
 
 /* ---- both ---- */
@@ -237,13 +196,25 @@ static uint32_t clamp_limit(const struct zone *z, uint32_t limit)
 	return limit < z->end ? limit : z->end;
 }
 
+static uint32_t alloc_in(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t *cursor)
+{
+	uint32_t end = limit / BLOCK_FRAMES < z->map.blocks ? limit / BLOCK_FRAMES : z->map.blocks;
+
+	if (order < BLOCK_ORDER)
+		return alloc_small(z, order, limit, first, blocks_below(z, limit), cursor);
+	return first < end ? alloc_blocks(z, order, first, end, cursor) : NO_FRAME;
+}
+
 uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
 {
-	if (limit >= z->end)
-		limit = z->map.blocks * BLOCK_FRAMES;
-	if (*cursor >= z->map.blocks)
-		*cursor = 0;
-	return order < BLOCK_ORDER ? alloc_small(z, order, limit, cursor) : alloc_blocks(z, order, limit, cursor);
+	uint32_t bit = NO_FRAME;
+
+	if (limit < z->end)
+		return alloc_in(z, order, limit, 0, cursor);
+	limit = z->map.blocks * BLOCK_FRAMES;
+	if (z->scarce)
+		bit = alloc_in(z, order, limit, z->scarce, cursor);
+	return bit == NO_FRAME ? alloc_in(z, order, limit, 0, cursor) : bit;
 }
 
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)

@@ -19,22 +19,21 @@ struct zone {
 	uint32_t low, end;   /* bits of the first frame and past the last one */
 	uint32_t node;
 	bool exclusive;      /* no other zone's range overlaps: the range alone decides whose a frame is */
-	struct ramka_atomic_u64 usable; /* frames ever given to the allocator */
-	struct ramka_atomic_u64 taken;  /* of these, not in the bitmap: an estimate, folded in batches */
+	uint32_t territory_shift, nr_territories; /* territory.h */
+	uint32_t scarce;     /* blocks below it are taken last */
+	struct ramka_atomic_u32 *owners;          /* a word for each territory */
+	/* written now and then by all CPUs, each on a line of its own */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 usable; /* frames ever given to the allocator */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 taken;  /* of these, not in the bitmap: an estimate, folded in batches */
 };
 
 #define NO_LIMIT UINT32_MAX
 
 /* An aligned run of 2^order frames below bit `limit`: its first bit or NO_FRAME. *cursor: block to start from, updated. */
 uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
-/* Out of this block only, and only if others hold part of it: below order 9. */
-uint32_t zone_alloc_near(struct zone *z, unsigned order, uint32_t block);
 /* The same without believing a hint. */
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit);
 bool zone_free(struct zone *z, uint32_t bit, unsigned order);
-
-/* A block worth refilling a cache from, near `from`; NO_BLOCK if the hints know none. */
-uint32_t zone_pick_block(struct zone *z, uint32_t from);
 
 /* Ranges of any length, for segments and late memory. */
 bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr);

@@ -14,11 +14,11 @@
  *
  * weakens depot.push: BUG_PUSH_RELAXED BUG_HEAD_RELAXED BUG_FAILURE_RELAXED
  *
- * mirrors: pop sha256:65f6ef41
- * mirrors: push sha256:7d9469ce
- * mirrors: depot_has_full sha256:06e2c85a
- * mirrors: drain_shard sha256:149ea292
- * mirrors: take_magazine sha256:1729c453
+ * mirrors: pop sha256:a003d43f
+ * mirrors: push sha256:162e5cc3
+ * mirrors: depot_has_full sha256:3a7e26af
+ * mirrors: drain_shard sha256:1862c83d
+ * mirrors: take_magazine sha256:e35cdae9
  *
  * litmus: 1
  * litmus: 1 BUG_PUSH_RELAXED

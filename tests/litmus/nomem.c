@@ -25,14 +25,14 @@
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
  *
  * mirrors: last_resort sha256:bb23ec70
- * mirrors: account_moves sha256:94a20ad0
+ * mirrors: account_moves sha256:61219d47
  * mirrors: cpu_drain_all sha256:78345ece
  * mirrors: take_cache sha256:3caa22fa
- * mirrors: holds_frames sha256:81b40268
- * mirrors: drain_shard sha256:149ea292
+ * mirrors: holds_frames sha256:fcf084a6
+ * mirrors: drain_shard sha256:1862c83d
  * mirrors: count_move sha256:09a2c87a
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:19710fed
+ * mirrors: cpu_alloc_refill sha256:93a9331f
  * mirrors: flush sha256:ee3098f7
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:42c39789

@@ -42,11 +42,11 @@
 #define TAGS 32
 #endif
 #define FULL 0                          /* the two stacks *
- * mirrors: pop sha256:65f6ef41
- * mirrors: push sha256:7d9469ce
+ * mirrors: pop sha256:a003d43f
+ * mirrors: push sha256:162e5cc3
  * mirrors: depot_pop sha256:50a74edb
  * mirrors: depot_push sha256:a2ac7a79
- * mirrors: drain_shard sha256:149ea292
+ * mirrors: drain_shard sha256:1862c83d
  */
 #define EMPTY 1
 

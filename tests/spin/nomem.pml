@@ -35,10 +35,10 @@
 #endif
 #define NONE 2                          /* counter of the cache-less handle *
  * mirrors: last_resort sha256:bb23ec70
- * mirrors: account_moves sha256:94a20ad0
+ * mirrors: account_moves sha256:61219d47
  * mirrors: cpu_drain_all sha256:78345ece
- * mirrors: drain_shard sha256:149ea292
- * mirrors: cpu_alloc_refill sha256:19710fed
+ * mirrors: drain_shard sha256:1862c83d
+ * mirrors: cpu_alloc_refill sha256:93a9331f
  * mirrors: cpu_free_slow sha256:42c39789
  * mirrors: count_move sha256:09a2c87a
  */

@@ -21,6 +21,8 @@
 
 #include "frame/contracts.h"
 #include "cpu/depot.h"
+#include "zone/territory.h"
+#include "cpu/order.h"
 #include "cpu/drain.h"
 #include "frame/defer.h"
 #include "frame/drop.h"

@@ -18,12 +18,15 @@ static struct zone *zone_new(uint64_t first, uint64_t end)
 	z->end = (uint32_t)(end - z->origin);
 	z->map.blocks = (uint32_t)align_up(z->end, BLOCK_FRAMES * LANES) / BLOCK_FRAMES;
 	hints = hints_size(z->map.blocks);
-	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / LANES + 2 * hints, sizeof(*memory));
+	z->territory_shift = territory_shift(z->map.blocks, 1);
+	z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
+	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / LANES + 2 * hints + z->nr_territories, sizeof(*memory));
 	assert_non_null(memory);
 	z->map.words = memory;
 	z->map.packs = memory + (size_t)z->map.blocks * BLOCK_WORDS;
 	hints_init(&z->map.some, z->map.packs + z->map.blocks / LANES, z->map.blocks);
 	hints_init(&z->map.whole, z->map.packs + z->map.blocks / LANES + hints, z->map.blocks);
+	z->owners = (void *)(z->map.packs + z->map.blocks / LANES + 2 * hints);
 	bitmap_fill(&z->map, z->low, z->end);
 	return z;
 }
@@ -169,7 +172,7 @@ static void searches_get_through_stale_hints(void **state)
 				zone_split(z, 5 * 512, 9, 0);
 			assert_true(zone_free(z, 5 * 512, whole ? 9 : order));
 			z->map.some.level[0][0].value = z->map.whole.level[0][0].value = 0xff;
-			assert_int_equal(zone_pick_block(z, 0), 5);
+			assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 5);
 			z->map.some.level[0][0].value = z->map.whole.level[0][0].value = 0xff;
 			assert_int_equal(zone_alloc(z, order, NO_LIMIT, &cursor), 5 * 512);
 			if (!whole)
@@ -191,25 +194,25 @@ static void refills_from_the_densest_block(void **state)
 	struct zone *z = zone_new(0, 16 * 512);
 
 	(void)state;
-	assert_int_equal(zone_pick_block(z, 5), 5); /* all whole: the nearest */
+	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 5), 5); /* all whole: the nearest */
 	use(z, 2, 100);
-	assert_int_equal(zone_pick_block(z, 5), 2); /* a used one before a whole one */
+	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 5), 2); /* a used one before a whole one */
 	use(z, 9, 400);
-	assert_int_equal(zone_pick_block(z, 0), 9);
+	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 9);
 	use(z, 11, 500); /* 12 free: not worth it while there are better ones */
-	assert_int_equal(zone_pick_block(z, 0), 9);
+	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 9);
 	zone_delete(z);
 
 	z = zone_new(0, 16 * 512);
 	use(z, 7, 505);
 	use(z, 8, 509);
-	assert_int_equal(zone_pick_block(z, 0), 7); /* only sparse ones: the fuller of them, before a whole one */
+	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 7); /* only sparse ones: the fuller of them, before a whole one */
 	zone_delete(z);
 
 	z = zone_new(0, 4 * 512);
 	for (uint32_t block = 0; block < 4; block++)
 		use(z, block, 512);
-	assert_int_equal(zone_pick_block(z, 0), NO_BLOCK);
+	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), NO_BLOCK);
 	zone_delete(z);
 }
 

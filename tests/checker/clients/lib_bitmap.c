@@ -213,6 +213,15 @@ CK_CLIENT(bitmap_turns_exact, .what = "a scan's turns while an exact claim takes
 	  .thread = { scan, free_0, keep_128 }, .check = books, .stale = 2);
 CK_CLIENT(bitmap_turns_batch, .what = "the same, taken by a refill", .setup = moved_setup,
 	  .thread = { scan, free_0, keep_batch }, .check = books, .stale = 2);
+static void keep_runs(void)
+{
+	uint32_t f;
+
+	if (bitmap_take_runs(&b, 0, 1, 1, &f))
+		took(f, 2);
+}
+CK_CLIENT(bitmap_turns_runs, .what = "the same, taken as a run", .setup = moved_pair,
+	  .thread = { scan, free_0, keep_runs }, .check = books, .stale = 2);
 CK_CLIENT(bitmap_turns_pair, .what = "the same, taken by order 1", .setup = moved_pair,
 	  .thread = { scan, free_0, keep_pair }, .check = books, .stale = 2);
 CK_CLIENT(bitmap_turns_words, .what = "the same, taken by order 7", .setup = moved_words,
@@ -369,6 +378,56 @@ static void claim_keep1(void)
 }
 CK_CLIENT(bitmap_merge, .what = "order 1 while its buddy is freed and one is taken", .setup = order1_setup,
 	  .thread = { claim_keep1, free_buddy, take_put }, .check = books, .stale = 2);
+
+/* several runs at a time */
+static void runs_setup(void) { make(); bitmap_fill(&b, 0, 3); bitmap_fill(&b, 64, 66); ck_own_take(3); }
+static void take_runs(void)
+{
+	uint32_t f[2];
+	unsigned n = bitmap_take_runs(&b, 0, 1, 2, f);
+
+	for (unsigned i = 0; i < n; i++)
+		took(f[i], 2);
+	for (unsigned i = 0; i < n; i++)
+		release(f[i], 1);
+}
+static void free_3(void) { release(3, 0); }
+static void all_6(void) { books(); ck_assert(free_frames() + held == 6, "%u frames of 6", free_frames() + held); }
+CK_CLIENT(bitmap_runs, .what = "two runs by one promise, while a run grows", .setup = runs_setup,
+	  .thread = { take_runs, free_3, take_keep }, .check = all_6, .stale = 2);
+static void take_runs_keep(void)
+{
+	uint32_t f;
+
+	if (bitmap_take_runs(&b, 0, 1, 1, &f))
+		took(f, 2);
+}
+CK_CLIENT(bitmap_runs_pair, .what = "a run against an exact claim of a half of it", .setup = pair_setup,
+	  .thread = { take_runs_keep, exact_64, take_keep }, .check = books, .stale = 2);
+CK_CLIENT(bitmap_runs_twice, .what = "two that take runs", .setup = runs_setup,
+	  .thread = { take_runs, take_runs }, .check = all_6, .stale = 2);
+
+/* whole blocks of one word of block words, by one CAS */
+static void two_whole(void) { make(); bitmap_fill(&b, 0, 2 * BLOCK_FRAMES); }
+static void lanes(unsigned want, unsigned nr)
+{
+	unsigned got = bitmap_claim_lanes(&b, 0, want, nr);
+
+	for (uint32_t i = 0; i < LANES; i++)
+		if (got >> i & 1)
+			took(i * BLOCK_FRAMES, BLOCK_FRAMES);
+	for (uint32_t i = 0; i < LANES; i++)
+		if (got >> i & 1)
+			gives(i * BLOCK_FRAMES, BLOCK_FRAMES);
+	ck_assert(!got || bitmap_free_lanes(&b, 0, got), "free of blocks %#x refused", got);
+}
+static void singles(void) { lanes(0xf, 1); }
+static void couple(void) { lanes(0xf, 2); }
+static void both_whole(void) { books(); ck_assert(free_frames() == 2 * BLOCK_FRAMES, "%u frames of 1024", free_frames()); }
+CK_CLIENT(bitmap_lanes, .what = "single blocks and pairs by one CAS", .setup = two_whole,
+	  .thread = { singles, couple }, .check = both_whole, .stale = 2);
+CK_CLIENT(bitmap_lanes_take, .what = "the same while a frame of them is taken", .setup = two_whole,
+	  .thread = { singles, take_put }, .check = both_whole, .stale = 2);
 
 /* ---- hints ---- */
 

@@ -2,6 +2,8 @@
 /* A CPU's section, taking over its cache, going off-line. */
 #include "instance.h"
 
+#include "cpu/mail.h"
+
 /* Frames lie in the cache of CPU 0. */
 static void cached(unsigned frames, unsigned cpus)
 {
@@ -126,12 +128,12 @@ static void bare_setup(void)
 CK_CLIENT(cpu_bare_lookup, .what = "its type is published with it", .setup = bare_setup,
 	  .thread = { take_bare0, bare_lookup }, .check = books, .stale = 3);
 
-/* The same for frames of order 1, which lie in a row. */
+/* The same for frames of order 1, which have a stack of their own. */
 static void run_setup(void)
 {
 	struct ramka_frame *f;
 
-	make((struct options){ .frames = 4, .cpus = 2 });
+	make((struct options){ .frames = 512, .cpus = 2 });
 	f = ramka_frame_alloc(cpu(0), &t_plain, NULL, ORDER(1));
 	ck_assert(number(f) == BASE, "not the first frame");
 	ramka_frame_put(cpu(0), f);
@@ -140,7 +142,7 @@ static void take_run0(void)
 {
 	struct ramka_frame *f = ramka_frame_alloc(cpu(0), &t_bare, NULL, ORDER(1));
 
-	ck_assert(f && number(f) == BASE, "not out of the row");
+	ck_assert(f && number(f) == BASE, "not out of the stack");
 	ck_own_take(BASE);
 	ck_own_take(BASE + 1);
 }
@@ -151,8 +153,50 @@ static void run_lookup(void)
 	if (!ramka_frame_from_in_use(r, PA(0), &f))
 		ck_assert(ramka_frame_type(r, f) == &t_bare, "a frame with the type of its former life");
 }
-CK_CLIENT(cpu_run_lookup, .what = "the type of a frame out of a row is published with it", .setup = run_setup,
+CK_CLIENT(cpu_run_lookup, .what = "the type of a frame out of a stack is published with it", .setup = run_setup,
 	  .thread = { take_run0, run_lookup }, .check = books, .stale = 3);
+
+/* Mail: CPU 1 owns all blocks and has handed three frames out. CPU 0 frees them; the third one sends the first two. */
+static struct ramka_frame *mailed[3];
+static void mail_setup(void)
+{
+	struct ramka_frame *f;
+
+	make((struct options){ .frames = 64, .cpus = 2 });
+	f = take(cpu(0), &t_plain, 1);
+	give(cpu(0), f); /* its outbox has its size now */
+	ramka_cpu_offline(cpu(0));
+	for (unsigned i = 0; i < 3; i++)
+		mailed[i] = take(cpu(1), &t_plain, 1);
+	while (take(none(), &t_plain, 1))
+		;
+}
+static void send_mail(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		give(cpu(0), mailed[i]);
+}
+static void open_mail(void)
+{
+	struct ramka_frame *f = take(cpu(1), &t_plain, 1);
+
+	if (f)
+		give(cpu(1), f);
+}
+CK_CLIENT(cpu_mail, .what = "frames go to their owner by mail while the owner looks for some", .setup = mail_setup,
+	  .thread = { send_mail, open_mail }, .check = books, .stale = 2, .steps = 4000, .bound = 1);
+CK_CLIENT(cpu_mail_drain, .what = "the same, and a drainer", .setup = mail_setup,
+	  .thread = { send_mail, drain }, .check = books, .stale = 2, .steps = 4000, .bound = 1);
+static void sends_something(void)
+{
+	struct ramka_stats s;
+
+	send_mail();
+	ramka_stats_read(r, &s);
+	ck_assert(((struct ramka_cpu *)cpu(0))->outbox->count.value == 1, "%u frames in the outbox", cpu(0)->outbox->count.value);
+}
+CK_CLIENT(cpu_mail_goes, .what = "the third frame sends the first two", .setup = mail_setup,
+	  .thread = { sends_something }, .check = books);
 
 /* After a drain the owner's cache works again. */
 static void cache_works(void)

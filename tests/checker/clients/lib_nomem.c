@@ -154,7 +154,7 @@ CK_CLIENT(nomem_magazine, .what = "a magazine becomes a cache past the scan", .s
  * The other call ends with a barrier on all CPUs. If that comes before the last look at the counters, the call is not
  * in progress: it must have been seen, and at no time was there no free frame.
  */
-#define LAST_COLLECT 6u   /* steps of a refused call from there on: five counters of two CPUs, and the failure */
+#define LAST_COLLECT 8u   /* steps of a refused call from there on: seven counters of two CPUs, and the failure */
 enum { ASKED = NOTE_0 + 50, MISSED, MOVED_AT, ENDED_AT };
 
 static void ask_strictly(void)
@@ -234,3 +234,42 @@ static void free_then_take(void)
 CK_CLIENT(nomem_row, .what = "frames are freed to a row before what there was is taken", .setup = row_setup,
 	  .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
 	  .c11 = true); /* the take's store to `hot` carries on what the push released */
+
+/* The same into the stack of a larger order. */
+static void larger_setup(void)
+{
+	struct ramka_frame *a;
+
+	make((struct options){ .frames = 256, .cpus = 2 });
+	pair = ramka_frame_alloc(cpu(1), &t_plain, NULL, ORDER(1));
+	a = ramka_frame_alloc(cpu(1), &t_plain, NULL, UNINIT);
+	while (take(none(), &t_plain, 1))
+		;
+	ramka_frame_put(cpu(1), a);
+}
+CK_CLIENT(nomem_larger, .what = "a frame of order 1 is freed to its stack before what there was is taken",
+	  .setup = larger_setup, .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
+	  .c11 = true); /* the take's store to `hot` carries on what the push released */
+
+/* The same into the outbox: CPU 0 owns the block of the frame that CPU 1 frees, and CPU 1 works in another block. */
+static void mail_setup(void)
+{
+	struct ramka_frame *f;
+
+	make((struct options){ .frames = 1024, .cpus = 2 });
+	ramka_frame_put(cpu(1), ramka_frame_alloc(cpu(1), &t_plain, NULL, UNINIT)); /* its outbox has its size now */
+	ramka_cpu_offline(cpu(1));
+	pair = ramka_frame_alloc(cpu(0), &t_plain, NULL, UNINIT);
+	ck_assert(pair && number(pair) < BASE + 512, "not in the first block");
+	while (take(none(), &t_plain, 1))
+		;
+	for (unsigned i = 1022; i < 1024; i++)
+		if (!ramka_frame_from_in_use(r, PA(i), &f)) {
+			ramka_frame_put(none(), f);
+			give(none(), f);
+		}
+	take(cpu(1), &t_plain, 1);
+}
+CK_CLIENT(nomem_mail, .what = "a frame is freed to the outbox before what there was is taken",
+	  .setup = mail_setup, .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
+	  .steps = 6000, .c11 = true);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* Mail between CPUs. What it is good for, states and bounds: mail.h. */
+#include "../base/mem.h"
+
+#include "gate.h"
+#include "mail.h"
+#include "row.h"
+
+#define NO_MAIL_BELOW 2u /* CPUs */
+
+/* ---- set-up ---- */
+
+unsigned mailboxes(unsigned nr_cpus)
+{
+	return nr_cpus < NO_MAIL_BELOW ? 0 : nr_cpus;
+}
+
+uint32_t outbox_size(unsigned nr_cpus)
+{
+	uint64_t n = mailboxes(nr_cpus) ? (uint64_t)(nr_cpus - 1) * MAGAZINE_SIZE : 0;
+
+	return n < OUTBOX_MAX ? (uint32_t)n : OUTBOX_MAX;
+}
+
+size_t outbox_bytes(unsigned nr_cpus)
+{
+	uint32_t n = outbox_size(nr_cpus);
+
+	return sizeof(struct outbox) + (n ? nr_cpus * sizeof(struct letters) : 0) + n * (sizeof(uint32_t) + sizeof(uint16_t));
+}
+
+void outbox_init(struct outbox *o, unsigned nr_cpus)
+{
+	o->frames = (uint32_t *)(void *)(o->letters + (outbox_size(nr_cpus) ? nr_cpus : 0));
+	o->next = (uint16_t *)(void *)(o->frames + outbox_size(nr_cpus));
+	o->spare = NO_LETTER;
+	o->room = outbox_size(nr_cpus);
+	for (unsigned i = 0; o->room && i < nr_cpus; i++)
+		o->letters[i].head = NO_LETTER;
+}
+
+void mail_grow(struct ramka_cpu *cpu)
+{
+	uint32_t bound = ramka_load(&cpu->r->mail_max, relaxed, stat);
+	struct outbox *o = cpu->outbox;
+
+	for (; o->size < bound && o->size < o->room; o->size++) {
+		o->next[o->size] = o->spare;
+		o->spare = (uint16_t)o->size;
+	}
+}
+
+/* ---- sending ---- */
+
+/* Takes the first frame off a list. */
+static uint32_t take_letter(struct outbox *o, struct letters *l)
+{
+	uint16_t at = l->head;
+
+	l->head = o->next[at];
+	l->count--;
+	o->next[at] = o->spare;
+	o->spare = at;
+	return o->frames[at];
+}
+
+/* The whole list leaves the outbox: into these places, at most a magazine; how many. */
+static uint32_t take_letters(struct ramka_cpu *cpu, struct letters *l, uint32_t *ret_frames)
+{
+	struct outbox *o = cpu->outbox;
+	uint32_t n = l->count;
+
+	for (uint32_t i = 0; i < n; i++)
+		ret_frames[i] = take_letter(o, l);
+	ramka_store(&o->count, ramka_load(&o->count, relaxed, section.own) - n, relaxed, section.own);
+	own_add(&cpu->moved_out, n);
+	return n;
+}
+
+/* Sends a list to its owner; to the zone, if the owner's mailbox is full. */
+static void send(struct ramka_cpu *cpu, uint32_t owner)
+{
+	struct magazine *m = depot_get_empty(cpu->r->mail, owner);
+	struct letters *l = &cpu->outbox->letters[owner];
+	uint32_t frames[MAGAZINE_SIZE], n;
+
+	if (m) {
+		m->count = take_letters(cpu, l, m->frames);
+		depot_push(cpu->r->mail, m);
+	} else {
+		n = take_letters(cpu, l, frames);
+		free_frames(cpu, cpu->zone, frames, n, true);
+	}
+}
+
+static uint32_t longest_list(struct outbox *o, unsigned nr_cpus)
+{
+	for (unsigned i = 0; i < nr_cpus; i++)
+		if (o->letters[i].count > o->letters[o->longest].count)
+			o->longest = (uint16_t)i;
+	return o->longest;
+}
+
+static void send_longest(struct ramka_cpu *cpu, uint32_t owner)
+{
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	send(cpu, owner);
+	count_move(cpu, true);
+}
+
+/* One magazine of the own mailbox for each one sent: a CPU that only frees keeps its own mailbox empty too. */
+static void answer(struct ramka_cpu *cpu)
+{
+	uint32_t count = cpu_count(cpu);
+
+	if (!depot_has_full(cpu->r->mail, cpu->id))
+		return;
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	mail_open(cpu, &count);
+	set_count(cpu, count);
+	count_move(cpu, true);
+}
+
+bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n)
+{
+	struct outbox *o = cpu->outbox;
+	struct letters *l;
+	uint16_t at;
+
+	if (!o || !o->size)
+		return false;
+	l = &o->letters[owner];
+	if (l->count == MAGAZINE_SIZE) {
+		send_longest(cpu, owner);
+		answer(cpu);
+	} else if (o->spare == NO_LETTER) {
+		send_longest(cpu, longest_list(o, cpu->r->nr_cpus));
+		answer(cpu);
+	}
+	at = o->spare;
+	o->spare = o->next[at];
+	o->frames[at] = n;
+	o->next[at] = l->head;
+	l->head = at;
+	l->count++;
+	ramka_store(&o->count, ramka_load(&o->count, relaxed, section.own) + 1, relaxed, section.own);
+	return true;
+}
+
+void mail_flush(struct ramka_cpu *cpu)
+{
+	uint32_t frames[MAGAZINE_SIZE];
+
+	for (unsigned i = 0; mail_count(cpu) && i < cpu->r->nr_cpus; i++) {
+		uint32_t n = take_letters(cpu, &cpu->outbox->letters[i], frames);
+
+		if (n)
+			free_frames(cpu, cpu->zone, frames, n, true);
+	}
+}
+
+/* ---- receiving ---- */
+
+bool mail_open(struct ramka_cpu *cpu, uint32_t *count)
+{
+	struct magazine *m = cpu->outbox->room ? depot_pop(cpu->r->mail, cpu->id) : NULL;
+
+	if (!m)
+		return false;
+	own_add(&cpu->moved_in, m->count);
+	for (uint32_t i = 0; i < m->count; i++) {
+		uint32_t n = m->frames[i], bit = bit_of(cpu, n);
+
+		if (*count < CACHE_SIZE && gate_passes(cpu, n))
+			cache_of(cpu)->frames[(*count)++] = n;
+		else
+			put_into_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
+	}
+	depot_put_empty(cpu->r->mail, m);
+	return true;
+}

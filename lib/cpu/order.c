@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Caches of frames of orders 1 to 10: refill, flush, gate. See order.h. */
+#include "../base/mem.h"
+
+#include "../zone/territory.h"
+#include "order.h"
+#include "row.h"
+
+#define REFILL_TRIES 4u
+/* the parts of the memory per CPU that it may hold in an order below 9, in order 9 or 10, in its outbox */
+#define PART_OF_SHARE 64u
+#define PART_IN_BLOCKS 16u
+#define PART_MAILED 16u
+
+/* ---- counting ---- */
+
+uint64_t order_held(const struct ramka_cpu *cpu)
+{
+	uint64_t n = 0;
+
+	for (unsigned order = 1; order <= TOP_ORDER; order++)
+		n += (uint64_t)order_count(cpu, order) << order;
+	return n;
+}
+
+uint64_t order_number(const struct ramka_cpu *cpu)
+{
+	uint64_t n = 0;
+
+	for (unsigned order = 1; order <= TOP_ORDER; order++)
+		n += order_count(cpu, order);
+	return n;
+}
+
+void order_set_bounds(struct ramka *r, uint64_t share)
+{
+	ramka_store(&r->mail_max, (uint32_t)(share / PART_MAILED < UINT32_MAX ? share / PART_MAILED : UINT32_MAX), relaxed,
+		    stat);
+	for (unsigned order = 1; order <= TOP_ORDER; order++) {
+		uint64_t room = order_at(order + 1) - order_at(order);
+		uint64_t most = share / (order < BLOCK_ORDER ? PART_OF_SHARE : PART_IN_BLOCKS) >> order;
+
+		ramka_store(&r->order_max[order], (uint32_t)(most < room ? most : room), relaxed, stat);
+	}
+}
+
+static uint32_t *stack_of(const struct ramka_cpu *cpu, unsigned order)
+{
+	return cache_of(cpu)->larger_frames + order_at(order);
+}
+
+static void set_order_count(struct ramka_cpu *cpu, unsigned order, uint32_t n)
+{
+	ramka_store(&cache_of(cpu)->larger[order], n, relaxed, section.own);
+}
+
+/* ---- to the zone ---- */
+
+static void corrupt_if(struct ramka_cpu *cpu, bool wrong)
+{
+	if (unlikely(wrong))
+		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
+}
+
+/* Frees n stacked frames of an order; those that lie in one word, or in one word of block words, together. */
+static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+{
+	struct bitmap *map = &cpu->zone->map;
+	unsigned lanes = 0;
+	uint64_t mask = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t bit = bit_of(cpu, frames[i]), next = i + 1 < n ? bit_of(cpu, frames[i + 1]) : NO_FRAME;
+		uint32_t block = bit / BLOCK_FRAMES;
+
+		if (order <= WORD_ORDER) {
+			mask |= bits_run(bit % WORD_BITS, order);
+			if (next / WORD_BITS == bit / WORD_BITS)
+				continue;
+			corrupt_if(cpu, !bitmap_free_mask(map, bit / WORD_BITS, mask));
+			mask = 0;
+		} else if (order < BLOCK_ORDER) {
+			corrupt_if(cpu, !bitmap_free(map, bit, order));
+		} else {
+			lanes |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % LANES;
+			if (next / BLOCK_FRAMES / LANES == block / LANES)
+				continue;
+			corrupt_if(cpu, !bitmap_free_lanes(map, block / LANES, lanes));
+			lanes = 0;
+		}
+	}
+	account_zone(cpu, cpu->zone, -((int64_t)n << order), true);
+	own_add(&cpu->other, 0 - ((uint64_t)n << order));
+	own_add(&cpu->larger_out, n);
+}
+
+static void flush_order(struct ramka_cpu *cpu, unsigned order, uint32_t out)
+{
+	uint32_t n = order_count(cpu, order), *frames = stack_of(cpu, order);
+
+	give_frames(cpu, order, frames, out);
+	memmove(frames, frames + out, (n - out) * sizeof(*frames));
+	set_order_count(cpu, order, n - out);
+}
+
+void order_flush_all(struct ramka_cpu *cpu)
+{
+	for (unsigned order = 1; order <= TOP_ORDER; order++)
+		if (order_count(cpu, order))
+			flush_order(cpu, order, order_count(cpu, order));
+	cpu->run_current = NO_ROW;
+}
+
+/* ---- into the stack ---- */
+
+static bool passes(struct ramka_cpu *cpu, uint32_t bit, uint32_t n)
+{
+	uint32_t block = bit / BLOCK_FRAMES;
+
+	if (n - cpu->run_current < BLOCK_FRAMES)
+		return true;
+	if (block != cpu->run_block && bitmap_free_count(&cpu->zone->map, block) > cpu->gate)
+		return false;
+	cpu->run_current = block * BLOCK_FRAMES - cpu->zone->low;
+	return true;
+}
+
+/* Counts a frame that was freed into a stack, and that lies where it can be found. */
+static void count_push(struct ramka_cpu *cpu)
+{
+	ramka_store(&cpu->larger_pushes, ramka_load(&cpu->larger_pushes, relaxed, section.own) + 1, release, nomem.collect);
+}
+
+/* The frame is not to be cached: a row takes it up to a word, the zone what is larger. */
+static void refuse(struct ramka_cpu *cpu, uint32_t n, unsigned order)
+{
+	uint64_t nr = (uint64_t)1 << order;
+
+	if (order <= WORD_ORDER) {
+		uint32_t bit = bit_of(cpu, n);
+
+		put_into_row(cpu, bit, bits_run(bit % WORD_BITS, order));
+		own_add(&cpu->moved_in, nr);
+		own_add(&cpu->other, 0 - nr);
+		own_add(&cpu->puts, 1);
+	} else {
+		cpu_settle(cpu);
+		count_move(cpu, true);
+		give_frames(cpu, order, &n, 1);
+		count_push(cpu);
+	}
+	count_move(cpu, true);
+}
+
+bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order)
+{
+	uint32_t bit = bit_of(cpu, n), most, count;
+
+	if (!section_enter(cpu))
+		return false;
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	most = ramka_load(&cpu->r->order_max[order], relaxed, stat);
+	if (unlikely(!most) || (order < BLOCK_ORDER && !passes(cpu, bit, n))) {
+		refuse(cpu, n, order);
+		section_leave(cpu);
+		return true;
+	}
+	if (unlikely(order_count(cpu, order) >= most)) {
+		cpu_settle(cpu);
+		count_move(cpu, true);
+		flush_order(cpu, order, (most + 1) / 2);
+		count_move(cpu, true);
+	}
+	count = order_count(cpu, order);
+	stack_of(cpu, order)[count] = n;
+	set_order_count(cpu, order, count + 1);
+	count_push(cpu);
+	section_leave(cpu);
+	return true;
+}
+
+/* ---- refill ---- */
+
+/* Makes `block` the one that refills orders 1 to 8. */
+static void work_in(struct ramka_cpu *cpu, uint32_t block)
+{
+	unsigned shift = cpu->zone->territory_shift;
+
+	if (cpu->run_block >> shift != block >> shift)
+		territory_move(cpu->zone, cpu->me, cpu->run_block >> shift == cpu->block >> shift ? NO_BLOCK : cpu->run_block, block);
+	cpu->run_block = block;
+}
+
+/* A wholly free block as frames of one order, ascending. */
+static uint32_t break_block(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t *ret_bits)
+{
+	uint32_t n = BLOCK_FRAMES >> order;
+
+	if (!bitmap_claim_blocks(&cpu->zone->map, block, 1))
+		return 0;
+	bitmap_open_block(&cpu->zone->map, block);
+	for (uint32_t i = 0; i < n; i++)
+		ret_bits[i] = block * BLOCK_FRAMES + (i << order);
+	return n;
+}
+
+/* Up to `want` frames of order 1 to 8 out of one block, ascending; how many. */
+static uint32_t take_from_block(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t want, uint32_t *ret_bits)
+{
+	struct bitmap *map = &cpu->zone->map;
+	uint32_t n = 0;
+
+	if (bitmap_free_count(map, block) == BLOCK_FRAMES && BLOCK_FRAMES >> order <= want)
+		n = break_block(cpu, block, order, ret_bits);
+	if (n)
+		return n;
+	if (order <= WORD_ORDER)
+		return bitmap_take_runs(map, block, order, want, ret_bits);
+	while (n < want && (ret_bits[n] = bitmap_claim(map, block, order, BLOCK_FRAMES)) != NO_FRAME)
+		n++;
+	return n;
+}
+
+static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, uint32_t *ret_bits)
+{
+	uint32_t block = cpu->run_block, n = 0;
+
+	for (unsigned i = 0; i < REFILL_TRIES && !n; i++) {
+		unsigned lane = block == NO_BLOCK ? 0 : bitmap_lane(&cpu->zone->map, block);
+
+		if (lane_count(lane) >= 1u << order && lane_hint(lane) >= order)
+			n = take_from_block(cpu, block, order, want, ret_bits);
+		if (n)
+			break;
+		block = territory_pick(cpu->zone, cpu->me, order, block == NO_BLOCK ? cpu->home : block);
+		if (block == NO_BLOCK)
+			break;
+		work_in(cpu, block);
+	}
+	return n;
+}
+
+static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want, uint32_t *ret_bits)
+{
+	unsigned nr = 1u << (order - BLOCK_ORDER);
+	uint32_t first = 0, n = 0;
+	unsigned lanes = territory_take_blocks(cpu->zone, cpu->me, nr, want, &cpu->whole_block, &first);
+
+	for (unsigned i = 0; i < LANES; i += nr)
+		if (lanes >> i & 1)
+			ret_bits[n++] = (first + i) * BLOCK_FRAMES;
+	return n;
+}
+
+bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
+{
+	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), want = (most + 1) / 2, n;
+	uint32_t bits[32], *frames = stack_of(cpu, order), held = order_count(cpu, order);
+
+	if (held) {
+		*ret_n = frames[held - 1];
+		set_order_count(cpu, order, held - 1);
+		return true;
+	}
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	want = want ? want : 1;
+	n = order < BLOCK_ORDER ? take_runs(cpu, order, want, bits) : take_blocks(cpu, order, want, bits);
+	if (n) {
+		for (uint32_t i = 0; i + 1 < n; i++) /* popped in ascending order */
+			frames[i] = bits[n - 1 - i] - cpu->zone->low;
+		set_order_count(cpu, order, n - 1);
+		*ret_n = bits[0] - cpu->zone->low;
+		account_zone(cpu, cpu->zone, (int64_t)n << order, true);
+		own_add(&cpu->other, (uint64_t)n << order);
+		own_add(&cpu->larger_in, n);
+		own_add(&cpu->refills, 1);
+	}
+	count_move(cpu, true);
+	return n != 0;
+}
+
+bool order_take(struct ramka_cpu *cpu, unsigned order, uint32_t n)
+{
+	uint32_t count = order_count(cpu, order), *frames = stack_of(cpu, order);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (frames[i] == n) {
+			cpu_settle(cpu);
+			frames[i] = frames[count - 1];
+			set_order_count(cpu, order, count - 1);
+			return true;
+		}
+	return false;
+}

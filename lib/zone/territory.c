@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* Which block a CPU takes from. The order of preference, and what an owner word means: territory.h. */
+#include "territory.h"
+
+#define MIN_SHIFT 2u          /* one word of block words */
+#define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
+#define WINDOW 16u            /* partly used blocks compared before one is picked */
+#define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
+
+unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
+{
+	unsigned shift = MIN_SHIFT;
+
+	while ((uint64_t)nr_cpus * SHARES << (shift + 1) <= blocks)
+		shift++;
+	return shift;
+}
+
+static uint32_t word_of(const struct zone *z, uint32_t t)
+{
+	return ramka_load(&z->owners[t], relaxed, territory);
+}
+
+static bool change_owner(struct zone *z, uint32_t t, uint32_t from, uint32_t to)
+{
+	return ramka_cas(&z->owners[t], &from, to, relaxed, territory);
+}
+
+uint32_t territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr)
+{
+	uint32_t first = (uint32_t)((uint64_t)z->nr_territories * nth / nr);
+	uint32_t end = (uint32_t)((uint64_t)z->nr_territories * (nth + 1) / nr);
+
+	for (uint32_t t = first; t < end; t++)
+		ramka_store(&z->owners[t], cpu + 1, relaxed, territory);
+	return first << z->territory_shift;
+}
+
+void territory_set_scarce(struct zone *z, uint32_t limit)
+{
+	uint32_t below = limit / BLOCK_FRAMES >> z->territory_shift;
+
+	if (limit <= z->low || limit >= z->end || z->end - limit < limit - z->low)
+		return;
+	for (uint32_t t = 0; t < below; t++)
+		ramka_store(&z->owners[t], OWNER_SCARCE, relaxed, territory);
+	z->scarce = below << z->territory_shift;
+}
+
+void territory_leave(struct zone *z, uint32_t me)
+{
+	for (uint32_t t = 0; t < z->nr_territories; t++) {
+		uint32_t owner = word_of(z, t);
+
+		if ((owner & OWNER_MASK) == me)
+			change_owner(z, t, owner, OWNER_NONE);
+	}
+}
+
+void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to)
+{
+	if (from != NO_BLOCK)
+		change_owner(z, from >> z->territory_shift, me | OWNER_ACTIVE, me);
+	if (to != NO_BLOCK)
+		change_owner(z, to >> z->territory_shift, me, me | OWNER_ACTIVE);
+}
+
+/* ---- looking ---- */
+
+/* The next hinted block of [from, end). */
+static uint32_t next_in(const struct hints *h, uint32_t from, uint32_t end)
+{
+	uint64_t w;
+
+	if (from >= end)
+		return NO_BLOCK;
+	w = hints_word(h, from / CHUNK_BLOCKS) & ~bits_below(from % CHUNK_BLOCKS);
+	if (!w)
+		return hints_next(h, (uint32_t)align_down(from, CHUNK_BLOCKS) + CHUNK_BLOCKS, end);
+	from = (uint32_t)align_down(from, CHUNK_BLOCKS) + bits_lowest(w);
+	return from < end ? from : NO_BLOCK;
+}
+
+/* The best of the partly used blocks seen so far. */
+struct window {
+	uint32_t best, sparse;
+	unsigned best_count, sparse_count, seen;
+};
+
+static const struct window closed = { NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
+
+static void look(struct zone *z, struct window *w, unsigned order, uint32_t from, uint32_t end)
+{
+	while (w->seen < WINDOW && (from = next_in(&z->map.some, from, end)) != NO_BLOCK) {
+		uint32_t block = from++;
+		unsigned lane = bitmap_lane(&z->map, block), count = lane_count(lane);
+
+		if (!count || count == BLOCK_FRAMES) {
+			bitmap_fix_hints(&z->map, block);
+			continue;
+		}
+		if (order && (lane_hint(lane) < order || count < 1u << order))
+			continue;
+		w->seen++;
+		if (count >= ENOUGH && count < w->best_count) {
+			w->best = block;
+			w->best_count = count;
+		} else if (count < ENOUGH && count > w->sparse_count) {
+			w->sparse = block;
+			w->sparse_count = count;
+		}
+	}
+}
+
+static uint32_t best_of(const struct window *w)
+{
+	return w->best != NO_BLOCK ? w->best : w->sparse;
+}
+
+static uint32_t whole_in(struct zone *z, uint32_t from, uint32_t end)
+{
+	while ((from = next_in(&z->map.whole, from, end)) != NO_BLOCK) {
+		if (bitmap_free_count(&z->map, from) == BLOCK_FRAMES)
+			return from;
+		bitmap_fix_hints(&z->map, from++);
+	}
+	return NO_BLOCK;
+}
+
+/* ---- own territories ---- */
+
+/* The blocks of territory `t`, of which the first turn begins at `from` and the last one ends there. */
+struct piece { uint32_t first, end; };
+
+/* Steps over the caller's territories from that of `from` on, once around; *i starts at 0. False at the end. */
+static bool next_own(const struct zone *z, uint32_t me, uint32_t from, uint32_t *i, struct piece *ret)
+{
+	uint32_t start = from >> z->territory_shift;
+
+	for (; *i <= z->nr_territories; ++*i) {
+		uint32_t t = start + *i < z->nr_territories ? start + *i : start + *i - z->nr_territories;
+
+		if ((word_of(z, t) & OWNER_MASK) != me)
+			continue;
+		ret->first = *i ? t << z->territory_shift : from;
+		ret->end = (t + 1) << z->territory_shift;
+		if (*i == z->nr_territories)
+			ret->end = from;
+		else if (ret->end > z->map.blocks)
+			ret->end = z->map.blocks;
+		++*i;
+		return true;
+	}
+	return false;
+}
+
+static uint32_t pick_own(struct zone *z, uint32_t me, unsigned order, uint32_t from)
+{
+	struct window w = closed;
+	struct piece p;
+	uint32_t i = 0, block;
+
+	while (w.seen < WINDOW && next_own(z, me, from, &i, &p))
+		look(z, &w, order, p.first, p.end);
+	block = best_of(&w);
+	for (i = 0; block == NO_BLOCK && next_own(z, me, from, &i, &p);)
+		block = whole_in(z, p.first, p.end);
+	return block;
+}
+
+/* ---- other territories ---- */
+
+/* May the caller adopt it: nobody works there? `wanted`: only one without an owner. */
+static bool adoptable(uint32_t owner, uint32_t me, bool unowned)
+{
+	if (unowned)
+		return owner == OWNER_NONE;
+	return !(owner & OWNER_ACTIVE) && owner != me && owner != OWNER_SCARCE && owner != OWNER_NONE;
+}
+
+/* Takes over a territory where `find` succeeds: what it found, or NO_BLOCK. */
+static uint32_t adopt(struct zone *z, uint32_t me, uint32_t from, unsigned order,
+		      uint32_t (*find)(struct zone *z, unsigned order, uint32_t first, uint32_t end))
+{
+	uint32_t start = from >> z->territory_shift;
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (uint32_t i = 0; i < z->nr_territories; i++) {
+			uint32_t t = start + i < z->nr_territories ? start + i : start + i - z->nr_territories;
+			uint32_t owner = word_of(z, t), first = t << z->territory_shift, end = (t + 1) << z->territory_shift, block;
+
+			if (!adoptable(owner, me, pass == 0))
+				continue;
+			block = find(z, order, first, end < z->map.blocks ? end : z->map.blocks);
+			if (block != NO_BLOCK && change_owner(z, t, owner, me))
+				return block;
+		}
+	}
+	return NO_BLOCK;
+}
+
+static uint32_t find_whole(struct zone *z, unsigned order, uint32_t first, uint32_t end)
+{
+	(void)order;
+	return whole_in(z, first, end);
+}
+
+static uint32_t find_some(struct zone *z, unsigned order, uint32_t first, uint32_t end)
+{
+	struct window w = closed;
+
+	look(z, &w, order, first, end);
+	return best_of(&w);
+}
+
+/* Any block of [first, end), from `from` on. */
+static uint32_t pick_shared(struct zone *z, unsigned order, uint32_t from, uint32_t first, uint32_t end)
+{
+	struct window w = closed;
+	uint32_t block;
+
+	if (from < first || from >= end)
+		from = first;
+	look(z, &w, order, from, end);
+	look(z, &w, order, first, from);
+	block = best_of(&w);
+	if (block == NO_BLOCK)
+		block = whole_in(z, from, end);
+	return block == NO_BLOCK ? whole_in(z, first, from) : block;
+}
+
+uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t from)
+{
+	uint32_t block = NO_BLOCK;
+
+	if (from >= z->map.blocks)
+		from = 0;
+	if (me != OWNER_NONE) {
+		block = pick_own(z, me, order, from);
+		if (block == NO_BLOCK)
+			block = adopt(z, me, from, order, find_whole);
+		if (block == NO_BLOCK)
+			block = adopt(z, me, from, order, find_some);
+	}
+	if (block == NO_BLOCK)
+		block = pick_shared(z, order, from, z->scarce, z->map.blocks);
+	return block == NO_BLOCK ? pick_shared(z, order, from, 0, z->scarce) : block;
+}
+
+/* ---- whole blocks ---- */
+
+/* Runs of `nr` blocks, 1 or 2, in a word of whole hints; those whose buddy is not whole if there are any, so that larger runs stay. */
+static uint64_t runs_of(uint64_t w, unsigned nr)
+{
+	uint64_t alone, pairs = w & w >> 1 & bits_multiples(1), quads;
+
+	if (nr == 1) {
+		alone = w & ~(pairs | pairs << 1);
+		return alone ? alone : w;
+	}
+	quads = pairs & pairs >> 2 & bits_multiples(2);
+	alone = pairs & ~(quads | quads << 2);
+	pairs = alone ? alone : pairs;
+	return pairs | pairs << 1;
+}
+
+/* The first `most` runs of `nr` blocks of a mask of four. */
+static unsigned first_runs(unsigned mask, unsigned nr, unsigned most)
+{
+	unsigned run = (1u << nr) - 1, kept = 0;
+
+	for (unsigned i = 0; i < LANES && most; i += nr)
+		if ((mask >> i & run) == run) {
+			kept |= run << i;
+			most--;
+		}
+	return kept;
+}
+
+static unsigned take_blocks_in(struct zone *z, unsigned nr, unsigned most, uint32_t first, uint32_t end, uint32_t *ret_first)
+{
+	for (uint32_t block = first; (block = next_in(&z->map.whole, block, end)) != NO_BLOCK;) {
+		uint32_t chunk = block / CHUNK_BLOCKS, base = chunk * CHUNK_BLOCKS;
+		uint64_t w = hints_word(&z->map.whole, chunk);
+		unsigned got;
+
+		if (base < first)
+			w &= ~bits_below(first - base);
+		if (base + CHUNK_BLOCKS > end)
+			w &= bits_below(end - base);
+		w = runs_of(w, nr);
+		while (w) {
+			unsigned at = bits_lowest(w) & ~(LANES - 1);
+
+			got = bitmap_claim_lanes(&z->map, (base + at) / LANES, first_runs((unsigned)(w >> at) & 0xf, nr, most), nr);
+			if (got) {
+				*ret_first = base + at;
+				return got;
+			}
+			for (unsigned i = 0; i < LANES; i++)
+				if (bitmap_free_count(&z->map, base + at + i) != BLOCK_FRAMES)
+					bitmap_fix_hints(&z->map, base + at + i);
+			w &= ~((uint64_t)0xf << at);
+		}
+		block = base + CHUNK_BLOCKS;
+	}
+	return 0;
+}
+
+static uint32_t find_single(struct zone *z, unsigned order, uint32_t first, uint32_t end)
+{
+	uint32_t block;
+
+	for (block = first; (block = whole_in(z, block, end)) != NO_BLOCK; block++)
+		if (order == BLOCK_ORDER || (block % 2 == 0 && bitmap_free_count(&z->map, block + 1) == BLOCK_FRAMES))
+			return block;
+	return NO_BLOCK;
+}
+
+unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at, uint32_t *ret_first)
+{
+	uint32_t i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, LANES) : 0, block;
+	unsigned got = 0;
+	struct piece p;
+
+	while (!got && me != OWNER_NONE && next_own(z, me, from, &i, &p))
+		got = take_blocks_in(z, nr, most, p.first, p.end, ret_first);
+	if (!got && me != OWNER_NONE) {
+		block = adopt(z, me, from, BLOCK_ORDER + nr - 1, find_single);
+		if (block != NO_BLOCK) {
+			block = (uint32_t)align_down(block, (uint64_t)1 << z->territory_shift);
+			got = take_blocks_in(z, nr, most, block, block + (1u << z->territory_shift), ret_first);
+		}
+	}
+	if (!got)
+		got = take_blocks_in(z, nr, most, z->scarce, z->map.blocks, ret_first);
+	if (!got)
+		got = take_blocks_in(z, nr, most, 0, z->scarce, ret_first);
+	if (got)
+		*at = *ret_first;
+	return got;
+}

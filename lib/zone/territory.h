@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Territories: where a CPU works, so that it meets no other CPU there. May use zone.h.
+ *
+ * A territory is an aligned run of 2^shift blocks of a zone, at least four (one word of block words). Each has an owner word:
+ *
+ *    31         30 29                                 0
+ *   +------------+-------------------------------------+
+ *   | ACTIVE (1) |  CPU number + 1; 0: none; SCARCE     |
+ *   +------------+-------------------------------------+
+ *
+ *   none      any CPU may adopt it
+ *   scarce    memory below 4 GiB in a zone that has more above: nobody adopts it, so that requests with a limit on the
+ *             address still find it; a CPU takes from it only when the rest is used up
+ *   owned     frames freed here are the owner's business: other CPUs send them to it (mail.h)
+ *   ACTIVE    the owner takes from this territory at the moment: no CPU adopts it
+ *
+ * At set-up each CPU gets an equal, contiguous share of its node's zone. A CPU that runs out adopts a territory that is not
+ * active, whoever owns it; the former owner notices when it looks there the next time. When there is none, it takes from
+ * other CPUs' territories without adopting them.
+ *
+ * An owner word is advice. Every claim and every free is right whatever it says; only the time they take depends on it. So
+ * all accesses are relaxed. Pair: territory.
+ */
+#ifndef RAMKA_LIB_ZONE_TERRITORY_H
+#define RAMKA_LIB_ZONE_TERRITORY_H
+
+#include "zone.h"
+
+#define OWNER_NONE 0u
+#define OWNER_SCARCE 0x3fffffffu
+#define OWNER_MASK 0x3fffffffu
+#define OWNER_ACTIVE 0x80000000u
+
+/* log2 of the blocks of a territory, in a zone of `blocks` blocks that up to `nr_cpus` CPUs share. */
+unsigned territory_shift(uint32_t blocks, unsigned nr_cpus);
+static inline uint32_t territory_count(uint32_t blocks, unsigned shift)
+{
+	return (blocks + (1u << shift) - 1) >> shift;
+}
+
+/* Set-up: CPU `cpu` is number `nth` of the `nr` CPUs of this zone. Returns the first block of its share. */
+uint32_t territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr);
+/* Set-up, after all CPUs: frames below bit `limit` are scarce if the zone has more above. */
+void territory_set_scarce(struct zone *z, uint32_t limit);
+
+static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
+{
+	return ramka_load(&z->owners[block >> z->territory_shift], relaxed, territory) & OWNER_MASK;
+}
+
+/*
+ * A block that has a free aligned run of 2^order frames as far as block words and hints tell, near block `from`; order
+ * below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories. In this order: the densest of a window of
+ * partly used blocks of the CPU's own territories, a whole block there, a territory to adopt, the densest block of others.
+ */
+uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t from);
+
+/* The CPU takes from block `to` now, and no longer from `from` (or NO_BLOCK). */
+void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to);
+
+/* The CPU goes off line: its territories are free to adopt. */
+void territory_leave(struct zone *z, uint32_t me);
+
+/*
+ * Up to `most` aligned runs of `nr` whole blocks, 1 or 2, that lie in one word of block words, claimed by one CAS; near block
+ * *at, which is updated. The mask of the blocks, of which bit 0 is block *ret_first; 0: none.
+ */
+unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at, uint32_t *ret_first);
+
+#endif
