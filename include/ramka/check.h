@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file The full audit. */
+/**
+ * @file
+ * The full audit.
+ */
 #ifndef RAMKA_CHECK_H
 #define RAMKA_CHECK_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file What the embedder tells ramka at set-up: the memory map, the CPUs, and a handful of callbacks. */
+/**
+ * @file
+ * What the embedder tells ramka at set-up: the memory map, the CPUs, and a handful of callbacks.
+ */
 #ifndef RAMKA_CONFIG_H
 #define RAMKA_CONFIG_H
 

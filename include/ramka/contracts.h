@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file The contract build (-Dcontracts=true): what the verified original proves, checked at run time. */
+/**
+ * @file
+ * The contract build (-Dcontracts=true): what the verified original proves, checked at run time.
+ */
 #ifndef RAMKA_CONTRACTS_H
 #define RAMKA_CONTRACTS_H
 

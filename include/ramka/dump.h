@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file A picture of the whole memory as text: for a kernel's console, and for the tool ramka-map. */
+/**
+ * @file
+ * A picture of the whole memory as text: for a kernel's console, and for the tool ramka-map.
+ */
 #ifndef RAMKA_DUMP_H
 #define RAMKA_DUMP_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file Set-up and tear-down of an instance, its CPUs, late memory, draining. */
+/**
+ * @file
+ * Set-up and tear-down of an instance, its CPUs, late memory, draining.
+ */
 #ifndef RAMKA_INIT_H
 #define RAMKA_INIT_H
 

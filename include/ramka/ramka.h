@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file The umbrella header: everything but the hosted layer (ramka/host.h). */
+/**
+ * @file
+ * The umbrella header: everything but the hosted layer (ramka/host.h).
+ */
 #ifndef RAMKA_RAMKA_H
 #define RAMKA_RAMKA_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file Statistics. Per-CPU counters summed on read: nothing shared is written on a fast path. */
+/**
+ * @file
+ * Statistics. Per-CPU counters summed on read: nothing shared is written on a fast path.
+ */
 #ifndef RAMKA_STATS_H
 #define RAMKA_STATS_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file Types of frames: what a frame's metadata is, and what happens when its last reference goes. */
+/**
+ * @file
+ * Types of frames: what a frame's metadata is, and what happens when its last reference goes.
+ */
 #ifndef RAMKA_TYPE_H
 #define RAMKA_TYPE_H
 
@@ -32,19 +35,43 @@ struct ramka_type {
 	int (*check)(const void *meta);
 };
 
+#if defined(__cplusplus) && __cplusplus < 202002L
+/* C++17 has no designators: each becomes an assignment, in a function that the compiler evaluates. */
+# define RAMKA_SET_1_(t, a) t a;
+# define RAMKA_SET_2_(t, a, ...) t a; RAMKA_SET_1_(t, __VA_ARGS__)
+# define RAMKA_SET_3_(t, a, ...) t a; RAMKA_SET_2_(t, __VA_ARGS__)
+# define RAMKA_SET_4_(t, a, ...) t a; RAMKA_SET_3_(t, __VA_ARGS__)
+# define RAMKA_SET_5_(t, a, ...) t a; RAMKA_SET_4_(t, __VA_ARGS__)
+# define RAMKA_SET_6_(t, a, ...) t a; RAMKA_SET_5_(t, __VA_ARGS__)
+# define RAMKA_SET_PICK_(a, b, c, d, e, f, set, ...) set
+# define RAMKA_SET_(t, ...) RAMKA_SET_PICK_(__VA_ARGS__, RAMKA_SET_6_, RAMKA_SET_5_, RAMKA_SET_4_, RAMKA_SET_3_, RAMKA_SET_2_, \
+					    RAMKA_SET_1_, 0)(t, __VA_ARGS__)
+# define RAMKA_TYPE_(ident, size, align, ...)                                                                  \
+	const struct ramka_type ident = [] {                                                                   \
+		struct ramka_type ramka_t_ {};                                                                 \
+		ramka_t_.name = #ident;                                                                        \
+		ramka_t_.meta_size = (uint16_t)(size);                                                         \
+		ramka_t_.meta_align = (uint16_t)(align);                                                       \
+		RAMKA_SET_(ramka_t_, __VA_ARGS__)                                                              \
+		return ramka_t_;                                                                               \
+	}()
+#else
+# define RAMKA_TYPE_(ident, size, align, ...)                                                                  \
+	const struct ramka_type ident = { .name = #ident, .meta_size = (uint16_t)(size),                       \
+					  .meta_align = (uint16_t)(align), __VA_ARGS__ }
+#endif
+
 /**
  * Defines `const struct ramka_type ident` whose metadata is a C_type. Put `static` before it if wanted. The rest
- * are designated initialisers in the order of the fields: .id, .flags, .on_drop, .check.
+ * are designated initialisers in the order of the fields: .id, .flags, .on_drop, .check. C++17 without extensions accepts them too.
  */
 #define RAMKA_DEFINE_TYPE(ident, C_type, ...)                                                                  \
-	const struct ramka_type ident = { .name = #ident, .meta_size = (uint16_t)sizeof(C_type),               \
-					  .meta_align = (uint16_t)RAMKA_ALIGNOF(C_type), __VA_ARGS__ };        \
+	RAMKA_TYPE_(ident, sizeof(C_type), RAMKA_ALIGNOF(C_type), __VA_ARGS__);                                \
 	RAMKA_STATIC_ASSERT(sizeof(C_type) <= RAMKA_META_SIZE_MAX && RAMKA_ALIGNOF(C_type) <= RAMKA_META_ALIGN_MAX, \
 			    "metadata of " #ident " is too large or too strictly aligned")
 
 /** The same for a type without metadata. */
-#define RAMKA_DEFINE_TYPE_PLAIN(ident, ...)                                                                    \
-	const struct ramka_type ident = { .name = #ident, .meta_size = 0, .meta_align = 1, __VA_ARGS__ }
+#define RAMKA_DEFINE_TYPE_PLAIN(ident, ...) RAMKA_TYPE_(ident, 0, 1, __VA_ARGS__)
 
 /**
  * Registers a type. @return 0; RAMKA_E_INVAL: NULL, id taken or out of range, metadata larger than

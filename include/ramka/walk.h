@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** @file A walk over all frames, for tools and debuggers. */
+/**
+ * @file
+ * A walk over all frames, for tools and debuggers.
+ */
 #ifndef RAMKA_WALK_H
 #define RAMKA_WALK_H
 

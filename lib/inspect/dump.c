@@ -5,26 +5,26 @@
 #include "../cpu/depot.h"
 #include "../frame/defer.h"
 
-#define LINE_MAX 110u
-#define TEXT_MAX 60u  /* of one piece: a type's name is the embedder's */
-#define TOKEN_MAX 64u /* characters of the longest run: a letter and four numbers */
-#define MAP "ramka-map: "
+#define DUMP_LINE 110u
+#define DUMP_TEXT 60u  /* of one piece: a type's name is the embedder's */
+#define DUMP_TOKEN 64u /* characters of the longest run: a letter and four numbers */
+#define DUMP_MAP "ramka-map: "
 
 /* Text on its way to `print`. */
 struct line {
 	void (*print)(void *ctx, const char *line);
 	void *ctx;
 	unsigned length;
-	char text[LINE_MAX + 2];
+	char text[DUMP_LINE + 2];
 };
 
-static void put_text(struct line *l, const char *s)
+static noinline void put_text(struct line *l, const char *s)
 {
-	for (unsigned i = 0; s[i] && i < TEXT_MAX && l->length < LINE_MAX; i++)
+	for (unsigned i = 0; s[i] && i < DUMP_TEXT && l->length < DUMP_LINE; i++)
 		l->text[l->length++] = s[i] < ' ' ? '?' : s[i]; /* a line is one line */
 }
 
-static void put_digits(struct line *l, uint64_t v, unsigned base)
+static noinline void put_digits(struct line *l, uint64_t v, unsigned base)
 {
 	char digits[21];
 	unsigned i = sizeof(digits) - 1;
@@ -38,13 +38,13 @@ static void put_digits(struct line *l, uint64_t v, unsigned base)
 }
 
 /* Text, then a number. */
-static void put(struct line *l, const char *s, uint64_t v)
+static noinline void put(struct line *l, const char *s, uint64_t v)
 {
 	put_text(l, s);
 	put_digits(l, v, 10);
 }
 
-static void end_line(struct line *l)
+static noinline void end_line(struct line *l)
 {
 	l->text[l->length] = '\n';
 	l->text[l->length + 1] = 0;
@@ -84,7 +84,7 @@ static void dump_orders(struct line *l, const char *what, const uint64_t *counte
 		if (!counters[i])
 			continue;
 		any = true;
-		if (l->length > LINE_MAX - 24) {
+		if (l->length > DUMP_LINE - 24) {
 			end_line(l);
 			put_text(l, what);
 		}
@@ -162,10 +162,10 @@ static void flush_run(struct map_dump *m)
 
 	if (!m->run.frames)
 		return;
-	if (l->length > LINE_MAX - TOKEN_MAX)
+	if (l->length > DUMP_LINE - DUMP_TOKEN)
 		end_line(l);
 	if (!l->length) {
-		put_text(l, MAP "at ");
+		put_text(l, DUMP_MAP "at ");
 		put_digits(l, m->run.base >> RAMKA_PAGE_SHIFT, 16);
 	}
 	put_text(l, (char[]){ ' ', letter_of(m->run.state), 0 });
@@ -199,14 +199,14 @@ static void dump_map(struct line *l, const struct ramka *r)
 {
 	struct map_dump m = { .l = l };
 
-	put_text(l, MAP "1 ");
+	put_text(l, DUMP_MAP "1 ");
 	put_digits(l, paddr_of(r->first), 16);
 	put(l, " ", r->nr_slots);
 	end_line(l);
 	for (unsigned i = 0; i < RAMKA_MAX_TYPES; i++) {
 		if (!type_by_id(r, i))
 			continue;
-		put(l, MAP "type ", i);
+		put(l, DUMP_MAP "type ", i);
 		put_text(l, " ");
 		put_text(l, type_by_id(r, i)->name ? type_by_id(r, i)->name : "?");
 		end_line(l);
@@ -215,7 +215,7 @@ static void dump_map(struct line *l, const struct ramka *r)
 	flush_run(&m);
 	if (l->length)
 		end_line(l);
-	put_text(l, MAP "end");
+	put_text(l, DUMP_MAP "end");
 	end_line(l);
 }
 

@@ -28,39 +28,39 @@
 #define FIRST 1u            /* value of `now` before any snapshot: below every cookie */
 #define BOUNDED_POLLS 1000u /* as long as `relax` makes them; without it a fraction of a millisecond and up */
 
-static uint64_t snapshot(void *ctx)
+static uint64_t qsbr_snapshot(void *ctx)
 {
 	struct ramka_qsbr *q = ctx;
 
 	return ramka_add(&q->now, 1, acq_rel, qsbr.period) + 1;
 }
 
-static bool elapsed(void *ctx, uint64_t cookie)
+static bool qsbr_has_elapsed(void *ctx, uint64_t cookie)
 {
 	const struct ramka_qsbr *q = ctx;
 
 	return qsbr_elapsed(q, q->nr_cpus, cookie);
 }
 
-static void relax(const struct ramka_qsbr *q)
+static void qsbr_relax(const struct ramka_qsbr *q)
 {
 	if (q->relax)
 		q->relax(q->relax_ctx);
 }
 
 /* The caller's CPU counts: it must have announced itself quiescent after the snapshot, or be offline. */
-static void wait(void *ctx, uint64_t cookie)
+static void qsbr_wait(void *ctx, uint64_t cookie)
 {
-	while (!elapsed(ctx, cookie))
-		relax(ctx);
+	while (!qsbr_has_elapsed(ctx, cookie))
+		qsbr_relax(ctx);
 }
 
-static bool wait_bounded(void *ctx, uint64_t cookie)
+static bool qsbr_wait_bounded(void *ctx, uint64_t cookie)
 {
 	for (unsigned i = 0; i < BOUNDED_POLLS; i++) {
-		if (elapsed(ctx, cookie))
+		if (qsbr_has_elapsed(ctx, cookie))
 			return true;
-		relax(ctx);
+		qsbr_relax(ctx);
 	}
 	return false;
 }
@@ -76,11 +76,11 @@ void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned
 	for (unsigned i = 0; i < nr_cpus; i++)
 		ramka_store(&cpus[i].seen, OFFLINE, relaxed, qsbr.quiesce);
 	*ret_ops = (struct ramka_rcu_ops){
-		.snapshot = snapshot,
-		.elapsed = elapsed,
-		.wait = wait,
+		.snapshot = qsbr_snapshot,
+		.elapsed = qsbr_has_elapsed,
+		.wait = qsbr_wait,
 		.ctx = q,
-		.wait_bounded = wait_bounded,
+		.wait_bounded = qsbr_wait_bounded,
 	};
 }
 

@@ -30,7 +30,7 @@
  * weakens defer.shared: BUG_PUSH_RELAXED BUG_TAKE_RELAXED
  * weakens section.leave: BUG_ACTIVE_RELAXED BUG_LEAVE_RELAXED
  *
- * mirrors: snapshot beside ramka_qsbr_online sha256:0073a727
+ * mirrors: qsbr_snapshot sha256:43aeab75
  * mirrors: qsbr_elapsed sha256:556aab6d
  * mirrors: ramka_qsbr_online sha256:6fa5202c
  * mirrors: ramka_qsbr_quiescent sha256:2409794f
