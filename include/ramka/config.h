@@ -17,15 +17,15 @@ enum ramka_region_kind {
 	RAMKA_USABLE,      /**< FREE: handed out by alloc */
 	RAMKA_DETACHED,    /**< UNUSED: claimable by address only, never handed out by alloc */
 	RAMKA_RECLAIMABLE, /**< as reserved, until ramka_add_memory makes it usable */
-	RAMKA_RESERVED,    /**< SHARED(1) of ramka_type_reserved: IN_USE */
-	RAMKA_BAD,         /**< SHARED(1) of ramka_type_unusable */
-	RAMKA_KERNEL,      /**< SHARED(1) of ramka_type_kernel */
+	RAMKA_RESERVED,    /**< SHARED(1) of ramka_type_reserved: IN_USE; far from all memory: no frames, see ramka_metadata_size */
+	RAMKA_BAD,         /**< SHARED(1) of ramka_type_unusable; the same */
+	RAMKA_KERNEL,      /**< SHARED(1) of ramka_type_kernel; the same */
 	RAMKA_MMIO         /**< no frames here: OUT_OF_BOUND, as holes are */
 };
 
 struct ramka_region {
 	ramka_paddr_t base; /**< bytes; need not be aligned */
-	uint64_t size;      /**< bytes; 0 is ignored */
+	uint64_t size;      /**< bytes; a region of 0 bytes is ignored, whatever its other fields say */
 	enum ramka_region_kind kind;
 	uint32_t node;      /**< NUMA node, 0..65534; two usable regions of different nodes must not overlap */
 };
@@ -49,7 +49,8 @@ struct ramka_rcu_ops {
 
 /* ramka_config.flags */
 #define RAMKA_NO_DIRECT_MAP 1u    /**< contents cannot be reached: requests must be RAMKA_ALLOC_UNINIT */
-#define RAMKA_METADATA_ZEROED 2u  /**< the metadata memory is all zeroes already: untouched slots stay untouched */
+/** The metadata memory is all zeroes already, that of holes too once it is backed: slots that nobody uses stay untouched. */
+#define RAMKA_METADATA_ZEROED 2u
 #define RAMKA_REF_SATURATE 4u     /**< a reference count at its top saturates silently instead of reporting a bug */
 #define RAMKA_SHUFFLE 8u          /**< hand out frames of a block in random order (hardening; costs locality) */
 
@@ -57,7 +58,7 @@ struct ramka_config {
 	const struct ramka_region *regions; /**< any order, overlaps allowed; read during init only */
 	size_t nr_regions;
 	unsigned nr_cpus;
-	const uint32_t *cpu_node;           /**< node of each CPU; NULL: all on node 0; read during init only */
+	const uint32_t *cpu_node;           /**< node of each CPU, 0..65534; NULL: all on node 0; read during init only */
 	uint32_t meta_size;                 /**< owner metadata per base frame, bytes, 0..240; 0 = default, RAMKA_META_NONE = none */
 	uintptr_t direct_map;               /**< virtual address = direct_map + paddr; ignored with RAMKA_NO_DIRECT_MAP */
 	uint32_t flags;
@@ -78,7 +79,7 @@ struct ramka_config {
 	/** Free memory fell below low_watermark: called by the allocating call, outside its section. Optional. */
 	void (*low_memory)(void *ctx, uint64_t free_frames);
 	uint64_t low_watermark;             /**< base frames */
-	uint64_t high_water;                /**< deferred base frames per CPU; 0 = min(4096, frames / 64 / nr_cpus). See rcu.h */
+	uint64_t high_water;                /**< deferred base frames per CPU; 0 = frames / 64 / nr_cpus, 16 to 4096. See rcu.h */
 	void *ctx;                          /**< first argument of the callbacks above */
 };
 

@@ -20,7 +20,8 @@ RAMKA_BEGIN_DECLS
 	X(UNIQUE, -6, "frame has a unique owner") \
 	X(OUT_OF_BOUND, -7, "address or offset out of bounds") \
 	X(NOT_ALIGNED, -8, "address or size not aligned") \
-	X(UNSUPPORTED, -9, "not supported by this configuration")
+	X(UNSUPPORTED, -9, "not supported by this configuration") \
+	X(META_SIZE, -10, "the type's metadata is larger than cfg.meta_size")
 
 enum ramka_error {
 #define RAMKA_ERROR_ENUM(name, value, text) RAMKA_E_##name = (value),
@@ -34,6 +35,24 @@ enum ramka_error {
 
 /** Text for a result; never NULL, static storage. Any context, wait-free. */
 RAMKA_API const char *ramka_strerror(int error);
+
+/**
+ * Why a call of set-up refused: the cause behind a code that stands for many. Each of these calls has a twin that ends in `_why`
+ * and takes one of these, which is the caller's: ramka_metadata_size_why, ramka_init_why, ramka_add_memory_why, ramka_fini_why,
+ * ramka_type_register_why, ramka_request_why. The twin does the same as the plain call. (RAMKA_E_META_SIZE is answered by the
+ * twin only.) On success the record is all zeroes.
+ */
+struct ramka_why {
+	int error;           /**< the code that the call returns */
+	const char *what;    /**< the cause, a text for people; static storage; NULL on success */
+	const char *field;   /**< the argument or the field that is at fault, as it is spelt in C; NULL: none in particular */
+	uint64_t index;      /**< the region or the CPU of that field: its place in the array; RAMKA_NO_INDEX: none */
+	uint64_t value;      /**< what was found there; a count for ramka_fini */
+	uint64_t limit;      /**< the value that would have been accepted, or the other region that it collides with; 0: none */
+	ramka_paddr_t paddr; /**< the first address concerned; 0: none */
+	const struct ramka_type *type; /**< type of the frame at `paddr` that is in use; NULL: none */
+};
+#define RAMKA_NO_INDEX UINT64_MAX
 
 RAMKA_END_DECLS
 

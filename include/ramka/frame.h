@@ -31,7 +31,8 @@ struct ramka_request {
 #define RAMKA_ALLOC_UNINIT 1u    /**< content is zeroed unless this is set */
 #define RAMKA_ALLOC_WAIT 2u      /**< may wait for a grace period before it says no memory */
 #define RAMKA_ALLOC_NODE_ONLY 4u /**< that node or nothing */
-#define RAMKA_NODE(n) ((uint16_t)((n) + 1))
+/** A node for ramka_request.node. There are none above 65534: such a number is cut off there, and never means "own node". */
+#define RAMKA_NODE(n) ((uint16_t)((n) < 65534 ? (n) + 1 : 65535))
 
 /**
  * Allocates a frame with one reference. Content and metadata are in place before anybody can look it up.

@@ -6,6 +6,7 @@
 #ifndef RAMKA_TYPE_H
 #define RAMKA_TYPE_H
 
+#include <ramka/error.h>
 #include <ramka/types.h>
 
 RAMKA_BEGIN_DECLS
@@ -80,6 +81,8 @@ struct ramka_type {
  * Before the type is used; several threads may register at once. The descriptor must outlive the instance.
  */
 RAMKA_API int ramka_type_register(struct ramka *r, const struct ramka_type *type);
+/** The same, and says why it refuses (error.h): RAMKA_E_META_SIZE: metadata larger than cfg.meta_size. `ret_why` may be NULL. */
+RAMKA_API int ramka_type_register_why(struct ramka *r, const struct ramka_type *type, struct ramka_why *ret_why);
 
 /* Built in, registered by ramka_init. Only the first and the last are for the embedder to allocate with. */
 extern RAMKA_API const struct ramka_type ramka_type_untyped;   /**< raw memory, no metadata */

@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if UINTPTR_MAX < UINT64_MAX
+# error "ramka needs 64-bit pointers and 64-bit atomic operations: a 32-bit machine would reach other frames than it names"
+#endif
+
 #ifdef __cplusplus
 # define RAMKA_STATIC_ASSERT(cond, text) static_assert(cond, text)
 # define RAMKA_ALIGNOF(type) alignof(type)

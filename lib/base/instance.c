@@ -18,27 +18,34 @@ const struct map_entry *instance_map(const struct ramka *r, uint64_t frame)
 	return &r->map[low];
 }
 
-static bool is_late(const struct ramka *r, uint64_t frame)
-{
-	uint32_t nr = ramka_load(&r->nr_late, acquire, map.late);
-
-	for (uint32_t i = 0; i < nr; i++)
-		if (frame >= ramka_load(&r->late[i].first, relaxed, map.late) &&
-		    frame < ramka_load(&r->late[i].end, acquire, map.late))
-			return true;
-	return false;
-}
-
 unsigned instance_kind(const struct ramka *r, uint64_t frame)
 {
-	uint32_t kind;
+	const struct map_entry *m;
 
 	if (frame < r->first || frame - r->first >= r->nr_slots)
 		return MAP_HOLE;
-	kind = instance_map(r, frame)->kind;
-	if ((kind == MAP_HOLE || kind == RAMKA_RECLAIMABLE) && is_late(r, frame))
+	m = instance_map(r, frame);
+	if ((m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE) && sparse_has(&r->late, m->late + (frame - m->first)))
 		return RAMKA_USABLE;
-	return kind;
+	return m->kind;
+}
+
+uint64_t instance_next(const struct ramka *r, uint64_t frame)
+{
+	uint64_t end = r->first + r->nr_slots;
+
+	while (frame < end) {
+		const struct map_entry *m = instance_map(r, frame);
+		uint64_t next = m + 1 < r->map + r->nr_map && m[1].first < end ? m[1].first : end, late;
+
+		if (m->kind != MAP_HOLE)
+			return frame;
+		late = m->late + (frame - m->first);
+		frame += sparse_next(&r->late, late, late + (next - frame)) - late;
+		if (frame < next)
+			return frame;
+	}
+	return end;
 }
 
 int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
@@ -57,8 +64,10 @@ void instance_bug(const struct ramka *r, const char *operation, const char *what
 
 	if (f && slot_valid(r, f)) {
 		bug.paddr = slot_paddr(r, f);
-		bug.state = slot_state(ref, slot_info(f));
-		bug.type = type_by_id(r, info_type(slot_info(f)));
+		if (instance_kind(r, frame_of(bug.paddr)) != MAP_HOLE) {
+			bug.state = slot_state(ref, slot_info(f));
+			bug.type = type_by_id(r, info_type(slot_info(f)));
+		}
 	}
 	probe(bug, operation, what);
 	if (!r->panic)

@@ -11,6 +11,7 @@
 #include "bits.h"
 #include "probe.h"
 #include "slot.h"
+#include "sparse.h"
 
 #ifndef likely /* a kernel's flags may have brought its own */
 # define likely(x) __builtin_expect(!!(x), 1)
@@ -29,20 +30,17 @@ struct type_entry {
 	uint64_t info; /* type id and flags, as a slot's info starts out */
 };
 
-/* A piece of the memory map, up to where the next one begins. */
+/* A piece of the memory map, up to where the next one begins. Never changed after init. */
 struct map_entry {
 	uint64_t first; /* frame number */
+	uint64_t late;  /* holes and reclaimable memory: number of its first frame in ramka.late */
 	uint32_t node;
+	uint32_t zone;  /* the zone of what is usable here, now or late; NO_ZONE */
 	uint32_t kind;  /* enum ramka_region_kind, MAP_METADATA or MAP_HOLE */
 };
 #define MAP_METADATA 7u
 #define MAP_HOLE 8u
-
-/* Late memory: what ramka_add_memory made usable, since the map itself is never changed. */
-struct late_entry {
-	struct ramka_atomic_u64 first, end; /* frame numbers; end is stored last */
-};
-#define MAX_LATE 64u
+#define NO_ZONE UINT32_MAX
 
 struct ramka {
 	/* read only after init */
@@ -52,10 +50,12 @@ struct ramka {
 	uint64_t first, nr_slots;  /* frame number of slots[0]; how many */
 	uint8_t *meta;
 	uint32_t meta_size;
-	uint32_t batch;            /* frames of a refill */
+	bool high_water_given;     /* else it follows the memory */
+	struct ramka_atomic_u32 batch; /* frames of a refill; follows the memory, as the next two do (setup/tune.c) */
+	struct ramka_atomic_u32 fold;  /* frames between two updates of a zone's estimate */
+	struct ramka_atomic_u64 high_water;
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
 	struct ramka_atomic_u32 order_max[11]; /* most frames of each order that a CPU caches, cpu/order.h */
-	uint32_t fold;             /* frames between two updates of a zone's estimate */
 	uintptr_t direct_map;
 	struct cached_cpu *cpus;   /* cpu/state.h */
 	struct ramka_cpu *none;    /* the cache-less handle */
@@ -64,10 +64,11 @@ struct ramka {
 	struct zone *zones;        /* zone/zones.h */
 	struct map_entry *map;
 	size_t nr_map;
+	struct sparse late;        /* frames of holes and reclaimable memory that ramka_add_memory made usable */
 	bool (*barrier_all_cpus)(void *ctx);
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	void (*low_memory)(void *ctx, uint64_t free_frames);
-	uint64_t low_watermark, high_water;
+	uint64_t low_watermark;
 	void *ctx;
 	bool has_rcu;
 	struct ramka_rcu_ops rcu;
@@ -85,11 +86,8 @@ struct ramka {
 	struct ramka_atomic_u64 late_total, late_reserved;  /* added to total, taken from reserved, by add_memory */
 	struct ramka_atomic_u32 list_ids;
 	struct ramka_atomic_u32 adding;                     /* one add_memory at a time */
-	struct ramka_atomic_u32 nr_late;
 	struct ramka_atomic_u32 drains;                     /* names each drain, so that it knows whom it revoked */
 	struct ramka_atomic_u32 corrupt;                    /* frames found free twice inside a section; ramka_check reports them */
-	struct late_entry late[MAX_LATE];
-
 	struct shadow *shadow; /* contract build, contracts.c */
 };
 
@@ -131,6 +129,8 @@ static inline void *slot_meta(const struct ramka *r, const struct ramka_frame *f
 const struct map_entry *instance_map(const struct ramka *r, uint64_t frame);
 /* What the map says of a frame, late memory included; MAP_HOLE outside. */
 unsigned instance_kind(const struct ramka *r, uint64_t frame);
+/* The first frame at or after this one that is no hole, or the end of the span. Metadata of holes must not be touched. */
+uint64_t instance_next(const struct ramka *r, uint64_t frame);
 /* The slot at an address: 0, RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND. */
 int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f);
 

@@ -101,6 +101,7 @@
 #define instance_bug ramka_core_instance_bug
 #define instance_kind ramka_core_instance_kind
 #define instance_map ramka_core_instance_map
+#define instance_next ramka_core_instance_next
 #define instance_slot ramka_core_instance_slot
 #define instance_zone ramka_core_instance_zone
 #define lay_out ramka_core_lay_out
@@ -113,7 +114,10 @@
 #define map_build ramka_core_map_build
 #define map_events ramka_core_map_events
 #define map_pieces ramka_core_map_pieces
+#define map_sort ramka_core_map_sort
 #define map_span ramka_core_map_span
+#define nodes_next ramka_core_nodes_next
+#define nodes_start ramka_core_nodes_start
 #define order_flush_all ramka_core_order_flush_all
 #define order_get ramka_core_order_get
 #define order_held ramka_core_order_held
@@ -126,6 +130,11 @@
 #define outbox_size ramka_core_outbox_size
 #define request_valid ramka_core_request_valid
 #define slot_state ramka_core_slot_state
+#define sparse_add ramka_core_sparse_add
+#define sparse_has ramka_core_sparse_has
+#define sparse_init ramka_core_sparse_init
+#define sparse_next ramka_core_sparse_next
+#define sparse_words ramka_core_sparse_words
 #define territory_give ramka_core_territory_give
 #define territory_leave ramka_core_territory_leave
 #define territory_move ramka_core_territory_move
@@ -133,6 +142,7 @@
 #define territory_set_scarce ramka_core_territory_set_scarce
 #define territory_shift ramka_core_territory_shift
 #define territory_take_blocks ramka_core_territory_take_blocks
+#define tune ramka_core_tune
 #define types_init ramka_core_types_init
 #define zone_alloc ramka_core_zone_alloc
 #define zone_alloc_exhaustive ramka_core_zone_alloc_exhaustive
@@ -142,8 +152,8 @@
 #define zone_find_range ramka_core_zone_find_range
 #define zone_free ramka_core_zone_free
 #define zone_free_range ramka_core_zone_free_range
+#define zone_open ramka_core_zone_open
 #define zone_origin ramka_core_zone_origin
-#define zone_range ramka_core_zone_range
 #define zone_split ramka_core_zone_split
 
 #endif

@@ -35,13 +35,16 @@ static void sample_peak(struct ramka *r)
 /* Base frames left (n > 0) or came back to the zone. `inside`: the CPU's own section. */
 void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 {
+	int64_t fold;
+
 	if (!inside || z != cpu->zone) {
 		ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
 		sample_peak(cpu->r);
 		return;
 	}
 	cpu->unfolded += n;
-	if (cpu->unfolded < (int64_t)cpu->r->fold && cpu->unfolded > -(int64_t)cpu->r->fold)
+	fold = ramka_load(&cpu->r->fold, relaxed, stat);
+	if (cpu->unfolded < fold && cpu->unfolded > -fold)
 		return;
 	ramka_add(&z->taken, (uint64_t)cpu->unfolded, relaxed, stat);
 	cpu->unfolded = 0;
@@ -82,7 +85,7 @@ void account_low_memory(struct ramka *r)
 		return;
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		estimate += zone_estimate_free(&r->zones[i]);
-	if (estimate >= r->low_watermark + (uint64_t)r->fold * r->nr_cpus)
+	if (estimate >= r->low_watermark + (uint64_t)ramka_load(&r->fold, relaxed, stat) * r->nr_cpus)
 		return;
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		exact += zone_count_free(&r->zones[i]);

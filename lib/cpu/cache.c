@@ -174,7 +174,7 @@ static void work_in(struct ramka_cpu *cpu, uint32_t block)
 static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
-	uint32_t n = 0, want = r->batch, word;
+	uint32_t n = 0, want = ramka_load(&r->batch, relaxed, stat), word;
 	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
 
 	for (unsigned i = 0; i < REFILL_TRIES && n < want / 4 + 1; i++) {

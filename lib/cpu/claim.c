@@ -14,7 +14,7 @@ static bool is_tail(const struct ramka *r, const struct ramka_frame *f)
 		uint64_t head = align_down(frame, (uint64_t)1 << order);
 		const struct ramka_frame *h;
 
-		if (head < r->first)
+		if (instance_kind(r, head) == MAP_HOLE) /* no frame has a hole in it, and a hole's slots must not be touched */
 			return false;
 		h = &r->slots[head - r->first];
 		if (h != f && ref_tag(slot_ref(h)) > TAG_UNUSED && info_order(slot_info(h)) >= order)

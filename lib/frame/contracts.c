@@ -399,10 +399,10 @@ bool ramka_contracts_clean(const struct ramka *r)
 {
 	bool clean = true;
 
-	for (uint64_t i = 0; i < r->nr_slots; i++) {
-		const struct ramka_frame *f = &r->slots[i];
+	for (uint64_t i = instance_next(r, r->first); i < r->first + r->nr_slots; i = instance_next(r, i + 1)) {
+		const struct ramka_frame *f = &r->slots[i - r->first];
 		struct contract_view v = contract_view_of(r, f);
-		const char *what = leak(&v.who), *operation = r->shadow[i].operation;
+		const char *what = leak(&v.who), *operation = r->shadow[i - r->first].operation;
 
 		if (!what && !contract_inv(&v))
 			what = "inv of the slot";

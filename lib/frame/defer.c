@@ -191,7 +191,7 @@ int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 		chain_free(cpu, ripe);
 		defer_poll(cpu);
 	}
-	if (likely(waiting <= r->high_water))
+	if (likely(waiting <= ramka_load(&r->high_water, relaxed, stat)))
 		return 0;
 	if (r->rcu.expedite)
 		r->rcu.expedite(r->rcu.ctx);

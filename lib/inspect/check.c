@@ -218,9 +218,12 @@ int ramka_check(const struct ramka *r, struct ramka_bug *ret_first)
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		mark_cpu(&a, &r->cpus[i].cpu);
 	mark_chain(&a, ramka_load(&r->deferred, acquire, defer.shared));
-	for (unsigned i = 0; i < r->nr_zones; i++)
-		for (uint32_t block = 0; block < r->zones[i].map.blocks; block++)
-			check_block(&a, &r->zones[i], block);
+	for (unsigned i = 0; i < r->nr_zones; i++) {
+		const struct zone *z = &r->zones[i];
+
+		for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks; block = zone_next_block(z, block + 1))
+			check_block(&a, z, block);
+	}
 	while (look_next(&l, &s))
 		check_frame(&a, &l, &s);
 	check_counters(&a);

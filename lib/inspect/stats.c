@@ -42,9 +42,14 @@ static void count_zone(struct ramka_stats *s, const struct zone *z)
 {
 	uint64_t start = 0, run = 0;
 
-	for (uint32_t block = 0; block < z->map.blocks; block++) {
+	for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks; block = zone_next_block(z, block + 1)) {
 		unsigned count = bitmap_free_count(&z->map, block);
 		uint64_t frame = z->origin + (uint64_t)block * BLOCK_FRAMES;
+
+		if (run && start + run != frame) { /* a hole lies between */
+			add_run(s, start, run);
+			run = 0;
+		}
 
 		s->free += count;
 		if (count == BLOCK_FRAMES) {

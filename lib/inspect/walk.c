@@ -13,27 +13,48 @@ static bool is_head(enum ramka_state state)
 	       state == RAMKA_STATE_BUSY || state == RAMKA_STATE_SATURATED;
 }
 
+/* Frames from here to the end of the hole; 0: it is none. */
+static uint64_t hole_at(struct look *l)
+{
+	const struct ramka *r = l->r;
+	uint64_t frame = r->first + l->frame, end = r->first + r->nr_slots, late;
+	const struct map_entry *m;
+
+	while (l->piece + 1 < r->nr_map && r->map[l->piece + 1].first <= frame)
+		l->piece++;
+	m = &r->map[l->piece];
+	if (m->kind != MAP_HOLE)
+		return 0;
+	if (l->piece + 1 < r->nr_map && m[1].first < end)
+		end = m[1].first;
+	late = m->late + (frame - m->first);
+	return sparse_next(&r->late, late, late + (end - frame)) - late;
+}
+
 bool look_next(struct look *l, struct sight *ret)
 {
 	const struct ramka *r = l->r;
-	uint64_t i = l->frame;
-	const struct ramka_frame *f = &r->slots[i];
+	const struct ramka_frame *f = &r->slots[l->frame];
 
-	if (i >= r->nr_slots)
+	if (l->frame >= r->nr_slots)
 		return false;
-	l->frame++;
-	*ret = (struct sight){ .state = RAMKA_STATE_HOLE };
-	if (instance_kind(r, r->first + i) == MAP_HOLE) {
+	*ret = (struct sight){ .state = RAMKA_STATE_HOLE, .frames = hole_at(l) };
+	if (ret->frames) {
+		l->frame += ret->frames;
 		l->tails = 0;
 		return true;
 	}
+	ret->frames = 1;
+	l->frame++;
 	ret->ref = slot_ref(f);
 	ret->info = slot_info(f);
 	ret->state = slot_state(ret->ref, ret->info);
+	ret->node = r->map[l->piece].node;
 	ret->zone = instance_zone(r, f);
 	if (ret->zone) {
 		ret->bit = slot_bit(r, ret->zone, f);
-		ret->in_bitmap = bitmap_is_free(&ret->zone->map, ret->bit) &&
+		ret->in_bitmap = sparse_has(&ret->zone->present, ret->bit / BLOCK_FRAMES) &&
+				 bitmap_is_free(&ret->zone->map, ret->bit) &&
 				 !(bitmap_lane(&ret->zone->map, ret->bit / BLOCK_FRAMES) & LANE_HUGE);
 	}
 	if (ret->state == RAMKA_STATE_FREE && !ret->in_bitmap)
@@ -56,7 +77,7 @@ static void describe(const struct ramka *r, const struct sight *s, struct ramka_
 	run->state = s->state;
 	run->type = owned ? type_by_id(r, info_type(s->info)) : NULL;
 	run->order = owned ? info_order(s->info) : 0;
-	run->node = s->zone ? s->zone->node : 0;
+	run->node = s->node;
 }
 
 void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx)
@@ -69,13 +90,13 @@ void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ram
 		describe(r, &s, &next);
 		if (run.frames && run.state == next.state && run.type == next.type && run.order == next.order &&
 		    run.node == next.node) {
-			run.frames++;
+			run.frames += s.frames;
 			continue;
 		}
 		if (run.frames && !visit(ctx, &run))
 			return;
-		next.base = paddr_of(r->first + l.frame - 1);
-		next.frames = 1;
+		next.base = paddr_of(r->first + l.frame - s.frames);
+		next.frames = s.frames;
 		run = next;
 	}
 	if (run.frames)

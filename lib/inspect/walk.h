@@ -10,15 +10,17 @@ struct sight {
 	enum ramka_state state;
 	uint64_t ref, info;
 	const struct zone *zone;
-	uint32_t bit;
+	uint32_t bit, node;
 	bool in_bitmap; /* its bit says free, and its block is not claimed whole */
+	uint64_t frames; /* 1, or all that are left of a hole */
 };
 
 /* Walks the span in order; remembers how many tails follow the last head. */
 struct look {
 	const struct ramka *r;
-	uint64_t frame;  /* next */
+	uint64_t frame;  /* next, counted from the first of the span */
 	uint64_t tails;
+	size_t piece;    /* of the map, where that frame lies or before */
 };
 
 /* Base frames of the frame with this info word; 1 where an order that cannot be was written into it. */
@@ -27,7 +29,7 @@ static inline uint64_t info_frames(uint64_t info)
 	return info_order(info) > RAMKA_MAX_ORDER ? 1 : (uint64_t)1 << info_order(info);
 }
 
-/* Looks at the next frame; false at the end of the span. */
+/* Looks at the next frame, or at the next hole as a whole; false at the end of the span. */
 bool look_next(struct look *l, struct sight *ret);
 
 #endif

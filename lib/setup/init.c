@@ -12,11 +12,8 @@
 #include "../frame/defer.h"
 #include "../zone/territory.h"
 #include "layout.h"
-#include "map.h"
-
+#include "tune.h"
 #define SCARCE_END ((uint64_t)1 << (32 - RAMKA_PAGE_SHIFT)) /* frames below it are what old devices reach */
-#define MAX_FOLD 1024u
-#define HIGH_WATER_MAX 4096u
 
 /* ---- building ---- */
 
@@ -29,29 +26,51 @@ static void init_config(struct ramka *r, const struct ramka_config *cfg)
 	r->panic = cfg->panic;
 	r->low_memory = cfg->low_memory;
 	r->low_watermark = cfg->low_watermark;
-	r->high_water = cfg->high_water;
+	r->high_water_given = cfg->high_water != 0;
+	ramka_store(&r->high_water, cfg->high_water, relaxed, stat);
 	r->ctx = cfg->ctx;
 	r->has_rcu = cfg->rcu != NULL;
 	if (cfg->rcu)
 		r->rcu = *cfg->rcu;
 }
 
-static void init_zones(struct ramka *r, const struct ramka_config *cfg, const struct layout *l, uint8_t *at)
+/* Ranges that do not overlap any other: sorted by where they begin, only the one that reaches farthest so far matters. */
+static void find_exclusive(struct ramka *r, struct map_event *scratch)
 {
-	for (unsigned i = 0; i < r->nr_zones; i++) {
-		struct zone *z = &r->zones[i];
-		struct node_range range;
-		uint64_t bits;
-		struct ramka_atomic_u64 *words;
+	struct zone *farthest = NULL;
 
-		zone_range(cfg, l, i, &range);
-		bits = zone_bits(&range);
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		scratch[i] = (struct map_event){ .at = r->zones[i].origin + r->zones[i].low, .region = i };
+	map_sort(scratch, r->nr_zones);
+	for (unsigned i = 0; i < r->nr_zones; i++) {
+		struct zone *z = &r->zones[scratch[i].region];
+
+		z->exclusive = true;
+		if (farthest && scratch[i].at < farthest->origin + farthest->end)
+			z->exclusive = farthest->exclusive = false;
+		if (!farthest || z->origin + z->end > farthest->origin + farthest->end)
+			farthest = z;
+	}
+}
+
+/* The zones, by ascending node. Block words and hints are cleared, the bits not before a block gets its first frame. */
+static void init_zones(struct ramka *r, const struct ramka_config *cfg, const struct layout *l, uint8_t *metadata)
+{
+	uint8_t *at = metadata + l->bitmaps;
+	struct ramka_atomic_u64 *present = (void *)(metadata + l->present);
+	struct node_range range;
+	struct nodes nodes;
+	struct zone *z = r->zones;
+
+	nodes_start(&nodes, cfg, &l->span);
+	for (; nodes_next(&nodes, &range); z++) {
+		uint64_t bits = zone_bits(&range);
+		struct ramka_atomic_u64 *words = (void *)at;
+
 		z->origin = zone_origin(&range);
 		z->low = (uint32_t)(range.first - z->origin);
 		z->end = (uint32_t)(range.end - z->origin);
 		z->node = range.node;
-		z->exclusive = true;
-		words = (void *)at;
 		z->map.blocks = (uint32_t)(bits / BLOCK_FRAMES);
 		z->map.words = words;
 		z->map.packs = words + bits / WORD_BITS;
@@ -60,14 +79,29 @@ static void init_zones(struct ramka *r, const struct ramka_config *cfg, const st
 		z->territory_shift = territory_shift(z->map.blocks, r->nr_cpus);
 		z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
 		z->owners = (void *)(z->map.whole.level[0] + hints_size(z->map.blocks));
+		sparse_init(&z->present, present, z->map.blocks);
+		present += sparse_words(z->map.blocks);
 		at += bitmap_bytes(bits, r->nr_cpus);
-		for (unsigned j = 0; j < i; j++) {
-			struct zone *y = &r->zones[j];
-
-			if (z->origin + z->low < y->origin + y->end && y->origin + y->low < z->origin + z->end)
-				z->exclusive = y->exclusive = false;
-		}
+		if (!(cfg->flags & RAMKA_METADATA_ZEROED))
+			memset((void *)z->map.packs, 0, (size_t)(at - (uint8_t *)z->map.packs));
 	}
+	find_exclusive(r, (void *)(metadata + l->events));
+}
+
+/* The zone of a node, or zones[0] for a node without memory. */
+static struct zone *zone_of_node(const struct ramka *r, uint32_t node)
+{
+	unsigned low = 0, high = r->nr_zones;
+
+	while (high - low > 1) {
+		unsigned middle = low + (high - low) / 2;
+
+		if (r->zones[middle].node <= node)
+			low = middle;
+		else
+			high = middle;
+	}
+	return r->zones[low].node == node ? &r->zones[low] : &r->zones[0];
 }
 
 static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32_t node)
@@ -79,10 +113,7 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->block = cpu->run_block = NO_BLOCK;
 	cpu->current = cpu->run_current = cpu->row = NO_ROW;
 	cpu->random = 2463534242u + id;
-	cpu->zone = &r->zones[0];
-	for (unsigned i = 0; i < r->nr_zones; i++)
-		if (r->zones[i].node == node)
-			cpu->zone = &r->zones[i];
+	cpu->zone = zone_of_node(r, node);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
 	set_plain_entry(cpu, &r->types[ramka_type_untyped.id]);
 	cpu->span = cpu->zone->exclusive && !cpu->cacheless ? cpu->zone->end - cpu->zone->low : 0;
@@ -119,32 +150,75 @@ static const struct ramka_type *type_of_kind(uint32_t kind)
 	}
 }
 
-/* Frames [first, end) of one kind. */
-static void init_piece(struct ramka *r, uint64_t first, uint64_t end, uint32_t kind)
+/* ---- the map ---- */
+
+static bool covers(const struct zone *z, const struct map_entry *m)
 {
-	struct ramka_frame *f = &r->slots[first - r->first];
-	uint64_t nr = end - first;
+	return z && m->first >= z->origin + z->low && m->first < z->origin + z->end;
+}
 
-	r->total += nr;
-	if (kind == RAMKA_USABLE) {
-		struct zone *z = instance_zone(r, f);
+/*
+ * Which zone each piece is of. A hole is of the zone of the memory below it, if that zone goes on behind the hole; else of the
+ * zone that reaches farthest of those that began below it; else of the zone of the memory above it.
+ */
+static void map_zones(struct ramka *r)
+{
+	struct zone *below = NULL, *farthest = NULL;
+	uint64_t late = 0;
 
-		bitmap_fill(&z->map, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin));
-		ramka_add(&z->usable, nr, relaxed, stat);
-		return;
-	}
-	if (kind == RAMKA_DETACHED)
-		ramka_add(&r->unused, nr, relaxed, stat);
-	else
-		r->reserved += nr;
-	for (uint64_t i = 0; i < nr; i++) {
-		if (kind != RAMKA_DETACHED)
-			slot_set_info(f + i, r->types[type_of_kind(kind)->id].info);
-		ramka_store(&f[i].ref, kind == RAMKA_DETACHED ? REF_UNUSED : REF_SHARED(1), relaxed, slot.look);
+	for (size_t i = 0; i + 1 < r->nr_map; i++) {
+		struct map_entry *m = &r->map[i];
+		struct zone *z = m->kind == MAP_HOLE ? NULL : zone_of_node(r, m->node), *above;
+
+		if (m->kind == MAP_HOLE) {
+			above = m[1].kind != MAP_HOLE ? zone_of_node(r, m[1].node) : NULL;
+			z = covers(below, m) ? below : covers(farthest, m) ? farthest : above;
+		} else if (m->kind <= RAMKA_RECLAIMABLE) {
+			below = z;
+			if (!farthest || z->origin + z->end > farthest->origin + farthest->end)
+				farthest = z;
+		}
+		m->zone = covers(z, m) && (m->kind == MAP_HOLE || z->node == m->node) ? (uint32_t)(z - r->zones) : NO_ZONE;
+		m->late = late;
+		if (m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE)
+			late += m[1].first - m->first;
 	}
 }
 
-static void init_frames(struct ramka *r)
+/* Usable frames [first, end): their slots are all zeroes, since that is FREE. False: they ought to be zeroed already and are not. */
+static bool init_usable(struct ramka *r, struct zone *z, uint64_t first, uint64_t end)
+{
+	struct ramka_frame *f = &r->slots[first - r->first], *last = &r->slots[end - 1 - r->first];
+	bool cleared = r->flags & RAMKA_METADATA_ZEROED;
+
+	if (!cleared)
+		memset((void *)f, 0, (size_t)(end - first) * sizeof(*f));
+	else if (slot_ref(f) || slot_info(f) || slot_ref(last) || slot_info(last))
+		return false;
+	if (!zone_open(z, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin), cleared))
+		return false;
+	bitmap_fill(&z->map, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin));
+	ramka_add(&z->usable, end - first, relaxed, stat);
+	return true;
+}
+
+/* Frames [first, end) of any other kind but holes. */
+static void init_withheld(struct ramka *r, uint64_t first, uint64_t end, uint32_t kind)
+{
+	uint64_t ref = kind == RAMKA_DETACHED ? REF_UNUSED : REF_SHARED(1);
+	uint64_t info = kind == RAMKA_DETACHED ? 0 : r->types[type_of_kind(kind)->id].info;
+
+	if (kind == RAMKA_DETACHED)
+		ramka_add(&r->unused, end - first, relaxed, stat);
+	else
+		r->reserved += end - first;
+	for (struct ramka_frame *f = &r->slots[first - r->first]; first < end; first++, f++) {
+		slot_set_info(f, info);
+		ramka_store(&f->ref, ref, relaxed, slot.look);
+	}
+}
+
+static int init_frames(struct ramka *r, size_t shadow_bytes, struct ramka_why *why)
 {
 	for (size_t i = 0; i + 1 < r->nr_map; i++) {
 		const struct map_entry *m = &r->map[i];
@@ -152,28 +226,24 @@ static void init_frames(struct ramka *r)
 
 		if (m->kind == MAP_HOLE)
 			continue;
-		if (first == 0 && m->kind == RAMKA_USABLE) { /* address 0 means nothing to many: by address only */
-			init_piece(r, 0, 1, RAMKA_DETACHED);
+		r->total += end - first;
+		if (!(r->flags & RAMKA_METADATA_ZEROED))
+			memset((uint8_t *)r->shadow + (first - r->first) * shadow_bytes, 0, (size_t)(end - first) * shadow_bytes);
+		if (m->kind != RAMKA_USABLE) {
+			init_withheld(r, first, end, m->kind);
+			continue;
+		}
+		if (first == 0) { /* address 0 means nothing to many: by address only */
+			init_withheld(r, 0, 1, RAMKA_DETACHED);
 			first = 1;
 		}
-		if (first < end)
-			init_piece(r, first, end, m->kind);
+		if (first < end && !init_usable(r, &r->zones[m->zone], first, end)) {
+			why->paddr = paddr_of(first);
+			return refuse_plain(why, RAMKA_E_INVAL, "RAMKA_METADATA_ZEROED is set, but the metadata memory is not zeroed",
+					    "metadata");
+		}
 	}
-}
-
-/* Sizes that follow from how much memory there is. */
-static void init_sizes(struct ramka *r)
-{
-	uint64_t usable = 0, share;
-
-	for (unsigned i = 0; i < r->nr_zones; i++)
-		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
-	share = usable / r->nr_cpus;
-	r->batch = share / 16 < 1 ? 1 : share / 16 < MAGAZINE_SIZE ? (uint32_t)(share / 16) : MAGAZINE_SIZE;
-	order_set_bounds(r, share);
-	r->fold = share / 64 < 1 ? 1 : share / 64 < MAX_FOLD ? (uint32_t)(share / 64) : MAX_FOLD;
-	if (!r->high_water)
-		r->high_water = share / 64 < HIGH_WATER_MAX ? share / 64 : HIGH_WATER_MAX;
+	return 0;
 }
 
 /* The metadata's own frames, if it lies in the direct map. */
@@ -186,76 +256,138 @@ static struct ramka_region metadata_region(const struct ramka_config *cfg, const
 	return g;
 }
 
-int ramka_init(const struct ramka_config *cfg, void *metadata, size_t bytes, struct ramka **ret_r)
+/* Where everything lies. */
+static void init_places(struct ramka *r, const struct layout *l)
 {
-	struct ramka_region meta;
-	struct layout l;
-	struct ramka *r = metadata;
-	uint8_t *at = metadata;
-	int rc = lay_out(cfg, &l);
+	uint8_t *at = (uint8_t *)r;
 
-	if (rc || !metadata || !ret_r)
-		return RAMKA_E_INVAL;
-	if ((uintptr_t)metadata % 64)
-		return RAMKA_E_NOT_ALIGNED;
-	if (bytes < l.end)
-		return RAMKA_E_NOMEM;
-	memset(at, 0, cfg->flags & RAMKA_METADATA_ZEROED ? l.bitmaps : l.meta); /* the map must not see stale data either way */
-	if (!(cfg->flags & RAMKA_METADATA_ZEROED))
-		memset(at + l.shadow, 0, l.end - l.shadow);
-	init_config(r, cfg);
-	r->first = l.first;
-	r->nr_slots = l.nr_slots;
-	r->slots = (void *)(at + l.slots);
-	r->meta = at + l.meta;
-	r->meta_size = l.meta_size;
-	r->shadow = (void *)(at + l.shadow);
-	r->nr_zones = l.nr_zones;
-	r->zones = (void *)(at + l.zones);
-	r->cpus = (void *)(at + l.cpus);
-	r->map = (void *)(at + l.map);
-	meta = metadata_region(cfg, metadata, bytes);
-	rc = map_build(cfg, &meta, (void *)(at + l.events), r->map, &r->nr_map);
-	if (rc)
-		return rc;
-	types_init(r);
-	init_zones(r, cfg, &l, at + l.bitmaps);
-	init_frames(r);
-	init_sizes(r);
-	r->depot = (void *)(at + l.depot);
-	*r->depot = (struct depot){ (void *)(at + l.shards), (void *)(at + l.magazines), r->nr_cpus };
-	depot_init(r->depot);
+	r->first = l->span.first;
+	r->nr_slots = l->nr_slots;
+	r->slots = (void *)(at + l->slots);
+	r->meta = at + l->meta;
+	r->meta_size = l->meta_size;
+	r->shadow = (void *)(at + l->shadow);
+	r->nr_zones = l->nr_zones;
+	r->zones = (void *)(at + l->zones);
+	r->cpus = (void *)(at + l->cpus);
+	r->map = (void *)(at + l->map);
+	r->depot = (void *)(at + l->depot);
+	r->none = (void *)(at + l->none);
+	sparse_init(&r->late, (void *)(at + l->late), l->late_frames);
+	*r->depot = (struct depot){ (void *)(at + l->shards), (void *)(at + l->magazines), r->nr_cpus };
 	r->mail = r->depot + 1;
 	*r->mail = (struct depot){ r->depot->shards + r->nr_cpus, r->depot->magazines + (size_t)r->nr_cpus * SHARD_MAGAZINES,
 				   mailboxes(r->nr_cpus) };
+}
+
+static void init_cpus(struct ramka *r, const struct ramka_config *cfg, const struct layout *l)
+{
+	uint8_t *at = (uint8_t *)r;
+
+	depot_init(r->depot);
 	depot_init(r->mail);
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
-		r->cpus[i].cpu.outbox = (void *)(at + l.outboxes + i * (size_t)align_up(outbox_bytes(r->nr_cpus), 64));
-		outbox_init(r->cpus[i].cpu.outbox, r->nr_cpus);
-		r->cpus[i].cpu.defer = (struct defer *)(void *)(at + l.defers) + i;
-		init_cpu(r, &r->cpus[i].cpu, i, cfg->cpu_node ? cfg->cpu_node[i] : 0);
+		struct ramka_cpu *cpu = &r->cpus[i].cpu;
+
+		cpu->outbox = (void *)(at + l->outboxes + i * (size_t)align_up(outbox_bytes(r->nr_cpus), 64));
+		outbox_init(cpu->outbox, r->nr_cpus);
+		cpu->defer = (struct defer *)(void *)(at + l->defers) + i;
+		init_cpu(r, cpu, i, cfg->cpu_node ? cfg->cpu_node[i] : 0);
 	}
-	r->none = (void *)(at + l.none);
 	init_territories(r);
 	r->none->cacheless = true;
 	ramka_store(&r->none->active, 1, relaxed, section.own);
 	init_cpu(r, r->none, 0, 0);
+}
+
+static int check_memory(const void *metadata, size_t bytes, size_t needed, struct ramka *const *ret_r, struct ramka_why *why)
+{
+	if (!metadata || !ret_r)
+		return refuse_plain(why, RAMKA_E_INVAL, metadata ? "nowhere to put the result" : "no metadata memory",
+				    metadata ? "ret_r" : "metadata");
+	if ((uintptr_t)metadata % 64)
+		return refuse(why, RAMKA_E_NOT_ALIGNED, "the metadata memory is not aligned to 64 bytes", "metadata", RAMKA_NO_INDEX,
+			      (uintptr_t)metadata, 64);
+	if (bytes < needed)
+		return refuse(why, RAMKA_E_NOMEM, "the metadata memory is too small", "bytes", RAMKA_NO_INDEX, bytes, needed);
+	return 0;
+}
+
+int ramka_init_why(const struct ramka_config *cfg, void *metadata, size_t bytes, struct ramka **ret_r, struct ramka_why *ret_why)
+{
+	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_region meta;
+	struct layout l;
+	struct ramka *r = metadata;
+	uint8_t *at = metadata;
+	int rc = lay_out(cfg, &l, why);
+
+	if (!rc)
+		rc = check_memory(metadata, bytes, l.end, ret_r, why);
+	if (rc)
+		return rc;
+	memset(at, 0, l.bitmaps); /* the rest is cleared where there is memory */
+	init_config(r, cfg);
+	init_places(r, &l);
+	meta = metadata_region(cfg, metadata, bytes);
+	rc = map_build(cfg, &l.span, &meta, (void *)(at + l.events), r->map, &r->nr_map, why);
+	if (rc)
+		return rc;
+	types_init(r);
+	init_zones(r, cfg, &l, at);
+	map_zones(r);
+	rc = init_frames(r, contracts_bytes(), why);
+	if (rc)
+		return rc;
+	tune(r);
+	init_cpus(r, cfg, &l);
 	r->magic = RAMKA_MAGIC;
 	*ret_r = r;
 	return 0;
 }
 
-int ramka_fini(struct ramka *r)
+int ramka_init(const struct ramka_config *cfg, void *metadata, size_t bytes, struct ramka **ret_r)
 {
+	return ramka_init_why(cfg, metadata, bytes, ret_r, NULL);
+}
+
+/* The first frame in use or deferred, for those who want to know what it is that keeps the instance alive. */
+static void find_user(const struct ramka *r, struct ramka_why *why)
+{
+	for (uint64_t i = instance_next(r, r->first); i < r->first + r->nr_slots; i = instance_next(r, i + 1)) {
+		const struct ramka_frame *f = &r->slots[i - r->first];
+		enum ramka_state state = slot_state(slot_ref(f), slot_info(f));
+
+		if (state == RAMKA_STATE_FREE || state == RAMKA_STATE_UNUSED || state == RAMKA_STATE_RESERVED)
+			continue;
+		why->paddr = paddr_of(i);
+		why->type = type_by_id(r, info_type(slot_info(f)));
+		return;
+	}
+}
+
+int ramka_fini_why(struct ramka *r, struct ramka_why *ret_why)
+{
+	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
 	struct ramka_stats s;
 
+	*why = (struct ramka_why){ 0 };
 	if (!r || r->magic != RAMKA_MAGIC)
-		return RAMKA_E_INVAL;
+		return refuse_plain(why, RAMKA_E_INVAL, r ? "no instance, or one that has ended" : "no instance", "r");
 	ramka_stats_read(r, &s);
-	if (s.in_use || s.deferred)
-		return RAMKA_E_BUSY;
-	r->magic = 0;
-	return 0;
+	if (!s.in_use && !s.deferred) {
+		r->magic = 0;
+		return 0;
+	}
+	if (ret_why)
+		find_user(r, why);
+	return refuse(why, RAMKA_E_BUSY, s.in_use ? "frames are in use" : "frames wait for a grace period",
+		      s.in_use ? "stats.in_use" : "stats.deferred", RAMKA_NO_INDEX, s.in_use ? s.in_use : s.deferred, 0);
+}
+
+int ramka_fini(struct ramka *r)
+{
+	return ramka_fini_why(r, NULL);
 }
 
 /* ---- CPUs ---- */

@@ -6,10 +6,9 @@
 #include "../zone/territory.h"
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
-#include "map.h"
 
+#define MAX_CPUS (0xffffff / SHARD_MAGAZINES - 1) /* magazines are numbered by 24 bits */
 #define MIN_ALIGN_ORDER 11u /* four blocks, one word of block words */
-#define MAX_NODE 65534u
 
 /* May the allocator ever hand out frames of this region? */
 static bool feeds_zone(const struct ramka_region *g)
@@ -17,43 +16,69 @@ static bool feeds_zone(const struct ramka_region *g)
 	return g->size && g->kind <= RAMKA_RECLAIMABLE;
 }
 
-/* The range of the n-th distinct node; false past the last. No memory to remember them: quadratic in the regions. */
-static bool node_range(const struct ramka_config *cfg, unsigned n, struct node_range *ret)
+/* ---- nodes ---- */
+
+/* The place of the node's range in the group, made if it is among the lowest; NULL: others are lower. */
+static struct node_range *range_of(struct nodes *n, uint32_t node)
 {
-	*ret = (struct node_range){ 0 };
-	for (size_t i = 0; i < cfg->nr_regions; i++) {
-		const struct ramka_region *g = &cfg->regions[i];
-		bool seen = false;
+	unsigned at = n->nr;
 
-		for (size_t j = 0; j < i && !seen; j++)
-			seen = feeds_zone(&cfg->regions[j]) && cfg->regions[j].node == g->node;
-		if (!feeds_zone(g) || seen || n--)
-			continue;
-		*ret = (struct node_range){ UINT64_MAX, 0, g->node };
-		for (size_t j = i; j < cfg->nr_regions; j++) {
-			const struct ramka_region *h = &cfg->regions[j];
-
-			if (!feeds_zone(h) || h->node != g->node)
-				continue;
-			if (frame_of(h->base) < ret->first)
-				ret->first = frame_of(h->base);
-			if (frame_of(h->base + h->size - 1) + 1 > ret->end)
-				ret->end = frame_of(h->base + h->size - 1) + 1;
-		}
-		return true;
-	}
-	return false;
+	while (at && n->range[at - 1].node >= node)
+		at--;
+	if (at < n->nr && n->range[at].node == node)
+		return &n->range[at];
+	if (at == NODE_GROUP)
+		return NULL;
+	if (n->nr < NODE_GROUP)
+		n->nr++;
+	for (unsigned i = n->nr - 1; i > at; i--)
+		n->range[i] = n->range[i - 1];
+	n->range[at] = (struct node_range){ UINT64_MAX, 0, node };
+	return &n->range[at];
 }
 
-/* One node, or none: its zone covers the whole span, so that every hole can become memory. */
-bool zone_range(const struct ramka_config *cfg, const struct layout *l, unsigned n, struct node_range *ret)
+/* The lowest nodes from `least` on. */
+static void load_group(struct nodes *n, uint32_t least)
 {
-	struct node_range second;
-	bool found = node_range(cfg, n, ret);
+	struct node_range *range = NULL;
 
-	if (n == 0 && (!found || !node_range(cfg, 1, &second)))
-		*ret = (struct node_range){ l->first, l->first + l->nr_slots, found ? ret->node : 0 };
-	return found || n == 0;
+	n->nr = n->at = 0;
+	for (size_t i = 0; i < n->cfg->nr_regions; i++) {
+		const struct ramka_region *g = &n->cfg->regions[i];
+		uint64_t first = frame_of(g->base), end;
+
+		if (!feeds_zone(g) || g->node < least)
+			continue;
+		end = frame_of(g->base + g->size - 1) + 1;
+		if (!range || range->node != g->node) /* mostly as the region before */
+			range = range_of(n, g->node);
+		if (!range)
+			continue;
+		range->first = first < range->first ? first : range->first;
+		range->end = end > range->end ? end : range->end;
+	}
+}
+
+void nodes_start(struct nodes *n, const struct ramka_config *cfg, const struct map_span *span)
+{
+	n->cfg = cfg;
+	n->span = *span;
+	load_group(n, 0);
+	n->single = n->nr <= 1;
+	if (n->single) {
+		n->range[0] = (struct node_range){ span->first, span->end, n->nr ? n->range[0].node : 0 };
+		n->nr = 1;
+	}
+}
+
+bool nodes_next(struct nodes *n, struct node_range *ret)
+{
+	if (n->at == n->nr && n->nr == NODE_GROUP)
+		load_group(n, n->range[NODE_GROUP - 1].node + 1);
+	if (n->at == n->nr)
+		return false;
+	*ret = n->range[n->at++];
+	return true;
 }
 
 /* Aligned start of a zone: bits and frame numbers agree on every order that fits into it. */
@@ -90,23 +115,111 @@ static bool place(struct layout *l, size_t *ret_at, uint64_t nr, size_t size)
 	return true;
 }
 
-int lay_out(const struct ramka_config *cfg, struct layout *l)
+/* ---- what becomes memory late ---- */
+
+/*
+ * Frames of holes and of reclaimable regions, or more. Exact but for a few frames a region where the regions are sorted, as
+ * firmware sends them; else there is no memory to sort them in, and all frames of the span count.
+ */
+static uint64_t late_frames(const struct ramka_config *cfg, const struct map_span *span)
+{
+	uint64_t nr = span->end - span->first, frames = 0, at = span->first;
+	ramka_paddr_t before = 0;
+
+	for (size_t i = 0; i < cfg->nr_regions; i++) {
+		const struct ramka_region *g = &cfg->regions[i];
+		uint64_t first = frame_of(g->base), end;
+
+		if (!g->size)
+			continue;
+		if (g->base < before)
+			return nr;
+		before = g->base;
+		end = frame_of(g->base + (g->size - 1)) + 1;
+		first = first < span->first ? span->first : first > span->end ? span->end : first;
+		end = end < span->first ? span->first : end > span->end ? span->end : end;
+		frames += 2; /* its first and last frame, if they are shared with a hole */
+		if (first > at)
+			frames += first - at;
+		if (g->kind == RAMKA_MMIO || g->kind == RAMKA_RECLAIMABLE)
+			frames += end - first;
+		at = end > at ? end : at;
+	}
+	frames += span->end - at;
+	return frames < nr ? frames : nr;
+}
+
+/* ---- all together ---- */
+
+static int check_config(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why)
+{
+	const uint32_t known = RAMKA_NO_DIRECT_MAP | RAMKA_METADATA_ZEROED | RAMKA_REF_SATURATE | RAMKA_SHUFFLE;
+
+	if (!cfg)
+		return refuse_plain(why, RAMKA_E_INVAL, "no configuration", "cfg");
+	if (!cfg->regions || !cfg->nr_regions)
+		return refuse_plain(why, RAMKA_E_INVAL, "no regions", cfg->regions ? "nr_regions" : "regions");
+	if (!cfg->nr_cpus || cfg->nr_cpus > MAX_CPUS)
+		return refuse(why, RAMKA_E_INVAL, cfg->nr_cpus ? "too many CPUs" : "no CPUs", "nr_cpus", RAMKA_NO_INDEX, cfg->nr_cpus,
+			      MAX_CPUS);
+	if (cfg->flags & ~known)
+		return refuse(why, RAMKA_E_INVAL, "an unknown flag", "flags", RAMKA_NO_INDEX, cfg->flags & ~known, known);
+	l->meta_size = cfg->meta_size == RAMKA_META_NONE ? 0 : cfg->meta_size ? cfg->meta_size : RAMKA_META_SIZE_DEFAULT;
+	if (l->meta_size > RAMKA_META_SIZE_MAX)
+		return refuse(why, RAMKA_E_INVAL, "too much metadata for each frame", "meta_size", RAMKA_NO_INDEX, l->meta_size,
+			      RAMKA_META_SIZE_MAX);
+	if (cfg->rcu && (!cfg->rcu->snapshot || !cfg->rcu->elapsed))
+		return refuse_plain(why, RAMKA_E_INVAL, "grace periods cannot be asked for: a function is missing",
+				    cfg->rcu->snapshot ? "rcu->elapsed" : "rcu->snapshot");
+	for (unsigned i = 0; cfg->cpu_node && i < cfg->nr_cpus; i++)
+		if (cfg->cpu_node[i] > MAX_NODE)
+			return refuse(why, RAMKA_E_INVAL, "a CPU's node is too large", "cpu_node[]", i, cfg->cpu_node[i], MAX_NODE);
+	return map_span(cfg, &l->span, why);
+}
+
+/* One zone for each node. */
+static int place_zones(const struct ramka_config *cfg, struct layout *l, bool ok, struct ramka_why *why)
 {
 	struct node_range range;
-	uint64_t end, bits, shards;
+	uint64_t present = 0;
+	struct nodes nodes;
+	size_t at;
+
+	nodes_start(&nodes, cfg, &l->span);
+	while (nodes_next(&nodes, &range))
+		l->nr_zones++;
+	ok = ok && place(l, &l->zones, l->nr_zones, sizeof(struct zone));
+	l->bitmaps = l->end;
+	nodes_start(&nodes, cfg, &l->span);
+	while (nodes_next(&nodes, &range)) {
+		uint64_t bits = zone_bits(&range);
+
+		why->paddr = paddr_of(range.first);
+		if (range.end - range.first > UINT32_MAX - ((uint64_t)2 << RAMKA_MAX_ORDER))
+			return refuse(why, RAMKA_E_INVAL, "the memory of a node lies farther apart than 16 TiB", "regions[].node",
+				      RAMKA_NO_INDEX, range.node, 0);
+		ok = ok && place(l, &at, bitmap_bytes(bits, cfg->nr_cpus), 1);
+		present += sparse_words(bits / BLOCK_FRAMES);
+	}
+	why->paddr = 0;
+	ok = ok && place(l, &l->present, present, sizeof(uint64_t));
+	return ok ? 0 : refuse_plain(why, RAMKA_E_INVAL, "more metadata than addresses", "regions");
+}
+
+int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why)
+{
+	uint64_t shards;
 	size_t at;
 	bool ok;
+	int rc;
 
 	*l = (struct layout){ 0 };
-	if (!cfg || !cfg->regions || !cfg->nr_regions || !cfg->nr_cpus || cfg->nr_cpus > 0xffffff / SHARD_MAGAZINES - 1)
-		return RAMKA_E_INVAL;
-	l->meta_size = cfg->meta_size == RAMKA_META_NONE ? 0 : cfg->meta_size ? cfg->meta_size : RAMKA_META_SIZE_DEFAULT;
-	if (l->meta_size > RAMKA_META_SIZE_MAX || map_span(cfg, &l->first, &end))
-		return RAMKA_E_INVAL;
-	for (size_t i = 0; i < cfg->nr_regions; i++)
-		if (cfg->regions[i].node > MAX_NODE)
-			return RAMKA_E_INVAL;
-	l->nr_slots = end - l->first;
+	*why = (struct ramka_why){ 0 };
+	rc = check_config(cfg, l, why);
+	if (rc)
+		return rc;
+	l->nr_slots = l->span.end - l->span.first;
+	l->late_frames = late_frames(cfg, &l->span);
 	shards = cfg->nr_cpus + mailboxes(cfg->nr_cpus);
 	ok = place(l, &at, 1, sizeof(struct ramka)) && place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
 	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) && place(l, &l->depot, 2, sizeof(struct depot)) &&
@@ -116,30 +229,30 @@ int lay_out(const struct ramka_config *cfg, struct layout *l)
 	     place(l, &l->magazines, shards * SHARD_MAGAZINES, sizeof(struct magazine)) &&
 	     place(l, &l->map, map_pieces(cfg->nr_regions), sizeof(struct map_entry)) &&
 	     place(l, &l->events, map_events(cfg->nr_regions), sizeof(struct map_event));
-	while (zone_range(cfg, l, l->nr_zones, &range))
-		l->nr_zones++;
-	ok = ok && place(l, &l->zones, l->nr_zones, sizeof(struct zone));
-	l->bitmaps = l->end;
-	for (unsigned i = 0; ok && i < l->nr_zones; i++) {
-		zone_range(cfg, l, i, &range);
-		if (range.end - range.first > UINT32_MAX - ((uint64_t)2 << RAMKA_MAX_ORDER))
-			return RAMKA_E_INVAL;
-		bits = zone_bits(&range);
-		ok = place(l, &at, bitmap_bytes(bits, cfg->nr_cpus), 1);
-	}
-	ok = ok && place(l, &l->slots, l->nr_slots, sizeof(struct ramka_frame)) && place(l, &l->meta, l->nr_slots, l->meta_size) &&
+	rc = place_zones(cfg, l, ok, why);
+	if (rc)
+		return rc;
+	ok = place(l, &l->late, sparse_words(l->late_frames), sizeof(uint64_t)) &&
+	     place(l, &l->slots, l->nr_slots, sizeof(struct ramka_frame)) && place(l, &l->meta, l->nr_slots, l->meta_size) &&
 	     place(l, &l->shadow, l->nr_slots, contracts_bytes());
-	return ok ? 0 : RAMKA_E_INVAL;
+	return ok ? 0 : refuse_plain(why, RAMKA_E_INVAL, "more metadata than addresses", "regions");
+}
+
+int ramka_metadata_size_why(const struct ramka_config *cfg, size_t *ret_bytes, struct ramka_why *ret_why)
+{
+	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct layout l;
+	int rc = lay_out(cfg, &l, why);
+
+	if (rc)
+		return rc;
+	if (!ret_bytes)
+		return refuse_plain(why, RAMKA_E_INVAL, "nowhere to put the result", "ret_bytes");
+	*ret_bytes = l.end;
+	return 0;
 }
 
 int ramka_metadata_size(const struct ramka_config *cfg, size_t *ret_bytes)
 {
-	struct layout l;
-	int rc = lay_out(cfg, &l);
-
-	if (!ret_bytes)
-		return RAMKA_E_INVAL;
-	if (!rc)
-		*ret_bytes = l.end;
-	return rc;
+	return ramka_metadata_size_why(cfg, ret_bytes, NULL);
 }

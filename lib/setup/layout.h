@@ -3,23 +3,38 @@
 #ifndef RAMKA_LIB_SETUP_LAYOUT_H
 #define RAMKA_LIB_SETUP_LAYOUT_H
 
+#include "../base/why.h"
 #include "../zone/zones.h"
+#include "map.h"
 
-/* A node's frames; `node` of the first region that names it. */
+/* A node's frames. */
 struct node_range { uint64_t first, end; uint32_t node; };
+
+/* The nodes of a configuration in ascending order. There is no memory to remember them all: so many are collected at a time. */
+#define NODE_GROUP 16u
+struct nodes {
+	const struct ramka_config *cfg;
+	struct map_span span;
+	struct node_range range[NODE_GROUP];
+	unsigned nr, at;
+	bool single;     /* one node, or none: its zone covers the whole span, so that every hole can become memory */
+};
 
 /* Offsets into the metadata memory. */
 struct layout {
-	uint64_t first, nr_slots;
+	struct map_span span;
+	uint64_t nr_slots, late_frames; /* frames that may become memory late, at most */
 	unsigned nr_zones;
 	uint32_t meta_size;
-	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, slots, meta, shadow, end;
+	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, present, late, slots, meta, shadow, end;
 };
 
-/* What the configuration asks for, or RAMKA_E_INVAL. */
-int lay_out(const struct ramka_config *cfg, struct layout *l);
-/* The frames of zone n; false past the last one. */
-bool zone_range(const struct ramka_config *cfg, const struct layout *l, unsigned n, struct node_range *ret);
+/* What the configuration asks for, or an error with its reason. */
+int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why);
+/* Begins with the lowest node. Time: regions times nodes / 16. */
+void nodes_start(struct nodes *n, const struct ramka_config *cfg, const struct map_span *span);
+/* The next node's frames; false past the last one. The first call of a map without memory gives node 0. */
+bool nodes_next(struct nodes *n, struct node_range *ret);
 /* First frame and number of bits of the zone of a node; bytes of its bitmap and of its territories' owners. */
 uint64_t zone_origin(const struct node_range *n);
 uint64_t zone_bits(const struct node_range *n);

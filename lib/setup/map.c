@@ -7,6 +7,8 @@
 #include "map.h"
 
 #define NR_KINDS 9u /* the region kinds, metadata, hole */
+#define ADDRESS_END (UINT64_MAX - (RAMKA_PAGE_SIZE - 1)) /* the last page stays free, so that every end can be named */
+#define NEAR_FRAMES 4096u /* 16 MiB */
 
 /* How restrictive a kind is. */
 static unsigned rank_of(uint32_t kind)
@@ -19,26 +21,68 @@ static unsigned rank_of(uint32_t kind)
 	return rank[kind];
 }
 
-int map_span(const struct ramka_config *cfg, uint64_t *ret_first, uint64_t *ret_end)
+/* Reserved, kernel and bad memory: rounds outward and has slots where it is near what may be handed out. */
+static bool is_withheld(uint32_t kind)
 {
-	uint64_t first = UINT64_MAX, end = 0;
+	return kind == RAMKA_RESERVED || kind == RAMKA_BAD || kind == RAMKA_KERNEL;
+}
+
+static int check_region(const struct ramka_region *g, size_t i, struct ramka_why *why)
+{
+	if ((unsigned)g->kind > RAMKA_MMIO)
+		return refuse(why, RAMKA_E_INVAL, "a region is of no known kind", "regions[].kind", i, (uint64_t)g->kind, RAMKA_MMIO);
+	if (g->size - 1 > UINT64_MAX - g->base)
+		return refuse(why, RAMKA_E_INVAL, "a region reaches around the end of the address space", "regions[].size", i, g->size,
+			      0 - g->base);
+	if (g->kind <= RAMKA_RECLAIMABLE && g->base + (g->size - 1) >= ADDRESS_END)
+		return refuse(why, RAMKA_E_INVAL, "memory reaches into the last page of the address space", "regions[].size", i,
+			      g->size, g->base < ADDRESS_END ? ADDRESS_END - g->base : 0);
+	if (g->node > MAX_NODE)
+		return refuse(why, RAMKA_E_INVAL, "a region's node is too large", "regions[].node", i, g->node, MAX_NODE);
+	return 0;
+}
+
+/* The first and the last frame that a region touches; both in *span or not. */
+static void widen(struct map_span *span, const struct ramka_region *g, uint64_t low, uint64_t end)
+{
+	uint64_t first = frame_of(g->base), last = frame_of(g->base + (g->size - 1));
+
+	first = first > low ? first : low;
+	last = last < end ? last + 1 : end;
+	if (first >= last)
+		return;
+	span->first = first < span->first ? first : span->first;
+	span->end = last > span->end ? last : span->end;
+}
+
+int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct ramka_why *why)
+{
+	struct map_span span = { UINT64_MAX, 0 };
+	uint64_t near = NEAR_FRAMES, low, lowest = UINT64_MAX;
 
 	for (size_t i = 0; i < cfg->nr_regions; i++) {
 		const struct ramka_region *g = &cfg->regions[i];
-		uint64_t last;
+		uint64_t frames = g->size / RAMKA_PAGE_SIZE;
 
-		if ((unsigned)g->kind > RAMKA_MMIO || g->size > UINT64_MAX - g->base || g->base + g->size > UINT64_MAX - RAMKA_PAGE_SIZE)
-			return RAMKA_E_INVAL;
-		if (!g->size || g->kind == RAMKA_MMIO)
+		if (!g->size)
 			continue;
-		last = frame_of(g->base + g->size - 1);
-		if (frame_of(g->base) < first)
-			first = frame_of(g->base);
-		if (last + 1 > end)
-			end = last + 1;
+		if (check_region(g, i, why))
+			return why->error;
+		if (is_withheld(g->kind) && frame_of(g->base) < lowest)
+			lowest = frame_of(g->base);
+		if (g->kind > RAMKA_RECLAIMABLE)
+			continue;
+		widen(&span, g, 0, frame_of(ADDRESS_END));
+		near = near > UINT64_MAX / 2 - frames ? UINT64_MAX / 2 : near + frames;
 	}
-	*ret_first = first < end ? first : 0;
-	*ret_end = first < end ? end : 0;
+	if (span.first > span.end) /* no memory at all: what is near the lowest region that has frames */
+		span.first = span.end = lowest < frame_of(ADDRESS_END) ? lowest : 0;
+	low = span.first > near ? span.first - near : 0;
+	near = span.end + near < frame_of(ADDRESS_END) ? span.end + near : frame_of(ADDRESS_END);
+	for (size_t i = 0; i < cfg->nr_regions; i++)
+		if (cfg->regions[i].size && is_withheld(cfg->regions[i].kind))
+			widen(&span, &cfg->regions[i], low, near);
+	*ret_span = span.first < span.end ? span : (struct map_span){ 0, 0 };
 	return 0;
 }
 
@@ -74,7 +118,7 @@ static void sift_down(struct map_event *e, size_t at, size_t n)
 	}
 }
 
-static void sort_events(struct map_event *e, size_t n)
+void map_sort(struct map_event *e, size_t n)
 {
 	for (size_t i = n / 2; i--;)
 		sift_down(e, i, n);
@@ -87,12 +131,17 @@ static void sort_events(struct map_event *e, size_t n)
 	}
 }
 
-static size_t add_events(struct map_event *e, const struct ramka_region *g, uint32_t kind)
+/* The part of the region that lies in the span. */
+static size_t add_events(struct map_event *e, const struct ramka_region *g, uint32_t kind, size_t region, const struct map_span *span)
 {
-	if (!g->size)
+	ramka_paddr_t low = paddr_of(span->first), high = paddr_of(span->end), from = g->base, to;
+
+	if (!g->size || g->base >= high || g->base + (g->size - 1) < low)
 		return 0;
-	e[0] = (struct map_event){ g->base, kind, g->node, 1 };
-	e[1] = (struct map_event){ g->base + g->size, kind, g->node, -1 };
+	from = from > low ? from : low;
+	to = g->base + (g->size - 1) < high ? g->base + g->size : high;
+	e[0] = (struct map_event){ from, kind, g->node, 1, (uint32_t)region };
+	e[1] = (struct map_event){ to, kind, g->node, -1, (uint32_t)region };
 	return 2;
 }
 
@@ -116,7 +165,7 @@ static void emit(struct builder *b, uint64_t first, uint32_t kind, uint32_t node
 		node = 0;
 	if (last && last->kind == kind && last->node == node)
 		return;
-	b->map[b->nr++] = (struct map_entry){ first, node, kind };
+	b->map[b->nr++] = (struct map_entry){ .first = first, .node = node, .kind = kind };
 }
 
 /* The stretch [from, to) of bytes. */
@@ -159,18 +208,18 @@ static uint32_t winner(const uint32_t *active)
 	return any && best <= RAMKA_RECLAIMABLE && active[MAP_METADATA] ? MAP_METADATA : best;
 }
 
-int map_build(const struct ramka_config *cfg, const struct ramka_region *meta, struct map_event *events, struct map_entry *map,
-	      size_t *ret_nr)
+int map_build(const struct ramka_config *cfg, const struct map_span *span, const struct ramka_region *meta, struct map_event *events,
+	      struct map_entry *map, size_t *ret_nr, struct ramka_why *why)
 {
-	uint32_t active[NR_KINDS] = { 0 }, node[NR_KINDS] = { 0 };
+	uint32_t active[NR_KINDS] = { 0 }, node[NR_KINDS] = { 0 }, usable = 0;
 	struct builder b = { .map = map };
-	ramka_paddr_t at = 0;
+	ramka_paddr_t at = paddr_of(span->first);
 	size_t nr = 0;
 
 	for (size_t i = 0; i < cfg->nr_regions; i++)
-		nr += add_events(events + nr, &cfg->regions[i], (uint32_t)cfg->regions[i].kind);
-	nr += add_events(events + nr, meta, MAP_METADATA);
-	sort_events(events, nr);
+		nr += add_events(events + nr, &cfg->regions[i], (uint32_t)cfg->regions[i].kind, i, span);
+	nr += add_events(events + nr, meta, MAP_METADATA, 0, span);
+	map_sort(events, nr);
 
 	for (size_t i = 0; i < nr; i++) {
 		const struct map_event *e = &events[i];
@@ -180,8 +229,12 @@ int map_build(const struct ramka_config *cfg, const struct ramka_region *meta, s
 			add_stretch(&b, at, e->at, kind, node[kind]);
 		at = e->at;
 		if (e->step > 0) {
-			if (e->kind == RAMKA_USABLE && active[RAMKA_USABLE] && e->node != node[RAMKA_USABLE])
-				return RAMKA_E_INVAL;
+			if (e->kind == RAMKA_USABLE && active[RAMKA_USABLE] && e->node != node[RAMKA_USABLE]) {
+				why->paddr = at;
+				return refuse(why, RAMKA_E_INVAL, "usable regions of different nodes overlap", "regions[].node", e->region,
+					      e->node, usable);
+			}
+			usable = e->kind == RAMKA_USABLE ? e->region : usable;
 			node[e->kind] = e->node;
 			active[e->kind]++;
 		} else {

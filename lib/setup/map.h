@@ -7,27 +7,42 @@
 #define RAMKA_LIB_MAP_H
 
 #include "../base/instance.h"
+#include "../base/why.h"
+
+#define MAX_NODE 65534u
+
+/* Frame numbers [first, end); none if they are equal. */
+struct map_span { uint64_t first, end; };
 
 /* Where a region begins or ends. */
 struct map_event {
 	ramka_paddr_t at;
 	uint32_t kind;
 	uint32_t node;
-	int32_t step; /* +1, -1 */
+	int32_t step;    /* +1, -1 */
+	uint32_t region; /* its place in the configuration */
 };
 
-/* Frame numbers [*ret_first, *ret_end) that hold anything but holes and MMIO; empty if first == end. RAMKA_E_INVAL if a region wraps. */
-int map_span(const struct ramka_config *cfg, uint64_t *ret_first, uint64_t *ret_end);
+/*
+ * The span of all slots: from the lowest to the highest frame that may ever be handed out (usable, detached, reclaimable), and
+ * the reserved, bad and kernel frames that lie in it or no farther from it than there is such memory, 16 MiB more. What is
+ * farther has no slots, so that a reserved range at the far end of the address space costs nothing. RAMKA_E_INVAL, with a
+ * reason: a region makes no sense.
+ */
+int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct ramka_why *why);
 
 /* Events needed for so many regions, and pieces at most. */
 size_t map_events(size_t nr_regions);
 size_t map_pieces(size_t nr_regions);
+/* Sorts events by address, ends first: n log n. */
+void map_sort(struct map_event *e, size_t n);
 
 /*
- * Fills `map` with pieces in ascending order; the last is a hole without end. `meta`: the metadata memory's
- * physical range, size 0 if it is not in the direct map. RAMKA_E_INVAL: usable regions of two nodes overlap.
+ * Fills `map` with the pieces of the span in ascending order; the first begins with the span, the last is a hole without end.
+ * `meta`: the metadata memory's physical range, size 0 if it is not in the direct map. RAMKA_E_INVAL: usable regions of two
+ * nodes overlap.
  */
-int map_build(const struct ramka_config *cfg, const struct ramka_region *meta, struct map_event *events, struct map_entry *map,
-	      size_t *ret_nr);
+int map_build(const struct ramka_config *cfg, const struct map_span *span, const struct ramka_region *meta, struct map_event *events,
+	      struct map_entry *map, size_t *ret_nr, struct ramka_why *why);
 
 #endif

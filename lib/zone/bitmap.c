@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The bitmap of one zone. States, rules and pairs: bitmap.h. May touch: words, packs and hints of its bitmap. */
-#include "../base/mem.h"
-
 #include "bitmap.h"
 
 /* ---- hints ---- */
@@ -489,31 +487,33 @@ void bitmap_open_block(struct bitmap *b, uint32_t block)
 	lanes_from_to(b, block, 1, LANE_HUGE, 0);
 }
 
-/* ---- set-up ---- */
+/* ---- new frames ---- */
+
+/* Blocks [block, block + nr), 1, 2 or 4 and aligned to that: no CPU ever had a frame of them. */
+static void fill_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr * BLOCK_WORDS; i++)
+		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, bit.look);
+	lanes_from_to(b, block, nr, 0, LANE_FULL);
+	hints_set_mask(&b->whole, 0, block / WORD_BITS, bits_below(nr) << (block % WORD_BITS));
+}
 
 void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end)
 {
-	while (first < end) {
-		uint32_t block = first / BLOCK_FRAMES, next = (block + 1) * BLOCK_FRAMES;
-		unsigned count = bitmap_free_count(b, block);
-		struct ramka_atomic_u64 *p = &b->packs[block / LANES];
+	uint32_t n;
 
-		if (next > end)
-			next = end;
-		count += next - first;
-		if (next - first == BLOCK_FRAMES) {
-			memset((void *)block_words(b, block), 0xff, BLOCK_FRAMES / 8);
-		} else {
-			for (uint32_t i = first; i < next; i++)
-				ramka_or(&b->words[i / WORD_BITS], (uint64_t)1 << (i % WORD_BITS), relaxed, bit.look);
+	for (; first < end; first += n) {
+		uint32_t block = first / BLOCK_FRAMES, whole = first % BLOCK_FRAMES ? 0 : (end - first) / BLOCK_FRAMES, nr = 1;
+
+		if (whole) {
+			while (nr < LANES && block % (2 * nr) == 0 && 2 * nr <= whole)
+				nr *= 2;
+			fill_blocks(b, block, nr);
+			n = nr * BLOCK_FRAMES;
+			continue;
 		}
-		ramka_store(p, pack_with(ramka_load(p, relaxed, count.look), block,
-					 count == BLOCK_FRAMES ? LANE_FULL : count | LANE_HINT_MAX << LANE_HINT_SHIFT),
-			    relaxed, count.look);
-		if (next - first == BLOCK_FRAMES)
-			hints_set(&b->whole, block);
-		else
-			bitmap_fix_hints(b, block);
-		first = next;
+		n = WORD_BITS - first % WORD_BITS;
+		n = n < end - first ? n : end - first;
+		bitmap_free_mask(b, first / WORD_BITS, bits_below(n) << (first % WORD_BITS));
 	}
 }

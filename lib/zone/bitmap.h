@@ -110,9 +110,12 @@ bool bitmap_free_lanes(struct bitmap *b, uint32_t pack, unsigned lanes);
 /* The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one. */
 void bitmap_open_block(struct bitmap *b, uint32_t block);
 
-/* ---- set-up, before anybody else looks ---- */
+/* ---- new frames ---- */
 
-/* Makes [first, end) free in a bitmap that is all zeroes there. */
+/*
+ * Makes [first, end) free: frames whose bits are zeroes and that no CPU had before, at set-up or while others allocate. Whole
+ * blocks cost a few stores each.
+ */
 void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end);
 
 #endif

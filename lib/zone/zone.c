@@ -223,7 +223,10 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 	unsigned below;
 
 	limit = clamp_limit(z, limit);
-	for (uint32_t block = 0; block < z->map.blocks && block * BLOCK_FRAMES < limit; block += nr) {
+	for (uint32_t block = 0;; block += nr) {
+		block = (uint32_t)align_up(zone_next_block(z, block), nr);
+		if (block >= z->map.blocks || block * BLOCK_FRAMES >= limit)
+			return NO_FRAME;
 		if (order >= BLOCK_ORDER) {
 			if (nr <= z->map.blocks - block && (uint64_t)(block + nr) * BLOCK_FRAMES <= limit &&
 			    bitmap_claim_blocks(&z->map, block, nr))
@@ -236,7 +239,6 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 		if (bit != NO_FRAME)
 			return bit;
 	}
-	return NO_FRAME;
 }
 
 bool zone_free(struct zone *z, uint32_t bit, unsigned order)
@@ -326,8 +328,8 @@ uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order
 
 		if (run == nr)
 			return (uint32_t)bit;
-		if (bitmap_free_count(&z->map, (uint32_t)(bit + run) / BLOCK_FRAMES) == 0) /* no frame of this block */
-			bit = aligned_bit(z, align_down(bit + run, BLOCK_FRAMES) + BLOCK_FRAMES, align);
+		if (bitmap_free_count(&z->map, (uint32_t)(bit + run) / BLOCK_FRAMES) == 0) /* no frame of this block, nor of a hole */
+			bit = aligned_bit(z, (uint64_t)zone_next_block(z, (uint32_t)(bit + run) / BLOCK_FRAMES + 1) * BLOCK_FRAMES, align);
 		else
 			bit = aligned_bit(z, bit + run + 1, align);
 	}
@@ -346,7 +348,7 @@ uint64_t zone_count_free(const struct zone *z)
 {
 	uint64_t n = 0;
 
-	for (uint32_t block = 0; block < z->map.blocks; block++) {
+	for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks; block = zone_next_block(z, block + 1)) {
 		unsigned lane = bitmap_lane(&z->map, block);
 
 		n += lane_count(lane);

@@ -11,10 +11,12 @@
 #ifndef RAMKA_LIB_ZONE_H
 #define RAMKA_LIB_ZONE_H
 
+#include "../base/sparse.h"
 #include "bitmap.h"
 
 struct zone {
 	struct bitmap map;
+	struct sparse present; /* blocks that ever had a frame; the others are holes, whose words must not be looked at */
 	uint64_t origin;     /* frame number of bit 0, aligned so that bits and frames agree on every order that fits */
 	uint32_t low, end;   /* bits of the first frame and past the last one */
 	uint32_t node;
@@ -41,6 +43,12 @@ bool zone_free_range(struct zone *z, uint32_t first, uint32_t nr);
 uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from);
 /* A frame claimed as a whole becomes separately freeable frames of `order`. */
 void zone_split(struct zone *z, uint32_t bit, unsigned old_order, unsigned order);
+
+/* The first block from `block` on that is no hole, or the number of blocks. */
+static inline uint32_t zone_next_block(const struct zone *z, uint32_t block)
+{
+	return (uint32_t)sparse_next(&z->present, block, z->map.blocks);
+}
 
 /* Free frames by the block words: exact at quiescence. */
 uint64_t zone_count_free(const struct zone *z);

@@ -9,8 +9,14 @@
 #include "../base/instance.h"
 #include "zone.h"
 
-/* The zone that a slot belongs to. */
+/* The zone that a slot belongs to; NULL: none, for frames that are never handed out. */
 struct zone *instance_zone(const struct ramka *r, const struct ramka_frame *f);
+
+/*
+ * Frames [first, end) are about to become memory of the zone: the blocks that they are the first frames of get their bits.
+ * `cleared`: these are zeroes already; false if that turns out to be wrong. One caller at a time.
+ */
+bool zone_open(struct zone *z, uint32_t first, uint32_t end, bool cleared);
 
 static inline uint32_t slot_bit(const struct ramka *r, const struct zone *z, const struct ramka_frame *f)
 {

@@ -40,7 +40,7 @@
  * mirrors: seal sha256:cc19c27d
  * mirrors: take_ripe sha256:8064c88d
  * mirrors: join beside unshare sha256:1ae998d6
- * mirrors: defer_frame sha256:a52ecb7e
+ * mirrors: defer_frame sha256:20e361af
  * mirrors: poll_cpu sha256:259ee1f2
  *
  * litmus: 1

@@ -107,7 +107,7 @@ static struct bad bad_shared(struct scene *s, unsigned i)
 		{ s->freed, RAMKA_STATE_FREE },        /* put twice: cached */
 		{ s->in_zone, RAMKA_STATE_FREE },      /* put twice: in the bitmap */
 		{ s->big + 3, RAMKA_STATE_FREE },      /* a tail */
-		{ s->hole, RAMKA_STATE_FREE },
+		{ s->hole, RAMKA_STATE_HOLE },
 		{ s->deferred, RAMKA_STATE_DEFERRED },
 		{ s->unused, RAMKA_STATE_UNUSED },
 		{ slot_of(s->unique), RAMKA_STATE_UNIQUE },

@@ -247,10 +247,10 @@ bug('limit-off-by-one', 'a frame may end beyond the limit of the address', 'unit
     ('limit_in_block', 'limit - first < BLOCK_FRAMES ? limit - first :',
      'limit - first < BLOCK_FRAMES ? limit - first + 1 :'))
 bug('region-one-too-long', 'each usable region gives one frame too many', 'plain pipe', 5,
-    ('init_piece', '(uint32_t)(end - z->origin));', '(uint32_t)(end - z->origin) + 1);'))
+    ('init_usable', 'bitmap_fill(&z->map, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin));',
+     'bitmap_fill(&z->map, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin) + 1);'))
 bug('hole-usable', 'MMIO is handed out', 'plain oom', 5,
-    ('init_frames', 'if (m->kind == MAP_HOLE)', 'if (m->kind == MAP_HOLE && i + 2 >= r->nr_map)'),
-    ('init_piece', 'if (kind == RAMKA_USABLE) {', 'if (kind == RAMKA_USABLE || kind == MAP_HOLE) {'))
+    ('emit', 'kind = MAP_HOLE;\n	if (kind == MAP_HOLE)', 'kind = RAMKA_USABLE;\n	if (kind == MAP_HOLE)'))
 bug('shared-frame-weaker', 'a frame that two regions share goes to the less restrictive one', 'fuzz maps', 20,
     ('add_stretch', 'if (rank_of(kind) > rank_of(b->shared_kind))', 'if (rank_of(kind) < rank_of(b->shared_kind))'))
 bug('slice-counts-whole', 'a slice takes its references at the segment\'s start', 'fuzz ops', 90,
@@ -261,13 +261,22 @@ bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30
 
 # ---- late memory ----
 
-bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_hole late_memory_lookup', 30,
-    weaken('late_publish', 'map.late', 'store', 'release', 'relaxed', 2),
-    weaken('late_publish', 'map.late', 'store', 'release', 'relaxed', 1))
+bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_slots sparse_lookup', 30,
+    weaken('sparse_add', 'map.late', 'store', 'release', 'relaxed', 1))
 bug('late-adders-race', 'two may add memory at once', 'checker late_memory_holes late_memory_two', 30,
-    ('ramka_add_memory', 'map.adding))', 'map.adding) && none > 1)'))
+    ('ramka_add_memory_why', 'map.adding))', 'map.adding) && none > 1)'))
 bug('late-claim-keeps', 'an addition that fails keeps the frames that it had taken', 'unit init', 10,
-    ('late_claim', 'ramka_store(&r->slots[i - r->first].ref, REF_SHARED(1), release, slot.publish);', ';'))
+    ('unclaim', 'ramka_store(&r->slots[i - r->first].ref, REF_SHARED(1), release, slot.publish);', ';'))
+bug('late-pieces-forgotten', 'a piece that is added beside another one makes the map forget that one', 'unit sparse', 10,
+    ('sparse_add', 'if (~mask && word_valid(s, level, word))', 'if (~mask && !level && word_valid(s, level + 1, word))'))
+bug('hole-metadata-cleared', 'set-up writes the metadata of holes', 'unit late', 10,
+    ('ramka_init_why', 'memset(at, 0, l.bitmaps);', 'memset(at, 0, l.end);'))
+bug('tail-search-in-hole', 'a claim by address looks at slots of holes', 'unit late', 10,
+    ('is_tail', 'if (instance_kind(r, head) == MAP_HOLE)', 'if (head < r->first)'))
+bug('late-keeps-tuning', 'batch, fold and high-water mark stay those of the boot memory', 'unit late', 10,
+    ('add_memory', 'tune(r);', ';'))
+bug('reserved-widens-span', 'reserved memory has slots wherever it is', 'unit map', 10,
+    ('map_span', 'widen(&span, &cfg->regions[i], low, near);', 'widen(&span, &cfg->regions[i], 0, frame_of(ADDRESS_END));'))
 bug('map-last-hole-lost', 'behind a last frame that is shared the map does not end', 'unit map', 10,
     ('map_build', 'emit(&b, frame_of(UINT64_MAX), MAP_HOLE, 0);', ';'))
 
@@ -310,7 +319,7 @@ bug('harvest-snapshot-first', 'a reclaim waits for a period that began before it
      '		for (bool others = true; (all = harvest(cpu, others)).head; others = false) {\n'
      '			r->rcu.wait(r->rcu.ctx, early);'))
 bug('no-cap', 'put_rcu never says that too much waits', 'unit defer', 10,
-    ('defer_frame', 'if (likely(waiting <= r->high_water))', 'if (likely(waiting <= r->high_water) || waiting)'))
+    ('defer_frame', 'if (likely(waiting <= ramka_load(&r->high_water, relaxed, stat)))', 'if (likely(waiting <= ramka_load(&r->high_water, relaxed, stat)) || waiting)'))
 bug('bag-loses-tail', 'joining two chains loses the second', 'plain defer', 8,
     ('chain_move', '		set_link(frame_at(r, from->tail), to->head);\n', ''))
 bug('qsbr-quiesce-relaxed', 'a quiescent CPU does not say what it read', 'checker qsbr', 20,

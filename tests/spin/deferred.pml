@@ -41,7 +41,7 @@
 #define STEPS 2
 #ifndef FRAME
 #define FRAME 0                         /* the one that `freed` follows *
- * mirrors: defer_frame sha256:a52ecb7e
+ * mirrors: defer_frame sha256:20e361af
  * mirrors: seal sha256:cc19c27d
  * mirrors: take_ripe sha256:8064c88d
  * mirrors: unshare sha256:a970a2f8

@@ -15,14 +15,20 @@ struct built {
 static struct built build(const struct ramka_region *g, size_t n, struct ramka_region meta)
 {
 	struct ramka_config cfg = { .regions = g, .nr_regions = n, .nr_cpus = 1 };
+	struct map_span span;
+	struct ramka_why why = { 0 };
 	struct built b;
 
 	memset((void *)&b, 0xa5, sizeof(b));
 	assert_true(map_events(n) <= NELEMS(b.events));
 	assert_true(map_pieces(n) <= NELEMS(b.map));
-	b.rc = map_build(&cfg, &meta, b.events, b.map, &b.nr);
+	assert_int_equal(map_span(&cfg, &span, &why), 0);
+	b.rc = map_build(&cfg, &span, &meta, b.events, b.map, &b.nr, &why);
+	assert_int_equal(why.error, b.rc);
+	assert_true(!why.what == !b.rc);
 	if (b.rc)
 		return b;
+	assert_int_equal(b.map[0].first, span.first);
 	assert_true(b.nr >= 1 && b.nr <= map_pieces(n));
 	assert_int_equal(b.map[b.nr - 1].kind, MAP_HOLE); /* without end */
 	for (size_t i = 1; i < b.nr; i++) {
@@ -34,9 +40,11 @@ static struct built build(const struct ramka_region *g, size_t n, struct ramka_r
 
 static const struct map_entry *at(const struct built *b, uint64_t frame)
 {
+	static const struct map_entry below = { .kind = MAP_HOLE };
 	size_t i = b->nr;
 
-	assert_true(b->map[0].first <= frame);
+	if (frame < b->map[0].first)
+		return &below;
 	while (b->map[--i].first > frame)
 		;
 	return &b->map[i];
@@ -46,6 +54,16 @@ static const struct ramka_region no_meta;
 
 #define BUILD(g) build(g, NELEMS(g), no_meta)
 
+static struct map_span span_of_map(const struct ramka_region *g, size_t n)
+{
+	struct ramka_config cfg = { .regions = g, .nr_regions = n, .nr_cpus = 1 };
+	struct ramka_why why = { 0 };
+	struct map_span span;
+
+	assert_int_equal(map_span(&cfg, &span, &why), 0);
+	return span;
+}
+
 static void spans(void **state)
 {
 	const struct ramka_region g[] = {
@@ -54,16 +72,46 @@ static void spans(void **state)
 		{ 0x100000, 0, RAMKA_USABLE, 0 },   /* empty */
 		{ 0x200000, 0x1000, RAMKA_MMIO, 0 },
 	};
-	struct ramka_config cfg = { .regions = g, .nr_regions = NELEMS(g), .nr_cpus = 1 };
-	uint64_t first, end;
+	struct map_span span = span_of_map(g, NELEMS(g));
 
 	(void)state;
-	assert_int_equal(map_span(&cfg, &first, &end), 0);
-	assert_int_equal(first, 3);
-	assert_int_equal(end, 0xa);
-	cfg.nr_regions = 0;
-	assert_int_equal(map_span(&cfg, &first, &end), 0);
-	assert_int_equal(first, end);
+	assert_int_equal(span.first, 3);
+	assert_int_equal(span.end, 0xa);
+	span = span_of_map(g, 0);
+	assert_int_equal(span.first, span.end);
+}
+
+/* Slots are for what may be handed out, and for what is withheld near it: as near as there is such memory, and 16 MiB. */
+static void withheld_memory_far_away_has_no_slots(void **state)
+{
+	static const enum ramka_region_kind withheld[] = { RAMKA_RESERVED, RAMKA_BAD, RAMKA_KERNEL };
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(withheld); i++) {
+		const struct ramka_region far[] = { { GIB, 128 * MIB, RAMKA_USABLE, 0 },
+						    { UINT64_C(0xfd00000000), 12 * GIB, withheld[i], 0 },
+						    { 0, MIB, withheld[i], 0 } };
+		const struct ramka_region near[] = { { GIB, 128 * MIB, RAMKA_USABLE, 0 },
+						     { GIB - 144 * MIB, 16 * MIB, withheld[i], 0 },     /* as far as may be */
+						     { GIB - 144 * MIB - PAGE, PAGE, withheld[i], 0 },  /* one page more */
+						     { GIB + 200 * MIB, GIB, withheld[i], 0 } };        /* a part of it */
+		const struct ramka_region nothing_else[] = { { 0x9000, 0x1000, withheld[i], 0 }, { 64 * MIB, MIB, withheld[i], 0 } };
+		struct map_span span = span_of_map(far, NELEMS(far));
+
+		assert_int_equal(span.first, GIB / PAGE);
+		assert_int_equal(span.end, (GIB + 128 * MIB) / PAGE);
+		span = span_of_map(near, NELEMS(near));
+		assert_int_equal(span.first, (GIB - 144 * MIB) / PAGE);
+		assert_int_equal(span.end, (GIB + 272 * MIB) / PAGE);
+		span = span_of_map(nothing_else, NELEMS(nothing_else));
+		assert_int_equal(span.first, 9);
+		assert_int_equal(span.end, 10);
+	}
+	for (unsigned kind = RAMKA_USABLE; kind <= RAMKA_RECLAIMABLE; kind++) { /* what may be handed out counts wherever it is */
+		const struct ramka_region g[] = { { GIB, MIB, RAMKA_USABLE, 0 }, { TIB, PAGE, (enum ramka_region_kind)kind, 0 } };
+
+		assert_int_equal(span_of_map(g, 2).end, TIB / PAGE + 1);
+	}
 }
 
 static void rejects_nonsense(void **state)
@@ -71,17 +119,58 @@ static void rejects_nonsense(void **state)
 	const struct ramka_region bad[] = {
 		{ 0x1000, UINT64_MAX, RAMKA_USABLE, 0 },
 		{ UINT64_MAX, 2, RAMKA_USABLE, 0 },
-		{ UINT64_MAX - 0xfff, 0x1000, RAMKA_MMIO, 0 },
+		{ UINT64_MAX, 2, RAMKA_MMIO, 0 },
+		{ UINT64_MAX - 0xfff, 0x1000, RAMKA_USABLE, 0 }, /* the last page */
+		{ UINT64_MAX - 0xfff, 1, RAMKA_RECLAIMABLE, 0 },
 		{ 0x1000, 0x1000, (enum ramka_region_kind)7, 0 },
 		{ 0x1000, 0x1000, (enum ramka_region_kind)-1, 0 },
+		{ 0x1000, 0x1000, RAMKA_USABLE, 65535 },
 	};
-	uint64_t first, end;
 
 	(void)state;
 	for (size_t i = 0; i < NELEMS(bad); i++) {
-		struct ramka_config cfg = { .regions = &bad[i], .nr_regions = 1, .nr_cpus = 1 };
+		const struct ramka_region g[] = { { 0x1000, 0x1000, RAMKA_USABLE, 0 }, bad[i] };
+		struct ramka_config cfg = { .regions = g, .nr_regions = 2, .nr_cpus = 1 };
+		struct ramka_why why = { 0 };
+		struct map_span span;
 
-		assert_int_equal(map_span(&cfg, &first, &end), RAMKA_E_INVAL);
+		assert_int_equal(map_span(&cfg, &span, &why), RAMKA_E_INVAL);
+		assert_int_equal(why.error, RAMKA_E_INVAL);
+		assert_int_equal(why.index, 1);
+		assert_non_null(why.what);
+		assert_non_null(why.field);
+	}
+}
+
+/* Nothing is asked of a region without bytes. */
+static void empty_regions_are_ignored(void **state)
+{
+	const struct ramka_region g[] = { { 0x10000, 0x1000, RAMKA_USABLE, 0 }, { UINT64_MAX, 0, RAMKA_RESERVED, 0 },
+					  { UINT64_MAX - 0xfff, 0, RAMKA_USABLE, 0 }, { 0, 0, (enum ramka_region_kind)99, 0 },
+					  { 5, 0, RAMKA_MMIO, UINT32_MAX } };
+	struct built b = BUILD(g);
+
+	(void)state;
+	assert_int_equal(b.rc, 0);
+	assert_int_equal(b.nr, 2);
+	assert_int_equal(at(&b, 0x10)->kind, RAMKA_USABLE);
+}
+
+/* What is not handed out may end where the address space ends, or be all of it. */
+static void up_to_the_end_of_the_address_space(void **state)
+{
+	static const enum ramka_region_kind kinds[] = { RAMKA_RESERVED, RAMKA_BAD, RAMKA_KERNEL, RAMKA_MMIO };
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(kinds); i++) {
+		const struct ramka_region top[] = { { 0x10000, 0x1000, RAMKA_USABLE, 0 }, { 0 - 2 * MIB, 2 * MIB, kinds[i], 0 } };
+		const struct ramka_region all[] = { { 0x10000, 0x1000, RAMKA_USABLE, 0 }, { 0, UINT64_MAX, kinds[i], 0 } };
+		struct built b = BUILD(top);
+
+		assert_int_equal(at(&b, 0x10)->kind, RAMKA_USABLE);
+		assert_int_equal(at(&b, 0x11)->kind, MAP_HOLE);
+		b = BUILD(all);
+		assert_int_equal(at(&b, 0x10)->kind, kinds[i] == RAMKA_MMIO ? MAP_HOLE : (uint32_t)kinds[i]);
 	}
 }
 
@@ -274,10 +363,8 @@ static void order_of_regions_does_not_matter(void **state)
 static void the_ends_of_the_address_space(void **state)
 {
 	const struct ramka_region g[] = { { 0, 0x2000, RAMKA_USABLE, 0 }, { UINT64_C(1) << 52, 0x1000, RAMKA_USABLE, 0 },
-					  { UINT64_MAX - 0x3fff, 0x1000, RAMKA_RESERVED, 0 } };
-	struct ramka_config cfg = { .regions = g, .nr_regions = NELEMS(g), .nr_cpus = 1 };
+					  { UINT64_MAX - 0x3fff, 0x1000, RAMKA_DETACHED, 0 } };
 	struct built b = BUILD(g);
-	uint64_t first, end;
 
 	(void)state;
 	assert_int_equal(b.rc, 0);
@@ -285,11 +372,10 @@ static void the_ends_of_the_address_space(void **state)
 	assert_int_equal(at(&b, 1)->kind, RAMKA_USABLE);
 	assert_int_equal(at(&b, 2)->kind, MAP_HOLE);
 	assert_int_equal(at(&b, UINT64_C(1) << 40)->kind, RAMKA_USABLE);
-	assert_int_equal(at(&b, (UINT64_C(1) << 52) - 4)->kind, RAMKA_RESERVED);
+	assert_int_equal(at(&b, (UINT64_C(1) << 52) - 4)->kind, RAMKA_DETACHED);
 	assert_int_equal(at(&b, (UINT64_C(1) << 52) - 3)->kind, MAP_HOLE);
-	assert_int_equal(map_span(&cfg, &first, &end), 0);
-	assert_int_equal(first, 0);
-	assert_true(end == (UINT64_C(1) << 52) - 3);
+	assert_int_equal(span_of_map(g, NELEMS(g)).first, 0);
+	assert_true(span_of_map(g, NELEMS(g)).end == (UINT64_C(1) << 52) - 3);
 }
 
 /* Every region that ends in the last but one page, and at any byte of it, is followed by the hole without end. */
@@ -316,7 +402,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spans),
+		cmocka_unit_test(withheld_memory_far_away_has_no_slots),
 		cmocka_unit_test(rejects_nonsense),
+		cmocka_unit_test(empty_regions_are_ignored),
+		cmocka_unit_test(up_to_the_end_of_the_address_space),
 		cmocka_unit_test(every_pair_of_kinds),
 		cmocka_unit_test(every_pair_in_one_frame),
 		cmocka_unit_test(three_regions_in_one_frame),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lib/zone/zone.c alone: orders, limits, policy, ranges, and the pass that believes no hint. */
 #include "fixture.h"
+#include "zone/zones.h"
 
 /* A zone of frames [first, end), as init.c lays one out: bit 0 is aligned so that bits and frame numbers agree. */
 static struct zone *zone_new(uint64_t first, uint64_t end)
@@ -20,13 +21,16 @@ static struct zone *zone_new(uint64_t first, uint64_t end)
 	hints = hints_size(z->map.blocks);
 	z->territory_shift = territory_shift(z->map.blocks, 1);
 	z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
-	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / LANES + 2 * hints + z->nr_territories, sizeof(*memory));
+	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / LANES + 2 * hints + z->nr_territories +
+			sparse_words(z->map.blocks), sizeof(*memory));
 	assert_non_null(memory);
 	z->map.words = memory;
 	z->map.packs = memory + (size_t)z->map.blocks * BLOCK_WORDS;
 	hints_init(&z->map.some, z->map.packs + z->map.blocks / LANES, z->map.blocks);
 	hints_init(&z->map.whole, z->map.packs + z->map.blocks / LANES + hints, z->map.blocks);
 	z->owners = (void *)(z->map.packs + z->map.blocks / LANES + 2 * hints);
+	sparse_init(&z->present, z->map.packs + z->map.blocks / LANES + 2 * hints + z->nr_territories, z->map.blocks);
+	assert_true(zone_open(z, z->low, z->end, true));
 	bitmap_fill(&z->map, z->low, z->end);
 	return z;
 }

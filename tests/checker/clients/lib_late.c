@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory that is added late: who adds it, who uses it already, who looks it up, who adds more. */
+#include "base/instance.h"
 #include "instance.h"
 
 static void late_setup(void) { make((struct options){ .frames = 1, .cpus = 2, .reclaimable = 2 }); }
@@ -158,6 +159,27 @@ static void hole_looker(void)
 }
 CK_CLIENT(late_memory_hole, .what = "a lookup in a hole while memory behind it is added", .setup = hole_setup,
 	  .thread = { add_third, hole_looker }, .stale = 3);
+
+/* The metadata of a hole is anything at all; a lookup in memory that was one finds it FREE. */
+static void slots_setup(void)
+{
+	hole_setup();
+	for (unsigned i = 1; i <= 3; i++) {
+		struct ramka_frame *f = &r->slots[i];
+
+		ramka_store(&f->ref, REF_SHARED(7), relaxed, slot.look);
+		ramka_store(&f->info, info_make(t_bare.id, 0, 0), relaxed, slot.info);
+	}
+}
+static void slots_looker(void)
+{
+	struct ramka_frame *f;
+	int rc = ramka_frame_from_in_use(r, PA(1), &f);
+
+	ck_assert(rc == RAMKA_E_OUT_OF_BOUND || rc == RAMKA_E_UNUSED, "a lookup in what is being added says %d", rc);
+}
+CK_CLIENT(late_memory_slots, .what = "a lookup in a hole while it becomes memory", .setup = slots_setup,
+	  .thread = { add_first, slots_looker }, .stale = 3);
 
 /* Two such pieces, added by two threads: the second sees what the first wrote into the map, and adds to it. */
 static void both_known(void)

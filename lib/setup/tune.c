@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Sizes that follow from how much memory there is. See tune.h. */
+#include "tune.h"
+
+#include "../cpu/depot.h"
+#include "../cpu/order.h"
+#include "../zone/zones.h"
+
+#define MAX_FOLD 1024u
+#define HIGH_WATER_MAX 4096u
+#define HIGH_WATER_MIN 16u /* more CPUs than memory: a bag must still be worth its grace period */
+
+static uint32_t clamp(uint64_t n, uint32_t low, uint32_t high)
+{
+	return n < low ? low : n < high ? (uint32_t)n : high;
+}
+
+void tune(struct ramka *r)
+{
+	uint64_t usable = 0, share;
+
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
+	share = usable / r->nr_cpus;
+	ramka_store(&r->batch, clamp(share / 16, 1, MAGAZINE_SIZE), relaxed, stat);
+	order_set_bounds(r, share);
+	ramka_store(&r->fold, clamp(share / 64, 1, MAX_FOLD), relaxed, stat);
+	if (!r->high_water_given)
+		ramka_store(&r->high_water, clamp(share / 64, HIGH_WATER_MIN, HIGH_WATER_MAX), relaxed, stat);
+}
