@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The spinlock of the hand-written peers. On threads it is a word that is tested and set, with a yield, since there may be
- * more threads than CPUs. On simulated CPUs it is a queue, each waiter spinning on a line of its own, as Linux' spinlocks
- * are: with a hundred CPUs the other kind would make the peers look worse than what they stand for.
+ * The spinlock of the hand-written peers: one compare and swap to take, a plain store to drop. On threads who waits yields
+ * after a while, since there may be more threads than CPUs. Simulated CPUs that wait stand in a queue, each spinning on a
+ * line of its own, as with Linux' spinlocks: with a hundred CPUs spinning on one line the peers would look worse than what
+ * they stand for.
  */
 #ifndef BENCH_PEERS_LOCK_H
 #define BENCH_PEERS_LOCK_H
@@ -19,54 +20,59 @@ struct lock_waiter {
 };
 
 struct lock {
-	struct lock_waiter *_Atomic last;
 	atomic_bool taken;
+	struct lock_waiter *_Atomic last; /* of the queue */
 };
 
-#ifdef BENCH_SIMULATED
-static inline void lock_take(struct lock *l, struct lock_waiter *me)
+static inline bool lock_try(struct lock *l)
 {
-	struct lock_waiter *before;
+	bool no = false;
 
-	atomic_store_explicit(&me->next, NULL, memory_order_relaxed);
-	atomic_store_explicit(&me->waits, true, memory_order_relaxed);
-	before = atomic_exchange_explicit(&l->last, me, memory_order_acq_rel);
-	if (!before)
-		return;
-	atomic_store_explicit(&before->next, me, memory_order_release);
-	while (atomic_load_explicit(&me->waits, memory_order_acquire))
-		bench_relax();
+	return atomic_compare_exchange_strong_explicit(&l->taken, &no, true, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
-static inline void lock_drop(struct lock *l, struct lock_waiter *me)
+static inline void lock_drop(struct lock *l)
 {
-	struct lock_waiter *next = atomic_load_explicit(&me->next, memory_order_acquire), *last = me;
+	atomic_store_explicit(&l->taken, false, memory_order_release);
+}
 
-	if (!next) {
-		if (atomic_compare_exchange_strong_explicit(&l->last, &last, NULL, memory_order_release,
-							    memory_order_relaxed))
-			return;
-		while (!(next = atomic_load_explicit(&me->next, memory_order_acquire)))
+#ifdef BENCH_SIMULATED
+static inline void lock_wait(struct lock *l)
+{
+	_Alignas(128) struct lock_waiter me = { NULL, true };
+	struct lock_waiter *other = atomic_exchange_explicit(&l->last, &me, memory_order_acq_rel);
+
+	if (other) {
+		atomic_store_explicit(&other->next, &me, memory_order_release);
+		while (atomic_load_explicit(&me.waits, memory_order_acquire))
 			bench_relax();
 	}
-	atomic_store_explicit(&next->waits, false, memory_order_release);
+	while (atomic_load_explicit(&l->taken, memory_order_relaxed) || !lock_try(l))
+		bench_relax();
+	other = &me;
+	if (atomic_compare_exchange_strong_explicit(&l->last, &other, NULL, memory_order_release,
+						    memory_order_relaxed))
+		return;
+	while (!(other = atomic_load_explicit(&me.next, memory_order_acquire)))
+		bench_relax();
+	atomic_store_explicit(&other->waits, false, memory_order_release);
+}
+
+static inline void lock_take(struct lock *l)
+{
+	if (unlikely(atomic_load_explicit(&l->last, memory_order_relaxed) || !lock_try(l)))
+		lock_wait(l);
 }
 #else
-static inline void lock_take(struct lock *l, struct lock_waiter *me)
+static inline void lock_take(struct lock *l)
 {
-	(void)me;
-	for (int spins = 0; atomic_exchange_explicit(&l->taken, true, memory_order_acquire);) {
+	for (int spins = 0; !lock_try(l);) {
 		if (++spins < 1000)
 			bench_relax();
 		else
 			sched_yield();
 	}
-}
-
-static inline void lock_drop(struct lock *l, struct lock_waiter *me)
-{
-	(void)me;
-	atomic_store_explicit(&l->taken, false, memory_order_release);
 }
 #endif
 

@@ -18,7 +18,7 @@
 
 static const struct bench_peer *const peers[] = {
 	&peer_floor,	      &peer_floor_shared,  &peer_ramka,	 &peer_ramka_shared, &peer_ramka_deferred,
-	&peer_ramka_address, &peer_ramka_none, &peer_buddy, &peer_treiber,
+	&peer_ramka_address, &peer_ramka_none, &peer_buddy, &peer_buddy_owner, &peer_treiber,
 	NULL,
 };
 
