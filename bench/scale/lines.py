@@ -57,7 +57,7 @@ def most(counts):
 
 def report(case, program, limit=24):
     """The lines of the report."""
-    groups = group(case, program)
+    groups = sorted(group(case, program), key=lambda g: (-g.waited, g.source, g.what))
     calls = max(s["calls"] for s in case.sections.values())
     out = [f"{case.name}: line moves a call, ns of waiting, share of false sharing, where in the source, what lies there",
            f"{'moves':>8} {'ns':>8} {'false':>6}  {'source':44} what"]

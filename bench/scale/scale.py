@@ -10,6 +10,7 @@ import sys
 sys.dont_write_bytecode = True
 
 import cases
+import check
 import lines
 
 
@@ -34,6 +35,8 @@ def parse():
     p.add_argument("--mib", type=int, help="memory of each CPU")
     p.add_argument("--lines", action="store_true", help="which lines move, for each case")
     p.add_argument("--list", action="store_true", help="peers, workloads, constants")
+    p.add_argument("--check", metavar="LIMITS", help="hold the limits of a table instead")
+    p.add_argument("--update", action="store_true", help="with --check: write the limits anew")
     return p.parse_args()
 
 
@@ -63,6 +66,8 @@ def main():
     args = parse()
     if args.list:
         return subprocess.run([args.program, "--list"], check=False).returncode
+    if args.check:
+        return check.check(args.program, args.check, args.update)
     todo = [cases.Case(p, w, o, n, options_of(args)) for w in args.workloads for o in args.orders for p in args.peers
             for n in args.cpus if n > 1 or w not in ("pipe", "beside")]
     if args.lines:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Holds line moves and locked operations a call below the limits of a table.
+
+A row of the table:  PEER WORKLOAD ORDER CPUS SECTION FIGURE LIMIT
+SECTION is alloc, free or pair; FIGURE is moves or locked. `#` begins a comment.
+"""
+
+import sys
+
+import cases
+import lines
+
+PAIRS = "2048"  # a CPU makes; the limits are for so many
+SLACK, LEAST = 1.3, 0.05  # what --update leaves above the measured figure
+
+HEADER = """# Most line moves and locked operations a call, on the simulated machine: see bench/scale/README.md.
+# Written by `tests/scale/run --update`: the figure of the day, and a third more. A change that needs a higher limit says why.
+#
+# peer          workload  order cpus section figure  limit
+"""
+
+
+class Limit:
+    def __init__(self, row):
+        self.row = row
+        self.peer, self.workload, order, cpus, self.section, self.figure, limit = row.split()
+        self.order, self.cpus, self.limit = int(order), int(cpus), float(limit)
+
+    @property
+    def key(self):
+        return self.peer, self.workload, self.order, self.cpus
+
+    def write(self):
+        return (f"{self.peer:15} {self.workload:9} {self.order:5} {self.cpus:4} {self.section:7} {self.figure:7} "
+                f"{self.limit:.2f}")
+
+
+def read(path):
+    with open(path) as f:
+        return [Limit(x) for x in (line.split("#")[0].strip() for line in f) if x]
+
+
+def measure(program, limits):
+    todo = {}
+    for limit in limits:
+        todo.setdefault(limit.key, cases.Case(*limit.key, options=[f"--pairs={PAIRS}"]))
+    cases.run_all(program, list(todo.values()), timeout=120)
+    return todo
+
+
+def where(program, limit):
+    """The places that moved most, or what else there is to say, of a row that is exceeded."""
+    case = cases.Case(*limit.key, options=[f"--pairs={PAIRS}"]).run(program, lines=True)
+    if limit.figure != "moves" or case.error:
+        return case.error or "bench/run --scale --lines shows where lines move; locked operations have no such list"
+    calls = max(s["calls"] for s in case.sections.values())
+    return "; ".join(f"{g.moves / calls:.3f} at {g.source} for {g.what}" for g in lines.group(case, program)[:3])
+
+
+def exceeded(program, limits, measured):
+    """(limit, what is wrong) of each row that is not kept."""
+    wrong = []
+    for limit in limits:
+        case = measured[limit.key]
+        value = None if case.error else case.a_call(limit.figure, limit.section)
+        if case.error or value is None:
+            wrong.append((limit, case.error or f"no section {limit.section}"))
+        elif value > limit.limit:
+            wrong.append((limit, f"{value:.3f} is above {limit.limit:.2f}: {where(program, limit)}"))
+    return wrong
+
+
+def update(path, limits, measured):
+    for limit in limits:
+        if measured[limit.key].error:
+            sys.exit(f"{measured[limit.key].name}: {measured[limit.key].error}")
+        limit.limit = measured[limit.key].a_call(limit.figure, limit.section) * SLACK + LEAST
+    with open(path, "w") as f:
+        f.write(HEADER + "".join(x.write() + "\n" for x in limits))
+
+
+def self_test(program):
+    """What can be known of the machine and of this check without a table; the number of tests, and what failed."""
+    failed = []
+
+    def test(ok, what):
+        if not ok:
+            failed.append(what)
+
+    def case(*key):
+        return cases.Case(*key, options=[f"--pairs={PAIRS}"]).run(program)
+
+    stack, floor, twice = case("treiber", "bulk", 0, 4), case("floor", "bulk", 0, 4), case("treiber", "bulk", 0, 4)
+    test(not stack.error and stack.a_pair("locked") >= 2, "a pair of the stack has a locked operation each")
+    test(not stack.error and stack.a_pair("moves") > 2, "the stack's head moves")
+    test(not floor.error and floor.a_pair("moves") == 0 and floor.a_pair("locked") == 0, "the floor shares nothing")
+    test(stack.sections == twice.sections, "the same case twice gives the same figures")
+    low = [Limit("treiber bulk 0 4 alloc moves 0.01")]
+    wrong = exceeded(program, low, measure(program, low))
+    test(len(wrong) == 1 and "floor.h:" in wrong[0][1], "a limit that is too low is reported, with the source line")
+    return 5, failed
+
+
+def check(program, path, write):
+    limits = read(path)
+    measured = measure(program, limits)
+    if write:
+        update(path, limits, measured)
+        print(f"{path}: {len(limits)} limits written")
+        return 0
+    wrong = exceeded(program, limits, measured)
+    for limit, why in wrong:
+        print(f"FAIL {limit.write()}\n     {why}")
+    tests, failed = self_test(program)
+    for what in failed:
+        print(f"FAIL not so: {what}")
+    bad = len(wrong) + len(failed)
+    print(f"{len(limits) + tests - bad} passed, {bad} failed")
+    return 1 if bad else 0
