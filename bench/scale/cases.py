@@ -17,6 +17,7 @@ class Case:
         self.error = None
         self.sections = {}  # name -> {field: number}
         self.moves = []     # rows of --lines
+        self.locked = []    # [operations, code address] of --lines
 
     @property
     def name(self):
@@ -37,6 +38,8 @@ class Case:
             parts = row.split("\t")
             if parts[0] == "line":
                 self.moves.append(parts[1:])
+            elif parts[0] == "locked":
+                self.locked.append((int(parts[1]), int(parts[2], 16)))
             else:
                 self.sections[parts[0]] = dict(zip(FIELDS, map(int, parts[1:])))
         return self

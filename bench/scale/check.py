@@ -49,12 +49,16 @@ def measure(program, limits):
 
 
 def where(program, limit):
-    """The places that moved most, or what else there is to say, of a row that is exceeded."""
+    """The places that have most of them, of a row that is exceeded."""
     case = cases.Case(*limit.key, options=[f"--pairs={PAIRS}"]).run(program, lines=True)
-    if limit.figure != "moves" or case.error:
-        return case.error or "bench/run --scale --lines shows where lines move; locked operations have no such list"
+    if case.error:
+        return case.error
     calls = max(s["calls"] for s in case.sections.values())
-    return "; ".join(f"{g.moves / calls:.3f} at {g.source} for {g.what}" for g in lines.group(case, program)[:3])
+    if limit.figure == "locked":
+        places = [(n, at) for n, at in lines.locked(case, program)]
+    else:
+        places = [(g.moves, f"{g.source} for {g.what}") for g in lines.group(case, program)]
+    return "; ".join(f"{n / calls:.3f} at {at}" for n, at in places[:3])
 
 
 def exceeded(program, limits, measured):
@@ -97,8 +101,11 @@ def self_test(program):
     test(stack.sections == twice.sections, "the same case twice gives the same figures")
     low = [Limit("treiber bulk 0 4 alloc moves 0.01")]
     wrong = exceeded(program, low, measure(program, low))
-    test(len(wrong) == 1 and "floor.h:" in wrong[0][1], "a limit that is too low is reported, with the source line")
-    return 5, failed
+    test(len(wrong) == 1 and "floor.h:" in wrong[0][1], "moves above a limit are reported, with the source line")
+    low = [Limit("treiber bulk 0 4 alloc locked 0.01")]
+    wrong = exceeded(program, low, measure(program, low))
+    test(len(wrong) == 1 and "treiber.c:" in wrong[0][1], "and so are locked operations")
+    return 6, failed
 
 
 def check(program, path, write):

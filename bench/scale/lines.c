@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which lines moved: a table by line and by the place in the code that wanted it. Printed as rows separated by tabs,
- * which scale.py sums up and gives names:
+ * Which lines moved: a table by line and by the place in the code that wanted it. And where the locked operations are.
+ * Printed as rows separated by tabs, which scale.py sums up and gives names:
  *
+ *	locked  operations  pc
  *	line  moves  ps-waited  false-sharing  address  pc  pc-of-the-last-taker  from  to  structure+offset
  */
 #define _GNU_SOURCE
@@ -29,6 +30,13 @@ bool lines_watched;
 static struct place *places; /* a hash table */
 static uint64_t nr_places, lost;
 
+#define LOCKED_PLACES 1024u
+
+static struct {
+	uint32_t pc;
+	uint64_t count;
+} locked[LOCKED_PLACES]; /* as they come: there are a few dozen */
+
 void machine_watch_lines(bool on)
 {
 	lines_watched = on;
@@ -46,6 +54,8 @@ void lines_reset(void)
 	if (nr_places)
 		madvise(places, PLACES * sizeof(*places), MADV_DONTNEED);
 	nr_places = lost = 0;
+	for (unsigned i = 0; i < LOCKED_PLACES; i++)
+		locked[i].pc = 0;
 }
 
 void lines_note(const struct move *m)
@@ -74,10 +84,24 @@ void lines_note(const struct move *m)
 	p->false_sharing += m->false_sharing;
 }
 
+void lines_note_locked(uint32_t pc)
+{
+	unsigned i = 0;
+
+	while (i < LOCKED_PLACES - 1 && locked[i].pc && locked[i].pc != pc)
+		i++;
+	if (!locked[i].pc)
+		locked[i].count = 0;
+	locked[i].pc = pc;
+	locked[i].count++;
+}
+
 void machine_print_lines(void)
 {
 	char name[96];
 
+	for (unsigned i = 0; i < LOCKED_PLACES && locked[i].pc; i++)
+		printf("locked\t%llu\t%#x\n", (unsigned long long)locked[i].count, locked[i].pc);
 	for (uint64_t i = 0; nr_places && i < PLACES; i++) {
 		const struct place *p = &places[i];
 

@@ -51,6 +51,16 @@ def group(case, program):
     return sorted(groups.values(), key=lambda g: (-g.moves, g.source, g.what))
 
 
+def locked(case, program):
+    """[(operations, place in the source)] of the locked operations, most first."""
+    sources = debug.source_lines(program, {pc for _, pc in case.locked})
+    places = {}
+    for n, pc in case.locked:
+        at = "{1} {0}".format(*sources[pc])
+        places[at] = places.get(at, 0) + n
+    return sorted(((n, at) for at, n in places.items()), key=lambda x: (-x[0], x[1]))
+
+
 def most(counts):
     return min(counts, key=lambda k: (-counts[k], k))
 
@@ -70,4 +80,6 @@ def report(case, program, limit=24):
     if len(groups) > limit:
         rest = sum(g.moves for g in groups[limit:])
         out.append(f"{rest / calls:8.3f} in {len(groups) - limit} other places")
+    out.append("locked operations a call: " +
+               ", ".join(f"{n / calls:.3f} {at}" for n, at in locked(case, program)[:12]))
     return out

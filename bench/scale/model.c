@@ -291,6 +291,8 @@ static void access_line(struct cpu *c, struct line *l, const struct access *a)
 		cpu_yield();
 	if (a->kind == LOCKED) {
 		c->counters[c->section].locked++;
+		if (lines_watched && c->section)
+			lines_note_locked(a->pc);
 		drain(c);
 		work(c, COST(COST_LOCKED));
 	}

@@ -89,6 +89,7 @@ struct move {
 };
 extern bool lines_watched;
 void lines_note(const struct move *m);
+void lines_note_locked(uint32_t pc);
 void lines_reset(void);
 
 /* memory.c: address ranges whose lines are simulated; accesses elsewhere hit. */
