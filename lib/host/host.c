@@ -55,14 +55,14 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 			return RAMKA_E_NOMEM;
 		cfg.direct_map = (uintptr_t)h->frames.base - BASE;
 	}
+	error = h->source->create(&h->rcu, &h->state); /* first: the core looks at what it is given */
+	if (error)
+		return error;
 	error = ramka_metadata_size(&cfg, &bytes);
 	if (error)
 		return error;
 	if (!host_map(&h->metadata, bytes, 1) || !host_leases_init(&h->cpus, cfg.nr_cpus))
 		return RAMKA_E_NOMEM;
-	error = h->source->create(&h->rcu, &h->state);
-	if (error)
-		return error;
 	return ramka_init(&cfg, h->metadata.base, h->metadata.size, &h->r);
 }
 
