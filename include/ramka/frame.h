@@ -45,6 +45,14 @@ RAMKA_API struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const str
 						struct ramka_request req);
 
 /**
+ * Tells a bad request from "no memory", after an allocation gave NULL: why this request can never be served (error.h).
+ * @return 0: it can, and there was no memory; RAMKA_E_INVAL: order, unknown flag, nonzero `reserved`, no instance;
+ * RAMKA_E_UNSUPPORTED: not UNINIT without a direct map; RAMKA_E_OUT_OF_BOUND: the node has no memory, all memory lies above
+ * 2^addr_bits, or no node has as much memory as the order. `ret_why` may be NULL. Any context; wait-free, linear in the nodes.
+ */
+RAMKA_API int ramka_request_why(const struct ramka *r, struct ramka_request req, struct ramka_why *ret_why);
+
+/**
  * Allocates up to `n` frames, metadata zeroed; ret_frames[0..result) are the caller's, the rest is untouched.
  * @return how many. Slots are prefetched ahead, so this is the fast way to many frames.
  */

@@ -249,7 +249,7 @@ bug('limit-off-by-one', 'a frame may end beyond the limit of the address', 'unit
 bug('region-one-too-long', 'each usable region gives one frame too many', 'plain pipe', 5,
     ('init_usable', 'bitmap_fill(&z->map, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin));',
      'bitmap_fill(&z->map, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin) + 1);'))
-bug('hole-usable', 'MMIO is handed out', 'plain oom', 5,
+bug('hole-usable', 'MMIO is handed out', 'unit map', 5,
     ('emit', 'kind = MAP_HOLE;\n	if (kind == MAP_HOLE)', 'kind = RAMKA_USABLE;\n	if (kind == MAP_HOLE)'))
 bug('shared-frame-weaker', 'a frame that two regions share goes to the less restrictive one', 'fuzz maps', 20,
     ('add_stretch', 'if (rank_of(kind) > rank_of(b->shared_kind))', 'if (rank_of(kind) < rank_of(b->shared_kind))'))
