@@ -12,6 +12,8 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include "../tests/options.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -448,39 +450,37 @@ static void reserve_static_tls(char **argv)
 	execv("/proc/self/exe", argv);
 }
 
+static unsigned threads[16], nr_threads;
+
+static void choose_threads(const char *list)
+{
+	nr_threads = parse_threads(list, threads);
+}
+
+/* What is not ours is Google Benchmark's. */
 int main(int argc, char **argv)
 {
-	unsigned threads[16], nr_threads, n = 1;
-	int64_t iterations = 0;
+	uint64_t iterations = 0;
 	bool list = false, peers = false;
+	const struct option table[] = {
+		OPTION_CALL("--threads", "LIST", choose_threads),
+		OPTION_NUMBER("--iterations", "N", &iterations),
+		OPTION_FLAG("--peers", &peers),
+		OPTION_FLAG("--cases", &list),
+		{ 0 },
+	};
 
 	reserve_static_tls(argv);
 	find_cpus();
 	threads[0] = 1;
-	threads[1] = nr_cpus;
+	threads[1] = nr_cpus == 1 ? 2 : nr_cpus;
 	threads[2] = 2 * nr_cpus;
-	nr_threads = 3;
-	if (nr_cpus == 1) {
-		threads[1] = 2;
-		nr_threads = 2;
-	}
-	for (int i = 1; i < argc; i++) {
-		if (!strncmp(argv[i], "--threads=", 10))
-			nr_threads = parse_threads(argv[i] + 10, threads);
-		else if (!strncmp(argv[i], "--iterations=", 13))
-			iterations = strtoll(argv[i] + 13, NULL, 10);
-		else if (!strcmp(argv[i], "--peers"))
-			peers = true;
-		else if (!strcmp(argv[i], "--cases"))
-			list = true;
-		else
-			argv[n++] = argv[i];
-	}
-	argv[n] = NULL;
+	nr_threads = nr_cpus == 1 ? 2 : 3;
+	argc = options_read("ramka-bench", table, argc, argv, argv);
 	if (peers) {
 		print_peers();
 		return 0;
 	}
-	add_cases(threads, nr_threads, iterations, list);
-	return list ? 0 : gbench_main((int)n, argv);
+	add_cases(threads, nr_threads, (int64_t)iterations, list);
+	return list ? 0 : gbench_main(argc, argv);
 }

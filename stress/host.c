@@ -19,6 +19,7 @@
 
 #include <ramka/host.h>
 
+#include "../tests/options.h"
 #include "harness.h"
 #include "watch.h"
 
@@ -361,44 +362,43 @@ static void short_threads(const char *name, unsigned at_once, uint64_t nr, uint6
 	       (unsigned long long)nr, (unsigned long long)most);
 }
 
+#define NR_SOURCES (sizeof(sources) / sizeof(*sources))
+
+static unsigned chosen; /* by bit; 0: all */
+
+static void choose(const char *name)
+{
+	for (unsigned j = 0; j < NR_SOURCES; j++) {
+		if (strcmp(name, sources[j]))
+			continue;
+		chosen |= 1u << j;
+		return;
+	}
+	fprintf(stderr, "host: no source of grace periods \"%s\"; there are memb, qsbr, mb, ck, ramka\n", name);
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
-	unsigned threads = 6, seconds = 2, chosen = 0;
+	unsigned threads = 6, seconds = 2;
 	uint64_t nr_short = 2000, seed = 1;
+	const struct option table[] = {
+		OPTION_CALL("--rcu", "NAME", choose),
+		OPTION_SMALL("--threads", "N", &threads, 3, MAX_WORKERS),
+		OPTION_SMALL("--seconds", "S", &seconds, 1, 1000000),
+		OPTION_NUMBER("--short-threads", "N", &nr_short),
+		OPTION_NUMBER("--seed", "X", &seed),
+		OPTION_FLAG("--quiet", &quiet),
+		{ 0 },
+	};
 
 	command_keep(argc, argv);
-	for (int i = 1; i < argc; i++) {
-		const char *o = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(o, "--quiet")) {
-			quiet = true;
-			continue;
-		}
-		i++;
-		if (v && !strcmp(o, "--rcu")) {
-			for (unsigned j = 0; j < 5; j++)
-				chosen |= (unsigned)!strcmp(v, sources[j]) << j;
-		} else if (v && !strcmp(o, "--threads")) {
-			threads = (unsigned)atoi(v);
-		} else if (v && !strcmp(o, "--seconds")) {
-			seconds = (unsigned)atoi(v);
-		} else if (v && !strcmp(o, "--short-threads")) {
-			nr_short = strtoull(v, NULL, 0);
-		} else if (v && !strcmp(o, "--seed")) {
-			seed = strtoull(v, NULL, 0);
-		} else {
-			fputs("usage: host [--rcu NAME]... [--threads N] [--seconds S] [--short-threads N] "
-			      "[--seed X]\n",
-			      stderr);
-			return 2;
-		}
-	}
-	CHECK(threads >= 3 && threads <= MAX_WORKERS, "3 to %u threads", MAX_WORKERS);
+	options_read("host", table, argc, argv, NULL);
 	run_seconds = seconds;
 	world.opt.seed = seed;
 	world.nr_workers = threads;
 	watch_start(look);
-	for (unsigned j = 0; j < 5; j++) {
+	for (unsigned j = 0; j < NR_SOURCES; j++) {
 		if (chosen && !(chosen >> j & 1))
 			continue;
 		torture(sources[j], threads, seconds, seed);

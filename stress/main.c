@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../tests/options.h"
 #include "harness.h"
 #include "points_control.h"
 #include "watch.h"
@@ -14,112 +15,75 @@ static const struct scenario *const scenarios[] = {
 };
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))
 
-static const char usage[] =
-	"usage: stress [--scenario NAME]... [--threads N] [--seconds S] [--round S] "
-	"[--ops N] [--seed X] [--frames N]\n"
-	"              [--memory-shift N] [--hang S] [--signals N] [--no-delays] [--points TEXT]\n"
-	"              [--early-reap] [--soak] [--quiet] [--list]\n"
-	"       stress --park [--one-in N] [--points TEXT] [--threads N] [--ops N] [--seed X]\n";
+static const struct scenario *chosen[NR_SCENARIOS];
+static size_t nr_chosen;
 
-static uint64_t number(const char *option, const char *text)
+static void choose(const char *name)
 {
-	char *end;
-	uint64_t n = text ? strtoull(text, &end, 0) : 0;
-
-	if (!text || end == text || *end) {
-		fprintf(stderr, "stress: %s needs a number\n", option);
-		exit(2);
+	for (size_t i = 0; i < NR_SCENARIOS; i++) {
+		if (strcmp(scenarios[i]->name, name))
+			continue;
+		if (nr_chosen == NR_SCENARIOS) {
+			fprintf(stderr, "stress: at most %zu scenarios\n", NR_SCENARIOS);
+			exit(2);
+		}
+		chosen[nr_chosen++] = scenarios[i];
+		return;
 	}
-	return n;
+	fprintf(stderr, "stress: no scenario \"%s\"; see --list\n", name);
+	exit(2);
 }
 
-static const struct scenario *find(const char *name)
+static int list_scenarios(void)
 {
-	for (size_t i = 0; name && i < NR_SCENARIOS; i++)
-		if (!strcmp(scenarios[i]->name, name))
-			return scenarios[i];
-	fprintf(stderr, "stress: no scenario \"%s\"; see --list\n", name ? name : "");
-	exit(2);
+	for (size_t j = 0; j < NR_SCENARIOS; j++)
+		printf("%-9s %s\n", scenarios[j]->name, scenarios[j]->about);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct options opt = { .workers = 16, .seconds = 5, .hang = 180, .seed = 1, .delays = true };
-	const struct scenario *chosen[NR_SCENARIOS];
+	struct options opt = { .workers = 16, .seconds = 5, .hang = 180, .seed = 1 };
+	bool park = false, list = false, no_delays = false;
 	unsigned one_in = 1;
-	bool park = false;
-	size_t nr = 0;
+	const struct option table[] = {
+		OPTION_CALL("--scenario", "NAME", choose),
+		OPTION_SMALL("--threads", "N", &opt.workers, 1, MAX_WORKERS),
+		OPTION_SMALL("--seconds", "S", &opt.seconds, 1, 1000000),
+		OPTION_SMALL("--round", "S", &opt.round_seconds, 1, 1000000),
+		OPTION_NUMBER("--ops", "N", &opt.ops),
+		OPTION_NUMBER("--seed", "X", &opt.seed),
+		OPTION_NUMBER("--frames", "N", &opt.frames),
+		OPTION_SMALL("--memory-shift", "N", &opt.memory_shift, 0, 20),
+		OPTION_SMALL("--hang", "S", &opt.hang, 1, 1000000),
+		OPTION_NUMBER("--signals", "N", &opt.signals),
+		OPTION_FLAG("--no-delays", &no_delays),
+		OPTION_TEXT("--points", "TEXT", &opt.points),
+		OPTION_FLAG("--early-reap", &opt.early_reap),
+		OPTION_FLAG("--soak", &opt.soak),
+		OPTION_FLAG("--quiet", &opt.quiet),
+		OPTION_FLAG("--list", &list),
+		OPTION_FLAG("--park", &park),
+		OPTION_SMALL("--one-in", "N", &one_in, 1, 1000000),
+		{ 0 },
+	};
 
 	command_keep(argc, argv);
-	for (int i = 1; i < argc; i++) {
-		const char *o = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(o, "--no-delays")) {
-			opt.delays = false;
-			continue;
-		} else if (!strcmp(o, "--quiet")) {
-			opt.quiet = true;
-			continue;
-		} else if (!strcmp(o, "--soak")) {
-			opt.soak = true;
-			continue;
-		} else if (!strcmp(o, "--early-reap")) {
-			opt.early_reap = true;
-			continue;
-		} else if (!strcmp(o, "--park")) {
-			park = true;
-			continue;
-		} else if (!strcmp(o, "--list")) {
-			for (size_t j = 0; j < NR_SCENARIOS; j++)
-				printf("%-9s %s\n", scenarios[j]->name, scenarios[j]->about);
-			return 0;
-		}
-		i++;
-		if (!strcmp(o, "--scenario") && nr < NR_SCENARIOS) {
-			chosen[nr++] = find(v);
-		} else if (!strcmp(o, "--threads")) {
-			opt.workers = (unsigned)number(o, v);
-		} else if (!strcmp(o, "--seconds")) {
-			opt.seconds = (unsigned)number(o, v);
-		} else if (!strcmp(o, "--round")) {
-			opt.round_seconds = (unsigned)number(o, v);
-		} else if (!strcmp(o, "--ops")) {
-			opt.ops = number(o, v);
-		} else if (!strcmp(o, "--seed")) {
-			opt.seed = number(o, v);
-		} else if (!strcmp(o, "--frames")) {
-			opt.frames = number(o, v);
-		} else if (!strcmp(o, "--one-in")) {
-			one_in = (unsigned)number(o, v);
-		} else if (!strcmp(o, "--hang")) {
-			opt.hang = (unsigned)number(o, v);
-		} else if (!strcmp(o, "--signals")) {
-			opt.signals = number(o, v);
-		} else if (!strcmp(o, "--points") && v) {
-			opt.points = v;
-		} else if (!strcmp(o, "--memory-shift")) {
-			opt.memory_shift = (unsigned)number(o, v);
-		} else {
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
-	opt.delays = opt.delays && points_nr();
-	if (!opt.workers || opt.workers > MAX_WORKERS) {
-		fprintf(stderr, "stress: 1 to %u threads\n", MAX_WORKERS);
-		return 2;
-	}
+	options_read("stress", table, argc, argv, NULL);
+	if (list)
+		return list_scenarios();
+	opt.delays = !no_delays && points_nr();
 	watch_start(world_look);
 	if (park) {
 		opt.ops = opt.ops ? opt.ops : 1000;
-		run_park(&opt, one_in ? one_in : 1);
+		run_park(&opt, one_in);
 		return 0;
 	}
 	if (opt.points && !points_choose(opt.points)) {
 		fprintf(stderr, "stress: no point has \"%s\" in it\n", opt.points);
 		return 2;
 	}
-	for (size_t i = 0; i < (nr ? nr : NR_SCENARIOS); i++)
-		run_scenario(nr ? chosen[i] : scenarios[i], &opt);
+	for (size_t i = 0; i < (nr_chosen ? nr_chosen : NR_SCENARIOS); i++)
+		run_scenario(nr_chosen ? chosen[i] : scenarios[i], &opt);
 	return 0;
 }

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../tests/options.h"
 #include "harness.h"
 
 #define MOST_FRAMES 8192u
@@ -716,33 +717,40 @@ static void run_op(unsigned op, bool all, bool quiet, struct rng *rng, uint64_t 
 	total[2] += misses;
 }
 
+static const char *only;
+
+static void choose(const char *name)
+{
+	for (unsigned i = 0; i < NR_OPS; i++)
+		if (!strcmp(name, ops[i].name))
+			only = name;
+	if (!only) {
+		fprintf(stderr, "step: no operation \"%s\"; see --list\n", name);
+		exit(2);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	bool all = false, quiet = false;
-	const char *only = NULL;
+	bool all = false, quiet = false, list = false;
 	uint64_t seed = 1, total[3] = { 0 };
 	struct rng rng;
 	cpu_set_t one;
 	int status, here = sched_getcpu();
+	const struct option table[] = {
+		OPTION_FLAG("--all", &all),
+		OPTION_CALL("--op", "NAME", choose),
+		OPTION_NUMBER("--seed", "X", &seed),
+		OPTION_FLAG("--quiet", &quiet),
+		OPTION_FLAG("--list", &list),
+		{ 0 },
+	};
 
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--all")) {
-			all = true;
-		} else if (!strcmp(argv[i], "--quiet")) {
-			quiet = true;
-		} else if (!strcmp(argv[i], "--op") && i + 1 < argc) {
-			only = argv[++i];
-		} else if (!strcmp(argv[i], "--seed") && i + 1 < argc) {
-			seed = strtoull(argv[++i], NULL, 0);
-		} else if (!strcmp(argv[i], "--list")) {
-			for (unsigned j = 0; j < NR_OPS; j++)
-				puts(ops[j].name);
-			return 0;
-		} else {
-			fputs("usage: step [--all] [--op NAME] [--list] [--quiet] [--seed X]\n", stderr);
-			return 2;
-		}
-	}
+	options_read("step", table, argc, argv, NULL);
+	for (unsigned j = 0; list && j < NR_OPS; j++)
+		puts(ops[j].name);
+	if (list)
+		return 0;
 	CPU_ZERO(&one);
 	CPU_SET(here < 0 ? 0 : here, &one);
 	sched_setaffinity(0, sizeof(one),

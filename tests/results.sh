@@ -9,6 +9,7 @@
 #	worker STATUS FILE N NAME  prints what a part wrote and counts the lines that begin with "ok ", "FAIL " and "SKIP ": if
 #	                           there are not N of them, or the part ended with another status than 0 and counts no failure,
 #	                           that is a failure of its own
+#	tallied STATUS FILE N NAME the same, of lines that were printed already
 #	counted STATUS FILE N NAME the same of a part that counts: its last line is a closing line, and says what it counted
 #	finish                     the closing line "N passed, N failed[, N skipped]" and the exit status
 #
@@ -61,9 +62,14 @@ results_in() # file, word
 
 worker()
 {
+	[ ! -f "$2" ] || cat "$2"
+	tallied "$@"
+}
+
+tallied()
+{
 	local status=$1 file=$2 n=$3 name=$4 p f s
 
-	[ ! -f "$file" ] || cat "$file"
 	p=$(results_in "$file" ok) f=$(results_in "$file" FAIL) s=$(results_in "$file" SKIP)
 	p=${p:-0} f=${f:-0} s=${s:-0}
 	results_passed=$((results_passed + p))

@@ -15,6 +15,7 @@
  * A client passes when it ran to the end without a failure, or, if it is a known-bad program, when the failure
  * that it names was found. The exit status is 0 when all passed.
  */
+#include "../options.h"
 #include "matrix.h"
 
 #include <dlfcn.h>
@@ -225,15 +226,6 @@ static int list_sites(unsigned bound)
 	return 0;
 }
 
-static const struct ck_client *find(const char *name)
-{
-	for (unsigned i = 0; i < nr_clients(); i++)
-		if (!strcmp(__start_ck_clients[i]->name, name))
-			return __start_ck_clients[i];
-	fprintf(stderr, "no client %s\n", name);
-	exit(2);
-}
-
 /* ---- processes ---- */
 
 enum { WAITING, STARTED, DONE };
@@ -315,10 +307,10 @@ static const char *chosen_name(unsigned i)
 }
 
 /* Clients in turn, by `jobs` processes. How many passed. */
-static unsigned run_clients(const struct ck_client *const *chosen, unsigned n, unsigned bound, bool quiet,
+static unsigned run_clients(const struct ck_client *const *clients, unsigned n, unsigned bound, bool quiet,
 		unsigned jobs)
 {
-	run.chosen = chosen;
+	run.chosen = clients;
 	run.bound = bound;
 	run.quiet = quiet;
 	run.passed = mmap(NULL, sizeof *run.passed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -328,92 +320,86 @@ static unsigned run_clients(const struct ck_client *const *chosen, unsigned n, u
 	return *run.passed;
 }
 
-static int usage(void)
+/* ---- the command line ---- */
+
+#define MAX_CHOSEN 1024u
+static const struct ck_client *chosen[MAX_CHOSEN];
+static unsigned nr_chosen;
+
+static void choose(const char *name)
 {
-	fprintf(stderr, "usage: %s --list | --all | --client NAME.. | --sites | --matrix\n"
-		"       [--bound N] [--seconds S] [--pct RUNS] [--depth D] [--seed X] [--jobs N] [--quiet]\n"
-		"       [--replay SCHEDULE] [--weaken SPEC].. [--quick] [--only TEXT] [--reasons FILE]\n", self);
-	return 2;
+	for (unsigned i = 0; i < nr_clients(); i++) {
+		if (strcmp(__start_ck_clients[i]->name, name) || nr_chosen == MAX_CHOSEN)
+			continue;
+		chosen[nr_chosen++] = __start_ck_clients[i];
+		return;
+	}
+	fprintf(stderr, "%s: no client %s\n", self, name);
+	exit(2);
+}
+
+static void choose_all(void)
+{
+	for (unsigned i = 0; i < nr_clients() && nr_chosen < MAX_CHOSEN; i++)
+		chosen[nr_chosen++] = __start_ck_clients[i];
+}
+
+static void weaken(const char *spec)
+{
+	const struct ck_site *s = __start_ck_sites;
+
+	while (s < __stop_ck_sites && !spec_matches(s, spec))
+		s++;
+	if (s == __stop_ck_sites || nr_weaken == sizeof(weaken_spec) / sizeof(*weaken_spec)) {
+		fprintf(stderr, "%s: no site is named %s, see --sites\n", self, spec);
+		exit(2);
+	}
+	weaken_spec[nr_weaken++] = spec;
 }
 
 int main(int argc, char **argv)
 {
-	const struct ck_client *chosen[256];
-	unsigned n = 0, passed, bound = ck_bound_default;
-	const char *schedule = NULL, *mode = NULL;
-	unsigned jobs = 1;
-	bool quiet = false, quick = false;
+	bool list = false, all = false, sites = false, matrix = false, quiet = false, quick = false;
+	unsigned passed, bound = ck_bound_default, jobs = 1;
+	const char *schedule = NULL;
+	const struct option table[] = {
+		OPTION_FLAG("--list", &list), OPTION_FLAG("--all", &all), OPTION_CALL("--client", "NAME", choose),
+		OPTION_FLAG("--sites", &sites), OPTION_FLAG("--matrix", &matrix),
+		OPTION_SMALL("--bound", "N", &bound, 0, 100),
+		OPTION_REAL("--seconds", "S", &seconds),
+		OPTION_NUMBER("--pct", "RUNS", &pct_runs),
+		OPTION_SMALL("--depth", "D", &ck_pct_depth, 0, 100),
+		OPTION_NUMBER("--seed", "X", &ck_seed),
+		OPTION_SMALL("--jobs", "N", &jobs, 1, 1000),
+		OPTION_FLAG("--quiet", &quiet),
+		OPTION_TEXT("--replay", "SCHEDULE", &schedule),
+		OPTION_CALL("--weaken", "SPEC", weaken),
+		OPTION_FLAG("--quick", &quick),
+		OPTION_TEXT("--only", "TEXT", &only),
+		OPTION_TEXT("--reasons", "FILE", &reasons),
+		{ 0 },
+	};
 
 	self = argv[0];
-	for (int i = 1; i < argc; i++) {
-		const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
-
-		if (!strcmp(a, "--list") || !strcmp(a, "--all") || !strcmp(a, "--sites") || !strcmp(a, "--matrix")) {
-			mode = a;
-			continue;
-		}
-		if (!strcmp(a, "--quiet") || !strcmp(a, "--quick")) {
-			*(!strcmp(a, "--quiet") ? &quiet : &quick) = true;
-			continue;
-		}
-		if (!v)
-			return usage();
-		i++;
-		if (!strcmp(a, "--client") && n < 256)
-			chosen[n++] = find(v);
-		else if (!strcmp(a, "--bound"))
-			bound = (unsigned)atoi(v);
-		else if (!strcmp(a, "--seconds"))
-			seconds = atof(v);
-		else if (!strcmp(a, "--pct"))
-			pct_runs = strtoull(v, NULL, 10);
-		else if (!strcmp(a, "--depth"))
-			ck_pct_depth = (unsigned)atoi(v);
-		else if (!strcmp(a, "--seed"))
-			ck_seed = strtoull(v, NULL, 10);
-		else if (!strcmp(a, "--jobs") && atoi(v) > 0)
-			jobs = (unsigned)atoi(v);
-		else if (!strcmp(a, "--replay"))
-			schedule = v;
-		else if (!strcmp(a, "--weaken") && nr_weaken < 64)
-			weaken_spec[nr_weaken++] = v;
-		else if (!strcmp(a, "--only"))
-			only = v;
-		else if (!strcmp(a, "--reasons"))
-			reasons = v;
-		else
-			return usage();
-	}
-	for (unsigned i = 0; i < nr_weaken; i++) {
-		const struct ck_site *s = __start_ck_sites;
-
-		while (s < __stop_ck_sites && !spec_matches(s, weaken_spec[i]))
-			s++;
-		if (s == __stop_ck_sites) {
-			fprintf(stderr, "no site is named %s, see --sites\n", weaken_spec[i]);
-			return 2;
-		}
-	}
-	if (mode && !strcmp(mode, "--sites"))
+	options_read(self, table, argc, argv, NULL);
+	if (sites)
 		return list_sites(bound);
-	if (mode && !strcmp(mode, "--matrix")) {
-		if (!ck_matrix || !reasons)
-			return usage();
+	if (matrix && ck_matrix && reasons)
 		return ck_matrix(&(struct ck_matrix){ .self = self, .list = reasons, .only = only, .bound = bound,
 				.jobs = jobs, .pct_runs = pct_runs, .seconds = seconds, .quick = quick });
-	}
-	for (unsigned i = 0; mode && i < nr_clients() && n < 256; i++)
-		chosen[n++] = __start_ck_clients[i];
-	if (mode && !strcmp(mode, "--list")) {
-		for (unsigned i = 0; i < n; i++)
-			printf("%-28s %s\n", chosen[i]->name, chosen[i]->what ? chosen[i]->what : "");
+	if (all || list)
+		choose_all();
+	for (unsigned i = 0; list && i < nr_chosen; i++)
+		printf("%-28s %s\n", chosen[i]->name, chosen[i]->what ? chosen[i]->what : "");
+	if (list)
 		return 0;
+	if (!nr_chosen || matrix) {
+		options_usage(stderr, self, table);
+		return 2;
 	}
-	if (!n)
-		return usage();
 	if (schedule)
 		return replay(chosen[0], schedule);
-	passed = run_clients(chosen, n, bound, quiet, jobs);
-	printf("%u passed, %u failed\n", passed, n - passed);
-	return passed != n;
+	passed = run_clients(chosen, nr_chosen, bound, quiet, jobs);
+	printf("%u passed, %u failed\n", passed, nr_chosen - passed);
+	return passed != nr_chosen;
 }
