@@ -10,7 +10,9 @@
  * stands for or on ramka_cpu_none(); lock-free; wait-free when the CPU's cache serves it. A call that lands
  * on a CPU inside another call takes the cache-less path by itself. See docs/contexts.md.
  *
- * Misuse that the state word shows (double put, a foreign pointer, NULL) goes to cfg.panic in every build.
+ * Misuse that the state word shows (double put, a foreign pointer, NULL, a frame that is free, a tail, deferred) goes to
+ * cfg.panic in every build, by the name of the function that was called; the function then does nothing and returns NULL, 0,
+ * false or RAMKA_E_INVAL. Getters that take no instance cannot report, and answer from what the slot says.
  */
 #ifndef RAMKA_FRAME_H
 #define RAMKA_FRAME_H
@@ -102,7 +104,7 @@ RAMKA_API void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **ds
 /** Forgets a handle and keeps its count, e.g. in a page-table entry. @return the address for from_raw. */
 RAMKA_API ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f);
 
-/** Restores a forgotten handle, once per into_raw. Address not that of a shared frame: panic, NULL. */
+/** Restores a forgotten handle, once per into_raw. Address that is none, or not that of a shared frame: panic, NULL. */
 RAMKA_API struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa);
 
 /** A borrowed frame: cannot be put. The lender's reference must outlive it. */
@@ -119,7 +121,11 @@ RAMKA_API void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref)
  */
 RAMKA_API struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa);
 
-/* Getters. They work on unique frames too (same slot); wait-free, any context. */
+/*
+ * Getters. They work on unique frames too (same slot); wait-free, any context. Address, index and content are those of any slot.
+ * Type and metadata are there while somebody owns the frame, while it is deferred (readers in a read section look at it) and
+ * while on_drop or the init of a segment has it; of a free frame: panic.
+ */
 RAMKA_API ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ramka_frame *f); /**< address of the first byte */
 RAMKA_API uint64_t ramka_frame_index(const struct ramka *r, const struct ramka_frame *f);      /**< paddr / 4096 */
 RAMKA_API size_t ramka_frame_size(const struct ramka_frame *f);                                 /**< bytes */
@@ -136,7 +142,7 @@ RAMKA_API void *ramka_frame_content(const struct ramka *r, const struct ramka_fr
 
 /**
  * Copies out of or into an untyped frame. @return 0; RAMKA_E_INVAL typed frame or NULL; RAMKA_E_OUT_OF_BOUND
- * past the end; RAMKA_E_UNSUPPORTED without a direct map.
+ * past the end; RAMKA_E_UNSUPPORTED without a direct map. A frame that is not in use: panic, RAMKA_E_INVAL; a deferred one may be read.
  */
 RAMKA_API int ramka_frame_read(const struct ramka *r, const struct ramka_frame *f, size_t off, void *buf, size_t len);
 RAMKA_API int ramka_frame_write(const struct ramka *r, struct ramka_frame *f, size_t off, const void *buf, size_t len);

@@ -33,7 +33,10 @@ struct ramka_cursor {
  * RAMKA_E_UNSUPPORTED: no room for a link in cfg.meta_size.
  */
 RAMKA_API int ramka_list_init(struct ramka *r, struct ramka_list *l);
-/** Frees the frames that it holds. The list may be initialised again. */
+/**
+ * Frees the frames that it holds. The list may be initialised again; any other use of it, or of a cursor that is still
+ * at it, is a programmer error from now on: panic.
+ */
 RAMKA_API void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l);
 RAMKA_API size_t ramka_list_size(const struct ramka_list *l);
 

@@ -14,7 +14,10 @@ RAMKA_BEGIN_DECLS
 
 struct ramka_segment { ramka_paddr_t base; uint64_t size; /* bytes */ };
 
-/** Writes the metadata of one frame of a segment while it is being built (zeroed before). Frames are BUSY meanwhile. */
+/**
+ * Writes the metadata of one frame of a segment while it is being built (zeroed before). Frames are BUSY meanwhile. `meta`: NULL
+ * if the type has none.
+ */
 typedef void (*ramka_meta_fn)(void *ctx, ramka_paddr_t pa, void *meta);
 
 /**
@@ -41,7 +44,7 @@ RAMKA_API int ramka_segment_split(struct ramka *r, struct ramka_segment s, uint6
  */
 RAMKA_API int ramka_segment_slice(struct ramka *r, struct ramka_segment s, uint64_t from, uint64_t to,
 				  struct ramka_segment *ret_s);
-/** Hands over the first frame, shortens *s; NULL at the end. */
+/** Hands over the first frame, shortens *s; NULL at the end, or after a panic (not shared), with *s as it was. */
 RAMKA_API struct ramka_frame *ramka_segment_next(struct ramka *r, struct ramka_segment *s);
 /** Consumes f, of order 0; above: panic, empty segment. */
 RAMKA_API struct ramka_segment ramka_segment_from_frame(struct ramka *r, struct ramka_frame *f);
@@ -51,7 +54,9 @@ RAMKA_API bool ramka_segment_is(const struct ramka *r, struct ramka_segment s, c
 RAMKA_API int ramka_segment_read(const struct ramka *r, struct ramka_segment s, uint64_t off, void *buf, size_t len);
 RAMKA_API int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t off, const void *buf, size_t len);
 
-/* into_raw / from_raw: the struct is plain data; these tell the contract build. */
+/*
+ * into_raw / from_raw: the struct is plain data; these tell the contract build. In every build a frame that is not shared: panic.
+ */
 RAMKA_API void ramka_segment_forget(struct ramka *r, struct ramka_segment s);
 RAMKA_API void ramka_segment_restore(struct ramka *r, struct ramka_segment s);
 

@@ -28,7 +28,9 @@ struct ramka_type {
 	/**
 	 * The last reference is gone (and the grace period over, where one applies). Runs once per frame, on the
 	 * handle that put last, outside any CPU section; may allocate, get and put; may not block a CPU that must
-	 * not block. A put inside it that is itself a last one runs after it returns: no recursion.
+	 * not block. A put inside it that is itself a last one runs after it returns: no recursion. Each handle has its
+	 * own on_drop in progress; the cache-less one has one for all threads, so what a thread puts there while
+	 * another is inside an on_drop is dropped by that other thread.
 	 * `content`: the frame's bytes through the direct map, or NULL without one.
 	 */
 	void (*on_drop)(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content);
@@ -84,7 +86,10 @@ RAMKA_API int ramka_type_register(struct ramka *r, const struct ramka_type *type
 /** The same, and says why it refuses (error.h): RAMKA_E_META_SIZE: metadata larger than cfg.meta_size. `ret_why` may be NULL. */
 RAMKA_API int ramka_type_register_why(struct ramka *r, const struct ramka_type *type, struct ramka_why *ret_why);
 
-/* Built in, registered by ramka_init. Only the first and the last are for the embedder to allocate with. */
+/*
+ * Built in, registered by ramka_init. The embedder allocates with the first only; the last is for ramka_pt_alloc, the others are
+ * given to frames by the memory map. Any other use of these: panic.
+ */
 extern RAMKA_API const struct ramka_type ramka_type_untyped;   /**< raw memory, no metadata */
 extern RAMKA_API const struct ramka_type ramka_type_reserved;
 extern RAMKA_API const struct ramka_type ramka_type_unusable;

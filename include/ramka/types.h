@@ -74,10 +74,12 @@ enum ramka_state {
 struct ramka_bug {
 	const char *operation;         /**< public function, e.g. "ramka_frame_put" */
 	const char *what;              /**< what is wrong, one line */
-	ramka_paddr_t paddr;           /**< frame concerned, or 0 */
-	uint64_t ref;                  /**< its raw state word */
-	enum ramka_state state;        /**< its state, decoded */
-	const struct ramka_type *type; /**< its type, or NULL */
+	ramka_paddr_t paddr;           /**< the frame concerned, or the address that is none; 0 where there is neither */
+	uint64_t ref;                  /**< its raw state word; 0 where there is no frame */
+	enum ramka_state state;        /**< its state, decoded; HOLE where there is no frame */
+	const struct ramka_type *type; /**< its type, or of a free one the last that it had; NULL where there is no frame */
+	const char *argument;          /**< the argument that is wrong, by its name in the header; NULL: none in particular */
+	uint64_t value;                /**< of that argument: an address, a number, or a pointer, also one that is no slot at all */
 };
 
 #endif

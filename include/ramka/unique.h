@@ -20,7 +20,8 @@ RAMKA_API int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, 
 /** Frees; runs on_drop. Defers if the type is RAMKA_TYPE_RCU. In a list, or not unique: panic. */
 RAMKA_API void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u);
 
-RAMKA_API void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u); /**< mutable; NULL if the type has none */
+/** Mutable; NULL if the type has none. Of a frame in a list too. Not unique: panic, NULL. */
+RAMKA_API void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u);
 
 /** UNIQUE -> SHARED(1); consumes u. What the owner wrote is visible to whoever looks the frame up. */
 RAMKA_API struct ramka_frame *ramka_unique_share(struct ramka *r, struct ramka_unique *u);
@@ -29,7 +30,10 @@ RAMKA_API struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ra
 
 /**
  * Gives the frame another type: the old on_drop runs (once, and it may allocate), then the new metadata is
- * written. Content stays. @return 0; RAMKA_E_INVAL after a panic (unregistered type, in a list, not unique).
+ * written. Content stays. @return 0; RAMKA_E_INVAL after a panic (unregistered type, in a list, not unique);
+ * RAMKA_E_UNSUPPORTED: the old type is RAMKA_TYPE_RCU, and readers may look at its metadata until a grace period is over: free
+ * the frame instead; RAMKA_E_BUSY: the old type has an on_drop, and another on_drop of this handle is running, since
+ * they never nest. After an error the frame is as it was.
  */
 RAMKA_API int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const struct ramka_type *type,
 				     const void *meta);

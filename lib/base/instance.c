@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every file above the zones asks the instance: kind and zone of a frame, the slot at an address, reports. */
+/* What every file above asks the instance: the kind of a frame, the slot at an address. */
 #include "instance.h"
 
 /* The piece of the map that holds a frame at or above r->first. */
@@ -56,21 +56,4 @@ int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **
 		return RAMKA_E_OUT_OF_BOUND;
 	*ret_f = &r->slots[frame_of(pa) - r->first];
 	return 0;
-}
-
-void instance_bug(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f, uint64_t ref)
-{
-	struct ramka_bug bug = { .operation = operation, .what = what, .ref = ref, .state = RAMKA_STATE_HOLE };
-
-	if (f && slot_valid(r, f)) {
-		bug.paddr = slot_paddr(r, f);
-		if (instance_kind(r, frame_of(bug.paddr)) != MAP_HOLE) {
-			bug.state = slot_state(ref, slot_info(f));
-			bug.type = type_by_id(r, info_type(slot_info(f)));
-		}
-	}
-	probe(bug, operation, what);
-	if (!r->panic)
-		__builtin_trap();
-	r->panic(r->ctx, &bug);
 }

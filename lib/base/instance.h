@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What an instance is made of, and the few helpers that every file above the zones shares: slot <-> address,
- * types, reporting a bug. All of it lies in the metadata memory that the embedder gave; see setup/layout.c for the layout.
+ * types. All of it lies in the metadata memory that the embedder gave; see setup/layout.c for the layout.
  */
 #ifndef RAMKA_LIB_INSTANCE_H
 #define RAMKA_LIB_INSTANCE_H
@@ -19,6 +19,9 @@
 #endif
 #ifndef noinline
 # define noinline __attribute__((noinline))
+#endif
+#ifndef always_inline
+# define always_inline inline __attribute__((always_inline))
 #endif
 
 struct cached_cpu;
@@ -153,10 +156,5 @@ static inline const struct type_entry *type_entry(const struct ramka *r, const s
 }
 
 void types_init(struct ramka *r);
-
-/* ---- programmer errors ---- */
-
-/* Reports to cfg.panic, or traps. f may be NULL or no slot at all. `ref`: the word that was found wrong. */
-void instance_bug(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f, uint64_t ref);
 
 #endif

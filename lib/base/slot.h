@@ -8,8 +8,9 @@
  *   FREE       all zeroes  the allocator's: bitmap, cache, depot; tails of larger frames; holes
  *   UNUSED                 owned by nobody, never given to the allocator
  *   UNIQUE                 one owner
- *   SHARED(n)  n below     n references; MARK: deferred when the last one goes. SHARED(0) is seen only between
- *                          the deciding decrement and the store that follows it, and nobody may leave it
+ *   SHARED(n)  n below     n references; MARK: deferred when the last one goes. SHARED(0) is seen only between the
+ *                          deciding decrement and the store that follows it: its owner alone may leave it. A put too many
+ *                          in between makes the highest payloads of it (MARK borrowed) or the end of UNIQUE's
  *   DEFERRED(link)         waits for a grace period; link chains its bag
  *   BUSY(link)             construction, teardown; link chains frames whose on_drop waits for its turn
  *   SATURATED              the count overflowed: never freed again
@@ -55,6 +56,7 @@ enum ref_tag { TAG_FREE, TAG_UNUSED, TAG_UNIQUE, TAG_SHARED, TAG_DEFERRED, TAG_B
 #define REF_BUSY(link) (REF_TAG(TAG_BUSY) | (link) << LINK_SHIFT | LINK_MIDDLE)
 #define REF_SATURATED (REF_TAG(TAG_SATURATED) | REF_MIDDLE)
 #define REF_MAX ((uint64_t)1 << 59) /* highest count; the room above absorbs what races with the overflow */
+#define REF_STRAYS ((uint64_t)1 << 58) /* below the next tag: what puts too many make of SHARED(0) with the mark */
 
 static inline unsigned ref_tag(uint64_t ref)
 {
@@ -65,6 +67,15 @@ static inline unsigned ref_tag(uint64_t ref)
 static inline uint64_t ref_others(uint64_t ref)
 {
 	return (ref & ~REF_MARK) - REF_SHARED(1);
+}
+
+/*
+ * SHARED(0), also after puts too many: with the mark these borrow from it and the payload reads as one of the highest counts,
+ * which no increment reaches. The frame is its owner's, whose next store replaces the word: nobody else may touch it.
+ */
+static inline bool ref_is_dying(uint64_t ref)
+{
+	return ref_tag(ref) == TAG_SHARED && ((ref + REF_STRAYS) & REF_PAYLOAD) <= REF_STRAYS;
 }
 
 /* The link of DEFERRED or BUSY: slot + 1, 0 at the end of a chain. */

@@ -53,7 +53,7 @@ miss:
  * Frees base frame n of the home zone, whose slot is f and the caller's: cache, row or zone. False, nothing done:
  * no section to be had, the cache-less path must take it.
  */
-static inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
+static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
 {
 	uint64_t hot;
 

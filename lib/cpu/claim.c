@@ -1,27 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Exact frames. See claim.h. */
+#include "../zone/report.h"
 #include "claim.h"
 #include "drain.h"
 #include "order.h"
 #include "row.h"
-
-/* Is the FREE slot part of a larger frame in use? */
-static bool is_tail(const struct ramka *r, const struct ramka_frame *f)
-{
-	uint64_t frame = r->first + slot_index(r, f);
-
-	for (unsigned order = 1; order <= RAMKA_MAX_ORDER; order++) {
-		uint64_t head = align_down(frame, (uint64_t)1 << order);
-		const struct ramka_frame *h;
-
-		if (instance_kind(r, head) == MAP_HOLE) /* no frame has a hole in it, and a hole's slots must not be touched */
-			return false;
-		h = &r->slots[head - r->first];
-		if (h != f && ref_tag(slot_ref(h)) > TAG_UNUSED && info_order(slot_info(h)) >= order)
-			return true;
-	}
-	return false;
-}
 
 /* Takes the bit out of the CPU's own cache. Rows go to the zone first, where the caller looks again. */
 static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
@@ -74,7 +57,7 @@ int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f)
 
 	if (claim_bit(cpu, z, bit))
 		return 0;
-	if (is_tail(r, f))
+	if (state_is_tail(r, f))
 		return RAMKA_E_IN_USE;
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		drain_shard(r, i, &mine);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Where a frame goes that the cache does not take. See take_back.h. */
+#include "../zone/report.h"
 #include "order.h"
 #include "request.h"
 #include "take_back.h"
 
-noinline void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order)
+noinline void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation)
 {
 	uint32_t n;
 
@@ -12,5 +13,5 @@ noinline void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, u
 		return;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (!cpu_free_slow(cpu, f, order))
-		instance_bug(cpu->r, "free", "the frame is free in the bitmap already", f, REF_FREE);
+		instance_bug(cpu->r, operation, "the frame is free in the bitmap already", f, REF_FREE);
 }

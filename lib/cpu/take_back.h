@@ -6,19 +6,20 @@
 #include "cache.h"
 
 /* cpu_take_back for all that the cache of base frames does not take. */
-void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order);
+void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation);
 
 /*
  * Takes a frame of any order and zone, which is the caller's and which no reader looks at any more. Its slot becomes FREE.
- * The frame goes to the cache, to a row or to its zone. Reports a frame that is free in its zone's bitmap already.
+ * The frame goes to the cache, to a row or to its zone. Reports a frame that is free in its zone's
+ * bitmap already, in the name of the public function `operation`.
  */
-static inline void cpu_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order)
+static inline void cpu_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation)
 {
 	uint32_t n;
 
 	if (likely(!order) && likely(cpu_home(cpu, f, &n)) && likely(cpu_free(cpu, f, n)))
 		return;
-	cpu_take_back_slow(cpu, f, order);
+	cpu_take_back_slow(cpu, f, order, operation);
 }
 
 #endif

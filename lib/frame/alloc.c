@@ -78,13 +78,13 @@ static noinline struct ramka_frame *take_missed(struct ramka_cpu *cpu, struct ra
 	return frame_take_slow(cpu, 0, req);
 }
 
-noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref)
+noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref, const char *operation)
 {
-	instance_bug(r, "alloc", "a free frame's state word was changed: leaked", f, ref);
+	instance_bug(r, operation, "a free frame's state word was changed: leaked", f, ref);
 }
 
 /* A FREE frame, now the caller's. */
-static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
+static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req, const char *operation)
 {
 	for (;;) {
 		struct ramka_frame *f;
@@ -96,7 +96,7 @@ static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req)
 		}
 		if (likely(slot_ref(f) == REF_FREE))
 			return f;
-		frame_changed(cpu->r, f, frame_leak(f, req.order));
+		frame_changed(cpu->r, f, frame_leak(f, req.order), operation);
 	}
 }
 
@@ -106,7 +106,7 @@ bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, c
 	struct ramka *r = cpu->r;
 
 	if (!contract_check_meta(r, f)) {
-		frame_take_back(cpu, f, slot_info(f));
+		frame_take_back(cpu, f, slot_info(f), operation);
 		instance_bug(r, operation, CONTRACT_BAD_META, f, slot_ref(f));
 		return false;
 	}
@@ -119,30 +119,39 @@ bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, c
 	return true;
 }
 
-noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
-				       struct ramka_request req, uint64_t ref, const char *operation)
+static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta,
+					      struct ramka_request req, uint64_t ref, const char *operation)
 {
 	struct ramka *r = cpu->r;
-	const struct type_entry *e = type_entry(r, type);
 	struct ramka_frame *f;
 
-	if (unlikely(!e)) {
-		instance_bug(r, operation, "type is NULL or not registered", NULL, 0);
-		return NULL;
-	}
 	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
 		return NULL;
-	if (!type->meta_size) {
-		if (frame_alloc_run(cpu, e, req, ref, &f))
+	if (!e->type->meta_size) {
+		if (frame_alloc_run(cpu, e, req, ref, operation, &f))
 			return f;
 		if (!cpu->cacheless)
 			set_plain_entry(cpu, e);
 	}
-	f = take(cpu, req);
+	f = take(cpu, req, operation);
 	if (unlikely(!f))
 		return NULL;
 	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
 	return frame_publish(cpu, f, ref, operation) ? f : NULL;
+}
+
+noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
+				       struct ramka_request req, uint64_t ref, const char *operation)
+{
+	const struct type_entry *e = type_argument(cpu->r, type, operation);
+
+	return likely(e) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
+}
+
+struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta, struct ramka_request req,
+			       uint64_t ref, const char *operation)
+{
+	return make_frame(cpu, e, meta, req, ref, operation);
 }
 
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
@@ -160,14 +169,10 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 {
 	static const char operation[] = "ramka_frame_alloc_bulk";
 	struct ramka *r = cpu->r;
-	const struct type_entry *e = type_entry(r, type);
+	const struct type_entry *e = type_argument(r, type, operation);
 	size_t done = 0;
 
-	if (!e) {
-		instance_bug(r, operation, "type is NULL or not registered", NULL, 0);
-		return 0;
-	}
-	if (!request_valid(r, req))
+	if (!e || !request_valid(r, req))
 		return 0;
 	while (done < n) {
 		struct ramka_frame *got[BULK_CHUNK];
@@ -195,7 +200,7 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 				n = 0; /* the next one would be refused too */
 		}
 		for (size_t i = 0; i < bad; i++) /* once the others are the caller's: panic may jump */
-			frame_changed(r, got[i], frame_leak(got[i], req.order));
+			frame_changed(r, got[i], frame_leak(got[i], req.order), operation);
 		if (have < want)
 			break;
 	}
@@ -234,15 +239,13 @@ int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flag
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 		      uint64_t ref, const char *operation, struct ramka_frame **ret_f)
 {
-	const struct type_entry *e = type_entry(cpu->r, type);
+	const struct type_entry *e = type_argument(cpu->r, type, operation);
 	struct ramka_frame *f;
 	unsigned flags;
 	int rc;
 
-	if (!e) {
-		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
+	if (!e)
 		return RAMKA_E_INVAL;
-	}
 	rc = instance_slot(cpu->r, pa, &f);
 	if (!rc)
 		rc = frame_claim(cpu, f, &flags);

@@ -9,6 +9,7 @@
 #include "../cpu/claim.h"
 #include "../cpu/request.h"
 #include "../cpu/order.h"
+#include "argument.h"
 #include "contracts.h"
 
 /* Order, flags and `reserved` of a request are legal here. */
@@ -24,6 +25,9 @@ struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struc
 /* A frame published in state `ref`, REF_SHARED(1) or REF_UNIQUE. */
 struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 			      struct ramka_request req, uint64_t ref, const char *operation);
+/* The same for a type that is known to be registered, the library's own included. */
+struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta, struct ramka_request req,
+			       uint64_t ref, const char *operation);
 /*
  * A frame out of the allocator is not FREE: somebody wrote to it after it was freed. It is leaked: in use for ever, and
  * what that somebody still does to it has no effect. Returns the word that was found; then frame_changed reports.
@@ -37,7 +41,7 @@ static inline uint64_t frame_leak(struct ramka_frame *f, unsigned order)
 	return ref;
 }
 
-void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref);
+void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref, const char *operation);
 
 /*
  * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,
@@ -60,7 +64,7 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 
 /* The same for a frame of order 1 to 10 that the CPU caches. */
 static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entry *e, struct ramka_request req, uint64_t ref,
-				   struct ramka_frame **ret_f)
+				   const char *operation, struct ramka_frame **ret_f)
 {
 	struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT, .order = req.order };
 	struct ramka_frame *f;
@@ -71,7 +75,7 @@ static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entr
 	if (!f)
 		return false;
 	if (unlikely(slot_ref(f) != REF_FREE)) {
-		frame_changed(cpu->r, f, frame_leak(f, req.order));
+		frame_changed(cpu->r, f, frame_leak(f, req.order), operation);
 		return false;
 	}
 	slot_set_info(f, e->info | (uint64_t)req.order << INFO_ORDER_SHIFT);
@@ -86,13 +90,14 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation);
 /* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */
 int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags);
-/* Reports that f is no slot of this instance. False. */
-bool frame_pointer_bad(const struct ramka *r, const struct ramka_frame *f, const char *operation);
 
-/* A slot of this instance? Else reports. */
-static inline bool frame_pointer_ok(const struct ramka *r, const struct ramka_frame *f, const char *operation)
-{
-	return likely(slot_valid(r, f)) || frame_pointer_bad(r, f, operation);
-}
+/* ---- frame.c: what other files do to handles, in the name of the public function `operation` ---- */
+
+/* ramka_frame_get and ramka_frame_put. */
+struct ramka_frame *frame_get(struct ramka *r, struct ramka_frame *f, const char *operation);
+void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation);
+/* ramka_frame_meta and ramka_frame_meta_as. */
+void *frame_meta(const struct ramka *r, const struct ramka_frame *f, const char *operation);
+void *frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const char *operation);
 
 #endif

@@ -36,10 +36,10 @@ static bool is_unique(const struct contract_view *v)
 	return v->ref == REF_UNIQUE;
 }
 
-/* The handle agrees with the array of slots. */
+/* The handle agrees with the array of slots, and the slot is no hole's: those have neither words nor a shadow. */
 bool contract_wf(const struct ramka *r, const struct ramka_frame *f)
 {
-	return slot_valid(r, f);
+	return slot_valid(r, f) && instance_kind(r, r->first + slot_index(r, f)) != MAP_HOLE;
 }
 
 /*
@@ -333,6 +333,10 @@ bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum con
 	struct shadow *s = shadow_of(r, f);
 	struct contract_view v;
 
+	if (!contract_wf(r, f)) {
+		instance_bug(r, operation, "requires contract_wf: no frame has this slot", f, 0);
+		return false;
+	}
 	lock(s);
 	v = contract_view_of(r, f);
 	if (saturated(&v) || (affordable(&v.who, step) && steps[step].requires(&v))) {

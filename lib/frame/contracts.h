@@ -19,7 +19,7 @@
 #ifndef RAMKA_LIB_CONTRACTS_H
 #define RAMKA_LIB_CONTRACTS_H
 
-#include "../base/instance.h"
+#include "../zone/report.h"
 
 /* Who holds references to a frame. */
 struct ledger {

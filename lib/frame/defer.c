@@ -51,7 +51,7 @@ static void chain_free(struct ramka_cpu *cpu, struct chain c)
 		c.head = ref_link(slot_ref(f));
 		if (c.head)
 			__builtin_prefetch(frame_at(r, c.head), 1);
-		frame_end(cpu, f, slot_info(f));
+		frame_end(cpu, f, slot_info(f), "ramka_frame_put_rcu");
 	}
 }
 

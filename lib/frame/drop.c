@@ -15,12 +15,12 @@ static noinline void back_to_unused(struct ramka *r, struct ramka_frame *f)
 	ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
 }
 
-void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation)
 {
-	if (!contract_move(cpu->r, f, STEP_RELEASE, "free"))
+	if (!contract_move(cpu->r, f, STEP_RELEASE, operation))
 		return;
 	if (likely(!(info & INFO_DETACHED)))
-		cpu_take_back(cpu, f, info_order(info));
+		cpu_take_back(cpu, f, info_order(info), operation);
 	else
 		back_to_unused(cpu->r, f);
 }
@@ -34,12 +34,12 @@ void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info
 		type->on_drop(cpu, type->meta_size ? slot_meta(r, f) : NULL, slot_paddr(r, f), slot_content(r, f));
 }
 
-static void end_one(struct ramka_cpu *cpu, struct ramka_frame *f)
+static void end_one(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation)
 {
 	uint64_t info = slot_info(f);
 
 	frame_drop_meta(cpu, f, info);
-	frame_take_back(cpu, f, info);
+	frame_take_back(cpu, f, info, operation);
 }
 
 /* True: the caller runs. False: another runs, and has the frame now. */
@@ -54,52 +54,50 @@ static bool start_running(struct ramka_cpu *cpu, struct ramka_frame *f)
 	return old == PENDING_NOBODY;
 }
 
-static void run(struct ramka_cpu *cpu, struct ramka_frame *f)
+bool drop_begin(struct ramka_cpu *cpu)
+{
+	uint64_t old = PENDING_NOBODY;
+
+	return ramka_cas(&cpu->pending, &old, PENDING_RUNNING, relaxed, drop.pending);
+}
+
+void drop_end(struct ramka_cpu *cpu, const char *operation)
 {
 	struct ramka *r = cpu->r;
 	uint64_t old;
 
-	end_one(cpu, f);
 	for (;;) {
 		old = PENDING_RUNNING;
 		if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))
 			return;
 		old = ramka_xchg(&cpu->pending, PENDING_RUNNING, acquire, drop.pending) - 1;
 		while (old) {
-			f = &r->slots[old - 1];
+			struct ramka_frame *f = &r->slots[old - 1];
+
 			old = ref_link(slot_ref(f));
-			end_one(cpu, f);
+			end_one(cpu, f, operation);
 		}
 	}
 }
 
-/* A handle for one drop on the cache-less path: it is always inside a call, so nobody looks for its cache, which is not there. */
-static noinline void run_cacheless(struct ramka *r, struct ramka_frame *f)
-{
-	struct ramka_cpu own = *r->none;
-
-	ramka_store(&own.pending, PENDING_RUNNING, relaxed, drop.pending);
-	run(&own, f);
-}
-
 /* What is to be done before the frame is taken back: its on_drop; the contract build looks at its metadata. */
-static noinline void end_first(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+static noinline void end_first(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation)
 {
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
-	if (!contract_check_meta(cpu->r, f))
-		instance_bug(cpu->r, "on_drop", CONTRACT_BAD_META, f, slot_ref(f));
-	else if (!(info & INFO_HOOK))
-		frame_take_back(cpu, f, info);
-	else if (cpu == cpu->r->none)
-		run_cacheless(cpu->r, f);
-	else if (start_running(cpu, f))
-		run(cpu, f);
+	if (!contract_check_meta(cpu->r, f)) {
+		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
+	} else if (!(info & INFO_HOOK)) {
+		frame_take_back(cpu, f, info, operation);
+	} else if (start_running(cpu, f)) {
+		end_one(cpu, f, operation);
+		drop_end(cpu, operation);
+	}
 }
 
-void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation)
 {
 	if (CONTRACTS || unlikely(info & INFO_HOOK))
-		end_first(cpu, f, info);
+		end_first(cpu, f, info, operation);
 	else
-		frame_take_back(cpu, f, info);
+		frame_take_back(cpu, f, info, operation);
 }

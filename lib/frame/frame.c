@@ -10,6 +10,7 @@
 #include "../base/mem.h"
 
 #include "alloc.h"
+#include "argument.h"
 #include "contracts.h"
 #include "defer.h"
 #include "drop.h"
@@ -54,7 +55,7 @@ static int lookup(struct ramka *r, struct ramka_frame *f)
 		case TAG_NONE:
 			return RAMKA_E_BUSY;
 		}
-		if ((ref & ~REF_MARK) == REF_SHARED(0))
+		if (ref_is_dying(ref))
 			return RAMKA_E_BUSY;
 		if (ref_others(ref) >= REF_MAX - 1) {
 			contract_abort(r, f); /* saturate may not return */
@@ -79,6 +80,8 @@ int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_fram
 
 	if (rc)
 		return rc;
+	if (!ret_frame)
+		return RAMKA_E_INVAL;
 	if (!contract_begin(r, f, STEP_LOOKUP, operation))
 		return RAMKA_E_INVAL;
 	rc = lookup(r, f);
@@ -100,47 +103,52 @@ int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_fram
 /* `now` is what a wrong increment or decrement of `old` left behind. */
 static void undo(struct ramka_frame *f, uint64_t old, uint64_t now)
 {
-	if (ref_tag(old) == TAG_SHARED && !((old & ~REF_MARK) - REF_SHARED(0)))
+	if (ref_is_dying(old))
 		return;
 	ramka_cas(&f->ref, &now, old, relaxed, slot.undo);
 }
 
-noinline bool frame_pointer_bad(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
 {
-	instance_bug(r, operation, f ? "not a frame of this instance" : "frame is NULL", f, 0);
-	return false;
-}
-
-static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_frame *f, uint64_t old)
-{
-	if (!frame_pointer_ok(r, f, "ramka_frame_get"))
+	if (!frame_pointer_ok(r, f, operation))
 		return NULL;
 	if (ref_tag(old) == TAG_SATURATED)
 		return f; /* drifts inside its tag */
-	if (ref_tag(old) == TAG_SHARED && (old & ~REF_MARK) > REF_SHARED(1)) {
-		saturate(r, f, old, "ramka_frame_get");
+	if (ref_tag(old) == TAG_SHARED && !ref_is_dying(old)) {
+		saturate(r, f, old, operation);
 		return f;
 	}
 	undo(f, old, old + 1);
-	instance_bug(r, "ramka_frame_get", "frame is not shared", f, old);
+	instance_bug(r, operation, "frame is not shared", f, old);
 	return NULL;
 }
 
-struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
+/* One more reference, for the public function `operation`; NULL after a report. */
+static always_inline struct ramka_frame *get_reference(struct ramka *r, struct ramka_frame *f, const char *operation)
 {
 	uint64_t old;
 
 	if (unlikely(!slot_valid(r, f)))
-		return get_failed(r, f, 0);
-	if (!contract_begin(r, f, STEP_GET, "ramka_frame_get"))
+		return get_failed(r, f, 0, operation);
+	if (!contract_begin(r, f, STEP_GET, operation))
 		return NULL;
 	old = ramka_add(&f->ref, 1, relaxed, slot.count);
 	if (likely(ref_others(old) < REF_MAX - 1)) {
-		contract_commit(r, f, STEP_GET, "ramka_frame_get");
+		contract_commit(r, f, STEP_GET, operation);
 		return f;
 	}
 	contract_abort(r, f);
-	return get_failed(r, f, old);
+	return get_failed(r, f, old, operation);
+}
+
+struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
+{
+	return get_reference(r, f, "ramka_frame_get");
+}
+
+struct ramka_frame *frame_get(struct ramka *r, struct ramka_frame *f, const char *operation)
+{
+	return get_reference(r, f, operation);
 }
 
 /* The last reference is gone: the state word says SHARED(0), with or without the mark, and the frame is the caller's. */
@@ -150,48 +158,62 @@ static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uin
 
 	if (unlikely(info & INFO_RESERVED)) {
 		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
-		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, old);
+		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, REF_SHARED(1));
 		return RAMKA_E_INVAL;
 	}
 	if (old & REF_MARK || info & INFO_RCU)
 		return defer_frame(cpu, f, info);
-	frame_end(cpu, f, info);
+	frame_end(cpu, f, info, operation);
 	return 0;
 }
 
-static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t old)
+static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
 {
 	if (ref_tag(old) == TAG_SATURATED)
 		return;
-	if (ref_tag(old) == TAG_SHARED && (old & ~REF_MARK) > REF_SHARED(1)) {
+	if (ref_tag(old) == TAG_SHARED && !ref_is_dying(old)) {
 		ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo); /* a get above the top is about to say so */
 		return;
 	}
 	undo(f, old, old - 1);
-	instance_bug(r, "ramka_frame_put", "frame is not shared (put twice?)", f, old);
+	instance_bug(r, operation, "frame is not shared (put twice?)", f, old);
 }
 
-void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
+/*
+ * One reference less, for the public function `operation`. `hot`: inlined down to the cache, which is the same as end_shared for
+ * a base frame of a plain type.
+ */
+static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot, const char *operation)
 {
 	uint32_t n;
 	bool home = cpu_home(cpu, f, &n);
 	uint64_t old, others;
 
 	if (unlikely(!home) && unlikely(!slot_valid(cpu->r, f))) {
-		frame_pointer_bad(cpu->r, f, "ramka_frame_put");
+		frame_pointer_bad(cpu->r, f, operation);
 		return;
 	}
-	if (!contract_begin(cpu->r, f, STEP_PUT, "ramka_frame_put"))
+	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
-	if (!CONTRACTS && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
+	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
 		return;
 	others = ref_others(old);
-	contract_commit(cpu->r, f, STEP_PUT, "ramka_frame_put");
+	contract_commit(cpu->r, f, STEP_PUT, operation);
 	if (unlikely(others >= REF_MAX))
-		put_failed(cpu->r, f, old);
+		put_failed(cpu->r, f, old, operation);
 	else if (!others)
-		end_shared(cpu, f, old, "ramka_frame_put");
+		end_shared(cpu, f, old, operation);
+}
+
+void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	put_reference(cpu, f, true, "ramka_frame_put");
+}
+
+void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation)
+{
+	put_reference(cpu, f, false, operation);
 }
 
 void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)
@@ -201,7 +223,7 @@ void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **
 	for (size_t i = 0; i < n; i++) {
 		if (i + PREFETCH_AHEAD < n)
 			__builtin_prefetch(frames[i + PREFETCH_AHEAD], 1);
-		ramka_frame_put(cpu, frames[i]);
+		put_reference(cpu, frames[i], true, "ramka_frame_put_bulk");
 	}
 }
 
@@ -236,46 +258,49 @@ void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct 
 {
 	struct ramka_frame *old = *dst;
 
-	if (src && !ramka_frame_get(cpu->r, src))
+	if (src && !frame_get(cpu->r, src, "ramka_frame_assign"))
 		return;
 	*dst = src;
 	if (old)
-		ramka_frame_put(cpu, old);
+		frame_put(cpu, old, "ramka_frame_assign");
 }
 
 ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
 {
-	if (!frame_pointer_ok(r, f, "ramka_frame_into_raw") || !contract_begin(r, f, STEP_INTO_RAW, "ramka_frame_into_raw"))
+	static const char operation[] = "ramka_frame_into_raw";
+
+	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation) || !contract_move(r, f, STEP_INTO_RAW, operation))
 		return 0;
-	contract_commit(r, f, STEP_INTO_RAW, "ramka_frame_into_raw");
 	return slot_paddr(r, f);
+}
+
+/* Neither a count nor SATURATED, or no address of a frame at all. */
+static noinline struct ramka_frame *raw_failed(const struct ramka *r, ramka_paddr_t pa, const char *operation)
+{
+	struct ramka_frame *f = frame_at_address(r, pa, operation);
+
+	if (!f || ref_tag(slot_ref(f)) == TAG_SATURATED)
+		return f;
+	instance_bug(r, operation, "frame is not shared: never forgotten?", f, slot_ref(f));
+	return NULL;
 }
 
 struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
 {
+	static const char operation[] = "ramka_frame_from_raw";
 	struct ramka_frame *f;
-	uint64_t ref;
 
-	if (instance_slot(r, pa, &f)) {
-		instance_bug(r, "ramka_frame_from_raw", "no frame at this address", NULL, pa);
-		return NULL;
-	}
-	ref = slot_ref(f);
-	if (ref_others(ref) >= REF_MAX && ref_tag(ref) != TAG_SATURATED) {
-		instance_bug(r, "ramka_frame_from_raw", "frame is not shared: never forgotten?", f, ref);
-		return NULL;
-	}
-	if (!contract_begin(r, f, STEP_FROM_RAW, "ramka_frame_from_raw"))
-		return NULL;
-	contract_commit(r, f, STEP_FROM_RAW, "ramka_frame_from_raw");
-	return f;
+	if (unlikely(instance_slot(r, pa, &f)) || unlikely(ref_others(slot_ref(f)) >= REF_MAX))
+		f = raw_failed(r, pa, operation);
+	return f && contract_move(r, f, STEP_FROM_RAW, operation) ? f : NULL;
 }
 
 struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struct ramka_frame *f)
 {
+	static const char operation[] = "ramka_frame_borrow";
 	struct ramka_frame_ref ref = { f };
 
-	if (!frame_pointer_ok(r, f, "ramka_frame_borrow") || !contract_move(r, f, STEP_BORROW, "ramka_frame_borrow"))
+	if (!frame_argument_ok(r, f, ACCEPT_OWNED, operation) || !contract_move(r, f, STEP_BORROW, operation))
 		ref.frame = NULL;
 	return ref;
 }
@@ -295,14 +320,15 @@ struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa)
 
 /* ---- getters ---- */
 
+/* The address alone is nothing that a frame owns: of a frame that was freed it is as right as before. */
 ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ramka_frame *f)
 {
-	return slot_paddr(r, f);
+	return frame_pointer_ok(r, f, "ramka_frame_paddr") ? slot_paddr(r, f) : 0;
 }
 
 uint64_t ramka_frame_index(const struct ramka *r, const struct ramka_frame *f)
 {
-	return r->first + slot_index(r, f);
+	return frame_pointer_ok(r, f, "ramka_frame_index") ? r->first + slot_index(r, f) : 0;
 }
 
 unsigned ramka_frame_order(const struct ramka_frame *f)
@@ -324,7 +350,7 @@ uint64_t ramka_frame_refcount(const struct ramka_frame *f)
 {
 	uint64_t ref = slot_ref(f);
 
-	return ref_tag(ref) == TAG_SHARED ? ref & REF_PAYLOAD : 0;
+	return ref_tag(ref) == TAG_SHARED && !ref_is_dying(ref) ? ref & REF_PAYLOAD : 0;
 }
 
 bool ramka_frame_is_sole(const struct ramka_frame *f)
@@ -332,39 +358,56 @@ bool ramka_frame_is_sole(const struct ramka_frame *f)
 	return (ramka_load(&f->ref, acquire, slot.drop) & ~REF_MARK) == REF_SHARED(1);
 }
 
-const struct ramka_type *ramka_frame_type(const struct ramka *r, const struct ramka_frame *f)
+/* The type of a frame that somebody owns, builds, tears down or defers; else reports and NULL. */
+static inline const struct ramka_type *type_of(const struct ramka *r, const struct ramka_frame *f, const char *operation)
 {
-	return type_by_id(r, info_type(slot_info(f)));
+	return frame_argument_ok(r, f, ACCEPT_SEEN, operation) ? type_by_id(r, info_type(slot_info(f))) : NULL;
 }
 
-void *ramka_frame_meta(const struct ramka *r, const struct ramka_frame *f)
+const struct ramka_type *ramka_frame_type(const struct ramka *r, const struct ramka_frame *f)
 {
-	const struct ramka_type *type = ramka_frame_type(r, f);
+	return type_of(r, f, "ramka_frame_type");
+}
+
+void *frame_meta(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+{
+	const struct ramka_type *type = type_of(r, f, operation);
 
 	return type && type->meta_size ? slot_meta(r, f) : NULL;
 }
 
+void *ramka_frame_meta(const struct ramka *r, const struct ramka_frame *f)
+{
+	return frame_meta(r, f, "ramka_frame_meta");
+}
+
+void *frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const char *operation)
+{
+	return type_of(r, f, operation) == type && type && type->meta_size ? slot_meta(r, f) : NULL;
+}
+
 void *ramka_frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type)
 {
-	return ramka_frame_type(r, f) == type ? ramka_frame_meta(r, f) : NULL;
+	return frame_meta_as(r, f, type, "ramka_frame_meta_as");
 }
 
 bool ramka_frame_is_untyped(const struct ramka *r, const struct ramka_frame *f)
 {
-	const struct ramka_type *type = ramka_frame_type(r, f);
+	const struct ramka_type *type = type_of(r, f, "ramka_frame_is_untyped");
 
 	return type && type->flags & RAMKA_TYPE_UNTYPED;
 }
 
 void *ramka_frame_content(const struct ramka *r, const struct ramka_frame *f)
 {
-	return slot_content(r, f);
+	return frame_pointer_ok(r, f, "ramka_frame_content") ? slot_content(r, f) : NULL;
 }
 
-/* The bytes [off, off + len) of an untyped frame. */
-static int content_at(const struct ramka *r, const struct ramka_frame *f, size_t off, size_t len, uint8_t **ret_bytes)
+/* The bytes [off, off + len) of an untyped frame in one of these states. */
+static int content_at(const struct ramka *r, const struct ramka_frame *f, size_t off, size_t len, unsigned accept,
+		      const char *operation, uint8_t **ret_bytes)
 {
-	if (!slot_valid(r, f) || !ramka_frame_is_untyped(r, f))
+	if (!f || !frame_argument_ok(r, f, accept, operation) || !frame_has_bytes(r, f))
 		return RAMKA_E_INVAL;
 	if (off > ramka_frame_size(f) || len > ramka_frame_size(f) - off)
 		return RAMKA_E_OUT_OF_BOUND;
@@ -377,7 +420,7 @@ static int content_at(const struct ramka *r, const struct ramka_frame *f, size_t
 int ramka_frame_read(const struct ramka *r, const struct ramka_frame *f, size_t off, void *buf, size_t len)
 {
 	uint8_t *bytes;
-	int rc = content_at(r, f, off, len, &bytes);
+	int rc = content_at(r, f, off, len, ACCEPT_READ, "ramka_frame_read", &bytes);
 
 	if (!rc && len)
 		memcpy(buf, bytes, len);
@@ -387,7 +430,7 @@ int ramka_frame_read(const struct ramka *r, const struct ramka_frame *f, size_t 
 int ramka_frame_write(const struct ramka *r, struct ramka_frame *f, size_t off, const void *buf, size_t len)
 {
 	uint8_t *bytes;
-	int rc = content_at(r, f, off, len, &bytes);
+	int rc = content_at(r, f, off, len, ACCEPT_OWNED, "ramka_frame_write", &bytes);
 
 	if (!rc && len)
 		memcpy(bytes, buf, len);

@@ -5,8 +5,9 @@
  * one relaxed load: a stale or foreign value can only compare unequal. The id is taken at init (0 = in no list) and
  * cleared before a frame leaves.
  */
-#include "contracts.h"
 #include "alloc.h"
+#include "argument.h"
+#include "contracts.h"
 
 #define INFO_LIST_MASK ((uint64_t)UINT32_MAX << INFO_LIST_SHIFT)
 
@@ -37,18 +38,21 @@ int ramka_list_init(struct ramka *r, struct ramka_list *l)
 	return 0;
 }
 
-void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l)
-{
-	struct ramka_unique *u;
-
-	while ((u = ramka_list_pop_front(l)))
-		ramka_unique_free(cpu, u);
-	l->id = 0;
-}
 
 size_t ramka_list_size(const struct ramka_list *l)
 {
 	return l->size;
+}
+
+/* Is it a list? Id 0 says that it was never initialised, or that it ended. Else reports. */
+static bool list_ok(const struct ramka_list *l, const char *operation)
+{
+	if (likely(l->id))
+		return true;
+	if (!l->r) /* nobody to report to */
+		__builtin_trap();
+	instance_bug_argument(l->r, operation, "list is not initialised", "l", (uintptr_t)l);
+	return false;
 }
 
 /* May u be inserted into l? Else reports. */
@@ -56,28 +60,33 @@ static bool insertable(const struct ramka_list *l, const struct ramka_unique *u,
 {
 	const struct ramka_frame *f = slot_of(u);
 	const struct ramka_type *type;
-	const char *what = NULL;
 
-	if (!l->id) {
-		instance_bug(l->r, operation, "list is not initialised", f, 0);
+	if (!list_ok(l, operation) || !unique_argument_ok(l->r, u, false, operation))
+		return false;
+	type = type_by_id(l->r, info_type(slot_info(f)));
+	if (!type || type->meta_size < sizeof(struct ramka_link)) {
+		instance_bug_of(l->r, operation, "frame's type has no room for a link", "u", f, slot_ref(f));
 		return false;
 	}
+	return contract_begin(l->r, f, STEP_LIST, operation); /* insert commits */
+}
+
+/* Is u marked as one of this list? Else reports: its frame left the list, or the list's own words were overwritten. */
+static bool listed(const struct ramka_list *l, const struct ramka_unique *u, const char *operation)
+{
+	const struct ramka_frame *f = slot_of(u);
+
 	if (!frame_pointer_ok(l->r, f, operation))
 		return false;
-	type = ramka_frame_type(l->r, f);
-	if (slot_ref(f) != REF_UNIQUE)
-		what = "frame is not unique";
-	else if (info_list(slot_info(f)))
-		what = info_list(slot_info(f)) == l->id ? "frame is in this list already" : "frame is in another list";
-	else if (!type || type->meta_size < sizeof(struct ramka_link))
-		what = "frame's type has no room for a link";
-	if (what)
-		instance_bug(l->r, operation, what, f, slot_ref(f));
-	return !what && contract_begin(l->r, f, STEP_LIST, operation); /* insert commits */
+	if (likely(slot_ref(f) == REF_UNIQUE && info_list(slot_info(f)) == l->id))
+		return true;
+	instance_bug(l->r, operation, "frame is not in its list", f, slot_ref(f));
+	return false;
 }
 
 /* Between prev and next, either of which may be NULL: the end. */
-static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_unique *prev, struct ramka_unique *next)
+static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_unique *prev, struct ramka_unique *next,
+		   const char *operation)
 {
 	*link_of(l, u) = (struct ramka_link){ .next = next, .prev = prev };
 	if (prev)
@@ -90,16 +99,15 @@ static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_un
 		l->back = u;
 	l->size++;
 	set_list(u, l->id);
-	contract_commit(l->r, slot_of(u), STEP_LIST, "ramka_list insert");
+	contract_commit(l->r, slot_of(u), STEP_LIST, operation);
 }
 
-static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u)
+/* u is in the list: by its place in it and by its marker. */
+static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_link *link;
 
-	if (!u)
-		return NULL;
-	if (!contract_begin(l->r, slot_of(u), STEP_UNLIST, "ramka_list take"))
+	if (!contract_begin(l->r, slot_of(u), STEP_UNLIST, operation))
 		return NULL;
 	link = link_of(l, u);
 	if (link->prev)
@@ -113,30 +121,54 @@ static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u)
 	*link = (struct ramka_link){ 0 };
 	l->size--;
 	set_list(u, 0);
-	contract_commit(l->r, slot_of(u), STEP_UNLIST, "ramka_list take");
+	contract_commit(l->r, slot_of(u), STEP_UNLIST, operation);
 	return u;
 }
 
 void ramka_list_push_front(struct ramka_list *l, struct ramka_unique *u)
 {
-	if (insertable(l, u, "ramka_list_push_front"))
-		insert(l, u, NULL, l->front);
+	static const char operation[] = "ramka_list_push_front";
+
+	if (insertable(l, u, operation))
+		insert(l, u, NULL, l->front, operation);
 }
 
 void ramka_list_push_back(struct ramka_list *l, struct ramka_unique *u)
 {
-	if (insertable(l, u, "ramka_list_push_back"))
-		insert(l, u, l->back, NULL);
+	static const char operation[] = "ramka_list_push_back";
+
+	if (insertable(l, u, operation))
+		insert(l, u, l->back, NULL, operation);
+}
+
+/* The frame at an end of the list, or NULL: empty, no list, or reported since its marker says otherwise. */
+static struct ramka_unique *pop_end(struct ramka_list *l, struct ramka_unique *end, const char *operation)
+{
+	if (!list_ok(l, operation) || !end || !listed(l, end, operation))
+		return NULL;
+	return take(l, end, operation);
 }
 
 struct ramka_unique *ramka_list_pop_front(struct ramka_list *l)
 {
-	return take(l, l->front);
+	return pop_end(l, l->front, "ramka_list_pop_front");
 }
 
 struct ramka_unique *ramka_list_pop_back(struct ramka_list *l)
 {
-	return take(l, l->back);
+	return pop_end(l, l->back, "ramka_list_pop_back");
+}
+
+void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l)
+{
+	static const char operation[] = "ramka_list_fini";
+	struct ramka_unique *u;
+
+	if (!list_ok(l, operation))
+		return;
+	while ((u = pop_end(l, l->front, operation)))
+		ramka_unique_free(cpu, u);
+	*l = (struct ramka_list){ .r = l->r };
 }
 
 bool ramka_list_contains(const struct ramka_list *l, ramka_paddr_t pa)
@@ -150,7 +182,7 @@ bool ramka_list_cursor_at(struct ramka_list *l, ramka_paddr_t pa, struct ramka_c
 {
 	struct ramka_frame *f;
 
-	if (!ramka_list_contains(l, pa) || instance_slot(l->r, pa, &f))
+	if (!list_ok(l, "ramka_list_cursor_at") || !ramka_list_contains(l, pa) || instance_slot(l->r, pa, &f))
 		return false;
 	*ret_c = (struct ramka_cursor){ l, unique_of(f) };
 	return true;
@@ -158,21 +190,18 @@ bool ramka_list_cursor_at(struct ramka_list *l, ramka_paddr_t pa, struct ramka_c
 
 struct ramka_cursor ramka_list_cursor_front(struct ramka_list *l)
 {
-	return (struct ramka_cursor){ l, l->front };
+	return (struct ramka_cursor){ l, list_ok(l, "ramka_list_cursor_front") ? l->front : NULL };
 }
 
 struct ramka_cursor ramka_list_cursor_back(struct ramka_list *l)
 {
-	return (struct ramka_cursor){ l, l->back };
+	return (struct ramka_cursor){ l, list_ok(l, "ramka_list_cursor_back") ? l->back : NULL };
 }
 
-/* A cursor whose frame left its list behind its back is a programmer error. */
+/* A cursor whose frame left its list behind its back, or whose list ended, is a programmer error. */
 static bool cursor_ok(const struct ramka_cursor *c, const char *operation)
 {
-	if (!c->at || info_list(slot_info(slot_of(c->at))) == c->list->id)
-		return true;
-	instance_bug(c->list->r, operation, "cursor's frame is not in its list", slot_of(c->at), slot_ref(slot_of(c->at)));
-	return false;
+	return list_ok(c->list, operation) && (!c->at || listed(c->list, c->at, operation));
 }
 
 void ramka_cursor_next(struct ramka_cursor *c)
@@ -189,7 +218,7 @@ void ramka_cursor_prev(struct ramka_cursor *c)
 
 void *ramka_cursor_meta(struct ramka_cursor *c)
 {
-	if (!c->at || !cursor_ok(c, "ramka_cursor_meta"))
+	if (!cursor_ok(c, "ramka_cursor_meta") || !c->at)
 		return NULL;
 	return link_of(c->list, c->at) + 1;
 }
@@ -198,10 +227,10 @@ struct ramka_unique *ramka_cursor_take(struct ramka_cursor *c)
 {
 	struct ramka_unique *u = c->at;
 
-	if (!u || !cursor_ok(c, "ramka_cursor_take"))
+	if (!cursor_ok(c, "ramka_cursor_take") || !u)
 		return NULL;
 	c->at = link_of(c->list, u)->next;
-	return take(c->list, u);
+	return take(c->list, u, "ramka_cursor_take");
 }
 
 void ramka_cursor_insert_before(struct ramka_cursor *c, struct ramka_unique *u)
@@ -210,5 +239,5 @@ void ramka_cursor_insert_before(struct ramka_cursor *c, struct ramka_unique *u)
 
 	if (!cursor_ok(c, operation) || !insertable(c->list, u, operation))
 		return;
-	insert(c->list, u, c->at ? link_of(c->list, c->at)->prev : c->list->back, c->at);
+	insert(c->list, u, c->at ? link_of(c->list, c->at)->prev : c->list->back, c->at, operation);
 }

@@ -23,7 +23,8 @@ static void drop_node(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, vo
 		if (!child)
 			continue;
 		if (is_node && !ramka_pt_meta(cpu->r, child)) {
-			instance_bug(cpu->r, "ramka_pt", "entry says node, frame is none: leaked", child, slot_ref(child));
+			instance_bug_of(cpu->r, "ramka_frame_put", "entry says node, frame is none: leaked", "pte", child,
+					slot_ref(child));
 			continue;
 		}
 		ramka_frame_put(cpu, child);
@@ -41,21 +42,22 @@ const struct ramka_type ramka_type_page_table = {
 struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_config *cfg, unsigned level)
 {
 	struct ramka_pt_meta meta = { .config = cfg, .level = (uint8_t)level };
+	const struct type_entry *e = type_entry(cpu->r, &ramka_type_page_table);
 
 	if (!cfg || !cfg->child || cfg->entries > RAMKA_PAGE_SIZE / sizeof(uint64_t) || level < 1 || level > cfg->levels ||
-	    level > UINT8_MAX || !type_entry(cpu->r, &ramka_type_page_table))
+	    level > UINT8_MAX || !e)
 		return NULL;
-	return frame_new(cpu, &ramka_type_page_table, &meta, (struct ramka_request){ 0 }, REF_SHARED(1), "ramka_pt_alloc");
+	return frame_make(cpu, e, &meta, (struct ramka_request){ 0 }, REF_SHARED(1), "ramka_pt_alloc");
 }
 
 struct ramka_pt_meta *ramka_pt_meta(const struct ramka *r, const struct ramka_frame *f)
 {
-	return ramka_frame_meta_as(r, f, &ramka_type_page_table);
+	return frame_meta_as(r, f, &ramka_type_page_table, "ramka_pt_meta");
 }
 
 unsigned ramka_pt_level(const struct ramka *r, const struct ramka_frame *f)
 {
-	const struct ramka_pt_meta *m = ramka_pt_meta(r, f);
+	const struct ramka_pt_meta *m = frame_meta_as(r, f, &ramka_type_page_table, "ramka_pt_level");
 
 	return m ? m->level : 0;
 }

@@ -8,6 +8,7 @@
 
 #include "../cpu/take_back.h"
 #include "alloc.h"
+#include "argument.h"
 #include "contracts.h"
 #include "drop.h"
 
@@ -28,12 +29,23 @@ static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment 
 	if (aligned(s.base) && aligned(s.size) && first >= r->first && first - r->first <= r->nr_slots &&
 	    nr <= r->nr_slots - (first - r->first))
 		return &r->slots[first - r->first];
-	instance_bug(r, operation, "not a segment of this instance", NULL, s.base);
+	instance_bug_argument(r, operation, "not a segment of this instance", "s", s.base);
 	return NULL;
 }
 
+/* The same, and every frame in one of these states; the first that is not is reported. */
+static struct ramka_frame *slots_in(const struct ramka *r, struct ramka_segment s, unsigned accept, const char *operation)
+{
+	struct ramka_frame *f = slots_of(r, s, operation);
+
+	for (uint64_t i = 0; f && i < frame_of(s.size); i++)
+		if (!frame_argument_ok(r, f + i, accept, operation))
+			return NULL;
+	return f;
+}
+
 /* The contract build gives them back if the metadata of one is invalid. */
-static bool metadata_ok(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
+static bool metadata_ok(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, const char *operation)
 {
 	struct ramka_frame *bad = NULL;
 
@@ -43,30 +55,31 @@ static bool metadata_ok(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t n
 	if (!bad)
 		return true;
 	for (uint64_t i = 0; i < nr; i++)
-		frame_take_back(cpu, f + i, slot_info(f + i));
-	instance_bug(cpu->r, "ramka_segment", CONTRACT_BAD_META, bad, slot_ref(bad));
+		frame_take_back(cpu, f + i, slot_info(f + i), operation);
+	instance_bug(cpu->r, operation, CONTRACT_BAD_META, bad, slot_ref(bad));
 	return false;
 }
 
-static bool publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, ramka_meta_fn init, void *ctx)
+static bool publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, const struct ramka_type *type,
+		    ramka_meta_fn init, void *ctx, const char *operation)
 {
 	struct ramka *r = cpu->r;
 
 	for (uint64_t i = 0; init && i < nr; i++)
-		init(ctx, slot_paddr(r, f + i), slot_meta(r, f + i));
-	if (!metadata_ok(cpu, f, nr))
+		init(ctx, slot_paddr(r, f + i), type->meta_size ? slot_meta(r, f + i) : NULL);
+	if (!metadata_ok(cpu, f, nr, operation))
 		return false;
 	for (uint64_t i = 0; i < nr; i++) {
-		if (!contract_begin(r, f + i, STEP_ALLOC_COVER, "ramka_segment"))
+		if (!contract_begin(r, f + i, STEP_ALLOC_COVER, operation))
 			continue;
 		ramka_store(&f[i].ref, REF_SHARED(1), release, slot.publish);
-		contract_commit(r, f + i, STEP_ALLOC_COVER, "ramka_segment");
+		contract_commit(r, f + i, STEP_ALLOC_COVER, operation);
 	}
 	return true;
 }
 
 /* FREE frames out of the allocator; one that was written to after it was freed is leaked and makes the rest go back. */
-static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
+static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, const char *operation)
 {
 	const struct ramka_frame *bad = NULL;
 	uint64_t ref = 0;
@@ -80,50 +93,49 @@ static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr)
 		return true;
 	for (uint64_t i = 0; i < nr; i++)
 		if (slot_ref(f + i) == REF_FREE)
-			cpu_take_back(cpu, f + i, 0);
-	frame_changed(cpu->r, bad, ref);
+			cpu_take_back(cpu, f + i, 0, operation);
+	frame_changed(cpu->r, bad, ref, operation);
 	return false;
 }
 
-static struct ramka_frame *take(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
+static struct ramka_frame *take(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req, const char *operation)
 {
 	struct ramka_frame *f = frame_take_slow(cpu, nr, req);
 
-	return f && all_free(cpu, f, nr) ? f : NULL;
+	return f && all_free(cpu, f, nr, operation) ? f : NULL;
 }
 
 int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct ramka_type *type, ramka_meta_fn init,
 			void *ctx, struct ramka_request req, struct ramka_segment *ret_s)
 {
+	static const char operation[] = "ramka_segment_alloc";
 	struct ramka *r = cpu->r;
-	const struct type_entry *e = type_entry(r, type);
+	const struct type_entry *e = type_argument(r, type, operation);
 	struct ramka_frame *f;
 
-	if (!e) {
-		instance_bug(r, "ramka_segment_alloc", "type is NULL or not registered", NULL, 0);
+	if (!e)
 		return RAMKA_E_INVAL;
-	}
 	if (!nr_frames || nr_frames > UINT64_MAX / RAMKA_PAGE_SIZE || !ret_s)
 		return RAMKA_E_INVAL;
 	if (!request_valid(r, req)) {
 		req.flags |= RAMKA_ALLOC_UNINIT;
 		return request_valid(r, req) ? RAMKA_E_UNSUPPORTED : RAMKA_E_INVAL;
 	}
-	f = nr_frames <= r->nr_slots ? take(cpu, nr_frames, req) : NULL;
+	f = nr_frames <= r->nr_slots ? take(cpu, nr_frames, req, operation) : NULL;
 	if (!f)
 		return RAMKA_E_NOMEM;
 	for (uint64_t i = 0; i < nr_frames; i++) {
 		ramka_store(&f[i].ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
 		frame_build(r, f + i, e, NULL, 0, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
 	}
-	if (!publish(cpu, f, nr_frames, init, ctx))
+	if (!publish(cpu, f, nr_frames, type, init, ctx, operation))
 		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ slot_paddr(r, f), nr_frames * RAMKA_PAGE_SIZE };
 	return 0;
 }
 
 /* Claims frames one by one; on an error gives back those it has. */
-static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t base, uint64_t nr)
+static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t base, uint64_t nr, const char *operation)
 {
 	int rc = 0;
 
@@ -140,7 +152,7 @@ static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t
 			continue;
 		}
 		while (i--)
-			frame_take_back(cpu, f + i, slot_info(f + i));
+			frame_take_back(cpu, f + i, slot_info(f + i), operation);
 		break;
 	}
 	return rc;
@@ -149,16 +161,15 @@ static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t
 int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size, const struct ramka_type *type,
 			      ramka_meta_fn init, void *ctx, struct ramka_segment *ret_s)
 {
+	static const char operation[] = "ramka_segment_from_unused";
 	struct ramka *r = cpu->r;
-	const struct type_entry *e = type_entry(r, type);
+	const struct type_entry *e = type_argument(r, type, operation);
 	uint64_t first = frame_of(base), nr = frame_of(size);
 	struct ramka_frame *f;
 	int rc;
 
-	if (!e) {
-		instance_bug(r, "ramka_segment_from_unused", "type is NULL or not registered", NULL, 0);
+	if (!e)
 		return RAMKA_E_INVAL;
-	}
 	if (!aligned(base) || !aligned(size))
 		return RAMKA_E_NOT_ALIGNED;
 	if (!size || !ret_s)
@@ -166,51 +177,68 @@ int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
 	if (first < r->first || first - r->first >= r->nr_slots || nr > r->nr_slots - (first - r->first))
 		return RAMKA_E_OUT_OF_BOUND;
 	f = &r->slots[first - r->first];
-	rc = claim_all(cpu, f, base, nr);
+	rc = claim_all(cpu, f, base, nr, operation);
 	if (rc)
 		return rc;
 	for (uint64_t i = 0; i < nr; i++)
 		frame_build(r, f + i, e, NULL, 0, (unsigned)slot_info(f + i) & INFO_DETACHED, false);
-	if (!publish(cpu, f, nr, init, ctx))
+	if (!publish(cpu, f, nr, type, init, ctx, operation))
 		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ base, size };
 	return 0;
 }
 
-void ramka_segment_put(struct ramka_cpu *cpu, struct ramka_segment s)
+static void put_all(struct ramka_cpu *cpu, struct ramka_segment s, const char *operation)
 {
-	struct ramka_frame *f = slots_of(cpu->r, s, "ramka_segment_put");
+	struct ramka_frame *f = slots_of(cpu->r, s, operation);
 
 	for (uint64_t i = 0; f && i < frame_of(s.size); i++)
-		if (contract_move(cpu->r, f + i, STEP_UNCOVER, "ramka_segment_put"))
-			ramka_frame_put(cpu, f + i);
+		if (contract_move(cpu->r, f + i, STEP_UNCOVER, operation))
+			frame_put(cpu, f + i, operation);
 }
 
-struct ramka_segment ramka_segment_get(struct ramka *r, struct ramka_segment s)
+void ramka_segment_put(struct ramka_cpu *cpu, struct ramka_segment s)
 {
-	struct ramka_frame *f = slots_of(r, s, "ramka_segment_get");
+	put_all(cpu, s, "ramka_segment_put");
+}
+
+static struct ramka_segment get_all(struct ramka *r, struct ramka_segment s, const char *operation)
+{
+	struct ramka_frame *f = slots_of(r, s, operation);
 
 	if (!f)
 		return empty;
 	for (uint64_t i = 0; i < frame_of(s.size); i++) {
-		if (ramka_frame_get(r, f + i)) {
-			contract_move(r, f + i, STEP_COVER, "ramka_segment_get");
+		if (frame_get(r, f + i, operation)) {
+			contract_move(r, f + i, STEP_COVER, operation);
 			continue;
 		}
-		ramka_segment_put(ramka_cpu_none(r), (struct ramka_segment){ s.base, i * RAMKA_PAGE_SIZE });
+		put_all(ramka_cpu_none(r), (struct ramka_segment){ s.base, i * RAMKA_PAGE_SIZE }, operation);
 		return empty;
 	}
 	return s;
 }
 
+struct ramka_segment ramka_segment_get(struct ramka *r, struct ramka_segment s)
+{
+	return get_all(r, s, "ramka_segment_get");
+}
+
 int ramka_segment_split(struct ramka *r, struct ramka_segment s, uint64_t off, struct ramka_segment *ret_a,
 			struct ramka_segment *ret_b)
 {
-	(void)r;
+	static const char operation[] = "ramka_segment_split";
+	const struct ramka_frame *f;
+
 	if (!aligned(off))
 		return RAMKA_E_NOT_ALIGNED;
 	if (!off || off >= s.size)
 		return RAMKA_E_OUT_OF_BOUND;
+	f = ret_a && ret_b ? slots_of(r, s, operation) : NULL;
+	/* the first frame of each part stands for the part: no other call that takes time of one frame looks at all of them */
+	if (!f || !frame_argument_ok(r, f, ACCEPT_SHARED, operation) ||
+	    !frame_argument_ok(r, f + frame_of(off), ACCEPT_SHARED, operation))
+		return RAMKA_E_INVAL;
 	*ret_a = (struct ramka_segment){ s.base, off };
 	*ret_b = (struct ramka_segment){ s.base + off, s.size - off };
 	return 0;
@@ -226,7 +254,7 @@ int ramka_segment_slice(struct ramka *r, struct ramka_segment s, uint64_t from, 
 		return RAMKA_E_OUT_OF_BOUND;
 	if (from == to)
 		return RAMKA_E_INVAL;
-	part = ramka_segment_get(r, (struct ramka_segment){ s.base + from, to - from });
+	part = get_all(r, (struct ramka_segment){ s.base + from, to - from }, "ramka_segment_slice");
 	if (!part.size)
 		return RAMKA_E_INVAL;
 	*ret_s = part;
@@ -235,30 +263,30 @@ int ramka_segment_slice(struct ramka *r, struct ramka_segment s, uint64_t from, 
 
 struct ramka_frame *ramka_segment_next(struct ramka *r, struct ramka_segment *s)
 {
+	static const char operation[] = "ramka_segment_next";
 	struct ramka_frame *f;
 
 	if (!s->size)
 		return NULL;
-	f = slots_of(r, *s, "ramka_segment_next");
-	if (!f)
+	f = slots_of(r, *s, operation);
+	if (!f || !frame_argument_ok(r, f, ACCEPT_SHARED, operation) || !contract_move(r, f, STEP_UNCOVER, operation))
 		return NULL;
 	s->base += RAMKA_PAGE_SIZE;
 	s->size -= RAMKA_PAGE_SIZE;
-	return contract_move(r, f, STEP_UNCOVER, "ramka_segment_next") ? f : NULL;
+	return f;
 }
 
 struct ramka_segment ramka_segment_from_frame(struct ramka *r, struct ramka_frame *f)
 {
-	uint64_t ref;
+	static const char operation[] = "ramka_segment_from_frame";
 
-	if (!frame_pointer_ok(r, f, "ramka_segment_from_frame"))
+	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation))
 		return empty;
-	ref = slot_ref(f);
-	if (ref_others(ref) >= REF_MAX || ramka_frame_order(f)) {
-		instance_bug(r, "ramka_segment_from_frame", "not a shared frame of order 0", f, ref);
+	if (info_order(slot_info(f))) {
+		instance_bug(r, operation, "not a frame of order 0", f, slot_ref(f));
 		return empty;
 	}
-	if (!contract_move(r, f, STEP_COVER, "ramka_segment_from_frame"))
+	if (!contract_move(r, f, STEP_COVER, operation))
 		return empty;
 	return (struct ramka_segment){ slot_paddr(r, f), RAMKA_PAGE_SIZE };
 }
@@ -269,16 +297,16 @@ bool ramka_segment_is(const struct ramka *r, struct ramka_segment s, const struc
 
 	if (!s.size || !type)
 		return false;
-	f = slots_of(r, s, "ramka_segment_is");
+	f = slots_in(r, s, ACCEPT_SEEN, "ramka_segment_is");
 	for (uint64_t i = 0; f && i < frame_of(s.size); i++)
-		if (ramka_frame_type(r, f + i) != type)
+		if (type_by_id(r, info_type(slot_info(f + i))) != type)
 			return false;
 	return f != NULL;
 }
 
 /* The bytes [off, off + len) of untyped frames; NULL if there are none to copy. */
-static int content_at(const struct ramka *r, struct ramka_segment s, uint64_t off, size_t len, const char *operation,
-		      uint8_t **ret_bytes)
+static int content_at(const struct ramka *r, struct ramka_segment s, uint64_t off, size_t len, unsigned accept,
+		      const char *operation, uint8_t **ret_bytes)
 {
 	struct ramka_frame *f;
 
@@ -291,7 +319,7 @@ static int content_at(const struct ramka *r, struct ramka_segment s, uint64_t of
 	if (!f)
 		return RAMKA_E_INVAL;
 	for (uint64_t i = frame_of(off); i <= frame_of(off + len - 1); i++)
-		if (!ramka_frame_is_untyped(r, f + i))
+		if (!frame_argument_ok(r, f + i, accept, operation) || !frame_has_bytes(r, f + i))
 			return RAMKA_E_INVAL;
 	if (r->flags & RAMKA_NO_DIRECT_MAP)
 		return RAMKA_E_UNSUPPORTED;
@@ -302,7 +330,7 @@ static int content_at(const struct ramka *r, struct ramka_segment s, uint64_t of
 int ramka_segment_read(const struct ramka *r, struct ramka_segment s, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *bytes;
-	int rc = content_at(r, s, off, len, "ramka_segment_read", &bytes);
+	int rc = content_at(r, s, off, len, ACCEPT_READ, "ramka_segment_read", &bytes);
 
 	if (bytes)
 		memcpy(buf, bytes, len);
@@ -312,7 +340,7 @@ int ramka_segment_read(const struct ramka *r, struct ramka_segment s, uint64_t o
 int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t off, const void *buf, size_t len)
 {
 	uint8_t *bytes;
-	int rc = content_at(r, s, off, len, "ramka_segment_write", &bytes);
+	int rc = content_at(r, s, off, len, ACCEPT_OWNED, "ramka_segment_write", &bytes);
 
 	if (bytes)
 		memcpy(bytes, buf, len);
@@ -321,9 +349,9 @@ int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t 
 
 static void move_all(struct ramka *r, struct ramka_segment s, enum contract_step step, const char *operation)
 {
-	struct ramka_frame *f = CONTRACTS ? slots_of(r, s, operation) : NULL;
+	struct ramka_frame *f = slots_in(r, s, ACCEPT_SHARED, operation);
 
-	for (uint64_t i = 0; f && i < frame_of(s.size); i++)
+	for (uint64_t i = 0; CONTRACTS && f && i < frame_of(s.size); i++)
 		contract_move(r, f + i, step, operation);
 }
 

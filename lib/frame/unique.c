@@ -6,29 +6,10 @@
 #include "../base/mem.h"
 
 #include "alloc.h"
+#include "argument.h"
 #include "contracts.h"
 #include "defer.h"
 #include "drop.h"
-
-static noinline bool not_owned(const struct ramka *r, const struct ramka_frame *f, uint64_t ref, const char *operation)
-{
-	instance_bug(r, operation, ref == REF_UNIQUE ? "frame is in a list" : "frame is not unique (freed twice?)", f, ref);
-	return false;
-}
-
-/* Is u a unique frame (in no list, unless that is allowed)? Else reports. */
-static inline bool owned(const struct ramka *r, const struct ramka_unique *u, bool may_be_listed, const char *operation)
-{
-	const struct ramka_frame *f = slot_of(u);
-	uint64_t ref;
-
-	if (!frame_pointer_ok(r, f, operation))
-		return false;
-	ref = slot_ref(f);
-	if (likely(ref == REF_UNIQUE && (may_be_listed || !info_list(slot_info(f)))))
-		return true;
-	return not_owned(r, f, ref, operation);
-}
 
 struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 					struct ramka_request req)
@@ -57,13 +38,13 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u)
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
 
-	if (!owned(cpu->r, u, false, "ramka_unique_free"))
+	if (!unique_argument_ok(cpu->r, u, false, "ramka_unique_free"))
 		return;
 	info = slot_info(f);
 	if (info & INFO_RCU)
 		defer_frame(cpu, f, info);
 	else
-		frame_end(cpu, f, info);
+		frame_end(cpu, f, info, "ramka_unique_free");
 }
 
 void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
@@ -71,7 +52,7 @@ void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
 	struct ramka_frame *f = slot_of(u);
 	uint32_t n;
 
-	if (CONTRACTS && (!owned(cpu->r, u, false, "ramka_unique_free") ||
+	if (CONTRACTS && (!unique_argument_ok(cpu->r, u, false, "ramka_unique_free") ||
 			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, "ramka_unique_free")))
 		return;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
@@ -82,14 +63,14 @@ void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
 
 void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u)
 {
-	return ramka_frame_meta(r, slot_of(u));
+	return unique_argument_ok(r, u, true, "ramka_unique_meta") ? frame_meta(r, slot_of(u), "ramka_unique_meta") : NULL;
 }
 
 struct ramka_frame *ramka_unique_share(struct ramka *r, struct ramka_unique *u)
 {
 	struct ramka_frame *f = slot_of(u);
 
-	if (!owned(r, u, false, "ramka_unique_share") || !contract_begin(r, f, STEP_SHARE, "ramka_unique_share"))
+	if (!unique_argument_ok(r, u, false, "ramka_unique_share") || !contract_begin(r, f, STEP_SHARE, "ramka_unique_share"))
 		return NULL;
 	ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
 	contract_commit(r, f, STEP_SHARE, "ramka_unique_share");
@@ -102,7 +83,7 @@ struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame 
 
 	if (!frame_pointer_ok(r, f, "ramka_frame_try_unique"))
 		return NULL;
-	if (unlikely(slot_info(f) & INFO_RESERVED))
+	if (unlikely(slot_info(f) & INFO_RESERVED) && ref_others(slot_ref(f)) < REF_MAX)
 		return NULL;
 	if (!contract_begin(r, f, STEP_TRY_UNIQUE, "ramka_frame_try_unique"))
 		return NULL;
@@ -112,7 +93,7 @@ struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame 
 		return unique_of(f);
 	}
 	contract_abort(r, f);
-	if (ref_tag(sole) != TAG_SHARED && ref_tag(sole) != TAG_SATURATED)
+	if (ref_is_dying(sole) || !(ACCEPT_SHARED >> ref_tag(sole) & 1))
 		instance_bug(r, "ramka_frame_try_unique", "frame is not shared", f, sole);
 	return NULL;
 }
@@ -121,29 +102,42 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 {
 	static const char operation[] = "ramka_unique_repurpose";
 	struct ramka_frame *f = slot_of(u);
-	const struct type_entry *e = type_entry(cpu->r, type);
+	const struct type_entry *e = type_argument(cpu->r, type, operation);
 	uint64_t info;
+	bool runner;
+	int rc = 0;
 
-	if (!e) {
-		instance_bug(cpu->r, operation, "type is NULL or not registered", NULL, 0);
+	if (!e)
 		return RAMKA_E_INVAL;
-	}
-	if (!owned(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_KEEP, operation))
+	if (!unique_argument_ok(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_KEEP, operation))
 		return RAMKA_E_INVAL;
 	if (!contract_check_meta(cpu->r, f)) {
 		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
 		return RAMKA_E_INVAL;
 	}
 	info = slot_info(f);
+	if (info & INFO_RCU) /* readers may look at the metadata until a grace period is over */
+		return RAMKA_E_UNSUPPORTED;
+	runner = info & INFO_HOOK && drop_begin(cpu);
+	/*
+	 * Inside another on_drop of this handle. On the cache-less one it may be that of another thread, which then takes what
+	 * this on_drop puts.
+	 */
+	if (info & INFO_HOOK && !runner && !cpu->cacheless)
+		return RAMKA_E_BUSY;
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy); /* a put inside on_drop is found out */
 	frame_drop_meta(cpu, f, info);
 	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false);
 	if (!contract_check_meta(cpu->r, f)) {
-		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
-		return RAMKA_E_INVAL; /* the old one is gone: the frame stays BUSY */
+		rc = RAMKA_E_INVAL; /* the old one is gone: the frame stays BUSY */
+	} else {
+		ramka_store(&f->ref, REF_UNIQUE, release, slot.publish);
 	}
-	ramka_store(&f->ref, REF_UNIQUE, release, slot.publish);
-	return 0;
+	if (runner)
+		drop_end(cpu, operation);
+	if (rc)
+		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
+	return rc;
 }
 
 int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts)
@@ -152,7 +146,7 @@ int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, 
 	unsigned old_order;
 	uint64_t info;
 
-	if (!owned(r, u, false, "ramka_unique_split"))
+	if (!unique_argument_ok(r, u, false, "ramka_unique_split"))
 		return RAMKA_E_INVAL;
 	info = slot_info(f);
 	old_order = info_order(info);
@@ -185,7 +179,7 @@ int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, 
 
 ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
 {
-	if (!owned(r, u, true, "ramka_unique_into_raw") ||
+	if (!unique_argument_ok(r, u, true, "ramka_unique_into_raw") ||
 	    !contract_move(r, slot_of(u), STEP_UNIQUE_INTO_RAW, "ramka_unique_into_raw"))
 		return 0;
 	return slot_paddr(r, slot_of(u));
@@ -193,19 +187,15 @@ ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
 
 struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
 {
-	struct ramka_frame *f;
+	static const char operation[] = "ramka_unique_from_raw";
+	struct ramka_frame *f = frame_at_address(r, pa, operation);
 
-	if (instance_slot(r, pa, &f)) {
-		instance_bug(r, "ramka_unique_from_raw", "no frame at this address", NULL, pa);
-		return NULL;
-	}
-	if (!owned(r, unique_of(f), true, "ramka_unique_from_raw") ||
-	    !contract_move(r, f, STEP_UNIQUE_FROM_RAW, "ramka_unique_from_raw"))
+	if (!f || !unique_argument_ok(r, unique_of(f), true, operation) || !contract_move(r, f, STEP_UNIQUE_FROM_RAW, operation))
 		return NULL;
 	return unique_of(f);
 }
 
 ramka_paddr_t ramka_unique_paddr(const struct ramka *r, const struct ramka_unique *u)
 {
-	return slot_paddr(r, slot_of(u));
+	return frame_pointer_ok(r, slot_of(u), "ramka_unique_paddr") ? slot_paddr(r, slot_of(u)) : 0;
 }

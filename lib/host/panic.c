@@ -46,11 +46,12 @@ void host_panic(void *ctx, const struct ramka_bug *bug)
 
 	(void)ctx;
 	n = snprintf(line, sizeof(line),
-		     "ramka: %s: %s: frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s\n",
+		     "ramka: %s: %s: frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s, %s 0x%" PRIx64 "\n",
 		     bug->operation ? bug->operation : "unknown operation",
 		     bug->what ? bug->what : "programmer error",
 		     bug->paddr, host_state_name(bug->state), bug->ref,
-		     bug->type && bug->type->name ? bug->type->name : "none");
+		     bug->type && bug->type->name ? bug->type->name : "none",
+		     bug->argument ? bug->argument : "no argument", bug->value);
 	say(line, n, sizeof(line));
 	abort();
 }

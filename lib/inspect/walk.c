@@ -53,9 +53,7 @@ bool look_next(struct look *l, struct sight *ret)
 	ret->zone = instance_zone(r, f);
 	if (ret->zone) {
 		ret->bit = slot_bit(r, ret->zone, f);
-		ret->in_bitmap = sparse_has(&ret->zone->present, ret->bit / BLOCK_FRAMES) &&
-				 bitmap_is_free(&ret->zone->map, ret->bit) &&
-				 !(bitmap_lane(&ret->zone->map, ret->bit / BLOCK_FRAMES) & LANE_HUGE);
+		ret->in_bitmap = slot_in_bitmap(r, ret->zone, f);
 	}
 	if (ret->state == RAMKA_STATE_FREE && !ret->in_bitmap)
 		ret->state = RAMKA_STATE_CACHED;

@@ -28,4 +28,13 @@ static inline struct ramka_frame *slot_at_bit(const struct ramka *r, const struc
 	return &r->slots[z->origin + bit - r->first];
 }
 
+/* Is it free in the bitmap, and not of a block that is claimed whole? */
+static inline bool slot_in_bitmap(const struct ramka *r, const struct zone *z, const struct ramka_frame *f)
+{
+	uint32_t bit = slot_bit(r, z, f);
+
+	return sparse_has(&z->present, bit / BLOCK_FRAMES) && bitmap_is_free(&z->map, bit) &&
+	       !(bitmap_lane(&z->map, bit / BLOCK_FRAMES) & LANE_HUGE);
+}
+
 #endif

@@ -84,7 +84,7 @@ static void borrows(void **state)
 	ramka_frame_unborrow(f->r, ref);
 	ramka_unique_free(f->cpu[0], u);
 	BOTH_WAYS(f)
-		REFUSED(f, "ramka_frame_borrow", "is_live", ramka_frame_borrow(f->r, a));
+		REFUSED(f, "ramka_frame_borrow", "not in use", ramka_frame_borrow(f->r, a));
 	CLOSE(f);
 }
 
@@ -105,13 +105,13 @@ static void a_unique_used_twice(void **state)
 		REFUSED(f, "ramka_unique_split", "contract_unique_owned", ramka_unique_split(f->r, u, 0, part));
 		REFUSED(f, "ramka_unique_into_raw", "contract_into_raw_requires", ramka_unique_into_raw(f->r, u));
 		REFUSED(f, "ramka_list_push_back", "contract_unique_owned", ramka_list_push_back(&l, u));
-		REFUSED(f, "ramka_frame_into_raw", "contract_into_raw_requires", ramka_frame_into_raw(f->r, slot_of(u)));
+		REFUSED(f, "ramka_frame_into_raw", "not shared", ramka_frame_into_raw(f->r, slot_of(u)));
 	}
 	u = ramka_unique_from_raw(f->r, pa);
 	BOTH_WAYS(f) {
 		REFUSED(f, "ramka_unique_from_raw", "contract_from_raw_requires", ramka_unique_from_raw(f->r, pa));
 		/* a shared operation on a unique frame takes no count below zero */
-		REFUSED(f, "ramka_frame_into_raw", "contract_into_raw_requires", ramka_frame_into_raw(f->r, slot_of(u)));
+		REFUSED(f, "ramka_frame_into_raw", "not shared", ramka_frame_into_raw(f->r, slot_of(u)));
 	}
 	ramka_list_push_back(&l, u);
 	BOTH_WAYS(f)
@@ -186,9 +186,9 @@ static void invalid_metadata_at_alloc(void **state)
 				ramka_frame_from_unused(f->cpu[0], DETACHED_AT, types[i], &bad, &a), RAMKA_E_INVAL));
 			BAD(f, "ramka_unique_from_unused", assert_int_equal(
 				ramka_unique_from_unused(f->cpu[0], BASE + PAGE, types[i], &bad, &u), RAMKA_E_INVAL));
-			BAD(f, "ramka_segment", assert_int_equal(
+			BAD(f, "ramka_segment_from_unused", assert_int_equal(
 				ramka_segment_from_unused(f->cpu[0], DETACHED_AT, 3 * PAGE, types[i], bad_init, &second, &s), RAMKA_E_INVAL));
-			BAD(f, "ramka_segment", assert_int_equal(
+			BAD(f, "ramka_segment_alloc", assert_int_equal(
 				ramka_segment_alloc(f->cpu[0], 3, types[i], NULL, NULL, UNINIT, &s), RAMKA_E_INVAL));
 		}
 		assert_true(!a && !u && !s.size);
@@ -216,11 +216,11 @@ static void invalid_metadata_at_drop(void **state)
 		((struct item *)ramka_unique_meta(f->r, u))->magic = 0;
 		s = ramka_segment_from_frame(f->r, t[2]);
 		drops = 0;
-		BAD(f, "on_drop", ramka_frame_put(f->cpu[0], t[0]));
+		BAD(f, "ramka_frame_put", ramka_frame_put(f->cpu[0], t[0]));
 		assert_int_equal(ramka_frame_put_rcu(f->cpu[0], t[1]), 0);
-		BAD(f, "on_drop", ramka_reclaim(f->cpu[0], true));
-		BAD(f, "on_drop", ramka_segment_put(f->none, s));
-		BAD(f, "on_drop", ramka_unique_free(f->cpu[0], u));
+		BAD(f, "ramka_frame_put_rcu", ramka_reclaim(f->cpu[0], true));
+		BAD(f, "ramka_segment_put", ramka_segment_put(f->none, s));
+		BAD(f, "ramka_unique_free", ramka_unique_free(f->cpu[0], u));
 		assert_int_equal(drops, 0);
 		for (unsigned k = 0; k < 3; k++)
 			assert_int_equal(state_at(f, ramka_frame_paddr(f->r, t[k])), RAMKA_STATE_BUSY);
@@ -318,7 +318,7 @@ static void every_kind_of_leak(void **state)
 	LEAKS(f, "ramka_frame_try_unique", "leaked: a unique frame", pa);
 	assert_int_equal(ramka_list_init(f->r, &l), 0);
 	ramka_list_push_back(&l, u);
-	LEAKS(f, "ramka_list insert", "leaked: a frame in a list", pa);
+	LEAKS(f, "ramka_list_push_back", "leaked: a frame in a list", pa);
 	ramka_list_fini(f->cpu[0], &l);
 	assert_true(ramka_contracts_clean(f->r));
 	ramka_store(&a->ref, REF_SHARED(1), relaxed, slot.count); /* in use, but the ledger knows of nobody */

@@ -18,17 +18,17 @@
  * weakens slot.publish: BUG_LOOKUP_RELAXED BUG_PUBLISH_RELAXED BUG_SHARE_RELAXED
  * weakens slot.drop: BUG_PUT_ACQUIRE BUG_PUT_RELEASE BUG_UNIQUE_RELAXED BUG_PUT_RCU_ACQUIRE BUG_PUT_RCU_RELEASE
  *
- * mirrors: ramka_frame_put sha256:f9b70cf8
- * mirrors: end_shared sha256:ac71d494
+ * mirrors: put_reference sha256:93a83277
+ * mirrors: end_shared sha256:813754bf
  * mirrors: ramka_frame_put_rcu sha256:457d0cda
- * mirrors: lookup sha256:36133644
- * mirrors: ramka_frame_get sha256:7b1411cd
- * mirrors: undo sha256:844b178a
- * mirrors: get_failed sha256:1afb2541
- * mirrors: put_failed sha256:0bbcf243
- * mirrors: ramka_frame_try_unique sha256:9f8415e1
- * mirrors: ramka_unique_share sha256:7143397e
- * mirrors: frame_publish sha256:78982e86
+ * mirrors: lookup sha256:0ffe2166
+ * mirrors: get_reference sha256:26ebae78
+ * mirrors: undo sha256:9697c88d
+ * mirrors: get_failed sha256:c27125a3
+ * mirrors: put_failed sha256:e0fe7008
+ * mirrors: ramka_frame_try_unique sha256:4c5ad2fb
+ * mirrors: ramka_unique_share sha256:20c13e04
+ * mirrors: frame_publish sha256:cc1e02fd
  *
  * litmus: 1
  * litmus: 1 BUG_PUT_ACQUIRE race

@@ -131,7 +131,7 @@ static void repurpose_is_not_left_half_way(void **state)
 
 	(void)state;
 	in_drop = old_on_drop_of_repurpose;
-	assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &rcu_type, NULL), 0);
+	assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &note_type, NULL), 0);
 	assert_int_equal(drops, 1);
 	in_drop = NULL;
 	assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &note_type, NULL), 0);
@@ -140,7 +140,152 @@ static void repurpose_is_not_left_half_way(void **state)
 	CLOSE(f);
 }
 
+/* ---- no on_drop inside another ---- */
+
+static unsigned depth, deepest;
+static struct ramka_cpu *(*next_cpu)(struct ramka_cpu *given);
+static struct ramka_unique *repurposed;
+static int repurpose_rc;
+
+struct parent { struct ramka_frame *child; };
+
+static void put_child(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
+{
+	struct parent *p = meta;
+
+	(void)paddr, (void)content;
+	drops++;
+	if (++depth > deepest)
+		deepest = depth;
+	if (p->child)
+		ramka_frame_put(next_cpu(cpu), p->child);
+	if (repurposed)
+		repurpose_rc = ramka_unique_repurpose(next_cpu(cpu), repurposed, &ramka_type_untyped, NULL);
+	depth--;
+}
+
+static RAMKA_DEFINE_TYPE(parent_type, struct parent, .id = 19, .flags = 0, .on_drop = put_child);
+
+static struct ramka_cpu *the_given(struct ramka_cpu *given) { return given; }
+static struct ramka_cpu *the_cacheless(struct ramka_cpu *given) { (void)given; return fixture->none; }
+
+/* A parent of a chain of `n` more, each the only reference to the next. */
+static struct ramka_frame *chain(struct fixture *f, unsigned n)
+{
+	struct parent p = { NULL };
+
+	for (unsigned i = 0; i <= n; i++)
+		p.child = ramka_frame_alloc(f->cpu[0], &parent_type, &p, UNINIT);
+	return p.child;
+}
+
+static void drops_never_nest(void **state)
+{
+	static struct ramka_cpu *(*const handles[])(struct ramka_cpu *) = { the_given, the_cacheless };
+	struct fixture *f = open_it();
+
+	(void)state;
+	assert_int_equal(ramka_type_register(f->r, &parent_type), 0);
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned who = 0; who < 2; who++)
+			for (unsigned how = 0; how < 3; how++) {
+				struct ramka_cpu *cpu = who ? f->none : f->cpu[0];
+				/* two handles that take turns are two deep and no more */
+				unsigned most = i && !who ? 2 : 1;
+				struct parent p = { chain(f, 100) };
+				struct ramka_unique *u;
+
+				depth = deepest = drops = 0;
+				next_cpu = handles[i];
+				u = ramka_unique_alloc(f->cpu[0], &parent_type, &p, UNINIT);
+				if (how == 0)
+					ramka_unique_free(cpu, u);
+				else if (how == 1)
+					ramka_frame_put(cpu, ramka_unique_share(f->r, u));
+				else
+					assert_int_equal(ramka_unique_repurpose(cpu, u, &ramka_type_untyped, NULL), 0);
+				assert_int_equal(drops, 102);
+				assert_in_range(deepest, 1, most);
+				if (how == 2)
+					ramka_unique_free(cpu, u);
+				AUDIT(f);
+			}
+	CLOSE(f);
+}
+
+/* An on_drop that would have to run inside another: not done, and said so. Without an on_drop it is no matter. */
+static void repurpose_inside_on_drop(void **state)
+{
+	struct fixture *f = open_it();
+	struct parent p = { NULL };
+	struct ramka_unique *plain = ramka_unique_alloc(f->cpu[0], &ramka_type_untyped, NULL, UNINIT);
+
+	(void)state;
+	assert_int_equal(ramka_type_register(f->r, &parent_type), 0);
+	next_cpu = the_given;
+	repurposed = ramka_unique_alloc(f->cpu[0], &note_type, NULL, UNINIT);
+	ramka_frame_put(f->cpu[0], ramka_frame_alloc(f->cpu[0], &parent_type, &p, UNINIT));
+	assert_int_equal(repurpose_rc, RAMKA_E_BUSY);
+	assert_int_equal(drops, 1);
+	assert_ptr_equal(ramka_frame_type(f->r, slot_of(repurposed)), &note_type);
+	ramka_unique_free(f->cpu[0], repurposed);
+	repurposed = plain;
+	ramka_frame_put(f->cpu[0], ramka_frame_alloc(f->cpu[0], &parent_type, &p, UNINIT));
+	assert_int_equal(repurpose_rc, 0);
+	ramka_unique_free(f->cpu[0], repurposed);
+	repurposed = NULL;
+	CLOSE(f);
+}
+
+/* Readers may look at the metadata of a frame whose type is RAMKA_TYPE_RCU until a grace period is over: no way around it. */
+static void rcu_types_keep_their_metadata(void **state)
+{
+	struct fixture *f = open_it();
+	struct note value = { 7 };
+	struct ramka_frame *one = ramka_frame_alloc(f->cpu[0], &rcu_type, &value, UNINIT);
+	ramka_paddr_t pa = ramka_frame_paddr(f->r, one);
+	const struct note *seen = ramka_frame_meta_as(f->r, ramka_frame_at(f->r, pa).frame, &rcu_type);
+	struct ramka_unique *u = ramka_frame_try_unique(f->r, one);
+
+	(void)state;
+	assert_non_null(u);
+	assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &note_type, NULL), RAMKA_E_UNSUPPORTED);
+	assert_int_equal(ramka_unique_repurpose(f->cpu[0], u, &rcu_type, NULL), RAMKA_E_UNSUPPORTED);
+	assert_true(drops == 0 && seen->n == 7);
+	ramka_unique_free(f->cpu[0], u);
+	assert_int_equal(stats(f).deferred, 1);
+	assert_true(drops == 0 && seen->n == 7);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(drops, 1);
+	CLOSE(f);
+}
+
 /* ---- init of segments ---- */
+
+static void no_metadata(void *ctx, ramka_paddr_t pa, void *meta)
+{
+	(void)pa;
+	assert_null(meta);
+	++*(unsigned *)ctx;
+}
+
+/* A type without metadata, and an instance without: there is nothing to point to. */
+static void init_without_metadata(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct fixture *f = fixture_open((struct spec){ .size = MIB, .meta_size = i ? RAMKA_META_NONE : 0 });
+		struct ramka_segment s;
+		unsigned n = 0;
+
+		assert_int_equal(ramka_segment_alloc(f->cpu[0], 5, &ramka_type_untyped, no_metadata, &n, UNINIT, &s), 0);
+		ramka_segment_put(f->cpu[0], s);
+		assert_int_equal(ramka_segment_from_unused(f->cpu[0], BASE + 16 * PAGE, PAGE, &ramka_type_untyped, no_metadata, &n, &s), 0);
+		ramka_segment_put(f->cpu[0], s);
+		assert_int_equal(n, 6);
+		CLOSE(f);
+	}
+}
 
 static void bad_init(void *ctx, ramka_paddr_t pa, void *meta)
 {
@@ -214,7 +359,8 @@ static void entries_that_lie(void **state)
 	tear_down_with(f, ramka_unique_paddr(f->r, u), false, "ramka_frame_from_raw");
 	/* a page that the entry calls a node: reported, and the reference leaked rather than guessed at */
 	raw = ramka_frame_into_raw(f->r, ramka_frame_get(f->r, page));
-	tear_down_with(f, raw, true, "ramka_pt");
+	tear_down_with(f, raw, true, "ramka_frame_put");
+	assert_string_equal(f->bug.argument, "pte");
 	assert_int_equal(ramka_frame_refcount(page), 2);
 	ramka_frame_put(f->cpu[0], page); /* the leaked one, which the node's end restored */
 	ramka_frame_put(f->cpu[0], page);
@@ -285,6 +431,10 @@ int main(void)
 		cmocka_unit_test(on_drop_uses_its_own_frame),
 		cmocka_unit_test(on_drop_puts_twice),
 		cmocka_unit_test(repurpose_is_not_left_half_way),
+		cmocka_unit_test(drops_never_nest),
+		cmocka_unit_test(repurpose_inside_on_drop),
+		cmocka_unit_test(rcu_types_keep_their_metadata),
+		cmocka_unit_test(init_without_metadata),
 		cmocka_unit_test(init_uses_a_frame_that_is_not_there_yet),
 		cmocka_unit_test(entries_that_lie),
 		cmocka_unit_test(panic_may_use_the_allocator),

@@ -146,7 +146,7 @@ static void a_used_frame_that_is_free_in_the_bitmap(void **state)
 		assert_int_equal(ramka_frame_paddr(f->r, one), BASE);
 		assert_true(bitmap_free_mask(b, 0, 1)); /* and the counts agree */
 		assert_true(ramka_check(f->r, NULL) > 0);
-		EXPECT_BUG(f, "free", ramka_frame_put(f->none, one));
+		EXPECT_BUG(f, "ramka_frame_put", ramka_frame_put(f->none, one));
 		n = alloc_all(f->none, UNINIT, frames, FRAMES + 1);
 		assert_true(n >= FRAMES - (1u << order) && n <= FRAMES);
 		for (size_t i = 0; i < n; i++) {

@@ -567,7 +567,12 @@ static inline void play_unique(struct play *p, struct ramka_cpu *cpu, const stru
 		f->refs = 1;
 		p->hand[i].kind = H_FRAME;
 		break;
-	case 2: /* another type */
+	case 2: /* another type; readers may look at one of an RCU type */
+		if (play_type[f->type] == &play_rcu) {
+			PLAY_CHECK(ramka_unique_repurpose(cpu, u, play_type[type], &meta) == RAMKA_E_UNSUPPORTED);
+			check_meta(p, at);
+			break;
+		}
 		expect_death(p, at);
 		PLAY_CHECK(ramka_unique_repurpose(cpu, u, play_type[type], &meta) == 0);
 		PLAY_CHECK(!type_has_meta(f->type)); /* on_drop was there */

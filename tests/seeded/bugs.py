@@ -45,17 +45,17 @@ bug('steal-leaves-one', 'a magazine is taken over but for its last frame', 'plai
 # ---- state word ----
 
 bug('publish-before-meta', 'the frame can be looked up before its metadata is there', 'checker frame_reuse frame_reuse_other_cpu', 20,
-    ('frame_new', 'frame_build(r,',
+    ('make_frame', 'frame_build(r,',
      'slot_set_info(f, e->info);\n	ramka_store(&f->ref, ref, release, slot.publish);\n	frame_build(r,'))
 bug('publish-before-type', 'the frame can be looked up before it has its type', 'checker frame_reuse frame_reuse_other_cpu', 20,
-    ('frame_new', 'frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n'
+    ('make_frame', 'frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n'
      '	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
      'uint64_t info = slot_info(f);\n\n'
      '	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n'
      '	slot_set_info(f, info);\n	frame_publish(cpu, f, ref, operation);\n	slot_set_info(f, e->info);\n'
      '	return f;'))
 bug('publish-before-zero', 'the frame can be looked up before it is zeroed', 'checker frame_zeroed', 20,
-    ('frame_new', '!(req.flags & RAMKA_ALLOC_UNINIT));\n	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
+    ('make_frame', '!(req.flags & RAMKA_ALLOC_UNINIT));\n	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
      'false);\n	frame_publish(cpu, f, ref, operation);\n	if (!(req.flags & RAMKA_ALLOC_UNINIT))\n'
      '		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << req.order);\n	return f;'))
 bug('publish-relaxed', 'a frame is published before its metadata', 'checker frame_reuse frame_reuse_other_cpu frame_from_unused', 20,
@@ -63,23 +63,30 @@ bug('publish-relaxed', 'a frame is published before its metadata', 'checker fram
 bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit_lookup', 20,
     weaken('frame_hit', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
-    ('ramka_frame_put', 'else if (!others)', 'else if (others <= 1)'))
+    ('put_reference', 'else if (!others)', 'else if (others <= 1)'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('ramka_frame_put', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-acquire-only', 'a put does not say what its holder did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('ramka_frame_put', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
 bug('put-release-only-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
-    weaken('ramka_frame_put', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-release-only-fuzz', 'the same, found by bytes that choose the schedule', 'fuzz schedules', 60,
-    weaken('ramka_frame_put', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('lookup-relaxed', 'from_in_use does not acquire', 'checker frame_reuse frame_reuse_other_cpu frame_share frame_last_put', 20,
     weaken('lookup', 'slot.publish', 'cas', 'acquire', 'relaxed'))
 bug('lookup-relaxed-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
     weaken('lookup', 'slot.publish', 'cas', 'acquire', 'relaxed'))
 bug('lookup-revives', 'from_in_use takes a frame whose last reference is gone', 'stress refs', 15,
-    ('lookup', 'if ((ref & ~REF_MARK) == REF_SHARED(0))\n			return RAMKA_E_BUSY;\n'
+    ('lookup', 'if (ref_is_dying(ref))\n			return RAMKA_E_BUSY;\n'
      '		if (ref_others(ref) >= REF_MAX - 1)',
      'if (ref_others(ref) >= REF_MAX - 1 && (ref & ~REF_MARK) != REF_SHARED(0))'))
+bug('stray-put-saturates', 'a put too many of a marked frame reads as a count at its top, which a lookup saturates',
+    'checker defer_stray_put defer_stray_puts', 20,
+    ('ref_is_dying', 'ref_tag(ref) == TAG_SHARED && ((ref + REF_STRAYS) & REF_PAYLOAD) <= REF_STRAYS',
+     '(ref & ~REF_MARK) == REF_SHARED(0)'))
+bug('repurpose-nests-drops', 'an on_drop that repurpose runs is no runner: what it puts is dropped inside it', 'misuse callbacks', 10,
+    ('ramka_unique_repurpose', 'runner = info & INFO_HOOK && drop_begin(cpu);', 'runner = false;'),
+    ('ramka_unique_repurpose', 'if (info & INFO_HOOK && !runner && !cpu->cacheless)', 'if (false)'))
 bug('try-unique-relaxed', 'the sole owner does not see what others did', 'checker frame_try_unique', 20,
     weaken('ramka_frame_try_unique', 'slot.drop', 'cas', 'acquire', 'relaxed'))
 bug('try-unique-marked', 'a frame that put_rcu marked becomes unique: readers may still look', 'checker defer_try_unique', 20,
@@ -89,21 +96,22 @@ bug('try-unique-marked', 'a frame that put_rcu marked becomes unique: readers ma
 bug('share-relaxed', 'a shared frame shows itself before what its owner wrote', 'checker frame_share', 20,
     weaken('ramka_unique_share', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
-    ('ramka_frame_put', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old);\n	else if (!others)',
-     'if (unlikely(others >= REF_MAX) && old != REF_FREE)\n		put_failed(cpu->r, f, old);\n'
+    ('put_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
+     'if (unlikely(others >= REF_MAX) && old != REF_FREE)\n		put_failed(cpu->r, f, old, operation);\n'
      '	else if (!others || old == REF_FREE)'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
     ('get_failed', 'undo(f, old, old + 1);', 'ramka_sub(&f->ref, 1, relaxed, slot.undo);'))
 bug('saturates-too-late', 'a get at the top of the count goes on counting', 'unit frame', 10,
-    ('get_failed', '		saturate(r, f, old, "ramka_frame_get");\n', ''))
+    ('get_failed', '		saturate(r, f, old, operation);\n', ''))
 bug('saturates-below-top', 'at its top the count goes one back instead of staying for ever', 'checker frame_saturate', 20,
     ('saturate', 'ramka_store(&f->ref, REF_SATURATED,', 'ramka_store(&f->ref, REF_SHARED(REF_MAX - 1),'))
 bug('callback-twice', 'on_drop runs twice', 'plain refs', 5,
-    ('end_one', 'frame_take_back(cpu, f, info);', 'frame_drop_meta(cpu, f, info);\n	frame_take_back(cpu, f, info);'))
+    ('end_one', 'frame_take_back(cpu, f, info, operation);',
+     'frame_drop_meta(cpu, f, info);\n	frame_take_back(cpu, f, info, operation);'))
 bug('callback-skipped-in-chain', 'frames that waited for their turn are freed without on_drop', 'plain refs', 5,
-    ('run', '		end_one(cpu, f);', '		frame_take_back(cpu, f, slot_info(f));'))
+    ('drop_end', '			end_one(cpu, f, operation);', '			frame_take_back(cpu, f, slot_info(f), operation);'))
 bug('chain-loses-one', 'of the frames that wait for their turn, only the newest is dropped', 'plain refs', 5,
-    ('run', 'old = ref_link(slot_ref(f));', 'old = 0;'))
+    ('drop_end', 'old = ref_link(slot_ref(f));', 'old = 0;'))
 
 # ---- section ----
 
@@ -112,7 +120,7 @@ bug('section-not-nested', 'a handler on top of a call opens the section again', 
 bug('section-not-nested-step', 'the same, at each instruction of one call', 'step put', 10,
     ('section_enter', '	if (unlikely(ramka_load(&cpu->active, relaxed, section.own)))\n		return false;\n', ''))
 bug('handler-drop-lost', 'what a handler drops while on_drop runs is forgotten', 'checker drop_irq', 20,
-    ('run', 'if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))\n			return;',
+    ('drop_end', 'if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))\n			return;',
      'ramka_store(&cpu->pending, PENDING_NOBODY, relaxed, drop.pending);\n		return;'))
 bug('section-ignores-revoked', 'the owner goes on while a drainer has its cache', 'stress drain', 10,
     ('section_enter', 'if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)))\n		return true;', 'return true;'))
@@ -235,8 +243,8 @@ bug('detached-becomes-free', 'frames claimed from unused memory are freed into t
 bug('zero-skipped-for-orders', 'frames of order 1 and above are zeroed in their first page only', 'plain churn', 5,
     ('frame_build', '(size_t)RAMKA_PAGE_SIZE << order);', '(size_t)RAMKA_PAGE_SIZE);'))
 bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not zeroed', 'unit cpu', 10,
-    ('frame_new', 'f = take(cpu, req);\n	if (unlikely(!f))\n		return NULL;',
-     'uint64_t steals = ramka_load(&cpu->steals, relaxed, stat);\n\n	f = take(cpu, req);\n'
+    ('make_frame', 'f = take(cpu, req, operation);\n	if (unlikely(!f))\n		return NULL;',
+     'uint64_t steals = ramka_load(&cpu->steals, relaxed, stat);\n\n	f = take(cpu, req, operation);\n'
      '	if (unlikely(!f))\n		return NULL;\n	if (ramka_load(&cpu->steals, relaxed, stat) != steals)\n'
      '		req.flags |= RAMKA_ALLOC_UNINIT;'))
 bug('zero-skipped-in-bulk', 'bulk frames are never zeroed', 'plain bulk', 5,
@@ -254,8 +262,8 @@ bug('hole-usable', 'MMIO is handed out', 'unit map', 5,
 bug('shared-frame-weaker', 'a frame that two regions share goes to the less restrictive one', 'fuzz maps', 20,
     ('add_stretch', 'if (rank_of(kind) > rank_of(b->shared_kind))', 'if (rank_of(kind) < rank_of(b->shared_kind))'))
 bug('slice-counts-whole', 'a slice takes its references at the segment\'s start', 'fuzz ops', 90,
-    ('ramka_segment_slice', '(struct ramka_segment){ s.base + from, to - from });',
-     '(struct ramka_segment){ s.base, to - from });\n	part.base += from;'))
+    ('ramka_segment_slice', '(struct ramka_segment){ s.base + from, to - from }, "ramka_segment_slice");',
+     '(struct ramka_segment){ s.base, to - from }, "ramka_segment_slice");\n	part.base += from;'))
 bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30,
     ('ramka_frame_put_bulk', 'for (size_t i = 0; i < n; i++) {', 'for (size_t i = 0; i + (n > 3) < n; i++) {'))
 
@@ -272,7 +280,7 @@ bug('late-pieces-forgotten', 'a piece that is added beside another one makes the
 bug('hole-metadata-cleared', 'set-up writes the metadata of holes', 'unit late', 10,
     ('ramka_init_why', 'memset(at, 0, l.bitmaps);', 'memset(at, 0, l.end);'))
 bug('tail-search-in-hole', 'a claim by address looks at slots of holes', 'unit late', 10,
-    ('is_tail', 'if (instance_kind(r, head) == MAP_HOLE)', 'if (head < r->first)'))
+    ('state_is_tail', 'if (instance_kind(r, head) == MAP_HOLE)', 'if (head < r->first)'))
 bug('late-keeps-tuning', 'batch, fold and high-water mark stay those of the boot memory', 'unit late', 10,
     ('add_memory', 'tune(r);', ';'))
 bug('reserved-widens-span', 'reserved memory has slots wherever it is', 'unit map', 10,
@@ -306,7 +314,7 @@ bug('put-rcu-release', 'put_rcu does not acquire', 'checker defer_mark defer_bot
 bug('put-rcu-acquire', 'put_rcu does not release', 'checker defer_mark defer_both defer_write', 20,
     weaken('ramka_frame_put_rcu', 'slot.drop', 'cas', 'acq_rel', 'acquire'))
 bug('mark-ignored', 'a marked frame is freed at once by a plain last put', 'plain defer', 8,
-    ('ramka_frame_put', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
+    ('put_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
     ('end_shared', 'if (old & REF_MARK || info & INFO_RCU)', 'if (info & INFO_RCU)'))
 bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its state', 'checker defer_shared', 20,
     weaken('share', 'defer.shared', 'cas', 'release', 'relaxed'))

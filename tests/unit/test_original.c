@@ -142,11 +142,12 @@ static void b03_fresh_slots_have_no_type(void **state)
 	struct ramka_frame *fresh = slot_at(f, BASE + 7 * MIB);
 
 	(void)state;
-	assert_null(ramka_frame_type(f->r, fresh));
-	assert_null(ramka_frame_meta(f->r, fresh));
-	assert_null(ramka_frame_meta_as(f->r, fresh, &note_type));
-	assert_false(ramka_frame_is_untyped(f->r, fresh));
-	assert_null(ramka_pt_meta(f->r, fresh));
+	EXPECT_BUG(f, "ramka_frame_type", assert_null(ramka_frame_type(f->r, fresh)));
+	EXPECT_BUG(f, "ramka_frame_meta", assert_null(ramka_frame_meta(f->r, fresh)));
+	EXPECT_BUG(f, "ramka_frame_meta_as", assert_null(ramka_frame_meta_as(f->r, fresh, &note_type)));
+	EXPECT_BUG(f, "ramka_frame_is_untyped", assert_false(ramka_frame_is_untyped(f->r, fresh)));
+	EXPECT_BUG(f, "ramka_pt_meta", assert_null(ramka_pt_meta(f->r, fresh)));
+	assert_null(f->bug.type);
 	CLOSE(f);
 }
 

@@ -4,6 +4,8 @@
  * while a reader still looks shows as a race on its metadata.
  */
 #include "instance.h"
+#include "base/slot.h"
+#include "frame/defer.h"
 
 static struct ramka_frame *f0;
 static struct ramka_atomic_u64 table;   /* the structure that readers walk: 1 = frame 0 is linked */
@@ -127,7 +129,13 @@ static void irq_put_books(void)
 CK_CLIENT(drop_irq, .what = "an interrupt drops a frame while on_drop runs", .setup = two_frames,
 	  .thread = { put_f0 }, .irq = { irq_put_f1 }, .check = irq_put_books, .stale = 2);
 static void put_f0_none(void) { ramka_frame_put(none(), f0); }
-static void put_f1_none(void) { ramka_frame_put(none(), f1); }
+static void put_f1_none(void)
+{
+	struct meta *m = ramka_frame_meta(r, f1);
+
+	m->a = m->b = 2; /* on_drop sees it, in whichever thread it runs */
+	ramka_frame_put(none(), f1);
+}
 static void two_dropped(void)
 {
 	books();
@@ -286,3 +294,43 @@ CK_CLIENT(adapt_again, .what = "one after the other", .setup = adapt_setup,
 	  .thread = { kernel_thread, updaters, adapt_reader }, .stale = 1);
 CK_CLIENT(adapt_both, .what = "two updaters at once", .setup = adapt_setup,
 	  .thread = { kernel_thread, updater0, updater1, adapt_reader }, .stale = 1);
+
+/* ---- one put too many of a marked frame: SHARED(0) with the mark, less one, is no count at its top ---- */
+
+enum { NOTE_DEFERRED = NOTE_0, NOTE_FOUND };
+
+static void marked_and_another(void)
+{
+	make((struct options){ .frames = 2, .cpus = 3, .rcu = true, .tolerant = true });
+	f1 = take(cpu(0), &t_plain, 1);
+	f0 = take(cpu(0), &t_plain, 1);
+	ramka_frame_put_rcu(cpu(0), f1);
+}
+static void last_put_rcu(void)
+{
+	if (ramka_frame_put_rcu(cpu(0), f0) >= 0)
+		ck_note_add(NOTE_DEFERRED, 1);
+}
+static void stray_put1(void) { ramka_frame_put(cpu(1), f0); }
+static void stray_put2(void) { ramka_frame_put(cpu(2), f0); }
+static void innocent_lookup(void)
+{
+	struct ramka_frame *f;
+
+	if (!ramka_frame_from_in_use(r, PA(number(f0) - BASE), &f))
+		ck_note_add(NOTE_FOUND, 1);
+}
+static void bag_is_whole(void)
+{
+	unsigned n = (ref_tag(slot_ref(f0)) == TAG_DEFERRED) + (ref_tag(slot_ref(f1)) == TAG_DEFERRED);
+
+	ck_assert(n == defer_count(r), "%llu frames in bags, %u say so, word %#llx", (unsigned long long)defer_count(r), n,
+		  (unsigned long long)slot_ref(f0));
+	if (ck_note(NOTE_BUGS) && ck_note(NOTE_DEFERRED) && ck_note(NOTE_FOUND))
+		ck_assert(ref_tag(slot_ref(f0)) == TAG_SHARED || ref_tag(slot_ref(f0)) == TAG_SATURATED,
+			  "a correct lookup holds a frame that will be freed, word %#llx", (unsigned long long)slot_ref(f0));
+}
+CK_CLIENT(defer_stray_put, .what = "one put too many of a marked frame, and a lookup", .setup = marked_and_another,
+	  .thread = { last_put_rcu, stray_put1, innocent_lookup }, .check = bag_is_whole, .stale = 1);
+CK_CLIENT(defer_stray_puts, .what = "two puts too many of a marked frame", .setup = marked_and_another,
+	  .thread = { last_put_rcu, stray_put1, stray_put2 }, .check = bag_is_whole, .stale = 1);
