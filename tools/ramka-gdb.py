@@ -35,7 +35,9 @@ BLOCK_FRAMES = 512
 LANE_HUGE = 0x8000
 LANE_COUNT = 0x3ff
 MAP_HOLE = 8
+RECLAIMABLE = 2
 KINDS = ('usable', 'detached', 'reclaimable', 'reserved', 'bad', 'kernel', 'mmio', 'metadata', 'hole')
+ORDER_AT = (0, 0, 32, 64, 96, 112, 128, 144, 152, 160, 168, 176) # lib/cpu/order.h: where the stack of an order begins
 NO_ROW = 0xffffffff - (BLOCK_FRAMES - 1)
 HEADS = ('unique', 'shared', 'deferred', 'busy', 'saturated')
 CELLS = {'hole': ' ', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
@@ -60,8 +62,31 @@ def words(pointer, first, count):
 
 # ---- the one place that knows the fields of the library's structures ----
 
+class Sparse:
+	"""A set of numbers: a tree of words, of which only those below a set bit mean anything."""
+	def __init__(self, s):
+		self.levels = [s['level'][i] for i in range(int(s['nr_levels']))]
+
+	def has(self, n):
+		return all(words(self.levels[i], n >> 6 * i + 6, 1)[0] >> (n >> 6 * i & 63) & 1 for i in reversed(range(len(self.levels))))
+
+	def members(self, low, high, level=None, word=0):
+		"""Those in [low, high), ascending."""
+		level = len(self.levels) - 1 if level is None else level
+		bits = words(self.levels[level], word, 1)[0] if level >= 0 else 0
+		for bit in range(64):
+			n, size = word * 64 + bit, 1 << 6 * level
+			if not bits >> bit & 1 or (n + 1) * size <= low or n * size >= high:
+				continue
+			if level:
+				yield from self.members(low, high, level - 1, n)
+			else:
+				yield n
+
+
 class Zone:
 	def __init__(self, z):
+		self.present = Sparse(z['present'])
 		self.origin, self.low, self.end = int(z['origin']), int(z['low']), int(z['end'])
 		self.node = int(z['node'])
 		self.words, self.block_words = z['map']['words'], z['map']['packs']
@@ -75,18 +100,16 @@ class Zone:
 
 	def is_free(self, bit):
 		"""By the bitmap; a block that is claimed whole keeps its bits."""
-		if self.block_word(bit // BLOCK_FRAMES) & LANE_HUGE:
+		block = bit // BLOCK_FRAMES
+		if not self.present.has(block) or self.block_word(block) & LANE_HUGE:
 			return False
 		return bool(words(self.words, bit // 64, 1)[0] >> bit % 64 & 1)
 
-	def free_frames(self):
-		"""The same for all: a bit per frame, the lowest of each byte first."""
-		size = BLOCK_FRAMES // 8
-		bits = bytearray(read(int(self.words), self.blocks * size))
-		for block in range(self.blocks):
-			if self.block_word(block) & LANE_HUGE:
-				bits[block * size:(block + 1) * size] = bytes(size)
-		return bits
+	def free_in_block(self, block):
+		"""The same for the frames of a block, as an integer of so many bits."""
+		if not self.present.has(block) or self.block_word(block) & LANE_HUGE:
+			return 0
+		return int.from_bytes(read(int(self.words) + block * BLOCK_FRAMES // 8, BLOCK_FRAMES // 8), 'little')
 
 
 class Cpu:
@@ -123,10 +146,11 @@ class Cpu:
 			found += self.word(int(self.cache['rows'][i]), number(self.cache['row_masks'][i]))
 		return found
 
-	def magazines(self):
-		"""Lists of frames, one for each full magazine of the CPU's shard of the depot."""
-		depot = self.instance.r['depot']
+	def magazines(self, depot):
+		"""Lists of frames, one for each full magazine of the CPU's shard."""
 		found, seen = [], set()
+		if not int(depot['nr_shards']):
+			return found
 		at = number(depot['shards'][self.id]['full']) & 0xffffff
 		while at and at not in seen:
 			seen.add(at)
@@ -134,6 +158,40 @@ class Cpu:
 			found.append([self.frame(int(m['frames'][i])) for i in range(int(m['count']))])
 			at = number(m['next'])
 		return found
+
+	def stacks(self):
+		"""(order, base frames) of the stacks of orders 1 to 10."""
+		for order in range(1, len(ORDER_AT) - 1):
+			first = ORDER_AT[order]
+			heads = [self.frame(int(self.cache['larger_frames'][first + i])) for i in range(number(self.cache['larger'][order]))]
+			yield order, [head + i for head in heads for i in range(1 << order)]
+
+	def outbox(self):
+		"""(owner, frames) of the lists of mail."""
+		if not int(self.cpu['outbox']):
+			return
+		o = self.cpu['outbox'].dereference()
+		for owner in range(int(self.instance.r['nr_cpus']) if int(o['room']) else 0):
+			found, at = [], int(o['letters'][owner]['head'])
+			for _ in range(int(o['letters'][owner]['count'])):
+				found.append(self.frame(int(o['frames'][at])))
+				at = int(o['next'][at])
+			yield owner, found
+
+	def places(self):
+		"""(where, base frames) of each place that keeps free frames back."""
+		fields = [f.name for f in self.cache.type.fields()]
+		yield f'cached by CPU {self.id}', self.cached()
+		yield f'in the open row of CPU {self.id}', self.open_row()
+		yield f'in a closed row of CPU {self.id}', self.closed_rows()
+		if 'larger' in fields:
+			for order, frames in self.stacks():
+				yield f'cached by CPU {self.id} as order {order}', frames
+		if 'outbox' in [f.name for f in self.cpu.type.fields()]:
+			for owner, frames in self.outbox():
+				yield f'in the outbox of CPU {self.id}, for CPU {owner}', frames
+			yield f'in the mailbox of CPU {self.id}', sum(self.magazines(self.instance.r['mail']), [])
+		yield f'in a magazine of the depot, shard of CPU {self.id}', sum(self.magazines(self.instance.r['depot']), [])
 
 	def bags(self):
 		"""(what, frames) of the open bag and of each sealed one."""
@@ -185,37 +243,62 @@ class Instance:
 		self.slot_size = slot.sizeof
 		self.offsets = [f.bitpos // 8 for f in slot.fields() if f.name in ('ref', 'info')]
 		self.zones = [Zone(r['zones'][i]) for i in range(int(r['nr_zones']))]
-		self.pieces = [(int(r['map'][i]['first']), int(r['map'][i]['kind']), int(r['map'][i]['node']))
+		self.pieces = [tuple(int(r['map'][i][field]) for field in ('first', 'kind', 'node', 'zone', 'late'))
 			       for i in range(int(r['nr_map']))]
-		self.late = [(number(r['late'][i]['first']), number(r['late'][i]['end'])) for i in range(number(r['nr_late']))]
+		self.late = Sparse(r['late'])
 
 	def slot(self, frame):
 		ref, info = (words(self.slots + (frame - self.first) * self.slot_size + at, 0, 1)[0] for at in self.offsets)
 		return Slot(ref, info)
 
-	def all_slots(self):
-		data = read(self.slots, self.nr * self.slot_size)
+	def slots_of(self, first, count):
+		data = read(self.slots + (first - self.first) * self.slot_size, count * self.slot_size)
 		ref, info = self.offsets
 		unpack = struct.Struct('<Q').unpack_from
 		return [Slot(unpack(data, i + ref)[0], unpack(data, i + info)[0]) for i in range(0, len(data), self.slot_size)]
 
-	def piece(self, frame):
-		"""(kind, node) by the memory map."""
-		found = (MAP_HOLE, 0)
-		if not self.first <= frame < self.first + self.nr:
-			return found
-		for first, kind, node in self.pieces:
-			if first > frame:
-				break
-			found = (kind, node)
-		if found[0] in (MAP_HOLE, 2) and any(first <= frame < end for first, end in self.late):
-			return 0, found[1]
+	def map_entry(self, frame):
+		found = None
+		if self.first <= frame < self.first + self.nr:
+			for piece in self.pieces:
+				if piece[0] > frame:
+					break
+				found = piece
 		return found
 
+	def piece(self, frame):
+		"""(kind, node) by the memory map, late memory included."""
+		found = self.map_entry(frame)
+		if not found:
+			return MAP_HOLE, 0
+		first, kind, node, _, late = found
+		if kind in (MAP_HOLE, RECLAIMABLE) and self.late.has(late + frame - first):
+			kind = 0
+		return kind, node
+
+	def ranges(self):
+		"""(first, end, kind) over the whole span. The slots of a hole must not be read: nothing may be behind them."""
+		end_of_span = self.first + self.nr
+		for i, (first, kind, _, _, late) in enumerate(self.pieces):
+			end = min(self.pieces[i + 1][0] if i + 1 < len(self.pieces) else end_of_span, end_of_span)
+			at = first
+			added = self.late.members(late, late + end - first) if kind in (MAP_HOLE, RECLAIMABLE) and end > first else ()
+			for n in added:
+				frame = first + n - late
+				if frame > at:
+					yield at, frame, kind
+				yield frame, frame + 1, 0
+				at = frame + 1
+			if end > at:
+				yield at, end, kind
+
 	def zone(self, frame):
-		zones = [z for z in self.zones if z.holds(frame)]
-		node = self.piece(frame)[1]
-		return next((z for z in zones if z.node == node), zones[0] if zones else None)
+		if len(self.zones) == 1:
+			zone = self.zones[0]
+		else:
+			entry = self.map_entry(frame)
+			zone = self.zones[entry[3]] if entry and entry[3] < len(self.zones) else None
+		return zone if zone and zone.holds(frame) else None
 
 	def cpus(self):
 		return [Cpu(self, i) for i in range(int(self.r['nr_cpus']))]
@@ -354,15 +437,9 @@ def head_of(instance, frame):
 def holder(instance, frame):
 	"""Of a free frame that is not in the bitmap."""
 	for cpu in instance.cpus():
-		cached = cpu.cached()
-		if frame in cached:
-			return f'cached by CPU {cpu.id}, place {cached.index(frame)} of {len(cached)}'
-		if frame in cpu.open_row():
-			return f'in the open row of CPU {cpu.id}'
-		if frame in cpu.closed_rows():
-			return f'in a closed row of CPU {cpu.id}'
-		if any(frame in m for m in cpu.magazines()):
-			return f'in a magazine of the depot, shard of CPU {cpu.id}'
+		for where, frames in cpu.places():
+			if frame in frames:
+				return where
 	return 'nowhere: on its way between two places, or lost'
 
 
@@ -474,37 +551,72 @@ class CpuCommand(gdb.Command):
 		active, revoked = cpu.inside()
 		print(f'CPU {n}, node {cpu.zone.node}: {"inside a call" if active else "outside"}'
 		      + (', taken over by a drainer' if revoked else ''))
-		cached, magazines = cpu.cached(), cpu.magazines()
-		print(f'  cache: {len(cached)} frames' + (f', next {cached[-1] << PAGE_SHIFT:#x}' if cached else ''))
-		print(f'  rows: {len(cpu.open_row())} frames in the open one, {len(cpu.closed_rows())} in closed ones')
-		print(f'  depot: {len(magazines)} full magazines, {sum(map(len, magazines))} frames')
+		for where, frames in cpu.places():
+			if frames:
+				print(f'  {len(frames)} frames {where}, the last is {frames[-1] << PAGE_SHIFT:#x}')
 		for what, frames in cpu.bags():
 			if frames:
-				print(f'  deferred: {len(frames)} in {what}')
+				print(f'  {len(frames)} deferred frames in {what}')
 		print(f'  so far: {cpu.counters()}')
 
 
 def states(instance):
-	"""(state, slot of the head or None) of each frame of the span."""
-	slots = instance.all_slots()
-	free = set()
-	for zone in instance.zones:
-		bits = zone.free_frames() # a bit is set in the zone that the frame is of, only
-		free.update(zone.origin + bit for bit in range(zone.low, zone.end) if bits[bit >> 3] >> (bit & 7) & 1)
-	tails, head = 0, None
-	for i, slot in enumerate(slots):
-		frame = instance.first + i
-		if instance.piece(frame)[0] == MAP_HOLE:
+	"""(state, slot of the head or None, frames) in the order of the span."""
+	tails, head, block = 0, None, (None, 0)
+	for first, end, kind in instance.ranges():
+		if kind == MAP_HOLE:
 			tails = 0
-			yield 'hole', None
-		elif tails and slot.state == 'free':
-			tails -= 1
-			yield head.state, head
-		elif slot.state == 'free':
-			yield 'free' if frame in free else 'cached', None
-		else:
-			tails, head = ((1 << slot.order) - 1 if slot.state in HEADS else 0), slot
-			yield slot.state, slot
+			yield 'hole', None, end - first
+			continue
+		for frame, slot in enumerate(instance.slots_of(first, end - first), first):
+			if slot.state != 'free':
+				tails, head = ((1 << slot.order) - 1 if slot.state in HEADS else 0), slot
+				yield slot.state, slot, 1
+			elif tails:
+				tails -= 1
+				yield head.state, head, 1
+			else:
+				zone = instance.zone(frame)
+				where = zone and (zone.origin, (frame - zone.origin) // BLOCK_FRAMES)
+				if zone and block[0] != where:
+					block = where, zone.free_in_block(where[1])
+				free = zone and block[1] >> (frame - zone.origin) % BLOCK_FRAMES & 1
+				yield 'free' if free else 'cached', None, 1
+
+
+class MapLines:
+	"""Prints 64 cells to a line; lines that are all hole are left out."""
+	def __init__(self, first, cell):
+		self.cell, self.room = cell, cell
+		self.here, self.line, self.start = {}, '', first
+
+	def add(self, state, n):
+		while n:
+			if state == 'hole' and not self.line and not self.here and n >= 64 * self.cell:
+				self.start += n // (64 * self.cell) * 64 * self.cell
+				n %= 64 * self.cell
+				continue
+			part = min(n, self.room)
+			self.here[state] = self.here.get(state, 0) + part
+			self.room -= part
+			n -= part
+			if not self.room:
+				self.end_cell()
+
+	def end_cell(self):
+		most = max(self.here, key=self.here.get)
+		self.line += ',' if most == 'free' and len(self.here) > 1 else CELLS[most]
+		self.here, self.room = {}, self.cell
+		if len(self.line) == 64:
+			self.end()
+
+	def end(self):
+		if self.here:
+			self.end_cell()
+		if self.line:
+			print(f'{self.start << PAGE_SHIFT:12x} |{self.line}|')
+			self.start += 64 * self.cell
+			self.line = ''
 
 
 class Map(gdb.Command):
@@ -517,20 +629,15 @@ class Map(gdb.Command):
 		cell = int(gdb.parse_and_eval(text)) if text else BLOCK_FRAMES
 		if cell < 1:
 			raise gdb.GdbError('a cell is one frame at least')
-		counts, types, line, here = {}, {}, '', {}
-		for i, (state, slot) in enumerate(states(instance)):
-			here[state] = here.get(state, 0) + 1
-			counts[state] = counts.get(state, 0) + 1
+		counts, types = {}, {}
+		lines = MapLines(instance.first, cell)
+		for state, slot, n in states(instance):
+			counts[state] = counts.get(state, 0) + n
 			if slot and slot.is_head():
 				name = instance.type_name(slot)
-				types[name] = types.get(name, 0) + 1
-			if i % cell == cell - 1 or i == instance.nr - 1:
-				line += CELLS[max(here, key=here.get)] if len(here) == 1 or max(here, key=here.get) != 'free' else ','
-				here = {}
-				if len(line) == 64 or i == instance.nr - 1:
-					start = i // cell // 64 * 64 * cell
-					print(f'{instance.first + start << PAGE_SHIFT:12x} |{line}|')
-					line = ''
+				types[name] = types.get(name, 0) + n
+			lines.add(state, n)
+		lines.end()
 		print(f'a cell is {cell} frames and shows its most frequent state; "," is mostly free:')
 		for state, n in sorted(counts.items(), key=lambda c: -c[1]):
 			print(f'  {CELLS[state]}  {state:10} {n} frames')
@@ -555,16 +662,17 @@ class Dump(gdb.Command):
 			entry = instance.r['types'][i]['type']
 			if int(entry):
 				print(f'ramka-map: type {i} {entry["name"].string()}')
-		runs, last = [], None
-		for i, (state, slot) in enumerate(states(instance)):
-			node = instance.zone(instance.first + i)
+		runs, last, at = [], None, instance.first
+		for state, slot, n in states(instance):
+			zone = instance.zone(at) if state != 'hole' and len(instance.zones) > 1 else instance.zones[0]
 			key = (state, slot.type_id if slot and slot.is_head() else None, slot.order if slot and slot.is_head() else 0,
-			       node.node if node and state != 'hole' else 0)
+			       zone.node if zone and state != 'hole' else 0)
 			if key == last:
-				runs[-1][2] += 1
+				runs[-1][2] += n
 			else:
-				runs.append([instance.first + i, key, 1])
+				runs.append([at, key, n])
 				last = key
+			at += n
 		for at in range(0, len(runs), 8):
 			print(f'ramka-map: at {runs[at][0]:x} ' + ' '.join(map(self.token, runs[at:at + 8])))
 		print('ramka-map: end')

@@ -3,6 +3,8 @@
 #include "../base/mem.h"
 
 #include "../cpu/depot.h"
+#include "../cpu/mail.h"
+#include "../cpu/order.h"
 #include "../frame/defer.h"
 
 #define DUMP_LINE 110u
@@ -110,15 +112,18 @@ static void dump_cpu(struct line *l, const struct ramka_cpu *cpu)
 	const struct ramka *r = cpu->r;
 	uint64_t depot = ramka_load(&r->depot->shards[cpu->id].cached, relaxed, stat);
 	uint64_t deferred = cpu->defer ? ramka_load(&cpu->defer->frames, relaxed, stat) : 0;
-	uint32_t cached = cpu_count(cpu), rows = cpu_in_rows(cpu);
+	uint64_t mailbox = r->mail->nr_shards ? ramka_load(&r->mail->shards[cpu->id].cached, relaxed, stat) : 0;
+	uint64_t cached = cpu_count(cpu) + order_held(cpu), mail = mail_count(cpu) + mailbox;
+	uint32_t rows = cpu_in_rows(cpu);
 
-	if (!cached && !rows && !depot && !deferred)
+	if (!cached && !rows && !mail && !depot && !deferred)
 		return;
 	put(l, "ramka: CPU ", cpu->id);
 	put(l, ", node ", cpu->node);
 	put(l, ": ", cached);
 	put(l, " in the cache, ", rows);
-	put(l, " in rows, ", depot);
+	put(l, " in rows, ", mail);
+	put(l, " in mail, ", depot);
 	put(l, " in the depot, ", deferred);
 	put_text(l, " deferred");
 	end_line(l);

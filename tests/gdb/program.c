@@ -3,6 +3,7 @@
 #include <ramka/host.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define CHECK(cond) do { if (!(cond)) abort(); } while (0)
@@ -13,6 +14,7 @@ struct listed { struct ramka_link link; uint64_t owner; };
 static RAMKA_DEFINE_TYPE(listed_type, struct listed, .id = RAMKA_TYPE_ID_USER + 1);
 
 static struct ramka_host *host, *other;
+struct ramka *odd; /* an instance of several nodes, with holes, and with memory that came late */
 void *content; /* of the shared frame */
 struct ramka_frame *shared;
 struct ramka_unique *large, *in_list;
@@ -53,6 +55,35 @@ static void fill_depot(struct ramka *r, struct ramka_cpu *cpu)
 		ramka_unique_free(cpu, u[i]);
 }
 
+static void make_odd(void)
+{
+	static const struct ramka_region g[] = {
+		{ 0x1000000, 0x300000, RAMKA_USABLE, 0 }, { 0x1300000, 0x80000, RAMKA_RECLAIMABLE, 0 }, { 0x1380000, 0x4000, RAMKA_BAD, 0 },
+		{ 0x8000000, 0x400000, RAMKA_USABLE, 1 }, { 0x8400000, 0x10000, RAMKA_DETACHED, 1 }, { 0x40000000, 0x200000, RAMKA_USABLE, 0 },
+		{ 0x40200000, 0x1000, RAMKA_KERNEL, 0 },
+	};
+	static const uint32_t nodes[] = { 0, 1, 0 };
+	struct ramka_config cfg = { .regions = g, .nr_regions = sizeof(g) / sizeof(g[0]), .nr_cpus = 3, .cpu_node = nodes,
+				    .flags = RAMKA_NO_DIRECT_MAP, .meta_size = 16 };
+	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT };
+	size_t bytes;
+	void *memory;
+
+	CHECK(!ramka_metadata_size(&cfg, &bytes) && !posix_memalign(&memory, 64, bytes));
+	memset(memory, 0xa5, bytes); /* what lies in holes is not to be believed */
+	CHECK(!ramka_init(&cfg, memory, bytes, &odd) && !ramka_type_register(odd, &page_type));
+	CHECK(!ramka_add_memory(odd, &(struct ramka_region){ 0x1310000, 0x20000, RAMKA_USABLE, 0 }));
+	CHECK(!ramka_add_memory(odd, &(struct ramka_region){ 0x2000000, 0x200000, RAMKA_USABLE, 0 }));
+	for (unsigned i = 0; i < 300; i++) {
+		struct ramka_frame *f;
+
+		req.order = (uint8_t)(i % 7 == 3 ? 2 : i % 50 == 9 ? 5 : 0);
+		f = ramka_frame_alloc(ramka_cpu_at(odd, i % 3), &page_type, NULL, req);
+		if (f && i % 4 == 1)
+			ramka_frame_put(ramka_cpu_at(odd, (i + 1) % 3), f);
+	}
+}
+
 int main(void)
 {
 	struct ramka_host_options options = { .memory = 16u << 20, .nr_cpus = 2, .meta_size = 32, .rcu = "ramka" };
@@ -67,6 +98,7 @@ int main(void)
 	cpu = ramka_host_cpu(host);
 	CHECK(!ramka_type_register(r, &page_type) && !ramka_type_register(r, &listed_type) && !ramka_list_init(r, &list));
 
+	make_odd();
 	fill_depot(r, cpu);
 	ramka_host_rcu_read_lock(host); /* no grace period ends */
 	sealed = defer_one(r, cpu);
@@ -95,6 +127,7 @@ int main(void)
 	stop_here();
 #ifdef WAIT
 	ramka_dump(r, print, stdout);
+	ramka_dump(odd, print, stdout);
 	puts("ready");
 	fflush(stdout);
 	for (;;)
