@@ -60,9 +60,8 @@ class Case:
         return self.a_call(field, "alloc") + self.a_call(field, "free")
 
 
-def run_all(program, cases, progress=lambda n: None, timeout=600, jobs=None):
+def run_in_order(program, cases, timeout=600, jobs=None):
+    """Gives the cases in their order, each as soon as it and those before it have run."""
     with concurrent.futures.ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
-        futures = [pool.submit(c.run, program, False, timeout) for c in cases]
-        for n, f in enumerate(concurrent.futures.as_completed(futures)):
-            f.result()
-            progress(n + 1)
+        for f in [pool.submit(c.run, program, False, timeout) for c in cases]:
+            yield f.result()

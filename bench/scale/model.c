@@ -41,13 +41,13 @@ struct machine_constant machine_constants[] = {
 
 #define AHEAD 60000u /* a CPU may run so far ahead on lines that no other CPU has used */
 
-static struct line *caches[MACHINE_CPUS][L1_LINES + L2_LINES];
+static struct line *l1[MACHINE_CPUS][L1_SETS][WAYS], *l2[MACHINE_CPUS][L2_SETS][WAYS];
 
 void model_start(void)
 {
 	for (unsigned i = 0; i < nr_cpus; i++) {
-		cpus[i].l1 = caches[i];
-		cpus[i].l2 = caches[i] + L1_LINES;
+		cpus[i].l1 = l1[i];
+		cpus[i].l2 = l2[i];
 	}
 }
 
@@ -140,6 +140,55 @@ static void drain(struct cpu *c)
 	}
 }
 
+/* ---- the caches of a CPU ---- */
+
+/* All memory here begins at multiples of 2 MiB, so the set is drawn from all bits of the number. */
+static inline struct line **set_of(struct line *(*cache)[WAYS], unsigned sets, uint64_t number)
+{
+	return cache[(number * UINT64_C(0x9e3779b97f4a7c15) >> 40) % sets];
+}
+
+/* Is the line in this set? If so it is nearer to the front afterwards. */
+static inline bool in_set(struct line **set, struct line *l)
+{
+	if (likely(set[0] == l))
+		return true;
+	for (unsigned i = 1; i < WAYS; i++)
+		if (set[i] == l) {
+			set[i] = set[i - 1];
+			set[i - 1] = l;
+			return true;
+		}
+	return false;
+}
+
+/* The last one of the set is forgotten. */
+static void put_into(struct line **set, struct line *l)
+{
+	for (unsigned i = WAYS - 1; i > 0; i--)
+		set[i] = set[i - 1];
+	set[0] = l;
+}
+
+static inline bool in_l1(struct cpu *c, struct line *l, uint64_t number)
+{
+	return in_set(set_of(c->l1, L1_SETS, number), l);
+}
+
+static inline bool in_l2(struct cpu *c, struct line *l, uint64_t number)
+{
+	return in_set(set_of(c->l2, L2_SETS, number), l);
+}
+
+/* Now in both. */
+static void cache(struct cpu *c, struct line *l, uint64_t number)
+{
+	if (!in_l1(c, l, number))
+		put_into(set_of(c->l1, L1_SETS, number), l);
+	if (!in_l2(c, l, number))
+		put_into(set_of(c->l2, L2_SETS, number), l);
+}
+
 /* ---- where a line is ---- */
 
 static inline bool reads(const struct line *l, unsigned cpu)
@@ -184,7 +233,7 @@ static uint64_t move(struct cpu *c, struct line *l, uint64_t number, unsigned fr
 	uint64_t full = far(from, c->id) ? COST(FAR) : COST(MOVE), start;
 
 	l->shared = true;
-	if (cpus[from].l2[number % L2_LINES] != l && full == COST(MOVE))
+	if (!in_l2(&cpus[from], l, number) && full == COST(MOVE))
 		return COST(L3); /* it has lost it meanwhile */
 	start = c->now > l->free_at ? c->now : l->free_at;
 	l->free_at = start + full / 2;
@@ -243,16 +292,16 @@ static uint64_t fetch(struct cpu *c, struct line *l, uint64_t number, const stru
 	} else {
 		add_reader(l, c->id);
 	}
-	c->l2[number % L2_LINES] = c->l1[number % L1_LINES] = l;
+	cache(c, l, number);
 	return latency;
 }
 
 /* A line that the CPU has a copy of, but perhaps no longer near. */
 static uint64_t refetch(struct cpu *c, struct line *l, uint64_t number)
 {
-	uint64_t latency = c->l2[number % L2_LINES] == l ? COST(L2) : COST(L3);
+	uint64_t latency = in_l2(c, l, number) ? COST(L2) : COST(L3);
 
-	c->l2[number % L2_LINES] = c->l1[number % L1_LINES] = l;
+	cache(c, l, number);
 	return latency;
 }
 
@@ -285,7 +334,7 @@ static void pay(struct cpu *c, struct line *l, enum kind kind, uint64_t latency)
 static void access_line(struct cpu *c, struct line *l, const struct access *a)
 {
 	uint64_t number = a->address / LINE, latency = 0;
-	bool near = c->l1[number % L1_LINES] == l;
+	bool near = in_l1(c, l, number);
 
 	if (c->now > turn_ends && (l->shared || !near || c->now > turn_ends + AHEAD))
 		cpu_yield();
@@ -298,7 +347,7 @@ static void access_line(struct cpu *c, struct line *l, const struct access *a)
 	}
 	if (l->owner != c->id + 1 && (takes(a->kind) || !reads(l, c->id)))
 		latency = fetch(c, l, number, a);
-	else if (c->l1[number % L1_LINES] != l)
+	else if (!in_l1(c, l, number))
 		latency = refetch(c, l, number);
 	else if (c->nr_prefetches && a->kind <= LOCKED)
 		latency = prefetched(c, l);

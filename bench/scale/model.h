@@ -21,8 +21,9 @@ static inline bool takes(enum kind k)
 
 #define LINE 64u
 #define NO_CPU UINT16_MAX
-#define L1_LINES 512u   /* 32 KiB */
-#define L2_LINES 32768u /* 2 MiB */
+#define L1_SETS 64u   /* 32 KiB */
+#define L2_SETS 4096u /* 2 MiB */
+#define WAYS 8u
 #define MISSES 16u      /* loads under way at once */
 
 /* A cache line: where its copies are. All zeroes: in memory only. */
@@ -54,7 +55,7 @@ struct cpu {
 	unsigned first_miss, nr_misses, nr_prefetches;
 	unsigned id;
 	enum section section;
-	struct line **l1, **l2; /* what the caches hold, by the line's number modulo their size */
+	struct line *(*l1)[WAYS], *(*l2)[WAYS]; /* what the caches hold; a set's lines, the last used about first */
 	struct counters counters[SECTIONS];
 	/* cpus.c */
 	void *sp;

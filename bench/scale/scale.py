@@ -3,15 +3,24 @@
 """Runs cases on the simulated machine and prints what a pair costs: bench/run --scale. See README.md."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 
 import cases
 import check
 import lines
+import measured
+
+ORDERS = [0, 3, 6, 9, 10]
+WORKLOADS = ["repeat", "bulk", "churn:50", "churn:90", "rand", "exit", "purge", "pipe", "beside"]
+CPUS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+PEERS = ["floor", "ramka", "buddy", "buddy-owner", "treiber"]
+USES = ["ramka", "ramka-shared", "ramka-deferred", "ramka-address"]
 
 
 def numbers(text):
@@ -23,32 +32,76 @@ def words(text):
 
 
 def parse():
-    p = argparse.ArgumentParser(prog="bench/run --scale", description=__doc__)
+    p = argparse.ArgumentParser(prog="bench/run --scale", description=__doc__, epilog=
+                                "Without --peers, --workloads, --orders and --cpus: the whole plan, some minutes. Before "
+                                "the others: --build DIR, --offline.")
     p.add_argument("--program", required=True, help=argparse.SUPPRESS)
-    p.add_argument("--peers", type=words, default=["ramka"])
-    p.add_argument("--workloads", type=words, default=["repeat", "bulk", "churn:90", "rand", "exit", "purge", "pipe"])
-    p.add_argument("--orders", type=numbers, default=[0])
-    p.add_argument("--cpus", type=numbers, default=[1, 2, 8, 32, 64])
+    p.add_argument("--command", default="bench/run --scale", help=argparse.SUPPRESS)
+    p.add_argument("--peers", type=words)
+    p.add_argument("--workloads", type=words)
+    p.add_argument("--orders", type=numbers)
+    p.add_argument("--cpus", type=numbers)
     p.add_argument("--sockets", type=int, default=1, help="over which the CPUs are spread")
     p.add_argument("--set", action="append", default=[], metavar="NAME:N", help="a constant of the machine")
     p.add_argument("--pairs", type=int, help="that each CPU makes, about")
     p.add_argument("--mib", type=int, help="memory of each CPU")
     p.add_argument("--lines", action="store_true", help="which lines move, for each case")
+    p.add_argument("--calibrate", action="store_true", help="measure the constants on this machine and use them")
+    p.add_argument("--compare", action="store_true", help="simulated beside measured figures for 1 and 2 CPUs only")
+    p.add_argument("--out", help="where results.json and the plots go")
     p.add_argument("--list", action="store_true", help="peers, workloads, constants")
     p.add_argument("--check", metavar="LIMITS", help="hold the limits of a table instead")
     p.add_argument("--update", action="store_true", help="with --check: write the limits anew")
     return p.parse_args()
 
 
+def constants_of(program):
+    out = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
+    rows = [x.split("\t") for x in out.splitlines()]
+    return {r[1]: (int(r[2]), r[3]) for r in rows if r[0] == "constant"}
+
+
 def options_of(args):
-    options = [f"--set={s}" for s in args.set]
+    options = []
+    if args.calibrate:
+        found = measured.calibrate(args.program, constants_of(args.program))
+        options = [f"--set={k}:{v}" for k, v in found.items()]
+    options += [f"--set={s}" for s in args.set]
     if args.sockets > 1:
         options.append(f"--set=sockets:{args.sockets}")
     return options + [f"--{k}={v}" for k, v in (("pairs", args.pairs), ("mib", args.mib)) if v]
 
 
+def fits(workload, order, cpus):
+    if workload in ("pipe", "beside") and cpus < 2:
+        return False
+    return workload != "beside" or order <= 6
+
+
+def product(peers, workloads, orders, cpus, options):
+    return [cases.Case(p, w, o, n, options) for o in orders for w in workloads for p in peers for n in cpus
+            if fits(w, o, n)]
+
+
+def plan(args, options):
+    """The cases that the options name, or all: the peers, then the other uses of ramka where they differ."""
+    named = args.peers or args.workloads or args.orders or args.cpus
+    if named:
+        return product(args.peers or ["ramka"], args.workloads or WORKLOADS, args.orders or [0],
+                       args.cpus or [1, 2, 8, 32, 64], options)
+    cpus = CPUS
+    return (product(PEERS, WORKLOADS, [0], cpus, options) +
+            product(["ramka", "buddy", "buddy-owner"], ["bulk", "churn:90", "rand", "purge", "pipe"], ORDERS[1:], cpus,
+                    options) +
+            product(USES[1:], ["repeat", "bulk", "rand", "purge"], [0], cpus, options))
+
+
 def figure(value, width, digits):
     return f"{'-':>{width}}" if value is None else f"{value:{width}.{digits}f}"
+
+
+def print_head():
+    print(f"\n{'simulated':44} {'ns/pair':>9} {'locked':>7} {'moves':>7} | {'ns/alloc':>9} {'ns/free':>9} {'moves':>7}")
 
 
 def print_case(c):
@@ -62,22 +115,66 @@ def print_case(c):
           flush=True)
 
 
+def row_of(c):
+    row = {"peer": c.peer, "workload": c.workload, "order": c.order, "cpus": c.cpus}
+    if c.error:
+        return dict(row, error=c.error)
+    for name, field in (("ns", "ps"), ("locked", "locked"), ("moves", "moves")):
+        value = c.a_pair(field)
+        row[name] = None if value is None else round(value, 4)
+    for section in ("alloc", "free"):
+        for name, field in (("ns", "ps"), ("locked", "locked"), ("moves", "moves")):
+            value = c.a_call(field, section)
+            if value is not None:
+                row[f"{section}_{name}"] = round(value, 4)
+    return row
+
+
+def write(args, todo, compared, options, seconds):
+    """results.json: a row a line, so that a change of one figure is a change of one line."""
+    os.makedirs(args.out, exist_ok=True)
+    path = os.path.join(args.out, "scale.json")
+    head = {"command": args.command, "date": time.strftime("%Y-%m-%d %H:%M"), "machine": measured.machine(args.program),
+            "options": options, "seconds": round(seconds)}
+    rows = [row_of(c) for c in todo]
+    both = [{"peer": s.peer, "workload": s.workload, "order": s.order, "cpus": s.cpus,
+             "simulated_ns": round(s.a_pair("ps"), 2), "measured_ns": round(m.a_pair("ps"), 2)} for s, m in compared]
+    with open(path, "w") as f:
+        f.write("{" + json.dumps(head)[1:-1] + ',\n"rows": [\n')
+        f.write(",\n".join(json.dumps(r) for r in rows) + '\n],\n"compared": [\n')
+        f.write(",\n".join(json.dumps(r) for r in both) + "\n]}\n")
+    return path
+
+
+def show_lines(args, todo):
+    for c in todo:
+        c.run(args.program, lines=True)
+        print(c.error or "\n".join(lines.report(c, args.program)), flush=True)
+    return 1 if any(c.error for c in todo) else 0
+
+
 def main():
     args = parse()
+    began = time.monotonic()
     if args.list:
         return subprocess.run([args.program, "--list"], check=False).returncode
     if args.check:
         return check.check(args.program, args.check, args.update)
-    todo = [cases.Case(p, w, o, n, options_of(args)) for w in args.workloads for o in args.orders for p in args.peers
-            for n in args.cpus if n > 1 or w not in ("pipe", "beside")]
+    print(", ".join(f"{k} {v}" for k, v in measured.machine(args.program).items()) + f"; {args.command}", flush=True)
+    options = options_of(args)
+    todo = [] if args.compare else plan(args, options)
     if args.lines:
-        for c in todo:
-            c.run(args.program, lines=True)
-            print(c.error or "\n".join(lines.report(c, args.program)), flush=True)
-        return 0
-    print(f"{'':44} {'ns/pair':>9} {'locked':>7} {'moves':>7} | {'ns/alloc':>9} {'ns/free':>9} {'moves':>7}")
-    for c in todo:
-        print_case(c.run(args.program))
+        return show_lines(args, todo)
+    if todo:
+        print_head()
+    for c in cases.run_in_order(args.program, todo):
+        print_case(c)
+    compared = []
+    if args.compare or args.out:
+        compared = measured.compare(args.program, ["ramka", "buddy"], [0, 3, 10], options)
+        measured.print_comparison(compared)
+    if args.out and todo:
+        print(f"\n{write(args, todo, compared, options, time.monotonic() - began)}")
     return 1 if any(c.error for c in todo) else 0
 
 

@@ -260,10 +260,9 @@ static void beside(struct work *w)
 /* ---- rand and exit: frees of what others allocated ---- */
 
 /* Deals all frames to the CPUs that free them, `run` in a row from one that allocated them. */
-static void deal(struct work *w, uint64_t run, struct bench_rng *shuffle)
+static void deal(struct work *w, void **frames, uint64_t run, struct bench_rng *shuffle)
 {
 	uint64_t n = w->workers[0].nr_held, all = n * w->cpus, at = 0;
-	void **frames = bench_map(all * sizeof(*frames));
 
 	for (uint64_t k = 0; k < n; k += run)
 		for (unsigned i = 0; i < w->cpus; i++)
@@ -278,20 +277,23 @@ static void deal(struct work *w, uint64_t run, struct bench_rng *shuffle)
 			me->take[k] = frames[i * n + k];
 		me->nr_take = n;
 	}
-	bench_unmap(frames, all * sizeof(*frames));
 }
 
 static void free_others(struct work *w, uint64_t run, bool shuffle)
 {
 	struct bench_rng rng = bench_seed(1000);
+	uint64_t n = w->share / 2, rounds = w->pairs / n ? w->pairs / n : 1;
+	void **frames = bench_map(n * w->cpus * sizeof(*frames));
 
-	each_takes(w, w->share / 2);
-	for (int round = 0; round < 2; round++) { /* once untimed: slots are touched for the first time */
-		machine_reset();
+	each_takes(w, n);
+	for (uint64_t round = 0; round < rounds + 1; round++) { /* the first touches the slots */
+		if (round == 1)
+			machine_reset();
 		machine_run(hold, w);
-		deal(w, run, shuffle ? &rng : NULL);
+		deal(w, frames, run, shuffle ? &rng : NULL);
 		machine_run(drop, w);
 	}
+	bench_unmap(frames, n * w->cpus * sizeof(*frames));
 	for (unsigned i = 0; i < w->cpus; i++)
 		w->workers[i].nr_held = 0;
 }
