@@ -29,7 +29,7 @@ struct zone;
 struct depot;
 
 struct type_entry {
-	const struct ramka_type *type;
+	struct ramka_atomic_u64 type; /* a pointer to the descriptor; stored last */
 	uint64_t info; /* type id and flags, as a slot's info starts out */
 };
 
@@ -139,9 +139,16 @@ int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **
 
 /* ---- types ---- */
 
+/* The descriptor of an id that was found in a slot, perhaps while the type is being registered. */
 static inline const struct ramka_type *type_by_id(const struct ramka *r, unsigned id)
 {
-	return id < RAMKA_MAX_TYPES ? r->types[id].type : NULL;
+	return id < RAMKA_MAX_TYPES ? (const struct ramka_type *)(uintptr_t)ramka_load(&r->types[id].type, acquire, type.entry) : NULL;
+}
+
+/* The same by who uses the type: it was registered before. */
+static inline const struct ramka_type *entry_type(const struct type_entry *e)
+{
+	return (const struct ramka_type *)(uintptr_t)ramka_load(&e->type, relaxed, type.entry);
 }
 
 /* The entry of a registered type, else NULL. */
@@ -152,7 +159,7 @@ static inline const struct type_entry *type_entry(const struct ramka *r, const s
 	if (unlikely(!type))
 		return NULL;
 	e = &r->types[(uint8_t)type->id]; /* an id out of range was never registered: no entry holds its descriptor */
-	return likely(e->type == type) ? e : NULL;
+	return likely(entry_type(e) == type) ? e : NULL;
 }
 
 void types_init(struct ramka *r);

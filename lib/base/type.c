@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The registry of types. An id is claimed by one CAS; the entry follows and is read only once the type is used. */
+/* The registry of types. An id is claimed by one CAS; the entry follows. A walk or a lookup may read it meanwhile. */
 #include "instance.h"
 #include "why.h"
 
@@ -32,7 +32,7 @@ static int enter_type(struct ramka *r, const struct ramka_type *type, unsigned e
 		return refuse(why, RAMKA_E_INVAL, "the id is taken, perhaps by this very type", "type->id", RAMKA_NO_INDEX, type->id, 0);
 	e->info = info_make(type->id, 0, extra | (type->on_drop ? INFO_HOOK : 0u) |
 						(type->flags & RAMKA_TYPE_RCU ? INFO_RCU : 0u));
-	e->type = type;
+	ramka_store(&e->type, (uintptr_t)type, release, type.entry);
 	return 0;
 }
 

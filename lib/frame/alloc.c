@@ -14,11 +14,11 @@ void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type
 {
 	if (zero)
 		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << order);
-	if (e->type->meta_size) {
+	if (entry_type(e)->meta_size) {
 		if (meta)
-			memcpy(slot_meta(r, f), meta, e->type->meta_size);
+			memcpy(slot_meta(r, f), meta, entry_type(e)->meta_size);
 		else
-			memset(slot_meta(r, f), 0, e->type->meta_size);
+			memset(slot_meta(r, f), 0, entry_type(e)->meta_size);
 	}
 	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT | flags);
 }
@@ -127,7 +127,7 @@ static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const
 
 	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
 		return NULL;
-	if (!e->type->meta_size) {
+	if (!entry_type(e)->meta_size) {
 		if (frame_alloc_run(cpu, e, req, ref, operation, &f))
 			return f;
 		if (!cpu->cacheless)

@@ -37,7 +37,7 @@ static inline uint64_t frame_leak(struct ramka_frame *f, unsigned order)
 	uint64_t ref = slot_ref(f);
 
 	slot_set_info(f, info_make(ramka_type_untyped.id, order, 0));
-	ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo);
+	ramka_store(&f->ref, REF_SATURATED, release, slot.publish);
 	return ref;
 }
 
@@ -54,7 +54,7 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 	const struct type_entry *e = plain_entry(cpu);
 	struct ramka_frame *f;
 
-	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || e->type != type) || unlikely(!cpu_alloc(cpu, &f)))
+	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || entry_type(e) != type) || unlikely(!cpu_alloc(cpu, &f)))
 		return false;
 	slot_set_info(f, e->info);
 	ramka_store(&f->ref, ref, release, slot.publish);

@@ -19,10 +19,10 @@
 
 /* ---- by address ---- */
 
-/* The count is at its top: from now on the frame is never freed. */
+/* The count is at its top: from now on the frame is never freed. Release: a lookup finds what the caller has found or built. */
 static void saturate(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
 {
-	ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo);
+	ramka_store(&f->ref, REF_SATURATED, release, slot.publish);
 	if (!(r->flags & RAMKA_REF_SATURATE))
 		instance_bug(r, operation, "reference count at its top: the frame is leaked", f, old);
 }
@@ -34,10 +34,16 @@ static bool lookup_allowed(const struct ramka *r, const struct ramka_frame *f)
 	return !type || !(type->flags & RAMKA_TYPE_NO_LOOKUP);
 }
 
+/* A word that a lookup may act upon. Acquire: SATURATED is not counted, so this is all that the lookup has of it. */
+static uint64_t ref_found(const struct ramka_frame *f)
+{
+	return ramka_load(&f->ref, acquire, slot.publish);
+}
+
 /* SHARED n -> n + 1 at an address, whatever happens there meanwhile. */
 static int lookup(struct ramka *r, struct ramka_frame *f)
 {
-	uint64_t ref = slot_ref(f);
+	uint64_t ref = ref_found(f);
 
 	for (;;) {
 		switch ((enum ref_tag)ref_tag(ref)) {
@@ -62,7 +68,7 @@ static int lookup(struct ramka *r, struct ramka_frame *f)
 			saturate(r, f, ref, "ramka_frame_from_in_use");
 			if (!contract_begin(r, f, STEP_LOOKUP, "ramka_frame_from_in_use"))
 				return RAMKA_E_INVAL;
-			ref = slot_ref(f);
+			ref = ref_found(f);
 			continue;
 		}
 		if (!lookup_allowed(r, f))
@@ -172,7 +178,7 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 	if (ref_tag(old) == TAG_SATURATED)
 		return;
 	if (ref_tag(old) == TAG_SHARED && !ref_is_dying(old)) {
-		ramka_store(&f->ref, REF_SATURATED, relaxed, slot.undo); /* a get above the top is about to say so */
+		ramka_store(&f->ref, REF_SATURATED, release, slot.publish); /* a get above the top is about to say so */
 		return;
 	}
 	undo(f, old, old - 1);

@@ -50,6 +50,8 @@ struct ck_client {
 	bool c11;                      /* release sequences as in C11: stores of the same thread carry them on; else as in C++20 */
 	unsigned steps;                /* livelock limit; 0 means 2000 */
 	unsigned bytes;                /* arena wanted, 0 means 1 MiB */
+	const void *arg;               /* of a family, see CK_FAMILY */
+	bool family;                   /* set by the runner */
 	bool model;                    /* not the library's sources: left out of --matrix */
 };
 
@@ -57,6 +59,16 @@ struct ck_client {
 	static const struct ck_client ck_client_##ident = { .name = #ident, __VA_ARGS__ }; \
 	static const struct ck_client *const ck_reg_##ident __attribute__((used, section("ck_clients"))) = \
 		&ck_client_##ident
+
+/*
+ * A family of clients: make(i, c) fills in the i-th and returns true, or false if there are no more. `arg` is the family's
+ * own. They run with one preemption less than other clients, unless --deep is given.
+ */
+typedef bool ck_family(unsigned i, struct ck_client *c);
+#define CK_FAMILY(make) \
+	static ck_family *const ck_family_##make __attribute__((used, section("ck_families"))) = make
+char *ck_text(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* for names; it is never freed */
+const struct ck_client *ck_client(void);                                  /* the one that runs */
 
 /* Ends the execution as failed. */
 void ck_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -45,11 +45,6 @@ static struct shared *shared;
 static const struct ck_matrix *opt;
 static const struct mutant *alone;  /* weakened; NULL: all that have a reason */
 
-static unsigned nr_clients(void)
-{
-	return (unsigned)(__stop_ck_clients - __start_ck_clients);
-}
-
 static const char *half_name(unsigned half)
 {
 	return halves[half == CK_WEAK_ACQUIRE ? 0 : half == CK_WEAK_RELEASE ? 1 : 2].name;
@@ -136,9 +131,9 @@ static void find_mutants(void)
 
 static const struct ck_client *client_of(const char *name)
 {
-	for (unsigned i = 0; i < nr_clients(); i++)
-		if (!strcmp(__start_ck_clients[i]->name, name))
-			return __start_ck_clients[i];
+	for (unsigned i = 0; i < ck_nr_clients(); i++)
+		if (!strcmp(ck_client_at(i)->name, name))
+			return ck_client_at(i);
 	return NULL;
 }
 
@@ -257,8 +252,8 @@ static void try_mutant(unsigned i)
 		count(&shared->passed);
 		return;
 	}
-	for (unsigned k = 0; k < nr_clients() && !opt->quick; k++) {
-		const struct ck_client *c = __start_ck_clients[k];
+	for (unsigned k = 0; k < ck_nr_clients() && !opt->quick; k++) {
+		const struct ck_client *c = ck_client_at(k);
 
 		if (c == named || !takes_part(c) || !fails(c, m, opt->bound, &r))
 			continue;
@@ -275,7 +270,7 @@ static void try_mutant(unsigned i)
 /* One client against all orders that have a reason. */
 static void try_reasons(unsigned k)
 {
-	const struct ck_client *c = __start_ck_clients[k];
+	const struct ck_client *c = ck_client_at(k);
 	bool together, ran[MAX_MUTANTS];
 	struct ck_result r;
 
@@ -305,7 +300,7 @@ static const char *mutant_name(unsigned i)
 
 static const char *client_name(unsigned i)
 {
-	return __start_ck_clients[i]->name;
+	return ck_client_at(i)->name;
 }
 
 int ck_matrix(const struct ck_matrix *m)
@@ -325,7 +320,7 @@ int ck_matrix(const struct ck_matrix *m)
 	if (shared->failed + shared->passed < planned)
 		shared->failed = planned - shared->passed;
 	if (!m->quick)
-		shared->failed += ck_in_parallel(try_reasons, nr_clients(), m->jobs, client_name);
+		shared->failed += ck_in_parallel(try_reasons, ck_nr_clients(), m->jobs, client_name);
 	for (unsigned i = 0; i < nr_mutants; i++) {
 		if (!mutants[i].reason || !wanted(&mutants[i]))
 			continue;

@@ -15,9 +15,13 @@ struct ck_matrix {
 };
 int ck_matrix(const struct ck_matrix *m) __attribute__((weak));
 
-extern const struct ck_client *const __start_ck_clients[], *const __stop_ck_clients[];
+/* programs without clients, or without families, have no such section */
+extern const struct ck_client *const __start_ck_clients[] __attribute__((weak)), *const __stop_ck_clients[] __attribute__((weak));
+extern ck_family *const __start_ck_families[] __attribute__((weak)), *const __stop_ck_families[] __attribute__((weak));
 extern struct ck_site __start_ck_sites[], __stop_ck_sites[];
 extern const char *const ck_op_names[];
+unsigned ck_nr_clients(void);
+const struct ck_client *ck_client_at(unsigned i);
 
 /*
  * An inline function has a copy of its sites in each object, and the path of its header depends on the file that

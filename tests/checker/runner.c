@@ -7,6 +7,7 @@
  *                                       seconds: of processor time, a client
  *   checker --client NAME [...]         one client; may be repeated
  *   checker --client NAME --replay SCHEDULE [--weaken SPEC]    an annotated trace of one execution
+ *                                       --deep: families of clients (checker.h) with the bound of the others
  *   checker --sites                     every atomic operation compiled in, and how often the clients ran it
  *   checker --matrix [--quick] [--only TEXT] [--reasons FILE]
  *                                       weaken each ordering in turn: who notices? See matrix.c
@@ -19,6 +20,7 @@
 #include "matrix.h"
 
 #include <dlfcn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,8 @@ static unsigned (*weaken_also)(const struct ck_site *s);
 static const char *self;
 static uint64_t pct_runs = 500;
 static double seconds = 60;
+static bool terse; /* families show failures only */
+static bool deep;
 static const char *only;
 #ifdef CK_REASONS
 static const char *reasons = CK_REASONS;
@@ -131,9 +135,57 @@ const char *ck_site_of_pc(const void *pc)
 	return buf;
 }
 
-static unsigned nr_clients(void)
+static const struct ck_client **all_clients;
+static unsigned nr_all;
+
+unsigned ck_nr_clients(void)
 {
-	return (unsigned)(__stop_ck_clients - __start_ck_clients);
+	return nr_all;
+}
+
+const struct ck_client *ck_client_at(unsigned i)
+{
+	return all_clients[i];
+}
+
+char *ck_text(const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		abort();
+	va_end(args);
+	return text;
+}
+
+static void add_client(const struct ck_client *c)
+{
+	all_clients = realloc(all_clients, (nr_all + 1) * sizeof *all_clients);
+	if (!all_clients)
+		abort();
+	all_clients[nr_all++] = c;
+}
+
+/* Those that are written down, and those that families make. */
+static void gather_clients(void)
+{
+	for (const struct ck_client *const *c = __start_ck_clients; c < __stop_ck_clients; c++)
+		add_client(*c);
+	for (ck_family *const *make = __start_ck_families; make < __stop_ck_families; make++)
+		for (unsigned i = 0;; i++) {
+			struct ck_client *c = calloc(1, sizeof *c);
+
+			if (!c)
+				abort();
+			if (!(*make)(i, c)) {
+				free(c);
+				break;
+			}
+			c->family = true;
+			add_client(c);
+		}
 }
 
 static void print_replay(const struct ck_client *c, const char *schedule)
@@ -149,12 +201,16 @@ static bool run_client(const struct ck_client *c, unsigned bound, bool quiet)
 	struct ck_result r;
 	bool ok;
 
-	ck_explore(c, bound, pct_runs, seconds, &r);
+	/* there are thousands of those: one preemption less, and few of the random runs */
+	if (c->family && !deep)
+		ck_explore(c, bound ? bound - 1 : 0, pct_runs / 25, seconds, &r);
+	else
+		ck_explore(c, bound, pct_runs, seconds, &r);
 	if (c->fails)
 		ok = r.failed && strstr(r.message, c->fails);
 	else
 		ok = !r.failed && r.complete;
-	if (!quiet || !ok) {
+	if ((!quiet && !(c->family && terse)) || !ok) {
 		printf("%s %-28s %9llu executions %s %6.2f s, %u steps\n", ok ? "ok  " : "FAIL", c->name,
 				(unsigned long long)r.executions,
 		       r.failed ? "  failed" : r.complete ? "complete" : "PARTIAL ", r.seconds, r.steps_max);
@@ -210,12 +266,12 @@ bool ck_client_file(const struct ck_site *s)
 
 static int list_sites(unsigned bound)
 {
-	for (unsigned i = 0; i < nr_clients(); i++) {
+	for (unsigned i = 0; i < ck_nr_clients(); i++) {
 		struct ck_result r;
 
-		if (__start_ck_clients[i]->model)
+		if (ck_client_at(i)->model || ck_client_at(i)->family)
 			continue;
-		ck_explore(__start_ck_clients[i], bound ? 1 : 0, 0, seconds, &r);
+		ck_explore(ck_client_at(i), bound ? 1 : 0, 0, seconds, &r);
 		free(r.schedule);
 	}
 	for (const struct ck_site *s = __start_ck_sites; s < __stop_ck_sites; s++)
@@ -322,16 +378,23 @@ static unsigned run_clients(const struct ck_client *const *clients, unsigned n, 
 
 /* ---- the command line ---- */
 
-#define MAX_CHOSEN 1024u
-static const struct ck_client *chosen[MAX_CHOSEN];
+static const struct ck_client **chosen;
 static unsigned nr_chosen;
+
+static void choose_client(const struct ck_client *c)
+{
+	chosen = realloc(chosen, (nr_chosen + 1) * sizeof *chosen);
+	if (!chosen)
+		abort();
+	chosen[nr_chosen++] = c;
+}
 
 static void choose(const char *name)
 {
-	for (unsigned i = 0; i < nr_clients(); i++) {
-		if (strcmp(__start_ck_clients[i]->name, name) || nr_chosen == MAX_CHOSEN)
+	for (unsigned i = 0; i < ck_nr_clients(); i++) {
+		if (strcmp(ck_client_at(i)->name, name))
 			continue;
-		chosen[nr_chosen++] = __start_ck_clients[i];
+		choose_client(ck_client_at(i));
 		return;
 	}
 	fprintf(stderr, "%s: no client %s\n", self, name);
@@ -340,8 +403,8 @@ static void choose(const char *name)
 
 static void choose_all(void)
 {
-	for (unsigned i = 0; i < nr_clients() && nr_chosen < MAX_CHOSEN; i++)
-		chosen[nr_chosen++] = __start_ck_clients[i];
+	for (unsigned i = 0; i < ck_nr_clients(); i++)
+		choose_client(ck_client_at(i));
 }
 
 static void weaken(const char *spec)
@@ -371,7 +434,7 @@ int main(int argc, char **argv)
 		OPTION_SMALL("--depth", "D", &ck_pct_depth, 0, 100),
 		OPTION_NUMBER("--seed", "X", &ck_seed),
 		OPTION_SMALL("--jobs", "N", &jobs, 1, 1000),
-		OPTION_FLAG("--quiet", &quiet),
+		OPTION_FLAG("--quiet", &quiet), OPTION_FLAG("--deep", &deep),
 		OPTION_TEXT("--replay", "SCHEDULE", &schedule),
 		OPTION_CALL("--weaken", "SPEC", weaken),
 		OPTION_FLAG("--quick", &quick),
@@ -381,7 +444,9 @@ int main(int argc, char **argv)
 	};
 
 	self = argv[0];
+	gather_clients();
 	options_read(self, table, argc, argv, NULL);
+	terse = all;
 	if (sites)
 		return list_sites(bound);
 	if (matrix && ck_matrix && reasons)

@@ -511,6 +511,11 @@ unsigned ck_choose(unsigned n)
 }
 
 unsigned ck_steps(unsigned thread) { return ck.t[thread].steps; }
+const struct ck_client *ck_client(void)
+{
+	return ck.c;
+}
+
 unsigned ck_self(void) { return ck.cur; }
 bool ck_in_irq(void) { return ck.t[ck.cur].in_irq != 0; }
 

@@ -11,21 +11,23 @@
  *    wrong value, and not at all when the count was 0, whose word BUSY replaces at once
  * 4: put_rcu || put || a reader in a section without a reference
  * 5: put_rcu || try_unique || a reader in a section. A marked frame is not made unique
+ * 6: last put, new life || lookup by address || another holder of it, who saturates the count. The lookup does not
+ *    count a saturated frame: what it loads is all that orders it, the first time and when its CAS fails
  *
  * The grace period of 4 and 5 is one flag that the reader stores when it leaves; a frame that nobody may free yet
  * stays DEFERRED.
  *
- * weakens slot.publish: BUG_LOOKUP_RELAXED BUG_PUBLISH_RELAXED BUG_SHARE_RELAXED
+ * weakens slot.publish: BUG_FOUND_RELAXED BUG_LOOKUP_FAILURE BUG_SATURATE_RELAXED BUG_LOOKUP_RELAXED BUG_PUBLISH_RELAXED BUG_SHARE_RELAXED
  * weakens slot.drop: BUG_PUT_ACQUIRE BUG_PUT_RELEASE BUG_UNIQUE_RELAXED BUG_PUT_RCU_ACQUIRE BUG_PUT_RCU_RELEASE
  *
  * mirrors: put_reference sha256:93a83277
  * mirrors: end_shared sha256:813754bf
  * mirrors: ramka_frame_put_rcu sha256:457d0cda
- * mirrors: lookup sha256:0ffe2166
+ * mirrors: lookup sha256:e0a9cef3
  * mirrors: get_reference sha256:26ebae78
  * mirrors: undo sha256:9697c88d
  * mirrors: get_failed sha256:c27125a3
- * mirrors: put_failed sha256:e0fe7008
+ * mirrors: put_failed sha256:34d3a92d
  * mirrors: ramka_frame_try_unique sha256:4c5ad2fb
  * mirrors: ramka_unique_share sha256:20c13e04
  * mirrors: frame_publish sha256:cc1e02fd
@@ -48,6 +50,10 @@
  * litmus: 4 BUG_PUT_RCU_RELEASE race
  * litmus: 5
  * litmus: 5 BUG_UNIQUE_MARKED
+ * litmus: 6
+ * litmus: 6 BUG_FOUND_RELAXED
+ * litmus: 6 BUG_LOOKUP_FAILURE
+ * litmus: 6 BUG_SATURATE_RELAXED
  */
 #include "litmus.h"
 
@@ -57,6 +63,7 @@
 #define UNIQUE (TAG(2) | (uint64_t)1 << 59)
 #define SHARED(n) (TAG(3) | (uint64_t)(n))
 #define DEFERRED (TAG(4) | (uint64_t)1 << 59)
+#define SATURATED (TAG(6) | (uint64_t)1 << 59)
 #define DEAD 99
 #define BUSY (TAG(5) | (uint64_t)1 << 59)
 
@@ -114,12 +121,12 @@ static inline void put(void)
 
 static inline bool lookup(void)
 {
-	uint64_t old = load(&ref, relaxed);
+	uint64_t old = load(&ref, weak(BUG_FOUND_RELAXED, acquire));
 
 	while (is_shared(old))
-		if (cas(&ref, &old, old + 1, weak(BUG_LOOKUP_RELAXED, acquire), relaxed))
+		if (cas(&ref, &old, old + 1, weak(BUG_LOOKUP_RELAXED, acquire), weak(BUG_LOOKUP_FAILURE, acquire)))
 			return true;
-	return false;
+	return old == SATURATED;
 }
 
 static inline bool try_unique(void)
@@ -282,6 +289,46 @@ static void t1(void)
 
 static void finish(void)
 {
+}
+
+#elif SCENARIO == 6
+
+static atom handed;
+
+static void setup(void)
+{
+	begin(1);
+	store(&handed, 0, relaxed);
+}
+
+static void t0(void)
+{
+	put();
+	if (alloc(2))
+		store(&handed, 1, release);
+}
+
+static void t2(void)
+{
+	if (load(&handed, acquire))
+		store(&ref, SATURATED, weak(BUG_SATURATE_RELAXED, release));
+}
+
+static void t1(void)
+{
+	uint64_t m;
+
+	if (!lookup())
+		return;
+	m = get(meta);
+	check(m == 1 || m == 2); /* and keeps what it has */
+}
+
+static void finish(void)
+{
+	uint64_t v = load(&ref, relaxed);
+
+	check(v == SATURATED || is_shared(v));
 }
 
 #else /* 4, 5 */

@@ -76,6 +76,10 @@ bug('lookup-relaxed', 'from_in_use does not acquire', 'checker frame_reuse frame
     weaken('lookup', 'slot.publish', 'cas', 'acquire', 'relaxed'))
 bug('lookup-relaxed-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
     weaken('lookup', 'slot.publish', 'cas', 'acquire', 'relaxed'))
+bug('saturated-relaxed', 'a lookup of a saturated frame does not see its metadata', 'checker pair_free_lookup_saturate', 20,
+    weaken('saturate', 'slot.publish', 'store', 'release', 'relaxed'))
+bug('type-entry-early', 'a type can be found by its id before its entry is there', 'checker pair_free_lookup_register pair_free_register_walk', 20,
+    weaken('enter_type', 'type.entry', 'store', 'release', 'relaxed'))
 bug('lookup-revives', 'from_in_use takes a frame whose last reference is gone', 'stress refs', 15,
     ('lookup', 'if (ref_is_dying(ref))\n			return RAMKA_E_BUSY;\n'
      '		if (ref_others(ref) >= REF_MAX - 1)',

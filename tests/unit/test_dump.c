@@ -84,7 +84,7 @@ static size_t parse(const struct fixture *f, struct seen *seen)
 
 			p += 2;
 			id = strtoul(p, &end, 10);
-			s.type = end == p ? NULL : f->r->types[id].type;
+			s.type = end == p ? NULL : type_by_id(f->r, (unsigned)id);
 			p = end;
 			s.order = (unsigned)number_after(&p, '/');
 			s.node = (unsigned)number_after(&p, '@');

@@ -36,6 +36,8 @@ static void bug(void *ctx, const struct ramka_bug *b)
 
 static bool barrier(void *ctx)
 {
+	if (opt.declines && ck_self() < CK_THREADS && !ck_choose(2))
+		return false;
 	return ck_barrier_all(ctx);
 }
 

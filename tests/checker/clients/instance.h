@@ -27,6 +27,7 @@ struct options {
 	unsigned cpus;
 	uint32_t flags;
 	bool rcu;
+	bool declines;                 /* the barrier on all CPUs may decline, while the threads run */
 	bool tolerant;                 /* a reported bug does not fail the client, it is counted in note NOTE_BUGS */
 };
 void make(struct options o);
