@@ -54,6 +54,8 @@ struct ramka_rcu_ops {
 #define RAMKA_REF_SATURATE 4u     /**< a reference count at its top saturates silently instead of reporting a bug */
 #define RAMKA_SHUFFLE 8u          /**< hand out frames of a block in random order (hardening; costs locality) */
 
+struct ramka_early;
+
 struct ramka_config {
 	const struct ramka_region *regions; /**< any order, overlaps allowed; read during init only */
 	size_t nr_regions;
@@ -81,6 +83,8 @@ struct ramka_config {
 	uint64_t low_watermark;             /**< base frames */
 	uint64_t high_water;                /**< deferred base frames per CPU; 0 = frames / 64 / nr_cpus, 16 to 4096. See rcu.h */
 	void *ctx;                          /**< first argument of the callbacks above */
+	/** What was handed out before ramka_init, which takes it over (early.h). NULL: nothing. */
+	struct ramka_early *early;
 };
 
 #endif

@@ -12,6 +12,7 @@
 #include <ramka/atomic.h>
 #include <ramka/config.h>
 #include <ramka/init.h>
+#include <ramka/early.h>
 #include <ramka/type.h>
 #include <ramka/frame.h>
 #include <ramka/unique.h>

@@ -11,6 +11,7 @@
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
 #include "../zone/territory.h"
+#include "early.h"
 #include "layout.h"
 #include "tune.h"
 #define SCARCE_END ((uint64_t)1 << (32 - RAMKA_PAGE_SHIFT)) /* frames below it are what old devices reach */
@@ -218,8 +219,82 @@ static void init_withheld(struct ramka *r, uint64_t first, uint64_t end, uint32_
 	}
 }
 
-static int init_frames(struct ramka *r, size_t shadow_bytes, struct ramka_why *why)
+/* ---- what the early allocator handed out as frames of a type ---- */
+
+static int check_early(struct ramka *r, const struct ramka_config *cfg, struct ramka_why *why)
 {
+	for (size_t i = 0; i < early_ranges(cfg); i++) {
+		const struct ramka_early_range *e = &cfg->early->ranges[i];
+		uint64_t first = frame_of(e->base), nr = frame_of(e->size);
+
+		if (!e->type)
+			continue;
+		if (!type_entry(r, e->type) && ramka_type_register_why(r, e->type, why))
+			return why->error == RAMKA_E_META_SIZE ? RAMKA_E_INVAL : why->error;
+		if (instance_kind(r, first) == RAMKA_USABLE && instance_map(r, first)[1].first - first >= nr)
+			continue;
+		why->paddr = e->base;
+		return refuse(why, RAMKA_E_INVAL, "the early allocator handed out what these regions do not give as usable",
+			      "early->ranges[]", i, e->size, 0);
+	}
+	return 0;
+}
+
+/* Frames with one reference each, that of an address. False: as init_usable. */
+static bool init_held(struct ramka *r, struct zone *z, uint64_t first, uint64_t end, const struct ramka_type *type)
+{
+	uint64_t nr = end - first;
+
+	if (!zone_open(z, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin), r->flags & RAMKA_METADATA_ZEROED))
+		return false;
+	for (struct ramka_frame *f = &r->slots[first - r->first]; first < end; first++, f++) {
+		ramka_store(&f->ref, REF_FREE, relaxed, slot.look);
+		slot_set_info(f, r->types[type->id].info);
+		memset(slot_meta(r, f), 0, type->meta_size);
+		contract_begin(r, f, STEP_ALLOC, "ramka_init");
+		ramka_store(&f->ref, REF_SHARED(1), relaxed, slot.look);
+		contract_commit(r, f, STEP_ALLOC, "ramka_init");
+		contract_move(r, f, STEP_INTO_RAW, "ramka_init");
+	}
+	ramka_add(&z->usable, nr, relaxed, stat);
+	ramka_add(&z->taken, nr, relaxed, stat);
+	ramka_add(&r->allocs, nr, relaxed, stat);
+	ramka_add(&r->other, nr, relaxed, stat);
+	ramka_add(&r->peak, nr, relaxed, stat);
+	return true;
+}
+
+/* Usable frames [first, end), less what was handed out; *at: the ranges that lie behind it, as there are so many below this index. */
+static bool init_rest(struct ramka *r, const struct ramka_config *cfg, size_t *at, struct zone *z, uint64_t first, uint64_t end)
+{
+	while (first < end) {
+		const struct ramka_early_range *held = NULL;
+		uint64_t stop = end;
+
+		while (*at && (!cfg->early->ranges[*at - 1].type || frame_of(cfg->early->ranges[*at - 1].base) < first))
+			--*at;
+		if (*at && frame_of(cfg->early->ranges[*at - 1].base) < end) {
+			held = &cfg->early->ranges[*at - 1];
+			stop = frame_of(held->base);
+		}
+		if (first < stop && !init_usable(r, z, first, stop))
+			return false;
+		first = stop;
+		if (!held)
+			continue;
+		first += frame_of(held->size);
+		if (!init_held(r, z, stop, first, held->type))
+			return false;
+	}
+	return true;
+}
+
+/* ---- all frames ---- */
+
+static int init_frames(struct ramka *r, const struct ramka_config *cfg, size_t shadow_bytes, struct ramka_why *why)
+{
+	size_t early = early_ranges(cfg);
+
 	for (size_t i = 0; i + 1 < r->nr_map; i++) {
 		const struct map_entry *m = &r->map[i];
 		uint64_t first = m->first, end = m[1].first;
@@ -237,7 +312,7 @@ static int init_frames(struct ramka *r, size_t shadow_bytes, struct ramka_why *w
 			init_withheld(r, 0, 1, RAMKA_DETACHED);
 			first = 1;
 		}
-		if (first < end && !init_usable(r, &r->zones[m->zone], first, end)) {
+		if (!init_rest(r, cfg, &early, &r->zones[m->zone], first, end)) {
 			why->paddr = paddr_of(first);
 			return refuse_plain(why, RAMKA_E_INVAL, "RAMKA_METADATA_ZEROED is set, but the metadata memory is not zeroed",
 					    "metadata");
@@ -336,11 +411,15 @@ int ramka_init_why(const struct ramka_config *cfg, void *metadata, size_t bytes,
 	types_init(r);
 	init_zones(r, cfg, &l, at);
 	map_zones(r);
-	rc = init_frames(r, contracts_bytes(), why);
+	rc = check_early(r, cfg, why);
+	if (!rc)
+		rc = init_frames(r, cfg, contracts_bytes(), why);
 	if (rc)
 		return rc;
 	tune(r);
 	init_cpus(r, cfg, &l);
+	if (cfg->early)
+		cfg->early->taken_over = true;
 	r->magic = RAMKA_MAGIC;
 	*ret_r = r;
 	return 0;

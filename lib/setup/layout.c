@@ -6,6 +6,7 @@
 #include "../zone/territory.h"
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
+#include "early.h"
 
 #define MAX_CPUS (0xffffff / SHARD_MAGAZINES - 1) /* magazines are numbered by 24 bits */
 #define MIN_ALIGN_ORDER 11u /* four blocks, one word of block words */
@@ -227,8 +228,8 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 	     place(l, &l->defers, cfg->nr_cpus, sizeof(struct defer)) &&
 	     place(l, &l->shards, shards, sizeof(struct shard)) &&
 	     place(l, &l->magazines, shards * SHARD_MAGAZINES, sizeof(struct magazine)) &&
-	     place(l, &l->map, map_pieces(cfg->nr_regions), sizeof(struct map_entry)) &&
-	     place(l, &l->events, map_events(cfg->nr_regions), sizeof(struct map_event));
+	     place(l, &l->map, map_pieces(cfg->nr_regions + early_ranges(cfg)), sizeof(struct map_entry)) &&
+	     place(l, &l->events, map_events(cfg->nr_regions + early_ranges(cfg)), sizeof(struct map_event));
 	rc = place_zones(cfg, l, ok, why);
 	if (rc)
 		return rc;

@@ -6,6 +6,8 @@
  */
 #include "map.h"
 
+#include "early.h"
+
 #define NR_KINDS 9u /* the region kinds, metadata, hole */
 #define ADDRESS_END (UINT64_MAX - (RAMKA_PAGE_SIZE - 1)) /* the last page stays free, so that every end can be named */
 #define NEAR_FRAMES 4096u /* 16 MiB */
@@ -219,6 +221,13 @@ int map_build(const struct ramka_config *cfg, const struct map_span *span, const
 	for (size_t i = 0; i < cfg->nr_regions; i++)
 		nr += add_events(events + nr, &cfg->regions[i], (uint32_t)cfg->regions[i].kind, i, span);
 	nr += add_events(events + nr, meta, MAP_METADATA, 0, span);
+	for (size_t i = 0; i < early_ranges(cfg); i++) {
+		const struct ramka_early_range *e = &cfg->early->ranges[i];
+		struct ramka_region g = { .base = e->base, .size = e->size, .kind = RAMKA_RESERVED, .node = e->node };
+
+		if (!e->type)
+			nr += add_events(events + nr, &g, RAMKA_RESERVED, 0, span);
+	}
 	map_sort(events, nr);
 
 	for (size_t i = 0; i < nr; i++) {

@@ -76,6 +76,8 @@ static int kind_of(uint64_t frame, uint32_t *ret_node)
 	uint64_t low = frame * PAGE, high = low + (PAGE - 1);
 	int outward = HOLE, inward = HOLE;
 
+	if (low > UINT64_MAX - PAGE) /* the last page has no frame */
+		return HOLE;
 	for (size_t i = 0; i < nr_regions; i++) {
 		const struct ramka_region *g = &region[i];
 

@@ -289,6 +289,14 @@ bug('late-keeps-tuning', 'batch, fold and high-water mark stay those of the boot
     ('add_memory', 'tune(r);', ';'))
 bug('reserved-widens-span', 'reserved memory has slots wherever it is', 'unit map', 10,
     ('map_span', 'widen(&span, &cfg->regions[i], low, near);', 'widen(&span, &cfg->regions[i], 0, frame_of(ADDRESS_END));'))
+bug('early-range-handed-out', 'what the early allocator handed out is free in the instance', 'model early', 20,
+    ('map_build', 'if (!e->type)', 'if (e->type)'))
+bug('early-type-handed-out', 'early frames of a type are free too', 'model early', 20,
+    ('init_rest', 'first += frame_of(held->size);', 'stop = first;'))
+bug('early-gap-ignores-range', 'the early allocator sees a gap where a range reaches into it', 'model early', 20,
+    ('find_in', 'from = below && below->base + below->size > low ? below->base + below->size : low;', 'from = low;'))
+bug('early-cursor-sticks', 'what was given back above the last place is never found again', 'model early', 20,
+    ('find_place', 'if (!find(e, w, ret_pa))', 'if ((free && e->cursor != UINT64_MAX) || !find(e, w, ret_pa))'))
 bug('map-last-hole-lost', 'behind a last frame that is shared the map does not end', 'unit map', 10,
     ('map_build', 'emit(&b, frame_of(UINT64_MAX), MAP_HOLE, 0);', ';'))
 
