@@ -41,8 +41,8 @@ struct bench_case {
 };
 
 static const struct bench_workload *const workloads[] = {
-	bench_repeat, bench_bulk, bench_rand, bench_churn,    bench_pipe,
-	bench_frag,   bench_cold, bench_init, bench_deferred, NULL,
+	bench_repeat, bench_bulk, bench_rand, bench_churn,    bench_pipe,  bench_purge,
+	bench_tail,   bench_frag, bench_cold, bench_init,     bench_deferred, NULL,
 };
 
 static size_t cpus[CPU_SETSIZE]; /* that this process may use */

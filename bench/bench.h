@@ -115,7 +115,7 @@ struct bench_workload {
 
 /* One file each; every array ends with a workload without a name. */
 extern const struct bench_workload bench_repeat[], bench_bulk[], bench_rand[], bench_churn[], bench_pipe[],
-	bench_frag[], bench_cold[], bench_init[], bench_deferred[];
+	bench_frag[], bench_cold[], bench_init[], bench_deferred[], bench_purge[], bench_tail[];
 
 /* ---- help for workloads (bench.c) ---- */
 

@@ -8,7 +8,7 @@ PAIRED = CPUS + CPUS % 2  # pipe wants an even number of threads
 MANY = max(2, CPUS)
 
 OWN = "floor floor-shared ramka ramka-shared"
-POOLS = "buddy dpdk ck_stack ck_ring"
+POOLS = "buddy buddy-owner dpdk ck_stack ck_ring"
 MALLOCS = "tcmalloc jemalloc mimalloc glibc"
 FAST_MALLOCS = "tcmalloc jemalloc"   # where the others spend seconds on page faults before the first number
 EVERYBODY = f"null {OWN} ramka-zeroed ramka-none {POOLS} {MALLOCS}"
@@ -61,6 +61,11 @@ PLAN = [
     Row("churn:50:8G/order:9", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
     Row("churn:50:8G/order:10", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
     Row("pipe/order:0", PAIRED, f"null ramka ramka-shared {POOLS} {MALLOCS}", quick=True),
+    Row("exit/order:0", MANY, f"{OWN} buddy buddy-owner dpdk ck_stack", rounds=3),
+    Row("purge/order:0", MANY, "ramka ramka-shared buddy buddy-owner dpdk ck_stack", rounds=3),
+    Row("purge/order:0", 2 * CPUS, "ramka ramka-shared buddy buddy-owner dpdk ck_stack", rounds=3),
+    *(Row(f"tail:{full}/order:0", threads, "null floor ramka buddy buddy-owner dpdk", rounds=3, pairs=1 << 18)
+      for full in ("50", "90", "99.9") for threads in sorted({1, CPUS, 2 * CPUS})),
     Row("cold/order:0", 1, BOUNDED, rounds=3, pairs=1),
     Row("cold:bulk/order:0", 1, "floor ramka-shared dpdk", rounds=3, pairs=1),
     Row("frag:50/order:0", 1, "ramka buddy", rounds=1, pairs=1),
@@ -94,6 +99,10 @@ PAIR = Figure("ns of CPU time a pair")
 SPLIT = Figure("ns of CPU time a pair", extras=("alloc", "free"))
 FIGURES = {
     "bulk": SPLIT, "rand": SPLIT, "cold": SPLIT,
+    "exit": SPLIT, "purge": SPLIT,
+    "tail": Figure("ns, the longest of all but one in ten thousand allocs", key="alloc_p9999",
+                   extras=("alloc_p50", "alloc_p99", "alloc_max", "free_p50", "free_p99", "free_p9999", "free_max",
+                           "failed")),
     "frag": Figure("%", key="share", larger_is_better=True, extras=("zone", "pair")),
     "init": Figure("us a GiB", scale=1e-3),
     "deferred": Figure("ns of CPU time a frame", extras=("all",)),

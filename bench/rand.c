@@ -1,14 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * rand and exit: frees of frames that others allocated.
+ *
  * rand: half of the memory is allocated, then freed in random order, each thread freeing what the shuffle
  * of all threads' frames gave to it. Asks what a free costs whose slot is in no cache, or in another CPU's,
  * and that goes to a place that others use too. `free` is the column to read; `alloc` is that of bulk after
  * such frees.
+ *
+ * exit: the same, but each thread frees runs of up to 16 frames that one thread had allocated in a row, then a run of the
+ * next thread's: processes that end at the same time, with memory that several CPUs had allocated for them.
  */
 #include "bench.h"
 
 static void **all;	       /* every thread's frames, thread 0's first */
 static uint32_t *order_of_all; /* a permutation of them */
+
+/* Deals runs of the threads' frames in turn. */
+static void deal(uint32_t *v, uint64_t n, unsigned threads, uint64_t run)
+{
+	uint64_t at = 0;
+
+	for (uint64_t from = 0; from < n; from += run)
+		for (unsigned id = 0; id < threads; id++)
+			for (uint64_t i = from; i < from + run && i < n; i++)
+				v[at++] = (uint32_t)(id * n + i);
+}
 
 static void random_free(struct bench_thread *t)
 {
@@ -19,7 +35,10 @@ static void random_free(struct bench_thread *t)
 	if (t->id == 0) {
 		all = bench_map(whole * sizeof(*all));
 		order_of_all = bench_map(whole * sizeof(*order_of_all));
-		bench_permutation(&r, order_of_all, whole);
+		if (t->param)
+			deal(order_of_all, n, t->threads, t->param);
+		else
+			bench_permutation(&r, order_of_all, whole);
 	}
 	/* Once untimed, as in bulk. */
 	for (uint64_t i = 0; i < n; i++)
@@ -71,6 +90,13 @@ const struct bench_workload bench_rand[] = {
 	  .memory = UINT64_C(8) << 30,
 	  .held = 50,
 	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10,
+	  .run = random_free },
+	{ .name = "exit",
+	  .what = "all free half of 512 MiB at once, runs of 16 frames of each thread in turn",
+	  .memory = UINT64_C(512) << 20,
+	  .held = 50,
+	  .param = 16,
+	  .orders = 1u << 0 | 1u << 3,
 	  .run = random_free },
 	{ .name = NULL },
 };

@@ -185,7 +185,7 @@ def print_row(m):
     base_name = "ramka" if m.number("ramka") else "ramka-shared" if m.number("ramka-shared") else None
     base = m.number(base_name) if base_name and not figure.larger_is_better else None
     heads = ["median", "least", "most"] + ([f"x {base_name}"] if base else []) + list(figure.extras)
-    say("  " + "peer".ljust(14) + "".join(h.rjust(16 if h.startswith("x ") else 10) for h in heads))
+    say("  " + "peer".ljust(14) + "".join(h.rjust(16 if h.startswith("x ") else 11) for h in heads))
     for peer, result in m.results.items():
         if result.broken:
             say(f"  {peer:<14}  FAILED: {result.broken}")
@@ -194,10 +194,10 @@ def print_row(m):
             say(f"  {peer:<14}  skipped: {result.skipped}")
             continue
         values = result.values(figure.key, figure.scale)
-        line = "".join(write(v).rjust(10) for v in (statistics.median(values), min(values), max(values)))
+        line = "".join(write(v).rjust(11) for v in (statistics.median(values), min(values), max(values)))
         if base:
             line += f"{statistics.median(values) / base:.2f}".rjust(16)
-        line += "".join(write(result.median(e)).rjust(10) for e in figure.extras)
+        line += "".join(write(result.median(e)).rjust(11) for e in figure.extras)
         note = f"  then {result.skipped}" if result.skipped else "  one run" if result.slow and len(values) == 1 else ""
         say(f"  {peer:<14}{line}{note}")
 
