@@ -103,7 +103,7 @@ static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_un
 }
 
 /* u is in the list: by its place in it and by its marker. */
-static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u, const char *operation)
+static struct ramka_unique *list_take(struct ramka_list *l, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_link *link;
 
@@ -146,7 +146,7 @@ static struct ramka_unique *pop_end(struct ramka_list *l, struct ramka_unique *e
 {
 	if (!list_ok(l, operation) || !end || !listed(l, end, operation))
 		return NULL;
-	return take(l, end, operation);
+	return list_take(l, end, operation);
 }
 
 struct ramka_unique *ramka_list_pop_front(struct ramka_list *l)
@@ -230,7 +230,7 @@ struct ramka_unique *ramka_cursor_take(struct ramka_cursor *c)
 	if (!cursor_ok(c, "ramka_cursor_take") || !u)
 		return NULL;
 	c->at = link_of(c->list, u)->next;
-	return take(c->list, u, "ramka_cursor_take");
+	return list_take(c->list, u, "ramka_cursor_take");
 }
 
 void ramka_cursor_insert_before(struct ramka_cursor *c, struct ramka_unique *u)

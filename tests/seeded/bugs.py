@@ -303,9 +303,9 @@ bug('map-last-hole-lost', 'behind a last frame that is shared the map does not e
 # ---- lists ----
 
 bug('list-id-not-cleared', 'a frame that left a list still says that it is in it', 'plain lists', 5,
-    ('take beside ramka_list_init', '	set_list(u, 0);\n', ''))
+    ('list_take', '	set_list(u, 0);\n', ''))
 bug('list-back-stale', 'taking the last frame leaves the list\'s end', 'plain lists', 5,
-    ('take beside ramka_list_init', 'l->back = link->prev;', ';'))
+    ('list_take', 'l->back = link->prev;', ';'))
 bug('list-insert-one-way', 'an insert in the middle forgets the link back', 'plain lists', 5,
     ('insert', 'link_of(l, next)->prev = u;', ';'))
 
