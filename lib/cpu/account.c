@@ -89,9 +89,11 @@ void account_low_memory(struct ramka *r)
 		return;
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		exact += zone_count_free(&r->zones[i]);
-	if (exact < r->low_watermark) {
+	/* one at a time: what it allocates itself must not call it again */
+	if (exact < r->low_watermark && !ramka_xchg(&r->telling_low, 1, relaxed, low.telling)) {
 		probe(low_memory, exact, r->low_watermark);
 		r->low_memory(r->ctx, exact);
+		ramka_store(&r->telling_low, 0, relaxed, low.telling);
 	}
 }
 

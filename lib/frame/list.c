@@ -51,7 +51,7 @@ static bool list_ok(const struct ramka_list *l, const char *operation)
 		return true;
 	if (!l->r) /* nobody to report to */
 		__builtin_trap();
-	instance_bug_argument(l->r, operation, "list is not initialised", "l", (uintptr_t)l);
+	instance_bug_argument(l->r, operation, "list is not initialised", "l", (uintptr_t)l, 0);
 	return false;
 }
 
@@ -164,7 +164,7 @@ void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l)
 	static const char operation[] = "ramka_list_fini";
 	struct ramka_unique *u;
 
-	if (!list_ok(l, operation))
+	if (!list_ok(l, operation) || !cpu_argument_ok(cpu, operation))
 		return;
 	while ((u = pop_end(l, l->front, operation)))
 		ramka_unique_free(cpu, u);

@@ -29,7 +29,7 @@ static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment 
 	if (aligned(s.base) && aligned(s.size) && first >= r->first && first - r->first <= r->nr_slots &&
 	    nr <= r->nr_slots - (first - r->first))
 		return &r->slots[first - r->first];
-	instance_bug_argument(r, operation, "not a segment of this instance", "s", s.base);
+	instance_bug_argument(r, operation, "not a segment of this instance", "s", s.base, 0);
 	return NULL;
 }
 
@@ -113,7 +113,7 @@ int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct 
 	const struct type_entry *e = type_argument(r, type, operation);
 	struct ramka_frame *f;
 
-	if (!e)
+	if (!e || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	if (!nr_frames || nr_frames > UINT64_MAX / RAMKA_PAGE_SIZE || !ret_s)
 		return RAMKA_E_INVAL;
@@ -168,7 +168,7 @@ int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
 	struct ramka_frame *f;
 	int rc;
 
-	if (!e)
+	if (!e || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	if (!aligned(base) || !aligned(size))
 		return RAMKA_E_NOT_ALIGNED;
@@ -199,7 +199,8 @@ static void put_all(struct ramka_cpu *cpu, struct ramka_segment s, const char *o
 
 void ramka_segment_put(struct ramka_cpu *cpu, struct ramka_segment s)
 {
-	put_all(cpu, s, "ramka_segment_put");
+	if (cpu_argument_ok(cpu, "ramka_segment_put"))
+		put_all(cpu, s, "ramka_segment_put");
 }
 
 static struct ramka_segment get_all(struct ramka *r, struct ramka_segment s, const char *operation)

@@ -63,15 +63,15 @@ bug('publish-relaxed', 'a frame is published before its metadata', 'checker fram
 bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit_lookup', 20,
     weaken('frame_hit', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
-    ('put_reference', 'else if (!others)', 'else if (others <= 1)'))
+    ('drop_reference', 'else if (!others)', 'else if (others <= 1)'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-acquire-only', 'a put does not say what its holder did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
 bug('put-release-only-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-release-only-fuzz', 'the same, found by bytes that choose the schedule', 'fuzz schedules', 60,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('lookup-relaxed', 'from_in_use does not acquire', 'checker frame_reuse frame_reuse_other_cpu frame_share frame_last_put', 20,
     weaken('lookup', 'slot.publish', 'cas', 'acquire', 'relaxed'))
 bug('lookup-relaxed-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
@@ -88,6 +88,10 @@ bug('stray-put-saturates', 'a put too many of a marked frame reads as a count at
     'checker defer_stray_put defer_stray_puts', 20,
     ('ref_is_dying', 'ref_tag(ref) == TAG_SHARED && ((ref + REF_STRAYS) & REF_PAYLOAD) <= REF_STRAYS',
      '(ref & ~REF_MARK) == REF_SHARED(0)'))
+bug('low-memory-nests', 'low_memory is called for what it allocates itself', 'misuse handles', 10,
+    ('account_low_memory', ' && !ramka_xchg(&r->telling_low, 1, relaxed, low.telling)', ''))
+bug('shuffle-one-order', 'RAMKA_SHUFFLE takes no notice of the seed', 'misuse handles', 10,
+    ('random_start', 'uint64_t x = seed +', 'uint64_t x = (seed & 0) +'))
 bug('repurpose-nests-drops', 'an on_drop that repurpose runs is no runner: what it puts is dropped inside it', 'misuse callbacks', 10,
     ('ramka_unique_repurpose', 'runner = info & INFO_HOOK && drop_begin(cpu);', 'runner = false;'),
     ('ramka_unique_repurpose', 'if (info & INFO_HOOK && !runner && !cpu->cacheless)', 'if (false)'))
@@ -100,7 +104,7 @@ bug('try-unique-marked', 'a frame that put_rcu marked becomes unique: readers ma
 bug('share-relaxed', 'a shared frame shows itself before what its owner wrote', 'checker frame_share', 20,
     weaken('ramka_unique_share', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
-    ('put_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
+    ('drop_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
      'if (unlikely(others >= REF_MAX) && old != REF_FREE)\n		put_failed(cpu->r, f, old, operation);\n'
      '	else if (!others || old == REF_FREE)'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
@@ -326,7 +330,7 @@ bug('put-rcu-release', 'put_rcu does not acquire', 'checker defer_mark defer_bot
 bug('put-rcu-acquire', 'put_rcu does not release', 'checker defer_mark defer_both defer_write', 20,
     weaken('ramka_frame_put_rcu', 'slot.drop', 'cas', 'acq_rel', 'acquire'))
 bug('mark-ignored', 'a marked frame is freed at once by a plain last put', 'plain defer', 8,
-    ('put_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
+    ('drop_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
     ('end_shared', 'if (old & REF_MARK || info & INFO_RCU)', 'if (info & INFO_RCU)'))
 bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its state', 'checker defer_shared', 20,
     weaken('share', 'defer.shared', 'cas', 'release', 'relaxed'))
@@ -355,6 +359,6 @@ bug('shared-never-reaped', 'a poll leaves the shared stack alone', 'unit defer',
 bug('offline-gives-up', 'a CPU that goes off line while it is drained keeps its frames', 'checker cpu_offline_empties', 20,
     ('cpu_drain_own', 'i < REVOKED_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
 bug('low-memory-silent', 'the low-memory callback is never called', 'unit cpu', 10,
-    ('account_low_memory', 'if (exact < r->low_watermark)', 'if (!exact && !r->low_watermark)'))
+    ('account_low_memory', 'if (exact < r->low_watermark &&', 'if (!exact && !r->low_watermark &&'))
 bug('table-child-leaked', 'the last child of a page table is not put', 'plain tables', 5,
     ('drop_node', 'for (unsigned i = 0; i < m->config->entries;', 'for (unsigned i = 0; i + 1 < m->config->entries;'))
