@@ -21,6 +21,8 @@
 
 RAMKA_BEGIN_DECLS
 
+struct ramka_why; /* error.h */
+
 /** What is asked for. 8 bytes, by value; {0} = one zeroed base frame, own node first. */
 struct ramka_request {
 	uint8_t order;     /**< 2^order base frames, 0..RAMKA_MAX_ORDER */
