@@ -17,7 +17,7 @@
  * mirrors: pop sha256:a003d43f
  * mirrors: push sha256:162e5cc3
  * mirrors: depot_has_full sha256:3a7e26af
- * mirrors: drain_shard sha256:1862c83d
+ * mirrors: drain_stack sha256:f313396c
  * mirrors: take_magazine sha256:e35cdae9
  *
  * litmus: 1
@@ -163,7 +163,7 @@ static inline bool empty_one(void)
 	return true;
 }
 
-static void t0(void) /* drain_shard */
+static void t0(void) /* drain_stack */
 {
 	if (variant(BUG_DRAIN_STORES)) {
 		uint64_t m = load(&full, acquire) & INDEX_MASK;

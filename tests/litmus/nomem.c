@@ -18,8 +18,11 @@
  * 4, 10: || a CPU whose full cache goes to the depot as a magazine. 5: || a CPU that flushes its row to the zone.
  * 6: || a CPU that refills from a magazine of two, uses one and keeps one.
  * 11: || a cache-less free behind the scan. 12: || a drain that moves frames behind the scan.
+ * 13: || a CPU that puts a frame of a larger order into its stack, which has a counter of its own. A frame for another CPU
+ *     (an outbox) is counted as one in a row is; mail is a depot.
  *
  * weakens nomem.collect: BUG_COLLECT_RELAXED BUG_MOVE_RELAXED BUG_PUSH_ROW_RELAXED BUG_PUSHES_RELAXED BUG_OUTSIDE_RELAXED
+ * weakens nomem.collect: BUG_PUSH_LARGER_RELAXED BUG_LARGER_RELAXED
  * weakens section.leave: BUG_ACTIVE_RELAXED BUG_LEAVE_RELAXED
  * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
@@ -31,6 +34,9 @@
  * mirrors: holds_frames sha256:fcf084a6
  * mirrors: drain_shard sha256:1862c83d
  * mirrors: count_move sha256:09a2c87a
+ * mirrors: count_push sha256:0ebd4c8e
+ * mirrors: drain_stack sha256:f313396c
+ * mirrors: drain_cache sha256:f598d99a
  * mirrors: count_row_pushes sha256:0f044d70
  * mirrors: cpu_alloc_refill sha256:93a9331f
  * mirrors: flush sha256:ee3098f7
@@ -69,6 +75,9 @@
  * litmus: 11 BUG_OUTSIDE_RELAXED
  * litmus: 12
  * litmus: 12 BUG_DRAIN_UNCOUNTED
+ * litmus: 13
+ * litmus: 13 BUG_PUSH_LARGER_RELAXED
+ * litmus: 13 BUG_LARGER_RELAXED
  */
 #include "litmus.h"
 
@@ -81,6 +90,7 @@ static atom zone[2];           /* block words: free frames */
 static atom moves;             /* movements of the CPU, or the instance's */
 static atom hot;               /* pushes:32 | frames in the cache */
 static atom row;               /* frames in the row */
+static atom larger, stack;     /* pushes of larger frames; how many lie in their stack */
 static atom active, revoked;
 static atom depot;             /* changes:56 | magazines of one frame each: 8 */
 static atom done;
@@ -112,12 +122,13 @@ static inline uint64_t collect(void)
 {
 	uint64_t n = load(&moves, weak(BUG_COLLECT_RELAXED, acquire));
 
-	return n + (load(&hot, weak(BUG_PUSHES_RELAXED, acquire)) >> 32);
+	n += load(&hot, weak(BUG_PUSHES_RELAXED, acquire)) >> 32;
+	return n + (WHAT == 13 ? load(&larger, weak(BUG_LARGER_RELAXED, acquire)) : 0);
 }
 
 static inline bool holds(void)
 {
-	return COUNT(load(&hot, relaxed)) || load(&row, relaxed);
+	return COUNT(load(&hot, relaxed)) || load(&row, relaxed) || (WHAT == 13 && load(&stack, relaxed));
 }
 
 enum drained { NOTHING, SOMETHING, SKIPPED, OTHER_BUILD };
@@ -167,6 +178,8 @@ static void setup(void)
 	store(&moves, 0, relaxed);
 	store(&hot, WHAT == 4 ? 1 : 0, relaxed);
 	store(&row, WHAT == 5, relaxed);
+	store(&larger, 0, relaxed);
+	store(&stack, 0, relaxed);
 	store(&active, 0, relaxed);
 	store(&revoked, 0, relaxed);
 	store(&depot, WHAT == 6 ? 2 : WHAT == 12, relaxed);
@@ -254,6 +267,11 @@ static inline void move(uint64_t h, bool *left)
 #elif WHAT == 2
 	store(&row, load(&row, relaxed) | 1, relaxed);
 	store(&hot, h + (variant(BUG_PUSH_UNCOUNTED) ? 0 : PUSH), weak(BUG_PUSH_ROW_RELAXED, release));
+	*left = true;
+#elif WHAT == 13
+	(void)h;
+	store(&stack, load(&stack, relaxed) + 1, relaxed);
+	store(&larger, load(&larger, relaxed) + 1, weak(BUG_PUSH_LARGER_RELAXED, release));
 	*left = true;
 #elif WHAT == 3 /* one word says that there was a push and that a frame is cached */
 	store(&hot, h + PUSH + 1, relaxed);

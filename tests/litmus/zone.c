@@ -23,13 +23,16 @@
  *    and the setting go on with the freer's release sequence.
  * 10: two blocks in one word: one is freed whole || the other's count is raised || the first is claimed whole.
  * 11: a batch of two out of one word, the surplus given back || the exact claim of one of them || alloc.
+ * 12: two blocks in one word, freed by one CAS || the count of a third is raised || both, or the one that is free, claimed by
+ *     one CAS.
+ * The run of 4 stands for several runs out of one word too (clear_runs): a CAS each, against a promise of all.
  *
  * BUG_X_ACQUIRE has the acquire half of X only, BUG_X_RELEASE the release half only. That the failing CAS of a promise has less
  * is noticed by no scenario: what it read is compared and no more. Its release half: see nomem.c.
  *
  * weakens count.raise: BUG_LOWER_RELEASE BUG_RAISE_RELAXED
  * weakens bit.free: BUG_SET_RELAXED BUG_CLEAR_RELEASE BUG_CLEAR_ACQUIRE BUG_SCAN_RELAXED BUG_RUN_RELEASE BUG_RUN_ACQUIRE
- * weakens huge.free: BUG_HUGE_RELEASE BUG_HUGE_ACQUIRE
+ * weakens huge.free: BUG_HUGE_RELEASE BUG_HUGE_ACQUIRE BUG_LANES_RELEASE BUG_FREE_LANES_RELAXED
  *
  * mirrors: promise sha256:5a438c95
  * mirrors: raise sha256:75fe0d3f
@@ -41,6 +44,9 @@
  * mirrors: lanes_from_to sha256:9cc2c215
  * mirrors: bitmap_claim_blocks sha256:e055b796
  * mirrors: bitmap_free_blocks sha256:92cb9b9d
+ * mirrors: clear_runs sha256:d8435d25
+ * mirrors: bitmap_claim_lanes sha256:fccb7fcd
+ * mirrors: bitmap_free_lanes sha256:3205f116
  * mirrors: bitmap_open_block sha256:86d1d089
  *
  * litmus: 1
@@ -77,6 +83,10 @@
  * litmus: 10 BUG_LANE_STORED
  * litmus: 11
  * litmus: 11 BUG_SURPLUS_KEPT
+ * litmus: 12
+ * litmus: 12 BUG_LANES_RELEASE race
+ * litmus: 12 BUG_FREE_LANES_RELAXED race
+ * litmus: 12 BUG_LANES_APART
  */
 #include "litmus.h"
 
@@ -482,6 +492,74 @@ static void t2(void)
 static void finish(void)
 {
 	check(load(&word, relaxed) == (OTHER | (owned(0) ? HUGE : 1)));
+}
+
+#elif SCENARIO == 12
+
+#define LANE(i) ((uint64_t)0xffff << 16 * (i))
+#define FULL(i) ((uint64_t)1 << 16 * (i))
+#define BOTH (LANE(0) | LANE(1))
+
+static void setup(void)
+{
+	begin(7); /* frames 0 and 1 are a block each, 2 is in a third */
+	store(&word, HUGE | HUGE << 16, relaxed);
+}
+
+static void t0(void)
+{
+	uint64_t old = load(&word, relaxed), now;
+
+	for (unsigned i = 0; i < 2; i++) {
+		set(content[i], get(content[i]) + 1);
+		disown(i);
+	}
+	do {
+		check((old & BOTH) == (HUGE | HUGE << 16));
+		now = (old & ~BOTH) | FULL(0) | FULL(1);
+	} while (!cas(&word, &old, now, weak(BUG_FREE_LANES_RELAXED, release), relaxed));
+}
+
+static void t1(void)
+{
+	uint64_t old = load(&word, relaxed);
+
+	while (!cas(&word, &old, old + FULL(2), release, relaxed))
+		;
+}
+
+static void t2(void)
+{
+	uint64_t old = load(&word, relaxed), now;
+	unsigned got;
+
+	do {
+		now = old;
+		got = 0;
+		for (unsigned i = 0; i < 2; i++)
+			if ((old & LANE(i)) == FULL(i)) {
+				got |= 1u << i;
+				now = (now & ~LANE(i)) | HUGE << 16 * i;
+			}
+		if (!got)
+			return;
+		if (variant(BUG_LANES_APART)) { /* the word is written as if nothing else were in it */
+			store(&word, now, release);
+			break;
+		}
+	} while (!cas(&word, &old, now, instead(BUG_LANES_RELEASE, release, acq_rel), relaxed));
+	for (unsigned i = 0; i < 2; i++)
+		if (got & 1u << i)
+			use(i);
+}
+
+static void finish(void)
+{
+	uint64_t v = load(&word, relaxed);
+
+	for (unsigned i = 0; i < 2; i++)
+		check((v & LANE(i)) == (owned(i) ? HUGE << 16 * i : FULL(i)));
+	check((v & LANE(2)) == FULL(2));
 }
 
 #else /* 11 */
