@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../tools/dumpfile.h"
 #include "harness.h"
 #include "points_control.h"
 #include "watch.h"
@@ -259,6 +260,8 @@ void world_look(void)
 	}
 	if (watched && sign_stands(&main_sign, all, world.opt.hang))
 		hang("nothing has happened for %u s", world.opt.hang);
+	if (watched && world.opt.map && !dumpfile_write(world.r, world.opt.map))
+		fail("cannot write a map to %s", world.opt.map);
 	pthread_mutex_unlock(&watch_lock);
 }
 

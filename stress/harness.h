@@ -126,6 +126,7 @@ struct options {
 	uint64_t frames;    /* 0: the scenario decides */
 	unsigned memory_shift; /* half the frames, for builds whose memory costs more */
 	const char *points; /* delays and parking: only at those whose place or pair has this in it */
+	const char *map;    /* a dump of the memory goes there each second; NULL: none */
 	bool delays, quiet, soak;
 	bool early_reap;    /* a bug on purpose: no bag waits for its grace period. The oracle must see it */
 };

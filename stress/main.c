@@ -60,6 +60,7 @@ int main(int argc, char **argv)
 		OPTION_FLAG("--no-delays", &no_delays),
 		OPTION_TEXT("--points", "TEXT", &opt.points),
 		OPTION_FLAG("--early-reap", &opt.early_reap),
+		OPTION_TEXT("--map", "FILE", &opt.map),
 		OPTION_FLAG("--soak", &opt.soak),
 		OPTION_FLAG("--quiet", &opt.quiet),
 		OPTION_FLAG("--list", &list),

@@ -10,10 +10,13 @@
 #define _GNU_SOURCE
 #include "ramka.h"
 
+#include "../../tools/dumpfile.h"
+
 #include <linux/membarrier.h>
-#include <ramka/ramka.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BASE (UINT64_C(1) << 30) /* the first physical address: frame 0 would never be handed out */
@@ -23,7 +26,52 @@ struct instance {
 	void *memory, *metadata;
 	uint64_t size;
 	size_t metadata_size;
+	pthread_t mapper;  /* bench/run --map; else `map` is NULL */
+	const char *map;
+	bool mapped;       /* under map_lock: the instance ends */
 };
+
+/* ---- bench/run --map: a dump five times a second, and one at the end ---- */
+
+static pthread_mutex_t map_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t map_end = PTHREAD_COND_INITIALIZER;
+
+static void *mapper(void *arg)
+{
+	struct instance *i = arg;
+	struct timespec t;
+
+	pthread_mutex_lock(&map_lock);
+	while (!i->mapped) {
+		if (!dumpfile_write(i->r, i->map))
+			bench_die("cannot write a map to %s", i->map);
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += 200000000;
+		t.tv_sec += t.tv_nsec / 1000000000;
+		t.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&map_end, &map_lock, &t);
+	}
+	pthread_mutex_unlock(&map_lock);
+	return NULL;
+}
+
+static void map_start(struct instance *i)
+{
+	i->map = getenv("RAMKA_BENCH_MAP");
+	if (i->map && pthread_create(&i->mapper, NULL, mapper, i))
+		bench_die("cannot start a thread");
+}
+
+static void map_stop(struct instance *i)
+{
+	if (!i->map)
+		return;
+	pthread_mutex_lock(&map_lock);
+	i->mapped = true;
+	pthread_cond_broadcast(&map_end);
+	pthread_mutex_unlock(&map_lock);
+	pthread_join(i->mapper, NULL);
+}
 
 static bool barrier_all_cpus(void *ctx)
 {
@@ -61,6 +109,7 @@ void *bench_ramka_create(const struct bench_shape *shape, const struct ramka_rcu
 	i->metadata = bench_reserve(i->metadata_size);
 	if (ramka_init(&cfg, i->metadata, i->metadata_size, &i->r))
 		return NULL;
+	map_start(i);
 	return i;
 }
 
@@ -89,6 +138,7 @@ void bench_ramka_destroy(void *instance)
 	struct instance *i = instance;
 	struct ramka_bug bug;
 
+	map_stop(i);
 	if (ramka_check(i->r, &bug))
 		bench_die("ramka_check: %s, frame at %#llx", bug.what, (unsigned long long)bug.paddr);
 	if (ramka_fini(i->r))
