@@ -1,135 +1,300 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Draws a report as SVG: one panel a row, one bar a competitor, logarithmic where the numbers are times."""
+"""Draws the reports of bench/run and bench/run --scale with matplotlib.
 
+	plot.py DIR     draws what DIR/results.json and DIR/scale.json have:
+
+	results.svg     each measured row: the median as a dot, the least and the most of the rounds as a line
+	tail.svg        how long single calls take: percentiles, by how full the memory is and how many threads there are
+	scale.svg       simulated: time, locked operations and line moves of a pair, over CPUs, order 0
+	orders.svg      simulated: the same for frames of other orders and other uses of ramka
+	headline.svg    four panels of these, for the README
+"""
+
+import importlib.util
+import json
 import math
+import os
 import shutil
 import subprocess
-from xml.sax.saxutils import escape
+import sys
 
-COLUMNS, PANEL_WIDTH, GAP = 3, 450, 26
-BAR, STEP, HEAD, LABELS, NUMBERS, AXIS = 13, 18, 40, 96, 58, 20
-FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
+# Debian's matplotlib belongs to Debian's python, which need not be the first one in the path.
+PYTHONS = [sys.executable, "/usr/bin/python3"]
 
-COLOURS = [("ramka", "#c2410c"), ("null", "#b8b8b8"), ("floor", "#8a8a8a"), ("buddy", "#2563a8"), ("dpdk", "#2563a8"),
-           ("ck_", "#2563a8"), ("at-once", "#8a8a8a"), ("fifo", "#8a8a8a"), ("rcu-", "#c2410c"), ("", "#5d9b64")]
-LEGEND = [("#c2410c", "ramka"), ("#8a8a8a", "floor and harness"), ("#2563a8", "pools and buddy"),
-          ("#5d9b64", "malloc and others")]
-
-
-def colour(peer):
-    return next(c for prefix, c in COLOURS if peer.startswith(prefix))
-
-
-def number(value):
-    if value >= 1000:
-        return f"{value:.0f}"
-    return f"{value:.3g}" if value >= 10 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+STYLE = {  # peer -> colour, marker
+    "ramka": ("#c2410c", "o"), "ramka-shared": ("#ea8a4e", "s"), "ramka-deferred": ("#9a6b00", "^"),
+    "ramka-address": ("#7a1f5c", "v"), "ramka-none": ("#d9a07a", "x"), "ramka-zeroed": ("#e0b090", "P"),
+    "floor": ("#808080", "D"), "floor-shared": ("#a8a8a8", "d"), "null": ("#c0c0c0", "."),
+    "buddy": ("#2563a8", "o"), "buddy-owner": ("#12a0a0", "s"), "treiber": ("#6b4fb3", "^"), "dpdk": ("#3a7d2c", "v"),
+    "ck_stack": ("#7fa650", "<"), "ck_ring": ("#a6c77f", ">"),
+}
+OTHER = ("#5d9b64", "o")
+PER_ROW = 3
 
 
-def text(x, y, content, size=11, anchor="start", fill="#222", weight="normal"):
-    return (f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size}' text-anchor='{anchor}' fill='{fill}' "
-            f"font-weight='{weight}'>{escape(content)}</text>")
+def style(peer):
+    return STYLE.get(peer, ("#c2410c", "o") if peer.startswith("rcu-") else OTHER)
 
 
-class Scale:
-    """From a value to pixels; logarithmic unless the values are percentages."""
-
-    def __init__(self, values, width, percent):
-        self.width, self.percent = width, percent
-        if percent:
-            self.low, self.high, self.ticks = 0.0, 100.0, [0, 25, 50, 75, 100]
-            return
-        positive = [v for v in values if v > 0] or [1.0]
-        self.low = 10.0 ** math.floor(math.log10(min(positive) * 0.999))
-        self.high = 10.0 ** math.ceil(math.log10(max(positive) * 1.001))
-        if self.high <= self.low:
-            self.high = self.low * 10
-        self.ticks = [10.0 ** e for e in range(round(math.log10(self.low)), round(math.log10(self.high)) + 1)]
-
-    def at(self, value):
-        if self.percent:
-            return self.width * value / 100
-        if value <= self.low:
-            return 1.0
-        return self.width * math.log(value / self.low) / math.log(self.high / self.low)
+def figure(plt, width, height, title, subtitle):
+    f = plt.figure(figsize=(width, height))
+    f.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=13, fontweight="bold")
+    f.text(0.02, 1 - 0.38 / height, subtitle, ha="left", va="top", fontsize=8, color="#444444")
+    return f
 
 
-def bars_of(row):
-    bars = [(peer, c["median"], c["samples"]) for peer, c in row["peers"].items() if c["median"] is not None]
-    return sorted(bars, key=lambda b: b[1], reverse=row["larger_is_better"])
+def save(plt, f, directory, name):
+    path = os.path.join(directory, name)
+    f.savefig(path, metadata={"Date": None})
+    plt.close(f)
+    return path
 
 
-def missing_of(row):
-    late = [p for p, c in row["peers"].items() if c["median"] is None and "did not finish" in c.get("skipped", "")]
-    return f"did not finish: {', '.join(late)}" if late else ""
+def head_of(report):
+    m = report["machine"]
+    return (f"{m['processor']}, {m['cpus']} CPUs, Linux {m['kernel']}, {report['date'][:16].replace('T', ' ')}; "
+            f"{report.get('build', m.get('compiler', ''))}; {report['command']}")
 
 
-def panel_height(row):
-    return HEAD + STEP * len(bars_of(row)) + AXIS + (STEP if missing_of(row) else 0)
+# ---- measured rows ----
+
+def medians(row):
+    return sorted(((c["median"], p, c["samples"]) for p, c in row["peers"].items() if c["median"] is not None),
+                  reverse=not row["larger_is_better"])
 
 
-def panel(row, x, y):
-    bars = bars_of(row)
-    width = PANEL_WIDTH - LABELS - NUMBERS
-    scale = Scale([b[1] for b in bars], width, row["larger_is_better"])
-    left, top = x + LABELS, y + HEAD
-    bottom = top + STEP * len(bars)
-    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
-    title = row["workload"] if row["workload"].startswith(("init", "frag", "deferred")) \
-        else f"{row['workload']}, order {row['order']}, {threads}"
-    out = [text(x, y + 13, title, 13, weight="bold"), text(x, y + 29, f"{row['what']} ({row['unit']})", 9, fill="#555")]
-    for tick in scale.ticks:
-        at = left + (scale.at(tick) if tick > scale.low or scale.percent else 0)
-        out.append(f"<line x1='{at:.1f}' y1='{top - 2}' x2='{at:.1f}' y2='{bottom + 3}' stroke='#ddd'/>")
-        out.append(text(at, bottom + 14, f"{tick:g}", 9, "middle", "#555"))
-    for i, (peer, median, samples) in enumerate(bars):
-        weight = "bold" if peer.startswith(("ramka", "rcu-")) else "normal"
-        at = top + i * STEP
-        length = scale.at(median)
-        out.append(text(left - 6, at + 11, peer, 11, "end", weight=weight))
-        out.append(f"<rect x='{left}' y='{at:.1f}' width='{length:.1f}' height='{BAR}' fill='{colour(peer)}'/>")
-        if len(samples) > 1:
-            low, high = left + scale.at(min(samples)), left + min(scale.at(max(samples)), width)
-            out.append(f"<line x1='{low:.1f}' y1='{at + BAR / 2}' x2='{high:.1f}' y2='{at + BAR / 2}' stroke='#111' "
-                       f"stroke-opacity='0.55'/>")
-        else:
-            high = left + length
-        out.append(text(max(left + length, high) + 5, at + 11, number(median), 10, fill="#333"))
-    if missing_of(row):
-        out.append(text(left, bottom + 14 + STEP, missing_of(row), 10, fill="#a33"))
-    return out
+def threads(n):
+    return "1 thread" if n == 1 else f"{n} threads"
 
 
-def svg(report):
-    rows = [r for r in report["rows"] if len(bars_of(r)) > 1]  # a single number is in the table
-    columns = min(COLUMNS, max(1, len(rows)))
-    width = GAP + columns * (PANEL_WIDTH + GAP)
-    heights = [96.0] * columns
-    places = []
-    for start in range(0, len(rows), columns):  # rows of panels, as high as the highest of them
-        group = rows[start:start + columns]
+def title_of(row):
+    if row["workload"].startswith(("init", "frag", "deferred")):
+        return row["workload"]
+    return f"{row['workload']}, order {row['order']}, {threads(row['threads'])}"
+
+
+def draw_row(ax, row):
+    points = medians(row)
+    for y, (median, peer, samples) in enumerate(points):
+        colour, marker = style(peer)
+        ax.plot([min(samples), max(samples)], [y, y], color=colour, linewidth=1, alpha=0.6)
+        ax.plot([median], [y], marker=marker, color=colour, markersize=5)
+        ax.annotate(f"{median:.3g}", (max(samples), y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7)
+    ax.set_yticks(range(len(points)), [p for _, p, _ in points], fontsize=8)
+    for label, (_, peer, _) in zip(ax.get_yticklabels(), points):
+        label.set_fontweight("bold" if peer.startswith(("ramka", "rcu-")) else "normal")
+    if row["larger_is_better"]:
+        ax.set_xlim(0, 110)
+    else:
+        ax.set_xscale("log")
+        low, high = ax.get_xlim()
+        ax.set_xlim(low, high * 1.6)
+    ax.set_ylim(-0.6, len(points) - 0.4)
+    ax.grid(axis="x", color="#dddddd", linewidth=0.6)
+    ax.set_title(title_of(row), fontsize=9, fontweight="bold", loc="left")
+    ax.set_xlabel(row["unit"], fontsize=7)
+
+
+def draw_results(plt, report, directory):
+    rows = [r for r in report["rows"] if len(medians(r)) > 1 and not r["workload"].startswith("tail")]
+    groups = [rows[i:i + PER_ROW] for i in range(0, len(rows), PER_ROW)]
+    heights = [max(len(medians(r)) for r in g) * 0.17 + 0.75 for g in groups]
+    total = sum(heights) + 0.7
+    f = figure(plt, 14, total, "ramka and its peers, measured",
+               head_of(report) + ". Dots: medians; lines: least to most. Logarithmic: less is better.")
+    y = total - 0.7
+    for group, height in zip(groups, heights):
         for i, row in enumerate(group):
-            places.append((row, GAP + i * (PANEL_WIDTH + GAP), heights[0]))
-        heights = [heights[0] + max(panel_height(r) for r in group) + GAP] * columns
-    m, date = report["machine"], report["date"][:16].replace("T", " ")
-    body = [text(GAP, 32, "ramka and its peers", 20, weight="bold"),
-            text(GAP, 52, f"{m['processor']}, {m['cpus']} CPUs, Linux {m['kernel']}, {date}. Bars: median; thin lines: "
-                 "least to most. Times on a logarithmic scale, shorter is better.", 11, fill="#444")]
-    at = GAP
-    for fill, name in LEGEND:
-        body.append(f"<rect x='{at}' y='64' width='12' height='12' fill='{fill}'/>")
-        body.append(text(at + 17, 74, name, 11))
-        at += 40 + 7 * len(name)
-    for row, x, y in places:
-        body += panel(row, x, y)
-    return (f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{heights[0]:.0f}' {FONT}>\n"
-            f"<rect width='100%' height='100%' fill='#fff'/>\n" + "\n".join(body) + "\n</svg>\n")
+            inner = max(len(medians(row)) * 0.17, 0.3)
+            draw_row(f.add_axes([0.075 + i * 0.325, (y - 0.3 - inner) / total, 0.235, inner / total]), row)
+        y -= height
+    return save(plt, f, directory, "results.svg")
 
 
-def png(svg_path):
-    """Draws the SVG as PNG beside it, where rsvg-convert is installed; the path, or None."""
-    path = svg_path[:-4] + ".png"
-    if not shutil.which("rsvg-convert"):
+# ---- tails ----
+
+def draw_tail_panel(ax, row):
+    labels = ["p50", "p99", "p99.99", "longest"]
+    for peer, c in row["peers"].items():
+        if c["median"] is None:
+            continue
+        colour, marker = style(peer)
+        for call, line in (("alloc", "-"), ("free", ":")):
+            values = [c["median"] if k == "alloc_p9999" else c.get(k)
+                      for k in (f"{call}_{p}" for p in ("p50", "p99", "p9999", "max"))]
+            if None not in values:
+                ax.plot(labels, values, line, color=colour, marker=marker, markersize=4, linewidth=1,
+                        label=peer if call == "alloc" else None)
+    ax.set_yscale("log")
+    ax.tick_params(labelsize=7)
+    ax.grid(axis="y", color="#dddddd", linewidth=0.6)
+    ax.set_title(f"{row['workload'].split(':')[1]} % full, {threads(row['threads'])}", fontsize=9, fontweight="bold",
+                 loc="left")
+
+
+def draw_tails(plt, report, directory):
+    rows = [r for r in report["rows"] if r["workload"].startswith("tail")]
+    if not rows:
         return None
-    done = subprocess.run(["rsvg-convert", "-z", "1.5", "-o", path, svg_path], check=False)
-    return path if done.returncode == 0 else None
+    lines = math.ceil(len(rows) / PER_ROW)
+    f = figure(plt, 12, 2.6 * lines + 0.8, "How long one call takes, ns",
+               head_of(report) + ".\nSolid: alloc; dotted: free. `null` is what the machine itself adds.")
+    for i, row in enumerate(rows):
+        ax = f.add_subplot(lines, PER_ROW, i + 1)
+        draw_tail_panel(ax, row)
+        if i == 0:
+            ax.legend(fontsize=7, loc="upper left")
+    f.tight_layout(rect=(0, 0, 1, 1 - 0.65 / (2.6 * lines + 0.8)))
+    return save(plt, f, directory, "tail.svg")
+
+
+# ---- simulated ----
+
+def over_cpus(ax, rows, key, series, label):
+    """A line for each value that `series` gives, in the order of their first rows."""
+    lines = {}
+    for r in rows:
+        if r.get(key) is not None:
+            lines.setdefault(series(r), []).append((r["cpus"], r[key]))
+    for name, points in lines.items():
+        colour, marker = label(name)
+        ax.plot(*zip(*sorted(points)), color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=str(name))
+    ax.set_xscale("log", base=2)
+    cpus = sorted({r["cpus"] for r in rows})
+    ax.set_xticks(cpus, [str(n) for n in cpus], fontsize=7)
+    ax.tick_params(axis="y", labelsize=7)
+    ax.grid(color="#e2e2e2", linewidth=0.6)
+    return lines
+
+
+def set_scale(ax, key):
+    if key == "ns":
+        ax.set_yscale("log")
+    else:
+        ax.set_yscale("symlog", linthresh=0.1)
+        ax.set_ylim(bottom=0)
+
+
+def draw_grid(plt, report, directory, name, title, panels):
+    """panels: (title, rows, series, label); each gets three plots."""
+    keys = [("ns", "ns of CPU a pair"), ("locked", "locked operations a pair"), ("moves", "line moves a pair")]
+    height = 2.1 * len(panels) + 0.8
+    f = figure(plt, 12, height, title, head_of(report) + ".")
+    for i, (text, rows, series, label) in enumerate(panels):
+        for k, (key, unit) in enumerate(keys):
+            ax = f.add_subplot(len(panels), 3, 3 * i + k + 1)
+            over_cpus(ax, rows, key, series, label)
+            set_scale(ax, key)
+            ax.set_title(f"{text}: {unit}", fontsize=8, fontweight="bold", loc="left")
+            if k == 0:
+                ax.legend(fontsize=6, loc="upper left")
+            if i == len(panels) - 1:
+                ax.set_xlabel("CPUs", fontsize=8)
+    f.tight_layout(rect=(0, 0, 1, 1 - 0.55 / height))
+    return save(plt, f, directory, name)
+
+
+PLAIN = ("floor", "ramka", "buddy", "buddy-owner", "treiber")
+ORDER_COLOURS = {0: "#c2410c", 3: "#e39d2d", 6: "#5d9b64", 9: "#2563a8", 10: "#6b4fb3"}
+
+
+def draw_scale(plt, report, directory):
+    rows = report["rows"]
+    workloads = list(dict.fromkeys(r["workload"] for r in rows))
+    panels = [(w, [r for r in rows if r["workload"] == w and r["order"] == 0 and r["peer"] in PLAIN],
+               lambda r: r["peer"], style) for w in workloads]
+    return draw_grid(plt, report, directory, "scale.svg", "Simulated CPUs: unique frames of order 0, and peers", panels)
+
+
+def draw_orders(plt, report, directory):
+    rows = report["rows"]
+    others = list(dict.fromkeys(r["workload"] for r in rows if r["order"]))
+    panels = [(f"{w}, ramka by order", [r for r in rows if r["workload"] == w and r["peer"] == "ramka"],
+               lambda r: r["order"], lambda o: (ORDER_COLOURS.get(o, "#333333"), "o")) for w in others]
+    uses = list(dict.fromkeys(r["workload"] for r in rows if r["peer"] == "ramka-address"))
+    panels += [(f"{w}, uses of ramka", [r for r in rows if r["workload"] == w and r["order"] == 0 and
+                                        r["peer"].startswith("ramka")], lambda r: r["peer"], style) for w in uses]
+    if not panels:
+        return None
+    return draw_grid(plt, report, directory, "orders.svg", "Simulated CPUs: other orders and uses of ramka", panels)
+
+
+# ---- the headline ----
+
+def simulated_panel(ax, scale, workload, text, key="ns"):
+    over_cpus(ax, [r for r in scale["rows"] if r["workload"] == workload and r["order"] == 0 and r["peer"] in PLAIN],
+              key, lambda r: r["peer"], style)
+    ax.set_yscale("log")
+    ax.set_xlabel("simulated CPUs", fontsize=8)
+    ax.set_ylabel("ns of CPU", fontsize=8)
+    ax.set_title(text, fontsize=9, fontweight="bold", loc="left")
+
+
+def draw_headline(plt, results, scale, directory):
+    hot = next((r for r in results["rows"] if r["name"] == "repeat/order:0/threads:1"), None)
+    tails = [r for r in results["rows"] if r["workload"] == "tail:90" and r["threads"] > 1]
+    if not hot or not tails:
+        return None
+    f = figure(plt, 11, 7.6, "ramka at a glance", f"Measured: {head_of(results)}.\nSimulated: {head_of(scale)}.")
+    for i, (workload, text, key) in enumerate([
+            ("bulk", "alloc 8192 frames, free them: a pair", "ns"),
+            ("purge", "one CPU in eight frees for all: a free", "free_ns")]):
+        ax = f.add_subplot(2, 2, i + 1)
+        simulated_panel(ax, scale, workload, text, key)
+        if i == 0:
+            ax.legend(fontsize=7)
+    ax = f.add_subplot(2, 2, 3)
+    draw_row(ax, hot)
+    ax.set_title("alloc and free the same frame, measured", fontsize=9, fontweight="bold", loc="left")
+    ax = f.add_subplot(2, 2, 4)
+    draw_tail_panel(ax, tails[0])
+    ax.set_title(f"one call, 90 % full, {threads(tails[0]['threads'])}, measured, ns", fontsize=9, fontweight="bold",
+                 loc="left")
+    ax.legend(fontsize=7)
+    f.tight_layout(rect=(0, 0, 1, 0.92))
+    return save(plt, f, directory, "headline.svg")
+
+
+def read(directory, name):
+    try:
+        with open(os.path.join(directory, name)) as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return None
+
+
+def draw_all(directory):
+    import matplotlib
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ramka", "font.family": "DejaVu Sans",
+                         "axes.spines.top": False, "axes.spines.right": False})
+    results, scale = read(directory, "results.json"), read(directory, "scale.json")
+    drawn = []
+    if results:
+        drawn += [draw_results(plt, results, directory), draw_tails(plt, results, directory)]
+    if scale:
+        drawn += [draw_scale(plt, scale, directory), draw_orders(plt, scale, directory)]
+    if results and scale:
+        drawn.append(draw_headline(plt, results, scale, directory))
+    return [d for d in drawn if d]
+
+
+def draw(directory):
+    """Draws with the first python that has matplotlib; the paths, or an empty list if there is none."""
+    if importlib.util.find_spec("matplotlib"):
+        return draw_all(directory)
+    for python in PYTHONS[1:]:
+        if shutil.which(python) and not subprocess.run([python, "-c", "import matplotlib"], capture_output=True,
+                                                       check=False).returncode:
+            done = subprocess.run([python, "-B", __file__, directory], stdout=subprocess.PIPE, text=True, check=True)
+            return done.stdout.split()
+    return []
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    print("\n".join(draw_all(sys.argv[1])))

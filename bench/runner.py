@@ -264,6 +264,23 @@ def report(args, peers, measurements, seconds_taken):
             "rows": rows}
 
 
+def short(value):
+    """Numbers to four digits: no more are true."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {k: short(v) for k, v in value.items()}
+    return [short(v) for v in value] if isinstance(value, list) else value
+
+
+def one_row_a_line(result):
+    """JSON in which each row of the table, and of the peers, is a line."""
+    parts = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in result.items() if k not in ("peers", "rows")]
+    peers = ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in result["peers"].items())
+    rows = ",\n".join(" " + json.dumps(short(r)) for r in result["rows"])
+    return "{" + ",\n".join(parts) + ',\n"peers": {\n' + peers + '\n},\n"rows": [\n' + rows + "\n]}\n"
+
+
 # ---- what to run ----
 
 def selected_rows(args):
@@ -379,17 +396,14 @@ def main():
 
     result = report(args, peers, measurements, time.monotonic() - began)
     os.makedirs(args.out, exist_ok=True)
-    json_path, svg_path = os.path.join(args.out, "results.json"), os.path.join(args.out, "results.svg")
+    json_path = os.path.join(args.out, "results.json")
     with open(json_path, "w") as f:
-        json.dump(result, f, indent=1)
-        f.write("\n")
-    with open(svg_path, "w") as f:
-        f.write(plot.svg(result))
+        f.write(one_row_a_line(result))
     say("\nTimes are CPU time of all threads together, real calls through one table of functions. floor, ramka, buddy,"
         "\ndpdk and the ck pools keep and check a slot per frame; the mallocs keep none, and write into the blocks.")
-    say(f"\ntook {result['seconds']:.0f} s\nJSON   {json_path}\nplot   {svg_path}")
-    png_path = plot.png(svg_path)
-    say(f"       {png_path}" if png_path else "       (no PNG: rsvg-convert, package librsvg2-bin, is not installed)")
+    say(f"\ntook {result['seconds']:.0f} s\nJSON   {json_path}")
+    for path in plot.draw(args.out) or ["(none: python3-matplotlib is not installed)"]:
+        say(f"plot   {path}")
     failed = [(x.row.name, p, r.broken) for x in measurements for p, r in x.results.items() if r.broken]
     for name, peer, why in failed:
         say(f"FAILED {name} {peer}: {why}")

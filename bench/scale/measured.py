@@ -7,7 +7,7 @@ import subprocess
 
 import cases
 
-ROUNDS, PAIRS = 5, "65536"
+ROUNDS, PAIRS = 3, "65536"
 WORKLOADS = ("repeat", "bulk", "churn:90", "rand", "exit", "purge", "pipe")
 
 

@@ -16,10 +16,14 @@ import check
 import lines
 import measured
 
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import plot
+
 ORDERS = [0, 3, 6, 9, 10]
-WORKLOADS = ["repeat", "bulk", "churn:50", "churn:90", "rand", "exit", "purge", "pipe", "beside"]
+WORKLOADS = ["repeat", "bulk", "churn:90", "rand", "exit", "purge", "pipe", "beside"]
 CPUS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
-PEERS = ["floor", "ramka", "buddy", "buddy-owner", "treiber"]
+SOME_CPUS = [1, 2, 8, 32, 64]  # for most rows of the plan
+PEERS = ["floor", "ramka", "buddy", "buddy-owner"]
 USES = ["ramka", "ramka-shared", "ramka-deferred", "ramka-address"]
 
 
@@ -89,11 +93,21 @@ def plan(args, options):
     if named:
         return product(args.peers or ["ramka"], args.workloads or WORKLOADS, args.orders or [0],
                        args.cpus or [1, 2, 8, 32, 64], options)
-    cpus = CPUS
-    return (product(PEERS, WORKLOADS, [0], cpus, options) +
-            product(["ramka", "buddy", "buddy-owner"], ["bulk", "churn:90", "rand", "purge", "pipe"], ORDERS[1:], cpus,
-                    options) +
-            product(USES[1:], ["repeat", "bulk", "rand", "purge"], [0], cpus, options))
+    few = options + ([] if args.pairs else ["--pairs=2048"])  # each case takes seconds where there are many CPUs
+    cases_of = []
+    for n in CPUS:
+        o = few if n >= 16 else options
+        some = n in SOME_CPUS
+        cases_of += product(PEERS, ["bulk", "purge"], [0], [n], o)
+        if some:
+            cases_of += product(PEERS, [w for w in WORKLOADS if w not in ("bulk", "purge")], [0], [n], o)
+            cases_of += product(PEERS[1:], ["bulk", "churn:90", "rand", "purge", "pipe"], ORDERS[1:], [n], o)
+            cases_of += product(USES[1:], ["repeat", "bulk", "rand", "purge"], [0], [n], o)
+        if n <= 32:
+            cases_of += product(["treiber"], ["repeat", "bulk"], [0], [n], o)
+    order = {w: i for i, w in enumerate(WORKLOADS)}
+    return sorted(cases_of, key=lambda c: (c.order, order[c.workload], PEERS.index(c.peer) if c.peer in PEERS else 9,
+                                           c.peer, c.cpus))
 
 
 def figure(value, width, digits):
@@ -131,7 +145,7 @@ def row_of(c):
 
 
 def write(args, todo, compared, options, seconds):
-    """results.json: a row a line, so that a change of one figure is a change of one line."""
+    """scale.json: a row a line, so that a change of one figure is a change of one line."""
     os.makedirs(args.out, exist_ok=True)
     path = os.path.join(args.out, "scale.json")
     head = {"command": args.command, "date": time.strftime("%Y-%m-%d %H:%M"), "machine": measured.machine(args.program),
@@ -171,10 +185,12 @@ def main():
         print_case(c)
     compared = []
     if args.compare or args.out:
-        compared = measured.compare(args.program, ["ramka", "buddy"], [0, 3, 10], options)
+        compared = measured.compare(args.program, ["ramka", "buddy"], [0, 3], options)
         measured.print_comparison(compared)
     if args.out and todo:
-        print(f"\n{write(args, todo, compared, options, time.monotonic() - began)}")
+        print(f"\nJSON   {write(args, todo, compared, options, time.monotonic() - began)}")
+        for path in plot.draw(args.out) or ["(none: python3-matplotlib is not installed)"]:
+            print(f"plot   {path}")
     return 1 if any(c.error for c in todo) else 0
 
 
