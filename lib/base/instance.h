@@ -24,6 +24,20 @@
 # define always_inline inline __attribute__((always_inline))
 #endif
 
+/*
+ * What calls without a section count: the counterparts of a CPU's own counters (cpu/state.h). Several lines, so that threads
+ * which use the cache-less handle at a time mostly find one each.
+ */
+struct stripe {
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 moves; /* movements of frames: one before and one after each */
+	struct ramka_atomic_u64 allocs, puts;           /* frames of any order handed out and given back */
+	struct ramka_atomic_u64 other;                  /* base frames of these, net */
+};
+#ifndef RAMKA_STRIPES /* 1: the same order of frames in each run, for tests */
+# define RAMKA_STRIPES 16
+#endif
+#define STRIPES ((unsigned)RAMKA_STRIPES)
+
 struct cached_cpu;
 struct zone;
 struct depot;
@@ -73,9 +87,6 @@ struct ramka {
 	void (*low_memory)(void *ctx, uint64_t free_frames);
 	uint64_t low_watermark;
 	void *ctx;
-	unsigned (*this_cpu)(void *ctx, unsigned used);
-	uint64_t seed;
-	struct type_entry no_type;          /* of no type at all: a hit never finds it */
 	bool has_rcu;
 	struct ramka_rcu_ops rcu;
 	uint64_t total, reserved;  /* base frames; reserved shrinks under add_lock only */
@@ -85,15 +96,15 @@ struct ramka {
 	/* shared and written: each on a line of its own, none touched by a cache hit */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 deferred; /* head of the shared stack of deferred frames: slot + 1, 0 empty */
 	struct ramka_atomic_u64 deferred_frames;            /* base frames in it */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 moves;    /* the cache-less handle's counterparts */
-	struct ramka_atomic_u64 allocs, puts, other, peak;
+	struct stripe stripes[STRIPES];                     /* of calls without a section */
+	struct ramka_atomic_u64 peak;
 	struct ramka_atomic_u64 failures[RAMKA_MAX_ORDER + 1];
 	struct ramka_atomic_u64 unused;                     /* base frames that nobody owns */
 	struct ramka_atomic_u64 late_total, late_reserved;  /* added to total, taken from reserved, by add_memory */
 	struct ramka_atomic_u32 list_ids;
 	struct ramka_atomic_u32 adding;                     /* one add_memory at a time */
-	struct ramka_atomic_u32 telling_low;                /* low_memory is being called */
-	struct ramka_atomic_u32 drains;                     /* names each drain, so that it knows whom it revoked */
+	struct ramka_atomic_u32 low_running;                /* a call without a section runs cfg.low_memory */
+	struct ramka_atomic_u64 drains_begun, drains_ended; /* drains of all CPUs (cpu/drain.h) */
 	struct ramka_atomic_u32 corrupt;                    /* frames found free twice inside a section; ramka_check reports them */
 	struct shadow *shadow; /* contract build, contracts.c */
 };

@@ -4,9 +4,10 @@
  * complete by tests/freestanding, which looks at the symbols of the objects. None of these is exported by the library.
  */
 #ifndef RAMKA_LIB_NAMES_H
-
 #define RAMKA_LIB_NAMES_H
+
 #define account_alloc ramka_core_account_alloc
+#define account_kept ramka_core_account_kept
 #define account_low_memory ramka_core_account_low_memory
 #define account_moves ramka_core_account_moves
 #define account_rest ramka_core_account_rest
@@ -56,7 +57,6 @@
 #define cpu_alloc_range ramka_core_cpu_alloc_range
 #define cpu_alloc_refill ramka_core_cpu_alloc_refill
 #define cpu_alloc_slow ramka_core_cpu_alloc_slow
-#define cpu_argument_asked ramka_core_cpu_argument_asked
 #define cpu_claim ramka_core_cpu_claim
 #define cpu_drain_all ramka_core_cpu_drain_all
 #define cpu_drain_own ramka_core_cpu_drain_own
@@ -77,7 +77,9 @@
 #define depot_pop ramka_core_depot_pop
 #define depot_push ramka_core_depot_push
 #define depot_put_empty ramka_core_depot_put_empty
+#define drain_running ramka_core_drain_running
 #define drain_shard ramka_core_drain_shard
+#define drainable ramka_core_drainable
 #define drop_begin ramka_core_drop_begin
 #define drop_end ramka_core_drop_end
 #define flush_rows ramka_core_flush_rows
@@ -166,9 +168,11 @@
 #define zone_bits ramka_core_zone_bits
 #define zone_claim_range ramka_core_zone_claim_range
 #define zone_count_free ramka_core_zone_count_free
+#define zone_fewest_missing ramka_core_zone_fewest_missing
 #define zone_find_range ramka_core_zone_find_range
 #define zone_free ramka_core_zone_free
 #define zone_free_range ramka_core_zone_free_range
+#define zone_give_back ramka_core_zone_give_back
 #define zone_open ramka_core_zone_open
 #define zone_origin ramka_core_zone_origin
 #define zone_split ramka_core_zone_split

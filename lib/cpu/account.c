@@ -17,7 +17,6 @@ void cpu_settle(struct ramka_cpu *cpu)
 
 	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
 		ramka_store(&cpu->peak, (uint64_t)most, relaxed, stat);
-	ramka_store(&cpu->pushes, cpu_pushes(cpu), relaxed, stat);
 	set_count(cpu, cpu_count(cpu));
 	cpu->rows_settled = cpu->row == NO_ROW ? 0 : cpu_in_rows(cpu);
 }
@@ -33,22 +32,36 @@ static void sample_peak(struct ramka *r)
 		ramka_store(&r->peak, taken, relaxed, stat);
 }
 
+/*
+ * How many frames a CPU may take or give before it tells the zone. Few when memory is low, so that the zone's estimate is
+ * good where it matters.
+ */
+static int64_t quantum(const struct ramka *r)
+{
+	uint64_t above, n = 0, fold = ramka_load(&r->fold, relaxed, stat);
+
+	if (!r->low_memory)
+		return (int64_t)fold;
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		n += zone_estimate_free(&r->zones[i]);
+	above = n > r->low_watermark ? (n - r->low_watermark) / 4 / r->nr_cpus : 0;
+	return above < 1 ? 1 : above < fold ? (int64_t)above : (int64_t)fold;
+}
+
 /* Base frames left (n > 0) or came back to the zone. `inside`: the CPU's own section. */
 void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 {
-	int64_t fold;
-
 	if (!inside || z != cpu->zone) {
 		ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
 		sample_peak(cpu->r);
 		return;
 	}
 	cpu->unfolded += n;
-	fold = ramka_load(&cpu->r->fold, relaxed, stat);
-	if (cpu->unfolded < fold && cpu->unfolded > -fold)
+	if (cpu->unfolded < cpu->quantum && cpu->unfolded > -cpu->quantum)
 		return;
 	ramka_add(&z->taken, (uint64_t)cpu->unfolded, relaxed, stat);
 	cpu->unfolded = 0;
+	cpu->quantum = quantum(cpu->r);
 	sample_peak(cpu->r);
 }
 
@@ -64,9 +77,15 @@ void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool insi
 		own_add(&cpu->allocs, 1);
 		own_add(&cpu->other, nr);
 	} else {
-		ramka_add(&cpu->r->allocs, 1, relaxed, stat);
-		ramka_add(&cpu->r->other, nr, relaxed, stat);
+		ramka_add(&stripe_of(cpu->r)->allocs, 1, relaxed, stat);
+		ramka_add(&stripe_of(cpu->r)->other, nr, relaxed, stat);
 	}
+}
+
+void account_kept(struct ramka *r)
+{
+	ramka_add(&stripe_of(r)->allocs, 1, relaxed, stat);
+	ramka_add(&stripe_of(r)->other, 1, relaxed, stat);
 }
 
 /* A movement of frames begins or ends; see account.h. */
@@ -75,27 +94,52 @@ void count_move(struct ramka_cpu *cpu, bool inside)
 	if (inside)
 		ramka_store(&cpu->moves, ramka_load(&cpu->moves, relaxed, section.own) + 1, release, nomem.collect);
 	else
-		ramka_add(&cpu->r->moves, 1, release, nomem.collect);
+		ramka_add(&stripe_of(cpu->r)->moves, 1, release, nomem.collect);
 }
 
-void account_low_memory(struct ramka *r)
+/* The zone's part of the watermark, by its part of the memory. */
+static uint64_t watermark_of(const struct ramka *r, const struct zone *z, uint64_t usable)
 {
-	uint64_t estimate = 0, exact = 0;
+	uint64_t part = ramka_load(&z->usable, relaxed, stat);
+
+	while (usable > UINT32_MAX >> 1) {
+		usable >>= 1;
+		part >>= 1;
+	}
+	return usable ? (r->low_watermark < UINT32_MAX ? r->low_watermark : UINT32_MAX) * part / usable : 0;
+}
+
+/* One call at a time on each CPU, and one without a CPU: cfg.low_memory may allocate. */
+static void call_low_memory(struct ramka_cpu *cpu, uint64_t free_frames)
+{
+	struct ramka_atomic_u32 *running = cpu->cacheless ? &cpu->r->low_running : &cpu->low_running;
+	uint32_t none = 0;
+
+	if (!ramka_cas(running, &none, 1, relaxed, low.running))
+		return;
+	probe(low_memory, free_frames, cpu->r->low_watermark);
+	cpu->r->low_memory(cpu->r->ctx, free_frames);
+	ramka_store(running, 0, relaxed, low.running);
+}
+
+void account_low_memory(struct ramka_cpu *cpu, const struct zone *z)
+{
+	const struct ramka *r = cpu->r;
+	uint64_t all = 0, usable = 0, here;
 
 	if (!r->low_memory)
 		return;
-	for (unsigned i = 0; i < r->nr_zones; i++)
-		estimate += zone_estimate_free(&r->zones[i]);
-	if (estimate >= r->low_watermark + (uint64_t)ramka_load(&r->fold, relaxed, stat) * r->nr_cpus)
-		return;
-	for (unsigned i = 0; i < r->nr_zones; i++)
-		exact += zone_count_free(&r->zones[i]);
-	/* one at a time: what it allocates itself must not call it again */
-	if (exact < r->low_watermark && !ramka_xchg(&r->telling_low, 1, relaxed, low.telling)) {
-		probe(low_memory, exact, r->low_watermark);
-		r->low_memory(r->ctx, exact);
-		ramka_store(&r->telling_low, 0, relaxed, low.telling);
+	for (unsigned i = 0; i < r->nr_zones; i++) {
+		all += zone_estimate_free(&r->zones[i]);
+		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
 	}
+	here = zone_estimate_free(z);
+	if (cpu->unfolded > 0) { /* what this CPU has not told yet */
+		all -= all < (uint64_t)cpu->unfolded ? all : (uint64_t)cpu->unfolded;
+		here -= z != cpu->zone ? 0 : here < (uint64_t)cpu->unfolded ? here : (uint64_t)cpu->unfolded;
+	}
+	if (all < r->low_watermark || (r->nr_zones > 1 && here < watermark_of(r, z, usable)))
+		call_low_memory(cpu, all);
 }
 
 /* A range is `nr` frames, of which for_zones counted one. */
@@ -105,15 +149,19 @@ void account_rest(struct ramka_cpu *cpu, uint64_t nr)
 		own_add(&cpu->allocs, nr - 1);
 		section_leave(cpu);
 	} else {
-		ramka_add(&cpu->r->allocs, nr - 1, relaxed, stat);
+		ramka_add(&stripe_of(cpu->r)->allocs, nr - 1, relaxed, stat);
 	}
 }
 
 /* All movements so far. Acquire: who moved frames past the scan has counted before, and the scan saw its word. */
 uint64_t account_moves(const struct ramka *r)
 {
-	uint64_t sum = ramka_load(&r->moves, acquire, nomem.collect);
+	uint64_t sum = 0;
 
+	for (unsigned i = 0; i < STRIPES; i++)
+		sum += ramka_load(&r->stripes[i].moves, acquire, nomem.collect);
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		sum += ramka_load(&r->zones[i].map.returned, acquire, nomem.collect);
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		sum += ramka_load(&r->cpus[i].cpu.moves, acquire, nomem.collect) +
 		       HOT_PUSHES(ramka_load(&r->cpus[i].cpu.hot, acquire, nomem.collect)) +

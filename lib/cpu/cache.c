@@ -239,6 +239,6 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 	count_move(cpu, true);
 	section_leave(cpu);
 	if (f)
-		account_low_memory(cpu->r);
+		account_low_memory(cpu, cpu->zone);
 	return f;
 }

@@ -48,22 +48,31 @@ static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
 	return mine;
 }
 
-int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f)
+static int claim_frame(struct ramka_cpu *cpu, struct zone *z, struct ramka_frame *f)
 {
 	struct ramka *r = cpu->r;
-	struct zone *z = instance_zone(r, f);
 	uint32_t bit = slot_bit(r, z, f);
-	uint64_t mine = 0;
+	struct drain d = { .mine = 0 };
 
 	if (claim_bit(cpu, z, bit))
 		return 0;
 	if (state_is_tail(r, f))
 		return RAMKA_E_IN_USE;
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		drain_shard(r, i, &mine);
-	if (mine && claim_bit(cpu, z, bit))
+		drain_shard(r, i, &d);
+	if (d.mine && claim_bit(cpu, z, bit))
 		return 0;
-	mine = 0;
-	cpu_drain_all(r, cpu, &mine);
-	return mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;
+	d.mine = 0;
+	cpu_drain_all(r, cpu, &d);
+	return d.mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;
+}
+
+int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	struct zone *z = instance_zone(cpu->r, f);
+	int rc = claim_frame(cpu, z, f);
+
+	if (!rc)
+		account_low_memory(cpu, z);
+	return rc;
 }

@@ -26,50 +26,77 @@ static void drain_cache(struct ramka_cpu *cpu)
 	cpu->unfolded = 0;
 }
 
+static uint64_t held(const struct ramka_cpu *cpu)
+{
+	return cpu_count(cpu) + cpu_in_rows(cpu) + order_held(cpu) + mail_count(cpu);
+}
+
 static bool holds_frames(const struct ramka_cpu *cpu)
 {
-	return cpu_count(cpu) || cpu_in_rows(cpu) || order_held(cpu) || mail_count(cpu);
+	return held(cpu) != 0;
+}
+
+/* Keeps one of these frames of the holder if the caller wants one: frames[*n - 1] is out of the way then. */
+static bool keep_one(const struct ramka_cpu *holder, uint32_t *frames, uint32_t *n, struct drain *d)
+{
+	for (uint32_t i = *n; i-- && d->wants && !d->got;) {
+		if (!d->wants(holder, frames[i], d->arg))
+			continue;
+		d->got = cpu_slot(holder, frames[i]);
+		frames[i] = frames[--*n];
+		return true;
+	}
+	return false;
 }
 
 /* Counts its movements in the instance: it may run on any CPU. */
-static void drain_stack(struct ramka *r, struct depot *d, unsigned shard, uint64_t *mine)
+static void drain_stack(struct ramka *r, struct depot *depot, unsigned shard, struct drain *d)
 {
-	struct zone *z = r->cpus[shard].cpu.zone;
+	struct ramka_cpu *holder = &r->cpus[shard].cpu;
 
-	while (depot_has_full(d, shard)) {
+	while (depot_has_full(depot, shard)) {
 		struct magazine *m;
+		uint32_t n;
 
 		count_move(r->none, false);
-		m = depot_pop(d, shard);
+		m = depot_pop(depot, shard);
 		if (m) {
-			free_frames(r->none, z, m->frames, m->count, false);
-			depot_put_empty(d, m);
+			n = m->count;
+			if (keep_one(holder, m->frames, &n, d))
+				account_kept(r);
+			free_frames(r->none, holder->zone, m->frames, n, false);
+			depot_put_empty(depot, m);
 		}
 		count_move(r->none, false);
-		*mine += 2;
+		d->mine += 2;
 	}
 }
 
-void drain_shard(struct ramka *r, unsigned shard, uint64_t *mine)
+void drain_shard(struct ramka *r, unsigned shard, struct drain *d)
 {
-	drain_stack(r, r->depot, shard, mine);
+	drain_stack(r, r->depot, shard, d);
 	if (r->mail->nr_shards)
-		drain_stack(r, r->mail, shard, mine);
+		drain_stack(r, r->mail, shard, d);
 }
 
 static void take_cache(struct ramka_cpu *cpu, void *arg)
 {
-	uint64_t *mine = arg;
+	struct drain *d = arg;
+	uint32_t n = cpu_count(cpu);
 
 	if (!holds_frames(cpu))
 		return;
 	count_move(cpu->r->none, false);
+	if (keep_one(cpu, cache_of(cpu)->frames, &n, d)) { /* the CPU counts it like a pop */
+		cpu_settle(cpu);
+		set_count(cpu, n);
+	}
 	drain_cache(cpu);
 	count_move(cpu->r->none, false);
-	*mine += 2;
+	d->mine += 2;
 }
 
-static void drain_self(struct ramka_cpu *cpu, uint64_t *mine)
+static void drain_self(struct ramka_cpu *cpu, struct drain *d)
 {
 	if (!holds_frames(cpu) || !section_enter(cpu))
 		return;
@@ -77,41 +104,61 @@ static void drain_self(struct ramka_cpu *cpu, uint64_t *mine)
 	drain_cache(cpu);
 	count_move(cpu, true);
 	section_leave(cpu);
-	*mine += 2;
+	d->mine += 2;
 }
 
-bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, uint64_t *mine)
+/* ---- all CPUs ---- */
+
+bool drain_running(const struct ramka *r)
+{
+	return ramka_load(&r->drains_ended, relaxed, drain.count) != ramka_load(&r->drains_begun, relaxed, drain.count);
+}
+
+uint64_t drainable(const struct ramka *r)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		n += held(&r->cpus[i].cpu) + ramka_load(&r->depot->shards[i].cached, relaxed, stat);
+		n += r->mail->nr_shards ? ramka_load(&r->mail->shards[i].cached, relaxed, stat) : 0;
+	}
+	return n;
+}
+
+bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, struct drain *d)
 {
 	bool all = true;
 
+	ramka_add(&r->drains_begun, 1, relaxed, drain.count);
 	if (!self->cacheless)
-		drain_self(self, mine);
-	/* no barrier if there is nothing to drain; who has left its section is seen with what it holds */
+		drain_self(self, d);
+	/* no barrier if there is nothing to drain; a CPU that has left its section shows what it holds */
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		struct ramka_cpu *cpu = &r->cpus[i].cpu;
 
 		if (cpu != self && (ramka_load(&cpu->active, acquire, section.leave) || holds_frames(cpu))) {
-			all = cpu_for_each_stopped(r, self, take_cache, mine);
+			all = cpu_for_each_stopped(r, self, take_cache, d);
 			break;
 		}
 	}
 	if (!self->cacheless && holds_frames(self))
 		all = false; /* called from a handler on top of its own section */
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		drain_shard(r, i, mine);
+		drain_shard(r, i, d);
+	ramka_add(&r->drains_ended, 1, relaxed, drain.count);
 	return all;
 }
 
 void cpu_drain_own(struct ramka_cpu *cpu)
 {
-	uint64_t mine = 0;
+	struct drain d = { .mine = 0 };
 
 	if (cpu->cacheless)
 		return;
-	/* a drainer may hold the CPU just now, and leave it alone in the end; one that is parked is not waited for */
+	/* A drainer may hold the CPU and leave it alone in the end. The number of tries is bounded: it may be stopped. */
 	for (unsigned i = 0; i < REVOKED_TRIES && holds_frames(cpu); i++)
-		drain_self(cpu, &mine);
-	drain_shard(cpu->r, cpu->id, &mine);
+		drain_self(cpu, &d);
+	drain_shard(cpu->r, cpu->id, &d);
 	if (section_enter(cpu)) {
 		cpu->block = cpu->run_block = NO_BLOCK;
 		section_leave(cpu);

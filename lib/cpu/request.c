@@ -4,7 +4,9 @@
 #include "drain.h"
 #include "order.h"
 
-#define NOMEM_ROUNDS 8u
+#define NOMEM_ROUNDS 8u /* passes over all zones, as long as frames move */
+#define ALONE_ROUNDS 2u  /* of these without a movement, when a CPU was left alone */
+#define WAIT_ROUNDS 2u   /* of these that leave the draining to another request */
 
 /* The slot of the frame behind this one, for writing: large frames are mostly taken and freed in a row. */
 static void prefetch_slot(const struct ramka_frame *f, uint64_t nr)
@@ -34,6 +36,7 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 	unsigned first = (unsigned)(cpu->zone - r->zones);
 	bool inside = section_enter(cpu);
 	struct ramka_frame *f = NULL;
+	struct zone *from = NULL;
 
 	for (unsigned i = 0; req.node && i < r->nr_zones; i++)
 		if (r->zones[i].node == node)
@@ -49,12 +52,13 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 			continue;
 		account_alloc(cpu, z, nr, inside);
 		f = slot_at_bit(r, z, bit);
+		from = z;
 		prefetch_slot(f, nr);
 	}
 	if (inside)
 		section_leave(cpu);
 	if (f)
-		account_low_memory(r);
+		account_low_memory(cpu, from);
 	return f;
 }
 
@@ -64,8 +68,10 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
  */
 static uint32_t start_in(const struct ramka_cpu *cpu, const struct zone *z, uint32_t limit)
 {
-	if (limit != NO_LIMIT || cpu->cacheless)
+	if (limit != NO_LIMIT)
 		return 0;
+	if (cpu->cacheless) /* where its thread is likely alone */
+		return (uint32_t)((uint64_t)stripe_number() * z->map.blocks / STRIPES);
 	return z == cpu->zone ? cpu->home : (uint32_t)((uint64_t)z->map.blocks * cpu->id / cpu->r->nr_cpus);
 }
 
@@ -83,21 +89,85 @@ static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t n
 	return zone_alloc_exhaustive(z, req.order, limit);
 }
 
+/* ---- the last resort ---- */
+
+/* Does the request allow the frame at this bit of the zone? */
+static bool allows(const struct ramka_cpu *cpu, const struct ramka_request *req, const struct zone *z, uint32_t bit)
+{
+	uint32_t node = req->node ? req->node - 1u : cpu->node;
+
+	return bit < limit_of(z, req->addr_bits) && !(req->flags & RAMKA_ALLOC_NODE_ONLY && z->node != node);
+}
+
+struct asker {
+	const struct ramka_cpu *cpu;
+	const struct ramka_request *req;
+};
+
+/* Of the node that is asked first: others have their turn in the zones, in the right order. */
+static bool wants(const struct ramka_cpu *holder, uint32_t n, const void *arg)
+{
+	const struct asker *a = arg;
+	uint32_t node = a->req->node ? a->req->node - 1u : a->cpu->node;
+
+	return holder->zone->node == node && allows(a->cpu, a->req, holder->zone, bit_of(holder, n));
+}
+
+/* Can a zone ever have so many frames where the request wants them? */
+static bool possible(const struct ramka_cpu *cpu, const struct ramka_request *req, uint64_t nr)
+{
+	const struct ramka *r = cpu->r;
+
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		if (allows(cpu, req, &r->zones[i], r->zones[i].low) && ramka_load(&r->zones[i].usable, relaxed, stat) >= nr)
+			return true;
+	return false;
+}
+
+/*
+ * Would the frames that CPUs hold, if they lay where they are wanted, make a run of whole blocks? If not, there is no point
+ * in taking them away.
+ */
+static bool drain_may_help(const struct ramka *r, uint64_t nr)
+{
+	uint64_t have = drainable(r);
+
+	if (nr < BLOCK_FRAMES)
+		return true;
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		if (zone_fewest_missing(&r->zones[i], (uint32_t)(nr / BLOCK_FRAMES)) <= have)
+			return true;
+	return false;
+}
+
+/*
+ * Nothing was found by hints. Drains, looks at every block word, and says NULL only if no frame moved meanwhile and no CPU
+ * was left alone; see account.h. The number of rounds is bounded, since other calls may move frames for ever.
+ */
 static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
 				       uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
 						       struct ramka_request req, uint32_t limit, bool inside))
 {
 	struct ramka *r = cpu->r;
+	struct asker a = { cpu, &req };
+	unsigned alone = 0, waits = 0;
 
-	for (unsigned i = 0; i < NOMEM_ROUNDS; i++) {
-		uint64_t before = account_moves(r), mine = 0;
-		bool all = cpu_drain_all(r, cpu, &mine);
-		struct ramka_frame *f = for_zones(cpu, req, nr, try);
+	if (!possible(cpu, &req, nr))
+		return NULL;
+	for (unsigned i = 0; i < NOMEM_ROUNDS && alone < ALONE_ROUNDS; i++) {
+		struct drain d = { .wants = nr == 1 && !req.order ? wants : NULL, .arg = &a };
+		uint64_t before = account_moves(r);
+		bool left = !drain_may_help(r, nr), wait = !left && waits < WAIT_ROUNDS && drain_running(r);
+		bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;
+		struct ramka_frame *f = d.got ? d.got : for_zones(cpu, req, nr, try);
 
 		if (f)
 			return f;
-		if ((all || !r->barrier_all_cpus) && account_moves(r) == before + mine)
+		moved = account_moves(r) != before + d.mine;
+		if (!moved && (all || (!wait && !r->barrier_all_cpus)))
 			break;
+		waits += wait;
+		alone += !moved && !wait;
 	}
 	return NULL;
 }
@@ -124,7 +194,7 @@ static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
 	}
 	section_leave(cpu);
 	if (f)
-		account_low_memory(cpu->r);
+		account_low_memory(cpu, cpu->zone);
 	return f;
 }
 
@@ -156,8 +226,8 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 		own_add(&cpu->puts, 1);
 		own_add(&cpu->other, 0 - nr);
 	} else {
-		ramka_add(&cpu->r->puts, 1, relaxed, stat);
-		ramka_add(&cpu->r->other, 0 - nr, relaxed, stat);
+		ramka_add(&stripe_of(cpu->r)->puts, 1, relaxed, stat);
+		ramka_add(&stripe_of(cpu->r)->other, 0 - nr, relaxed, stat);
 	}
 	count_move(cpu, inside);
 	if (inside)
@@ -180,7 +250,7 @@ static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, 
 	if (bit == NO_FRAME)
 		return bit;
 	zone_split(z, bit, order, 0);
-	zone_free_range(z, bit + (uint32_t)nr, (1u << order) - (uint32_t)nr);
+	zone_give_back(z, bit + (uint32_t)nr, (1u << order) - (uint32_t)nr);
 	return bit;
 }
 

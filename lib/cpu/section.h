@@ -34,6 +34,10 @@
  *                       ----- or active = 1 is visible here -+
  *                                       load active -> 1: leave alone, revoked = 0
  *
+ * One barrier serves up to 64 CPUs: the drainer revokes them, executes the barrier, then takes from one after the other and
+ * gives each back at once. A drainer that is stopped half-way therefore holds what up to 64 CPUs hold; these CPUs go on
+ * without their caches meanwhile.
+ *
  * Pairs: section.leave (active), section.revoke (revoked), with the asymmetric barrier in between.
  */
 #ifndef RAMKA_LIB_CPU_SECTION_H

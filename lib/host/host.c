@@ -5,7 +5,6 @@
  * up to the largest.
  */
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,23 +18,16 @@
 
 /* ---- create ---- */
 
-/* A thread that has no CPU of its own is many times slower, and threads block: so a few times as many as can run. */
-#define THREADS_A_CPU 4u
-#define MIN_CPUS 16u
-#define MAX_CPUS 65536u /* what a default may come to */
-
-static unsigned default_cpus(void)
+static unsigned online_cpus(void)
 {
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = online > 0 && online < (long)(MAX_CPUS / THREADS_A_CPU) ? (unsigned)online * THREADS_A_CPU : 0;
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return n > MIN_CPUS ? n : MIN_CPUS;
+	return n > 0 ? (unsigned)n : 1;
 }
 
 /* The mapping, the instance in it, the sources' state; what was done before a failure is in *h. */
 static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 {
-	struct ramka_rcu_ops ops;
 	struct ramka_region region = {
 		.base = BASE,
 		.size = opt->memory ? opt->memory : GIB,
@@ -44,13 +36,13 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 	struct ramka_config cfg = {
 		.regions = &region,
 		.nr_regions = 1,
-		.nr_cpus = opt->nr_cpus ? opt->nr_cpus : default_cpus(),
+		.nr_cpus = opt->nr_cpus ? opt->nr_cpus : online_cpus(),
 		.meta_size = opt->meta_size,
 		.flags = opt->flags | RAMKA_METADATA_ZEROED,
-		.rcu = &ops,
+		.rcu = &h->rcu,
 		.barrier_all_cpus = host_barrier,
-		.panic = h->panic,
-		.ctx = h->ctx,
+		.panic = opt->panic ? opt->panic : host_panic,
+		.ctx = opt->ctx,
 	};
 	size_t bytes;
 	int error;
@@ -63,7 +55,7 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 			return RAMKA_E_NOMEM;
 		cfg.direct_map = (uintptr_t)h->frames.base - BASE;
 	}
-	error = host_rcu_init(h, &ops); /* first: the core looks at what it is given */
+	error = h->source->create(&h->rcu, &h->state); /* first: the core looks at what it is given */
 	if (error)
 		return error;
 	error = ramka_metadata_size(&cfg, &bytes);
@@ -77,7 +69,8 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 /* Frees what build made. */
 static void demolish(struct ramka_host *h)
 {
-	host_rcu_fini(h);
+	if (h->state)
+		h->source->destroy(h->state);
 	host_leases_fini(&h->cpus);
 	host_unmap(&h->metadata);
 	host_unmap(&h->frames);
@@ -99,21 +92,17 @@ int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **
 	error = host_source_find(opt->rcu, &source);
 	if (error)
 		return error;
-	h = host_process_ready() ? calloc(1, sizeof(*h)) : NULL;
+	h = calloc(1, sizeof(*h));
 	if (!h)
 		return RAMKA_E_NOMEM;
 	h->id = ramka_add(&hosts, 1, relaxed, host.id) + 1;
 	h->source = source;
-	h->panic = opt->panic ? opt->panic : host_panic;
-	h->no_cpu = opt->no_cpu ? opt->no_cpu : host_no_cpu;
-	h->ctx = opt->ctx;
 	host_barrier_init();
 	error = build(h, opt);
 	if (error) {
 		demolish(h);
 		return error;
 	}
-	host_enlist(h);
 	*ret_h = h;
 	return 0;
 }
@@ -171,12 +160,10 @@ static void bring_home(struct ramka_host *h, bool may_wait)
 void ramka_host_destroy(struct ramka_host *h)
 {
 	bool reading;
-	int cancel;
 
 	if (!h)
 		return;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	reading = host_reading(h);
+	reading = h->source->reading(h);
 	if (reading)
 		fputs("ramka_host_destroy: called inside a read section: deferred frames are not waited for\n",
 		      stderr);
@@ -185,7 +172,5 @@ void ramka_host_destroy(struct ramka_host *h)
 	if (ramka_fini(h->r))
 		report_leaks(h);
 	host_detach_threads(h); /* what on_drop registered */
-	host_delist(h);
 	demolish(h);
-	pthread_setcancelstate(cancel, NULL);
 }

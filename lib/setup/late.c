@@ -175,9 +175,9 @@ static int add_memory(struct ramka *r, uint64_t first, uint64_t end, uint32_t no
 	ramka_add(&r->late_total, end - first - reserved, relaxed, stat);
 	ramka_add(&z->usable, end - give, relaxed, stat);
 	tune(r);
-	ramka_add(&r->moves, 1, release, nomem.collect);
+	count_move(r->none, false);
 	bitmap_fill(&z->map, (uint32_t)(give - z->origin), (uint32_t)(end - z->origin));
-	ramka_add(&r->moves, 1, release, nomem.collect);
+	count_move(r->none, false);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 #include "../cpu/order.h"
 #include "../zone/zones.h"
 
-#define MAX_FOLD 1024u
+#define MAX_FOLD 16384u
 #define HIGH_WATER_MAX 4096u
 #define HIGH_WATER_MIN 16u /* more CPUs than memory: a bag must still be worth its grace period */
 

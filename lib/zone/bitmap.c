@@ -98,6 +98,13 @@ static bool raise(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
 	return true;
 }
 
+/* Of a promise, n frames that the caller did not take. Counted after they can be seen again: pair nomem.collect. */
+static void give_back(struct bitmap *b, uint32_t block, unsigned n)
+{
+	raise(b, block, n, 0);
+	ramka_add(&b->returned, 1, release, nomem.collect);
+}
+
 /* A search found no run of `order`: says so, unless the block changed since `lane` was read. Only a hint. */
 static void lower_hint(struct bitmap *b, uint32_t block, unsigned lane, unsigned order)
 {
@@ -157,13 +164,13 @@ uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned st
 		uint32_t frame;
 
 		if (n > 1)
-			raise(b, block, n - 1, 0);
+			give_back(b, block, n - 1);
 		frame = fill_one(b, block, i);
 		*ret_word = frame / WORD_BITS;
 		return (uint64_t)1 << (frame % WORD_BITS);
 	}
 	if (bits_count(mask) < n)
-		raise(b, block, n - bits_count(mask), 0);
+		give_back(b, block, n - bits_count(mask));
 	*ret_word = block * BLOCK_WORDS + i;
 	return mask;
 }
@@ -250,7 +257,7 @@ unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsi
 			ret_frames[got++] = block * BLOCK_FRAMES + i * WORD_BITS + bits_lowest(starts);
 	}
 	if (promised > got * n)
-		raise(b, block, promised - got * n, 0);
+		give_back(b, block, promised - got * n);
 	return got;
 }
 
@@ -298,7 +305,7 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 				return block * BLOCK_FRAMES + i * WORD_BITS + at;
 		}
 	}
-	raise(b, block, n, 0);
+	give_back(b, block, n);
 	return NO_FRAME;
 }
 
@@ -314,7 +321,7 @@ bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 	while ((w & mask) == mask)
 		if (ramka_cas(&b->words[word], &w, w & ~mask, acq_rel, bit.free))
 			return true;
-	raise(b, block, n, 0);
+	give_back(b, block, n);
 	return false;
 }
 
@@ -400,8 +407,10 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	for (uint32_t i = 0; i < nr; i += step) {
 		if (lanes_from_to(b, block + i, step, LANE_FULL, LANE_HUGE))
 			continue;
-		if (i)
+		if (i) {
 			bitmap_free_blocks(b, block, i);
+			ramka_add(&b->returned, 1, release, nomem.collect);
+		}
 		return false;
 	}
 	if (nr == 1) {

@@ -41,6 +41,8 @@ struct bitmap {
 	struct ramka_atomic_u64 *packs; /* four block words each */
 	struct hints some, whole;
 	uint32_t blocks;                /* a multiple of 4 */
+	/* claims that were given back, whole or in part: frames were out of sight meanwhile (cpu/account.h) */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 returned;
 };
 
 #define NO_FRAME UINT32_MAX

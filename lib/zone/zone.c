@@ -217,6 +217,25 @@ uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cu
 	return bit == NO_FRAME ? alloc_in(z, order, limit, 0, cursor) : bit;
 }
 
+/*
+ * May one of the four blocks of a word of block words have a run of 2^order frames? The run hints in block words are upper
+ * bounds, so they may be believed. Acquire: a request that sees no frame here must see what their taker counted before.
+ */
+static bool may_have(const struct zone *z, uint32_t block, unsigned order)
+{
+	uint64_t pack = ramka_load(&z->map.packs[block / LANES], acquire, count.raise);
+
+	if (order > BLOCK_ORDER + 1)
+		return pack == PACK_OF(LANE_FULL);
+	for (unsigned i = 0; i < LANES; i++, pack >>= 16) {
+		unsigned lane = (unsigned)pack & 0xffff;
+
+		if (order >= BLOCK_ORDER ? lane == LANE_FULL : lane_count(lane) >= 1u << order && (!order || lane_hint(lane) >= order))
+			return true;
+	}
+	return false;
+}
+
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 {
 	uint32_t nr = order < BLOCK_ORDER ? 1 : 1u << (order - BLOCK_ORDER), bit;
@@ -224,9 +243,14 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 
 	limit = clamp_limit(z, limit);
 	for (uint32_t block = 0;; block += nr) {
-		block = (uint32_t)align_up(zone_next_block(z, block), nr);
+		if (block % CHUNK_BLOCKS == 0)
+			block = (uint32_t)align_up(align_down(zone_next_block(z, block), LANES), nr);
 		if (block >= z->map.blocks || block * BLOCK_FRAMES >= limit)
 			return NO_FRAME;
+		if (block % LANES == 0 && !may_have(z, block, order)) {
+			block += nr < LANES ? LANES - nr : 0;
+			continue;
+		}
 		if (order >= BLOCK_ORDER) {
 			if (nr <= z->map.blocks - block && (uint64_t)(block + nr) * BLOCK_FRAMES <= limit &&
 			    bitmap_claim_blocks(&z->map, block, nr))
@@ -239,6 +263,24 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 		if (bit != NO_FRAME)
 			return bit;
 	}
+}
+
+uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr)
+{
+	uint64_t fewest = UINT64_MAX;
+
+	for (uint32_t block = 0; nr && block + nr <= z->map.blocks; block += nr) {
+		uint64_t missing = 0;
+
+		if (block % CHUNK_BLOCKS == 0)
+			block = (uint32_t)align_up(align_down(zone_next_block(z, block), LANES), nr);
+		if (block + nr > z->map.blocks)
+			break;
+		for (uint32_t i = 0; i < nr && missing < fewest; i++)
+			missing += BLOCK_FRAMES - bitmap_free_count(&z->map, block + i);
+		fewest = missing < fewest ? missing : fewest;
+	}
+	return fewest;
 }
 
 bool zone_free(struct zone *z, uint32_t bit, unsigned order)
@@ -272,6 +314,14 @@ bool zone_free_range(struct zone *z, uint32_t first, uint32_t nr)
 	return ok;
 }
 
+bool zone_give_back(struct zone *z, uint32_t first, uint32_t nr)
+{
+	bool ok = zone_free_range(z, first, nr);
+
+	ramka_add(&z->map.returned, 1, release, nomem.collect);
+	return ok;
+}
+
 bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr)
 {
 	uint32_t done = 0, n;
@@ -284,7 +334,7 @@ bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr)
 			bitmap_open_block(&z->map, at / BLOCK_FRAMES);
 			n = BLOCK_FRAMES;
 		} else if (!bitmap_claim_mask(&z->map, at / WORD_BITS, mask)) {
-			zone_free_range(z, first, done);
+			zone_give_back(z, first, done);
 			return false;
 		}
 	}

@@ -35,11 +35,15 @@ struct zone {
 uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
 /* The same without believing a hint. */
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit);
+/* The fewest base frames that an aligned run of `nr` blocks lacks to be whole. */
+uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr);
 bool zone_free(struct zone *z, uint32_t bit, unsigned order);
 
 /* Ranges of any length, for segments and late memory. */
 bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr);
 bool zone_free_range(struct zone *z, uint32_t first, uint32_t nr);
+/* The same for frames that a claim took and does not need: counted as a movement. */
+bool zone_give_back(struct zone *z, uint32_t first, uint32_t nr);
 uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from);
 /* A frame claimed as a whole becomes separately freeable frames of `order`. */
 void zone_split(struct zone *z, uint32_t bit, unsigned old_order, unsigned order);

@@ -48,7 +48,7 @@ struct ck_client {
 	unsigned stale;                /* stale reads an execution; 0 means 3, CK_FRESH none */
 	unsigned window;               /* values of a history that are offered, the newest included; 0 means 4 */
 	bool c11;                      /* release sequences as in C11: stores of the same thread carry them on; else as in C++20 */
-	unsigned steps;                /* livelock limit; 0 means 2000 */
+	unsigned steps;                /* livelock limit; 0 means 4000 */
 	unsigned bytes;                /* arena wanted, 0 means 1 MiB */
 	const void *arg;               /* of a family, see CK_FAMILY */
 	bool family;                   /* set by the runner */

@@ -860,7 +860,7 @@ static void begin_client(const struct ck_client *c)
 	ck.stale_max = c->stale == CK_FRESH ? 0 : c->stale ? c->stale : 3;
 	ck.window = c->window ? c->window : 4;
 	ck.c11 = c->c11;
-	ck.limit = c->steps ? c->steps : 2000;
+	ck.limit = c->steps ? c->steps : 4000;
 	ck.fair = ck.limit / 5;
 	ck.failed = false;
 	ck.grew = false;

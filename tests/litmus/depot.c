@@ -17,7 +17,7 @@
  * mirrors: pop sha256:a003d43f
  * mirrors: push sha256:162e5cc3
  * mirrors: depot_has_full sha256:3a7e26af
- * mirrors: drain_stack sha256:f313396c
+ * mirrors: drain_stack sha256:d1c7dfd0
  * mirrors: take_magazine sha256:e35cdae9
  *
  * litmus: 1

@@ -27,21 +27,21 @@
  * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
  *
- * mirrors: last_resort sha256:bb23ec70
- * mirrors: account_moves sha256:61219d47
- * mirrors: cpu_drain_all sha256:78345ece
- * mirrors: take_cache sha256:3caa22fa
- * mirrors: holds_frames sha256:fcf084a6
- * mirrors: drain_shard sha256:1862c83d
- * mirrors: count_move sha256:09a2c87a
+ * mirrors: last_resort sha256:36428200
+ * mirrors: account_moves sha256:d5ae8d19
+ * mirrors: cpu_drain_all sha256:1fa9cb5f
+ * mirrors: take_cache sha256:b511e5b2
+ * mirrors: holds_frames sha256:f33f075c
+ * mirrors: drain_shard sha256:6e25fb26
+ * mirrors: count_move sha256:b257c604
  * mirrors: count_push sha256:0ebd4c8e
- * mirrors: drain_stack sha256:f313396c
+ * mirrors: drain_stack sha256:d1c7dfd0
  * mirrors: drain_cache sha256:f598d99a
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:93a9331f
+ * mirrors: cpu_alloc_refill sha256:9efe0cbf
  * mirrors: flush sha256:ee3098f7
  * mirrors: give_rows sha256:6084ab79
- * mirrors: cpu_free_slow sha256:42c39789
+ * mirrors: cpu_free_slow sha256:99ee337e
  * mirrors: bitmap_claim_any sha256:ae769a93
  *
  * litmus: 1

@@ -19,7 +19,7 @@
  *
  * mirrors: section_enter sha256:708e372d
  * mirrors: section_leave sha256:8e994d75
- * mirrors: cpu_for_each_stopped sha256:be4c542a
+ * mirrors: cpu_for_each_stopped sha256:986100f9
  *
  * litmus: 1
  * litmus: 1 BUG_NO_OWNER_BARRIER

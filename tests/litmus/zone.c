@@ -37,12 +37,12 @@
  * mirrors: promise sha256:5a438c95
  * mirrors: raise sha256:75fe0d3f
  * mirrors: fill_one sha256:0e2402de
- * mirrors: bitmap_take sha256:cca9bb92
+ * mirrors: bitmap_take sha256:2696e467
  * mirrors: claim_words sha256:87d7a2f1
- * mirrors: bitmap_claim_mask sha256:d2e75fd5
+ * mirrors: bitmap_claim_mask sha256:90f12c62
  * mirrors: bitmap_free_mask sha256:513ad96a
  * mirrors: lanes_from_to sha256:9cc2c215
- * mirrors: bitmap_claim_blocks sha256:e055b796
+ * mirrors: bitmap_claim_blocks sha256:a7730400
  * mirrors: bitmap_free_blocks sha256:92cb9b9d
  * mirrors: clear_runs sha256:d8435d25
  * mirrors: bitmap_claim_lanes sha256:fccb7fcd

@@ -63,15 +63,15 @@ bug('publish-relaxed', 'a frame is published before its metadata', 'checker fram
 bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit_lookup', 20,
     weaken('frame_hit', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
-    ('drop_reference', 'else if (!others)', 'else if (others <= 1)'))
+    ('put_reference', 'else if (!others)', 'else if (others <= 1)'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-acquire-only', 'a put does not say what its holder did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
 bug('put-release-only-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
-    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-release-only-fuzz', 'the same, found by bytes that choose the schedule', 'fuzz schedules', 60,
-    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('lookup-relaxed', 'from_in_use does not acquire', 'checker frame_reuse frame_reuse_other_cpu frame_share frame_last_put', 20,
     weaken('lookup', 'slot.publish', 'cas', 'acquire', 'relaxed'))
 bug('lookup-relaxed-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
@@ -88,10 +88,6 @@ bug('stray-put-saturates', 'a put too many of a marked frame reads as a count at
     'checker defer_stray_put defer_stray_puts', 20,
     ('ref_is_dying', 'ref_tag(ref) == TAG_SHARED && ((ref + REF_STRAYS) & REF_PAYLOAD) <= REF_STRAYS',
      '(ref & ~REF_MARK) == REF_SHARED(0)'))
-bug('low-memory-nests', 'low_memory is called for what it allocates itself', 'misuse handles', 10,
-    ('account_low_memory', ' && !ramka_xchg(&r->telling_low, 1, relaxed, low.telling)', ''))
-bug('shuffle-one-order', 'RAMKA_SHUFFLE takes no notice of the seed', 'misuse handles', 10,
-    ('random_start', 'uint64_t x = seed +', 'uint64_t x = (seed & 0) +'))
 bug('repurpose-nests-drops', 'an on_drop that repurpose runs is no runner: what it puts is dropped inside it', 'misuse callbacks', 10,
     ('ramka_unique_repurpose', 'runner = info & INFO_HOOK && drop_begin(cpu);', 'runner = false;'),
     ('ramka_unique_repurpose', 'if (info & INFO_HOOK && !runner && !cpu->cacheless)', 'if (false)'))
@@ -104,7 +100,7 @@ bug('try-unique-marked', 'a frame that put_rcu marked becomes unique: readers ma
 bug('share-relaxed', 'a shared frame shows itself before what its owner wrote', 'checker frame_share', 20,
     weaken('ramka_unique_share', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
-    ('drop_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
+    ('put_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
      'if (unlikely(others >= REF_MAX) && old != REF_FREE)\n		put_failed(cpu->r, f, old, operation);\n'
      '	else if (!others || old == REF_FREE)'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
@@ -135,7 +131,7 @@ bug('section-ignores-revoked', 'the owner goes on while a drainer has its cache'
 bug('drain-ignores-active', 'a drainer takes the cache of a CPU that is inside a call', 'stress drain', 10,
     ('cpu_for_each_stopped', 'if (!stopped || ramka_load(&cpu->active, acquire, section.leave))', 'if (!stopped)'))
 bug('drain-without-barrier', 'a declined barrier counts as done', 'checker cpu_drain', 30,
-    ('cpu_for_each_stopped', 'stopped = r->barrier_all_cpus(r->ctx);', 'stopped = true;'))
+    ('cpu_for_each_stopped', 'stopped = mine && r->barrier_all_cpus(r->ctx);', 'stopped = true;'))
 bug('drain-active-relaxed', 'a drainer does not see what the last call did', 'checker cpu_drain', 20,
     weaken('cpu_for_each_stopped', 'section.leave', 'load', 'acquire', 'relaxed'))
 bug('revoked-relaxed', 'the owner does not see what the drainer did', 'checker cpu_drain cpu_drain_twice', 20,
@@ -143,12 +139,12 @@ bug('revoked-relaxed', 'the owner does not see what the drainer did', 'checker c
 bug('leave-relaxed', 'leaving the section does not release', 'tsan drain', 15,
     weaken('section_leave', 'section.leave', 'store', 'release', 'relaxed'))
 bug('revoked-for-ever', 'a CPU that was left alone stays revoked', 'checker cpu_reopens cpu_drain', 20,
-    ('cpu_for_each_stopped', 'section.leave))\n			all = false;\n		else\n			take(cpu,',
-     'section.leave)) {\n			all = false;\n			continue;\n		}\n		take(cpu,'))
+    ('cpu_for_each_stopped', 'section.leave))\n				all = false;\n			else\n				take(cpu,',
+     'section.leave)) {\n				all = false;\n				continue;\n			}\n			take(cpu,'))
 bug('offline-keeps-cache', 'a CPU goes off line with its cache', 'plain hotplug', 6,
     ('ramka_cpu_offline', '	cpu_drain_own(cpu);\n', ''))
 bug('offline-keeps-shard', 'a CPU goes off line with its full magazines', 'unit cpu', 10,
-    ('cpu_drain_own', 'drain_self(cpu, &mine);\n	drain_shard(cpu->r, cpu->id,', 'drain_self(cpu,'))
+    ('cpu_drain_own', 'drain_shard(cpu->r, cpu->id, &d);', ';'))
 bug('offline-keeps-deferred', 'a CPU goes off line with its bags', 'unit defer', 10,
     ('ramka_cpu_offline', '	defer_offline(cpu);\n', ''))
 bug('drain-forgets-rows', 'a drain empties the cache but not the rows', 'plain oom', 5,
@@ -169,7 +165,7 @@ bug('exact-without-promise', 'an exact claim clears its bit without a promise', 
     ('bitmap_claim_mask', 'return true;', 'return promise(b, block, n, n);'),
     hangs=True)
 bug('exact-loses-promise', 'an exact claim that fails keeps its promise', 'stress claimers', 10,
-    ('bitmap_claim_mask', '	raise(b, block, n, 0);\n', ''))
+    ('bitmap_claim_mask', '	give_back(b, block, n);\n', ''))
 bug('undo-sets-nothing', 'an undo gives the promise back without its bits', 'checker bitmap_words', 30,
     ('claim_words', 'ramka_or(&words[i], ~(uint64_t)0, release, bit.free);', ';'))
 bug('undo-forgets-first', 'the undo of a run of words leaves its first', 'checker bitmap_words', 30,
@@ -182,8 +178,7 @@ bug('closes-early', 'a block counts as whole with one frame missing', 'unit bitm
     ('raise', 'lane = count == BLOCK_FRAMES ? LANE_FULL :', 'lane = count >= BLOCK_FRAMES - 1 ? LANE_FULL :'),
     hangs=True)
 bug('undo-blocks-short', 'the undo of a run of blocks leaves some claimed', 'stress huge', 15,
-    ('bitmap_claim_blocks', 'if (i)\n			bitmap_free_blocks(b, block, i);',
-     'if (i > step)\n			bitmap_free_blocks(b, block, i - step);'))
+    ('bitmap_claim_blocks', 'bitmap_free_blocks(b, block, i);', 'bitmap_free_blocks(b, block, i - step);'))
 bug('huge-free-relaxed', 'a freed huge frame does not show what its owner did', 'checker bitmap_huge_pair bitmap_close', 30,
     weaken('lanes_from_to', 'huge.free', 'cas', 'acq_rel', 'relaxed'))
 bug('hint-tests-first', 'a setter of a hint looks before it sets', 'checker bitmap_hints bitmap_hints_whole bitmap_hints_fix', 60,
@@ -197,7 +192,7 @@ bug('scan-once', 'who holds a promise gives up after one pass', 'checker bitmap_
     ('fill_one', 'for (unsigned i = start;; i++) {', 'for (unsigned i = start; i < start + BLOCK_WORDS; i++) {'),
     ('fill_one', '}\n	}', '}\n	}\n	return NO_FRAME;'))
 bug('take-keeps-rest', 'a refill that finds fewer frames than promised keeps the rest', 'stress oom', 10,
-    ('bitmap_take', '	if (bits_count(mask) < n)\n		raise(b, block, n - bits_count(mask), 0);\n', ''))
+    ('bitmap_take', '	if (bits_count(mask) < n)\n		give_back(b, block, n - bits_count(mask));\n', ''))
 bug('run-not-aligned', 'a run is taken wherever it begins', 'plain churn', 5,
     ('bits_run_starts', 'return w & bits_multiples(order);', 'return order == 2 ? w : w & bits_multiples(order);'))
 bug('split-loses-last', 'of a split huge frame one block stays claimed as a whole', 'plain churn', 8,
@@ -210,19 +205,32 @@ bug('trim-too-far', 'what a segment leaves of its run is freed one frame early',
     ('try_trimmed', 'bit + (uint32_t)nr, (1u << order) - (uint32_t)nr)',
      'bit + (uint32_t)nr - 1, (1u << order) - (uint32_t)nr + 1)'))
 bug('trim-keeps-rest', 'what a segment leaves of its run is lost', 'plain segments', 5,
-    ('try_trimmed', '	zone_free_range(z, bit + (uint32_t)nr, (1u << order) - (uint32_t)nr);\n', ''))
+    ('try_trimmed', '	zone_give_back(z, bit + (uint32_t)nr, (1u << order) - (uint32_t)nr);\n', ''))
 
 # ---- no memory ----
 
 bug('nomem-no-last-resort', 'no memory is said without draining', 'plain oom', 5,
     ('cpu_alloc_slow', 'return f ? f : last_resort(cpu, req, nr, try_exhaustive);', 'return f;'))
 bug('nomem-no-drain', 'the last pass does not drain the caches first', 'plain oom', 5,
-    ('last_resort', 'bool all = cpu_drain_all(r, cpu, &mine);', 'bool all = true;'))
+    ('last_resort', 'bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;', 'bool all = true, moved;'))
 bug('nomem-one-round', 'the pass is not repeated when frames moved', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
-    ('last_resort', 'if ((all || !r->barrier_all_cpus) && account_moves(r) == before + mine)\n			break;',
-     '(void)before;\n		(void)all;\n		break;'))
+    ('last_resort', 'if (!moved && (all || (!wait && !r->barrier_all_cpus)))\n			break;', '(void)all;\n		break;'))
+bug('nomem-give-back-uncounted', 'frames that a claim gives back are counted by no CPU', 'checker nomem_promise_back', 60,
+    ('give_back', '	ramka_add(&b->returned, 1, release, nomem.collect);\n', ''))
+bug('nomem-trim-uncounted', 'the rest of a trimmed run comes back past a scan', 'checker nomem_trim_none nomem_trim', 60,
+    ('zone_give_back', '	ramka_add(&z->map.returned, 1, release, nomem.collect);\n', ''))
+bug('mail-loses-one', 'a list of letters goes to its owner without the last one', 'checker cpu_mail cpu_mail_drain', 30,
+    ('send', 'm->count = take_letters(cpu, l, m->frames);', 'm->count = take_letters(cpu, l, m->frames) - 1;'))
+bug('mail-not-drained', 'a drain leaves the outbox alone', 'checker cpu_mail_drain cpu_mail', 30,
+    ('drain_cache', '	mail_flush(cpu);\n', ''))
+bug('larger-not-drained', 'a drain leaves the stacks of larger orders alone', 'unit cpu', 10,
+    ('drain_cache', '	order_flush_all(cpu);\n', ''))
+bug('larger-gives-twice', 'a flush of a stack keeps what it gave', 'unit classes', 20,
+    ('flush_order', 'set_order_count(cpu, order, n - out);', 'set_order_count(cpu, order, n - out + (n > out));'))
+bug('runs-keep-rest', 'a refill of runs that finds fewer than promised keeps the rest', 'checker bitmap_runs', 30,
+    ('bitmap_take_runs', 'if (promised > got * n)', 'if (promised > (got + 1) * n)'))
 bug('nomem-forgets-skipped', 'a CPU that was left alone does not count', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
-    ('last_resort', 'if ((all || !r->barrier_all_cpus)', 'if (all | 1'))
+    ('last_resort', 'if (!moved && (all ||', 'if (!moved && (all | 1 ||'))
 bug('refill-all-or-nothing', 'a refill that cannot have its batch takes nothing', 'plain oom', 5,
     ('bitmap_take', 'n = promise(b, block, 1, w ? max : 1);',
      'n = promise(b, block, w ? max : 1, w ? max : 1);\n	if (n < 64)\n'
@@ -235,7 +243,7 @@ bug('claim-without-taking', 'a free frame is claimed and stays in the bitmap', '
     ('claim_bit', 'if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS)))',
      'if (bitmap_is_free(&z->map, bit))'))
 bug('claim-cached-by-others', 'a frame in another CPU\'s cache can be claimed', 'plain claimers', 5,
-    ('cpu_claim', 'return mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;', 'return 0;'))
+    ('claim_frame', 'return d.mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;', 'return 0;'))
 bug('claim-accepts-free', 'a claim of a free frame leaves it where it is', 'checker frame_claim_alloc', 20,
     ('frame_claim', 'return cpu_claim(cpu, f);', 'return 0;'))
 bug('claim-not-exclusive', 'two claims of unused memory both succeed', 'checker frame_from_unused', 20,
@@ -301,19 +309,15 @@ bug('early-gap-ignores-range', 'the early allocator sees a gap where a range rea
     ('find_in', 'from = below && below->base + below->size > low ? below->base + below->size : low;', 'from = low;'))
 bug('early-cursor-sticks', 'what was given back above the last place is never found again', 'model early', 20,
     ('find_place', 'if (!find(e, w, ret_pa))', 'if ((free && e->cursor != UINT64_MAX) || !find(e, w, ret_pa))'))
-bug('stats-half-way', 'statistics take a CPU that is inside a call at its word', 'checker stats_snapshot', 60,
-    ('handed_out', 'if (still && is_still(cpu, hot, moves))', 'if (still || !still)'))
-bug('stats-wrap', 'puts begin anew after 2^48', 'unit stats', 10,
-    ('cpu_settle', 'ramka_store(&cpu->pushes, cpu_pushes(cpu), relaxed, stat);', ';'))
 bug('map-last-hole-lost', 'behind a last frame that is shared the map does not end', 'unit map', 10,
     ('map_build', 'emit(&b, frame_of(UINT64_MAX), MAP_HOLE, 0);', ';'))
 
 # ---- lists ----
 
 bug('list-id-not-cleared', 'a frame that left a list still says that it is in it', 'plain lists', 5,
-    ('list_take', '	set_list(u, 0);\n', ''))
+    ('take beside ramka_list_init', '	set_list(u, 0);\n', ''))
 bug('list-back-stale', 'taking the last frame leaves the list\'s end', 'plain lists', 5,
-    ('list_take', 'l->back = link->prev;', ';'))
+    ('take beside ramka_list_init', 'l->back = link->prev;', ';'))
 bug('list-insert-one-way', 'an insert in the middle forgets the link back', 'plain lists', 5,
     ('insert', 'link_of(l, next)->prev = u;', ';'))
 
@@ -334,7 +338,7 @@ bug('put-rcu-release', 'put_rcu does not acquire', 'checker defer_mark defer_bot
 bug('put-rcu-acquire', 'put_rcu does not release', 'checker defer_mark defer_both defer_write', 20,
     weaken('ramka_frame_put_rcu', 'slot.drop', 'cas', 'acq_rel', 'acquire'))
 bug('mark-ignored', 'a marked frame is freed at once by a plain last put', 'plain defer', 8,
-    ('drop_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
+    ('put_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
     ('end_shared', 'if (old & REF_MARK || info & INFO_RCU)', 'if (info & INFO_RCU)'))
 bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its state', 'checker defer_shared', 20,
     weaken('share', 'defer.shared', 'cas', 'release', 'relaxed'))
@@ -363,6 +367,6 @@ bug('shared-never-reaped', 'a poll leaves the shared stack alone', 'unit defer',
 bug('offline-gives-up', 'a CPU that goes off line while it is drained keeps its frames', 'checker cpu_offline_empties', 20,
     ('cpu_drain_own', 'i < REVOKED_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
 bug('low-memory-silent', 'the low-memory callback is never called', 'unit cpu', 10,
-    ('account_low_memory', 'if (exact < r->low_watermark &&', 'if (!exact && !r->low_watermark &&'))
+    ('account_low_memory', 'if (all < r->low_watermark', 'if (!all && all < r->low_watermark'))
 bug('table-child-leaked', 'the last child of a page table is not put', 'plain tables', 5,
     ('drop_node', 'for (unsigned i = 0; i < m->config->entries;', 'for (unsigned i = 0; i + 1 < m->config->entries;'))

@@ -46,7 +46,7 @@
  * mirrors: push sha256:162e5cc3
  * mirrors: depot_pop sha256:50a74edb
  * mirrors: depot_push sha256:a2ac7a79
- * mirrors: drain_stack sha256:f313396c
+ * mirrors: drain_stack sha256:d1c7dfd0
  */
 #define EMPTY 1
 

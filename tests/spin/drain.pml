@@ -48,8 +48,8 @@
 #define ACTIVE 0                        /* what an entry of a FIFO is for *
  * mirrors: section_enter sha256:708e372d
  * mirrors: section_leave sha256:8e994d75
- * mirrors: cpu_for_each_stopped sha256:be4c542a
- * mirrors: take_cache sha256:3caa22fa
+ * mirrors: cpu_for_each_stopped sha256:986100f9
+ * mirrors: take_cache sha256:b511e5b2
  */
 #define CACHE 1
 #define DEPTH 3                         /* of a FIFO: a section stores three times */

@@ -34,13 +34,13 @@
 #define PASSES 1
 #endif
 #define NONE 2                          /* counter of the cache-less handle *
- * mirrors: last_resort sha256:bb23ec70
- * mirrors: account_moves sha256:61219d47
- * mirrors: cpu_drain_all sha256:78345ece
- * mirrors: drain_shard sha256:1862c83d
- * mirrors: cpu_alloc_refill sha256:93a9331f
- * mirrors: cpu_free_slow sha256:42c39789
- * mirrors: count_move sha256:09a2c87a
+ * mirrors: last_resort sha256:36428200
+ * mirrors: account_moves sha256:d5ae8d19
+ * mirrors: cpu_drain_all sha256:1fa9cb5f
+ * mirrors: drain_shard sha256:6e25fb26
+ * mirrors: cpu_alloc_refill sha256:9efe0cbf
+ * mirrors: cpu_free_slow sha256:99ee337e
+ * mirrors: count_move sha256:b257c604
  */
 #define DRAIN 3                         /* counter of the CPU that drains */
 #define COUNTERS 4

@@ -350,21 +350,6 @@ static void drains_everything(void **state)
 	CLOSE(f);
 }
 
-/* Drains are named by a counter; 0, which it comes to in the end, is no name. */
-static void names_of_drains_wrap(void **state)
-{
-	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2 });
-
-	(void)state;
-	for (uint32_t i = 0; i < 3; i++) {
-		fill_caches(f);
-		ramka_store(&f->r->drains, UINT32_MAX - 1 + i, relaxed, stat);
-		ramka_drain(f->r);
-		assert_int_equal(stats(f).cached, 0);
-	}
-	CLOSE(f);
-}
-
 static void a_drain_leaves_alone_whom_it_cannot_stop(void **state)
 {
 	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 4 });
@@ -697,7 +682,6 @@ int main(void)
 		cmocka_unit_test(a_nested_request_takes_all_but_its_own_cache),
 		cmocka_unit_test(a_revoked_cpu_works_without_its_cache),
 		cmocka_unit_test(drains_everything),
-		cmocka_unit_test(names_of_drains_wrap),
 		cmocka_unit_test(a_drain_leaves_alone_whom_it_cannot_stop),
 		cmocka_unit_test(a_drain_without_a_barrier_empties_the_depot_only),
 		cmocka_unit_test(offline_gives_everything_back),

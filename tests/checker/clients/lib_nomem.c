@@ -154,7 +154,7 @@ CK_CLIENT(nomem_magazine, .what = "a magazine becomes a cache past the scan", .s
  * The other call ends with a barrier on all CPUs. If that comes before the last look at the counters, the call is not
  * in progress: it must have been seen, and at no time was there no free frame.
  */
-#define LAST_COLLECT 8u   /* steps of a refused call from there on: seven counters of two CPUs, and the failure */
+#define LAST_COLLECT 9u   /* steps of a refused call from there on: eight counters, and the failure */
 enum { ASKED = NOTE_0 + 50, MISSED, MOVED_AT, ENDED_AT };
 
 static void ask_strictly(void)
@@ -273,3 +273,99 @@ static void mail_setup(void)
 CK_CLIENT(nomem_mail, .what = "a frame is freed to the outbox before what there was is taken",
 	  .setup = mail_setup, .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
 	  .steps = 6000, .c11 = true);
+
+/* ---- what a claim took and gives back was out of sight meanwhile, and counts as moved ---- */
+
+static void four(void) { make((struct options){ .frames = 4, .cpus = 2 }); }
+static void segment3_by(struct ramka_cpu *c)
+{
+	struct ramka_segment s;
+
+	if (ramka_segment_alloc(c, 3, &t_plain, NULL, NULL, UNINIT, &s))
+		return;
+	for (unsigned i = 0; i < 3; i++)
+		ck_own_take((unsigned)(s.base / RAMKA_PAGE_SIZE) + i);
+	ck_barrier_all(NULL);
+	ck_note_set(ENDED_AT, 1 + ck_steps(0));
+}
+static void segment3(void) { segment3_by(cpu(1)); }
+static void segment3_none(void) { segment3_by(none()); }
+CK_CLIENT(nomem_trim, .what = "a segment of three out of four frames, another CPU asks for one", .setup = four,
+	  .thread = { ask_strictly, segment3 }, .check = none_missed, .stale = 1);
+CK_CLIENT(nomem_trim_none, .what = "the same without a CPU", .setup = four, .thread = { ask_strictly, segment3_none },
+	  .check = none_missed, .stale = 3, .window = 8);
+
+/* An order-1 claim whose run is broken by an exact claim. Frames 0, 1 and 3 are free, two of them all the time. */
+static void three_of_four(void)
+{
+	struct ramka_frame *f;
+
+	make((struct options){ .frames = 4, .cpus = 2 });
+	ck_assert(!ramka_frame_from_unused(none(), PA(2), &t_plain, NULL, &f), "not free");
+	ck_own_take(BASE + 2);
+}
+static void order1_fails(void)
+{
+	struct ramka_frame *f = ramka_frame_alloc(none(), &t_plain, NULL, ORDER(1));
+
+	if (f) {
+		ck_own_take(number(f));
+		ck_own_take(number(f) + 1);
+		return;
+	}
+	ck_barrier_all(NULL);
+	ck_note_set(ENDED_AT, 1 + ck_steps(0));
+}
+static void exact_0(void)
+{
+	struct ramka_frame *f;
+
+	if (!ramka_frame_from_unused(none(), PA(0), &t_plain, NULL, &f))
+		ck_own_take(number(f));
+}
+CK_CLIENT(nomem_promise_back, .what = "order 1 fails and gives its promise back past a scan", .setup = three_of_four,
+	  .thread = { ask_strictly, order1_fails, exact_0 }, .check = none_missed, .stale = 2, .window = 8, .bound = 1);
+
+/* An order-12 claim that is undone. Eight blocks, of which exact claims pierce the last four. */
+static const struct ramka_region eight = { .base = (ramka_paddr_t)4096 * 4096, .size = (uint64_t)4096 * 4096, .kind = RAMKA_USABLE };
+static void eight_blocks(void)
+{
+	struct ramka_config cfg = { .regions = &eight, .nr_regions = 1, .nr_cpus = 2, .meta_size = RAMKA_META_NONE,
+				    .flags = RAMKA_NO_DIRECT_MAP, .barrier_all_cpus = ck_barrier_all };
+	size_t bytes;
+
+	ck_assert(!ramka_metadata_size(&cfg, &bytes), "size");
+	ck_assert(!ramka_init(&cfg, ck_alloc(bytes, 64), bytes, &r), "init");
+	ck_assert(!ramka_type_register(r, &t_bare), "type");
+}
+static void ask_block(void)
+{
+	unsigned ended;
+
+	if (!ramka_frame_alloc(cpu(0), &t_bare, NULL, ORDER(9))) {
+		ended = ck_note(ENDED_AT);
+		if (ended && ended - 1 + LAST_COLLECT <= ck_steps(ck_self()))
+			ck_note_add(MISSED, 1);
+	}
+	ck_note_add(ASKED, 1);
+}
+static void claim12_none(void)
+{
+	if (ramka_frame_alloc(none(), &t_bare, NULL, ORDER(12)))
+		return;
+	ck_barrier_all(NULL);
+	ck_note_set(ENDED_AT, 1 + ck_steps(0));
+}
+static void pierce(void)
+{
+	struct ramka_frame *f;
+
+	for (unsigned i = 4; i < 8; i++)
+		ramka_frame_from_unused(none(), eight.base + i * ((ramka_paddr_t)512 * 4096), &t_bare, NULL, &f);
+}
+static void block_not_missed(void)
+{
+	ck_assert(!ck_note(MISSED), "NO MEMORY for order 9, though four blocks were free but for a claim that failed");
+}
+CK_CLIENT(nomem_blocks_back, .what = "order 9 while an order-12 claim is undone", .setup = eight_blocks,
+	  .thread = { ask_block, claim12_none, pierce }, .check = block_not_missed, .stale = 2, .window = 8, .steps = 8000, .bound = 1);
