@@ -500,6 +500,8 @@ static void op_register(struct ramka_cpu *c)
 	*type = (struct ramka_type){ .name = "new", .meta_size = sizeof(struct meta), .meta_align = 8, .id = 40 };
 	if (ramka_type_register(r, type))
 		return; /* the other thread did */
+	ck_note_add(NOTE_0, 1);
+	ck_assert(ck_note(NOTE_0) == 1, "one id is registered twice");
 	f = take(c, type, 6);
 	if (f)
 		give(c, f);
