@@ -315,9 +315,15 @@ class Instance:
 	def shared_deferred(self):
 		return self.chain(number(self.r['deferred']))
 
+	def registered(self, type_id):
+		"""The name of a registered type, or None."""
+		address = number(self.r['types'][type_id]['type'])
+		if not address:
+			return None
+		return gdb.Value(address).cast(gdb.lookup_type('struct ramka_type').pointer())['name'].string()
+
 	def type_name(self, slot):
-		entry = self.r['types'][slot.type_id & 0xff]['type']
-		return entry['name'].string() if int(entry) else f'type {slot.type_id}'
+		return self.registered(slot.type_id & 0xff) or f'type {slot.type_id}'
 
 	def meta(self, frame):
 		size = int(self.r['meta_size'])
@@ -659,9 +665,8 @@ class Dump(gdb.Command):
 		instance = find_instance()
 		print(f'ramka-map: 1 {instance.first << PAGE_SHIFT:x} {instance.nr}')
 		for i in range(256):
-			entry = instance.r['types'][i]['type']
-			if int(entry):
-				print(f'ramka-map: type {i} {entry["name"].string()}')
+			if instance.registered(i):
+				print(f'ramka-map: type {i} {instance.registered(i)}')
 		runs, last, at = [], None, instance.first
 		for state, slot, n in states(instance):
 			zone = instance.zone(at) if state != 'hole' and len(instance.zones) > 1 else instance.zones[0]

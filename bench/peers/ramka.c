@@ -31,7 +31,7 @@ struct instance {
 	bool mapped;       /* under map_lock: the instance ends */
 };
 
-/* ---- bench/run --map: a dump five times a second, and one at the end ---- */
+/* ---- bench/run --map: a dump five times a second ---- */
 
 static pthread_mutex_t map_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t map_end = PTHREAD_COND_INITIALIZER;
