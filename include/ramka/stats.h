@@ -10,7 +10,7 @@
 
 RAMKA_BEGIN_DECLS
 
-/** All in base frames unless said otherwise. total = free + in_use + deferred + reserved + unused at quiescence. */
+/** All in base frames unless said otherwise. Always total = free + in_use + deferred + reserved + unused, and cached is part of free. */
 struct ramka_stats {
 	uint64_t total;      /**< all managed frames; holes and MMIO are none */
 	uint64_t free;       /**< includes cached */
@@ -35,7 +35,13 @@ struct ramka_stats {
 	uint64_t deferred_age;   /**< grace periods that the oldest sealed bag has waited, in seals of its CPU */
 };
 
-/** Exact at quiescence, a snapshot otherwise. Reads the block words, and the bitmap of partly used blocks. Any context, wait-free. */
+/**
+ * Exact at quiescence. Beside other calls a snapshot: each figure may be old, and what is on its way from one place to the next
+ * counts where it fits; none is impossible. `allocs` leaves out what a call in progress may have moved half-way, so it may be too
+ * low by some hundreds, and is never more than there were. Counts of what a CPU's cache served are right as long as the CPU
+ * refills or flushes once in 2^48 puts. Reads the block words, and the bitmap of partly used blocks: time follows the memory, not
+ * its holes. Any context, wait-free.
+ */
 RAMKA_API void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s);
 
 RAMKA_END_DECLS

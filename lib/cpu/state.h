@@ -62,6 +62,7 @@ struct ramka_cpu {
 	uint32_t nr_rows;                /* closed rows */
 	uint32_t random;                 /* RAMKA_SHUFFLE */
 	bool cacheless;
+	struct ramka_atomic_u64 pushes;                /* of the hot word, as many as there were at the last settling */
 	struct ramka_atomic_u64 moved_in, moved_out; /* frames into the cache and out of it, but for pushes and pops */
 	struct ramka_atomic_u64 allocs, puts;        /* frames of any order handed out and given back around the cache */
 	struct ramka_atomic_u64 other;               /* base frames of these, net */
@@ -102,6 +103,14 @@ static inline struct cache *cache_of(const struct ramka_cpu *cpu)
 #define HOT_PUSHES(hot) ((hot) >> 16)
 #define HOT_LEAST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
 #define HOT_COUNT(hot) ((uint32_t)(uint8_t)(hot))
+
+/* Pushes ever: the hot word's own number of them wraps after 2^48, a month at 100 million a second (cpu_settle). */
+static inline uint64_t cpu_pushes(const struct ramka_cpu *cpu)
+{
+	uint64_t settled = ramka_load(&cpu->pushes, relaxed, stat);
+
+	return settled + ((HOT_PUSHES(ramka_load(&cpu->hot, relaxed, section.own)) - settled) & (UINT64_MAX >> 16));
+}
 
 static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
 {

@@ -191,18 +191,20 @@ static void check_frame(struct audit *a, const struct look *l, const struct sigh
 		slot_set_info(f, s->info & ~(uint64_t)INFO_AUDIT);
 }
 
+/* The counters themselves: what ramka_stats_read makes of them adds up whatever they say. */
 static void check_counters(struct audit *a)
 {
+	const struct ramka *r = a->r;
 	struct ramka_stats s;
 
-	ramka_stats_read(a->r, &s);
+	ramka_stats_read(r, &s);
 	a->in_use -= a->deferred;
+	if (defer_count(r) != a->deferred)
+		defect(a, "count of deferred frames differs from a recount", NULL);
+	if (ramka_load(&r->unused, relaxed, stat) != a->unused || r->reserved - ramka_load(&r->late_reserved, relaxed, stat) != a->reserved)
+		defect(a, "count of unused or reserved frames differs from a recount", NULL);
 	if (s.free != a->in_bitmap + a->cached || s.cached != a->cached)
 		defect(a, "count of free frames differs from a recount", NULL);
-	if (s.deferred != a->deferred)
-		defect(a, "count of deferred frames differs from a recount", NULL);
-	if (s.unused != a->unused || s.reserved != a->reserved)
-		defect(a, "count of unused or reserved frames differs from a recount", NULL);
 	if (s.in_use != a->in_use || s.total != s.free + s.in_use + s.deferred + s.reserved + s.unused)
 		defect(a, "count of frames in use differs from a recount", NULL);
 	if (ramka_load(&a->r->corrupt, relaxed, stat))

@@ -18,6 +18,49 @@ static uint64_t held_by(const struct ramka_cpu *cpu)
 	return cpu_count(cpu) + cpu_in_rows(cpu) + mail_count(cpu) + order_held(cpu);
 }
 
+/* ---- what a CPU handed out ---- */
+
+/* Frames that one call may have moved half-way: more than a cache, all rows and all mail. */
+#define HALF_WAY (2 * CACHE_SIZE + (ROWS + 1) * WORD_BITS)
+
+/* Pops of the caches are not counted: they follow from what went in, came out and is there. */
+static int64_t pops(const struct ramka_cpu *cpu)
+{
+	uint64_t in = get(&cpu->moved_in) + get(&cpu->larger_in) + cpu_pushes(cpu) + get(&cpu->larger_pushes);
+
+	return (int64_t)(in - get(&cpu->moved_out) - get(&cpu->larger_out) -
+			 (cpu_count(cpu) + cpu_in_rows(cpu) + mail_count(cpu)) - order_number(cpu));
+}
+
+static bool is_still(const struct ramka_cpu *cpu, uint64_t hot, uint64_t moves)
+{
+	return !ramka_load(&cpu->active, relaxed, section.own) && !ramka_load(&cpu->revoked, relaxed, section.revoke) &&
+	       get(&cpu->hot) == hot && get(&cpu->moves) == moves;
+}
+
+/*
+ * Frames of any order that the CPU handed out. The parts are stored one after the other, so they agree only where the CPU is not
+ * inside a call; else the answer is one that was right some time ago: what a call may have moved half-way is left out.
+ */
+static uint64_t handed_out(const struct ramka_cpu *cpu)
+{
+	uint64_t mail = cpu->outbox ? cpu->outbox->size : 0;
+	int64_t n = 0;
+
+	for (unsigned tries = 0; tries < 4; tries++) {
+		uint64_t hot = get(&cpu->hot), moves = get(&cpu->moves);
+		bool still = is_still(cpu, hot, moves);
+
+		n = pops(cpu);
+		if (still && is_still(cpu, hot, moves))
+			return get(&cpu->allocs) + (uint64_t)(n < 0 ? 0 : n);
+	}
+	n -= (int64_t)(HALF_WAY + mail);
+	return get(&cpu->allocs) + (uint64_t)(n < 0 ? 0 : n);
+}
+
+/* ---- zones ---- */
+
 /* A maximal run of free frames, as frames of a buddy allocator. */
 static void add_run(struct ramka_stats *s, uint64_t first, uint64_t nr)
 {
@@ -79,6 +122,8 @@ static void count_zone(struct ramka_stats *s, const struct zone *z)
 	add_run(s, start, run);
 }
 
+/* ---- all together ---- */
+
 /* Frames that one CPU's calls hold in use, net. */
 static uint64_t in_use_by(const struct ramka_cpu *cpu)
 {
@@ -124,10 +169,30 @@ static uint64_t peak(const struct ramka *r, uint64_t in_use)
 	return get(&only->peak) > best ? get(&only->peak) : best;
 }
 
+static uint64_t at_most(uint64_t n, uint64_t limit)
+{
+	return n < limit ? n : limit;
+}
+
+/* What is on its way from one place to the next may have been seen in both, or in none: the parts must still add up. */
+static void add_up(struct ramka_stats *s)
+{
+	uint64_t rest = s->total;
+
+	s->reserved = at_most(s->reserved, rest);
+	rest -= s->reserved;
+	s->unused = at_most(s->unused, rest);
+	rest -= s->unused;
+	s->deferred = at_most(s->deferred, rest);
+	rest -= s->deferred;
+	s->free = at_most(s->free + s->cached, rest);
+	s->cached = at_most(s->cached, s->free);
+	s->in_use = rest - s->free;
+}
+
 void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 {
 	struct ramka_stats *s = ret_s;
-	uint64_t known;
 
 	memset(s, 0, sizeof(*s));
 	s->total = r->total + get(&r->late_total);
@@ -143,15 +208,12 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		const struct ramka_cpu *cpu = &r->cpus[i].cpu;
 		const struct defer *d = cpu->defer;
-		uint64_t age = get(&d->seals) - get(&d->reaped);
+		uint64_t reaped = get(&d->reaped), seals = get(&d->seals), age = seals > reaped ? seals - reaped : 0;
 
 		s->cached += held_by(cpu) + get(&r->depot->shards[i].cached);
 		s->cached += r->mail->nr_shards ? get(&r->mail->shards[i].cached) : 0;
-		/* pops of the cache are not counted: they follow from what went in, came out and is there */
-		s->allocs += get(&cpu->allocs) + HOT_PUSHES(get(&cpu->hot)) + get(&cpu->moved_in) - get(&cpu->moved_out) -
-			     (cpu_count(cpu) + cpu_in_rows(cpu) + mail_count(cpu));
-		s->allocs += get(&cpu->larger_pushes) + get(&cpu->larger_in) - get(&cpu->larger_out) - order_number(cpu);
-		s->puts += get(&cpu->puts) + HOT_PUSHES(get(&cpu->hot)) + get(&cpu->larger_pushes);
+		s->allocs += handed_out(cpu);
+		s->puts += get(&cpu->puts) + cpu_pushes(cpu) + get(&cpu->larger_pushes);
 		s->refills += get(&cpu->refills);
 		s->flushes += get(&cpu->flushes);
 		s->steals += get(&cpu->steals);
@@ -162,9 +224,7 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 	}
 	for (unsigned i = 0; i <= RAMKA_MAX_ORDER; i++)
 		s->failures[i] = get(&r->failures[i]);
-	s->free += s->cached;
-	known = s->reserved + s->unused + s->deferred + s->free;
-	s->in_use = known < s->total ? s->total - known : 0;
+	add_up(s);
 	s->peak_in_use = peak(r, s->in_use);
 	if (s->peak_in_use > s->total - s->reserved)
 		s->peak_in_use = s->total - s->reserved;

@@ -309,6 +309,10 @@ bug('early-gap-ignores-range', 'the early allocator sees a gap where a range rea
     ('find_in', 'from = below && below->base + below->size > low ? below->base + below->size : low;', 'from = low;'))
 bug('early-cursor-sticks', 'what was given back above the last place is never found again', 'model early', 20,
     ('find_place', 'if (!find(e, w, ret_pa))', 'if ((free && e->cursor != UINT64_MAX) || !find(e, w, ret_pa))'))
+bug('stats-half-way', 'statistics take a CPU that is inside a call at its word', 'checker stats_snapshot', 60,
+    ('handed_out', 'if (still && is_still(cpu, hot, moves))', 'if (still || !still)'))
+bug('stats-wrap', 'puts begin anew after 2^48', 'unit stats', 10,
+    ('cpu_settle', 'ramka_store(&cpu->pushes, cpu_pushes(cpu), relaxed, stat);', ';'))
 bug('map-last-hole-lost', 'behind a last frame that is shared the map does not end', 'unit map', 10,
     ('map_build', 'emit(&b, frame_of(UINT64_MAX), MAP_HOLE, 0);', ';'))
 

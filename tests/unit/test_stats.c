@@ -256,6 +256,64 @@ static void deferred_ages(void **state)
 	CLOSE(f);
 }
 
+/* Numbers that agree with each other and with what can be, whatever a counter says for the moment: the parts add up. */
+static void a_snapshot_is_never_impossible(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2, .rcu = true, .high_water = 1000 });
+	struct ramka_frame *one = must_alloc(f->cpu[0], UNINIT);
+	static const uint64_t drift[] = { 1, 4, 1000, 1u << 20 };
+	struct ramka_atomic_u64 *counters[] = { &f->r->depot->shards[0].cached, &f->r->unused, &f->r->deferred_frames,
+						&f->r->cpus[0].cpu.moved_out, &f->r->cpus[1].cpu.moved_in, &f->r->cpus[0].cpu.moved_in,
+						&f->r->cpus[0].cpu.larger_out };
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(counters); i++)
+		for (unsigned d = 0; d < NELEMS(drift); d++) {
+			struct ramka_stats s;
+
+			counters[i]->value += drift[d];
+			s = stats(f);
+			counters[i]->value -= drift[d];
+			assert_int_equal(s.total, s.free + s.in_use + s.deferred + s.unused + s.reserved);
+			assert_true(s.free <= s.total && s.cached <= s.free && s.peak_in_use <= s.total);
+			assert_true(s.allocs < UINT64_MAX / 2 && s.puts <= 1);
+		}
+	f->r->cpus[0].cpu.active.value = 1; /* inside a call: what it may have moved half-way is left out, and no more */
+	assert_true(stats(f).allocs <= 1);
+	f->r->cpus[0].cpu.active.value = 0;
+	assert_int_equal(stats(f).allocs, 1);
+	f->r->cpus[0].cpu.defer->reaped.value++; /* the two counters of a bag, one seen later than the other */
+	assert_int_equal(stats(f).deferred_age, 0);
+	f->r->cpus[0].cpu.defer->reaped.value--;
+	ramka_frame_put(f->cpu[0], one);
+	CLOSE(f);
+}
+
+/* The hot word's own count of pushes wraps after 2^48. */
+static void pushes_wrap(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
+	struct ramka_cpu *cpu = f->cpu[0];
+	uint64_t before = (UINT64_C(1) << 48) - 3;
+
+	(void)state;
+	for (unsigned turn = 1; turn <= 3; turn++) {
+		struct ramka_frame *all[300];
+		size_t n;
+
+		ramka_frame_put(cpu, must_alloc(cpu, UNINIT));
+		cpu->hot.value += (before - HOT_PUSHES(cpu->hot.value)) << 16; /* a month later */
+		ramka_drain(f->r);
+		n = alloc_all(cpu, UNINIT, all, 300); /* refills: noticed */
+		assert_int_equal(stats(f).puts, before + (turn - 1) * (UINT64_C(1) << 48));
+		assert_int_equal(stats(f).allocs, stats(f).puts + n);
+		put_all(cpu, all, n);
+		assert_int_equal(stats(f).puts, before + n + (turn - 1) * (UINT64_C(1) << 48));
+		assert_int_equal(stats(f).allocs, stats(f).puts);
+	}
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +325,8 @@ int main(void)
 		cmocka_unit_test(the_peak_falls_on_an_empty_cache),
 		cmocka_unit_test(the_peak_of_several),
 		cmocka_unit_test(deferred_ages),
+		cmocka_unit_test(a_snapshot_is_never_impossible),
+		cmocka_unit_test(pushes_wrap),
 	};
 
 	return cmocka_run_group_tests_name("stats", tests, NULL, NULL);

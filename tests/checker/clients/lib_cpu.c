@@ -213,3 +213,30 @@ static void cache_works(void)
 }
 CK_CLIENT(cpu_reopens, .what = "the section opens again after a drain", .setup = cached1,
 	  .thread = { tg0, drain }, .check = cache_works, .stale = 2);
+
+/* Statistics beside alloc and put: a snapshot may be old, never impossible. Plain orders of the machine: the counters are relaxed. */
+static void snapshot_setup(void) { make((struct options){ .frames = 4, .cpus = 1 }); }
+static void put_two_frames(void)
+{
+	struct ramka_frame *a = take(cpu(0), &t_plain, 1), *b = take(cpu(0), &t_plain, 1);
+
+	if (a)
+		give(cpu(0), a);
+	if (b)
+		give(cpu(0), b);
+}
+static void snapshot(void)
+{
+	struct ramka_stats s;
+
+	ramka_stats_read(r, &s);
+	ck_assert(s.allocs <= 2, "%llu allocations, and there were 2 at most", (unsigned long long)s.allocs);
+	ck_assert(s.puts <= 2, "%llu puts", (unsigned long long)s.puts);
+	ck_assert(s.free <= s.total && s.cached <= s.free, "%llu free of %llu", (unsigned long long)s.free, (unsigned long long)s.total);
+	ck_assert(s.total == s.free + s.in_use + s.deferred + s.reserved + s.unused, "the parts do not add up");
+}
+CK_CLIENT(stats_snapshot, .what = "statistics are read while frames come and go", .setup = snapshot_setup,
+	  .thread = { put_two_frames, snapshot }, .check = books, .stale = CK_FRESH);
+static void drain_it(void) { ramka_drain(r); }
+CK_CLIENT(stats_snapshot_drain, .what = "the same while the cache is drained", .setup = snapshot_setup,
+	  .thread = { put_two_frames, snapshot, drain_it }, .check = books, .stale = CK_FRESH, .bound = 1);
