@@ -3,6 +3,24 @@
  * @file
  * The hosted layer, library libramka-host: a mapped memory, threads that stand in for CPUs, liburcu or
  * ConcurrencyKit for grace periods, membarrier(2). The only part that needs a libc.
+ *
+ * Handlers of signals: see each function. No call is a point of cancellation; a thread must not be cancelled
+ * asynchronously, or left by longjmp, inside a call.
+ *
+ * Threads: each must end by returning, pthread_exit or cancellation. One that ends by the bare system call keeps its
+ * CPU for ever.
+ *
+ * fork(): the child has a private copy of every host, which works: contents, handles, references, what is deferred. All
+ * functions may be called in it, by the thread that forked and by threads that it starts. What is lost to it are the
+ * CPUs that other threads of the parent had (frames in their caches can be drained), and what these were just about
+ * to do, as with any CPU that stops inside a call. A read section of the forking thread goes on; those of others do not
+ * exist. The source of grace periods becomes "ramka". Once a process had a host on liburcu or a reader of it at the time
+ * of fork, ramka_host_create answers RAMKA_E_UNSUPPORTED to "memb", "qsbr" and "mb" in the child, and the
+ * default is another; the child must not use liburcu itself, which has no support for that.
+ * vfork, posix_spawn, and fork with exec: nothing is to be done.
+ *
+ * dlclose(): destroy the hosts first. The shared library stays loaded; linked into a plugin it goes with it, and threads
+ * that used it may end later.
  */
 #ifndef RAMKA_HOST_H
 #define RAMKA_HOST_H
@@ -15,30 +33,60 @@ struct ramka_host;
 
 struct ramka_host_options {
 	uint64_t memory;    /**< bytes, rounded up to 2 MiB; 0 = 1 GiB */
-	unsigned nr_cpus;   /**< 0 = the CPUs online */
+	/**
+	 * CPUs, each with a cache: so many threads at once have one of their own. 6 KiB each, and a few frames that wait
+	 * in it. 0 = four times the CPUs online, 16 at least.
+	 */
+	unsigned nr_cpus;
 	uint32_t meta_size; /**< as ramka_config.meta_size */
 	uint32_t flags;     /**< as ramka_config.flags */
 	/** "memb" (liburcu, default), "qsbr", "mb" (liburcu), "ck" (ck_epoch), "ramka" (ramka_qsbr) */
 	const char *rcu;
 	void (*panic)(void *ctx, const struct ramka_bug *bug); /**< NULL: print the bug and abort */
 	void *ctx;
+	/**
+	 * Called once, by the first thread that asks for a CPU and finds none, in any context. NULL: one line on stderr. What
+	 * such threads do is right and slower; ramka_host_stats_read says how often.
+	 */
+	void (*no_cpu)(void *ctx, unsigned nr_cpus);
 };
 
 /**
  * Maps the memory (huge pages where they are to be had; pages are touched on use only) and builds an instance.
- * opt NULL or {0} is legal. @return 0; RAMKA_E_INVAL: NULL ret_h, unknown rcu; RAMKA_E_NOMEM: could not map;
- * RAMKA_E_UNSUPPORTED: that rcu was not built in.
+ * opt NULL or {0} is legal. Thread context. @return 0; RAMKA_E_INVAL: NULL ret_h, unknown rcu, meta_size or flags that
+ * ramka_init refuses; RAMKA_E_NOMEM: could not map, or no thread, thread key or handler of fork is to be had;
+ * RAMKA_E_UNSUPPORTED: that rcu was not built in, or is one of liburcu's in a child of fork, see below.
  */
 RAMKA_API int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **ret_h);
 RAMKA_API struct ramka *ramka_host_ramka(struct ramka_host *h);
-/** This thread's CPU: taken on first use, given back at thread exit; ramka_cpu_none when all are taken. Never NULL. */
+/**
+ * This thread's CPU: taken on first use, given back at thread exit; ramka_cpu_none when all are taken. Never NULL. Any
+ * context: a handler of a signal gets the CPU of the thread that it interrupts, and may be the first to ask for it.
+ * A thread that ends (destructors of thread keys, handlers meanwhile) gets ramka_cpu_none once its CPU was given back.
+ */
 RAMKA_API struct ramka_cpu *ramka_host_cpu(struct ramka_host *h);
-/** A read section of the chosen grace-period source; nests; any thread, registered on first use. */
+/**
+ * A read section of the chosen grace-period source; nests; any thread, registered on first use. Any context, handlers
+ * included. A section that is open when its thread ends is over then. An unlock too many on this host is reported to
+ * `panic`, operation "ramka_host_rcu_read_unlock", and does nothing.
+ */
 RAMKA_API void ramka_host_rcu_read_lock(struct ramka_host *h);
 RAMKA_API void ramka_host_rcu_read_unlock(struct ramka_host *h);
+
+/** What the layer knows of its threads at one moment. */
+struct ramka_host_stats {
+	unsigned nr_cpus; /**< CPUs of the instance */
+	unsigned leased;  /**< of these, in the hands of threads */
+	uint64_t threads; /**< threads registered: that have asked for a CPU or have read */
+	uint64_t refused; /**< calls of ramka_host_cpu that found no CPU; what they did went past the caches */
+};
+
+/** Any context. */
+RAMKA_API void ramka_host_stats_read(struct ramka_host *h, struct ramka_host_stats *ret_s);
+
 /**
  * Reclaims, ends the instance and unmaps. Frames still in use are printed to stderr, then all goes anyway. NULL is
- * legal. No other thread may use h.
+ * legal. No other thread may use h; threads that did and end meanwhile or later are no harm.
  */
 RAMKA_API void ramka_host_destroy(struct ramka_host *h);
 

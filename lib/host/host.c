@@ -5,6 +5,7 @@
  * up to the largest.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,16 +19,23 @@
 
 /* ---- create ---- */
 
-static unsigned online_cpus(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+/* A thread that has no CPU of its own is many times slower, and threads block: so a few times as many as can run. */
+#define THREADS_A_CPU 4u
+#define MIN_CPUS 16u
+#define MAX_CPUS 65536u /* what a default may come to */
 
-	return n > 0 ? (unsigned)n : 1;
+static unsigned default_cpus(void)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = online > 0 && online < (long)(MAX_CPUS / THREADS_A_CPU) ? (unsigned)online * THREADS_A_CPU : 0;
+
+	return n > MIN_CPUS ? n : MIN_CPUS;
 }
 
 /* The mapping, the instance in it, the sources' state; what was done before a failure is in *h. */
 static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 {
+	struct ramka_rcu_ops ops;
 	struct ramka_region region = {
 		.base = BASE,
 		.size = opt->memory ? opt->memory : GIB,
@@ -36,13 +44,13 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 	struct ramka_config cfg = {
 		.regions = &region,
 		.nr_regions = 1,
-		.nr_cpus = opt->nr_cpus ? opt->nr_cpus : online_cpus(),
+		.nr_cpus = opt->nr_cpus ? opt->nr_cpus : default_cpus(),
 		.meta_size = opt->meta_size,
 		.flags = opt->flags | RAMKA_METADATA_ZEROED,
-		.rcu = &h->rcu,
+		.rcu = &ops,
 		.barrier_all_cpus = host_barrier,
-		.panic = opt->panic ? opt->panic : host_panic,
-		.ctx = opt->ctx,
+		.panic = h->panic,
+		.ctx = h->ctx,
 	};
 	size_t bytes;
 	int error;
@@ -55,7 +63,7 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 			return RAMKA_E_NOMEM;
 		cfg.direct_map = (uintptr_t)h->frames.base - BASE;
 	}
-	error = h->source->create(&h->rcu, &h->state); /* first: the core looks at what it is given */
+	error = host_rcu_init(h, &ops); /* first: the core looks at what it is given */
 	if (error)
 		return error;
 	error = ramka_metadata_size(&cfg, &bytes);
@@ -69,8 +77,7 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 /* Frees what build made. */
 static void demolish(struct ramka_host *h)
 {
-	if (h->state)
-		h->source->destroy(h->state);
+	host_rcu_fini(h);
 	host_leases_fini(&h->cpus);
 	host_unmap(&h->metadata);
 	host_unmap(&h->frames);
@@ -92,17 +99,21 @@ int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **
 	error = host_source_find(opt->rcu, &source);
 	if (error)
 		return error;
-	h = calloc(1, sizeof(*h));
+	h = host_process_ready() ? calloc(1, sizeof(*h)) : NULL;
 	if (!h)
 		return RAMKA_E_NOMEM;
 	h->id = ramka_add(&hosts, 1, relaxed, host.id) + 1;
 	h->source = source;
+	h->panic = opt->panic ? opt->panic : host_panic;
+	h->no_cpu = opt->no_cpu ? opt->no_cpu : host_no_cpu;
+	h->ctx = opt->ctx;
 	host_barrier_init();
 	error = build(h, opt);
 	if (error) {
 		demolish(h);
 		return error;
 	}
+	host_enlist(h);
 	*ret_h = h;
 	return 0;
 }
@@ -160,10 +171,12 @@ static void bring_home(struct ramka_host *h, bool may_wait)
 void ramka_host_destroy(struct ramka_host *h)
 {
 	bool reading;
+	int cancel;
 
 	if (!h)
 		return;
-	reading = h->source->reading(h);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	reading = host_reading(h);
 	if (reading)
 		fputs("ramka_host_destroy: called inside a read section: deferred frames are not waited for\n",
 		      stderr);
@@ -172,5 +185,7 @@ void ramka_host_destroy(struct ramka_host *h)
 	if (ramka_fini(h->r))
 		report_leaks(h);
 	host_detach_threads(h); /* what on_drop registered */
+	host_delist(h);
 	demolish(h);
+	pthread_setcancelstate(cancel, NULL);
 }

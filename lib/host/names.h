@@ -8,16 +8,33 @@
 
 #define host_barrier ramka_own_host_barrier
 #define host_barrier_init ramka_own_host_barrier_init
+#define host_block_signals ramka_own_host_block_signals
+#define host_delist ramka_own_host_delist
 #define host_detach_threads ramka_own_host_detach_threads
 #define host_die ramka_own_host_die
+#define host_enlist ramka_own_host_enlist
 #define host_last ramka_own_host_last
 #define host_lease_give ramka_own_host_lease_give
 #define host_lease_take ramka_own_host_lease_take
 #define host_leases_fini ramka_own_host_leases_fini
+#define host_leases_give_all ramka_own_host_leases_give_all
 #define host_leases_init ramka_own_host_leases_init
+#define host_leases_taken ramka_own_host_leases_taken
+#define host_lock ramka_own_host_lock
 #define host_map ramka_own_host_map
+#define host_no_cpu ramka_own_host_no_cpu
+#define host_own_restart ramka_own_host_own_restart
 #define host_panic ramka_own_host_panic
 #define host_poll ramka_own_host_poll
+#define host_process_ready ramka_own_host_process_ready
+#define host_rcu_fini ramka_own_host_rcu_fini
+#define host_rcu_fork ramka_own_host_rcu_fork
+#define host_rcu_init ramka_own_host_rcu_init
+#define host_reading ramka_own_host_reading
+#define host_record_free ramka_own_host_record_free
+#define host_record_new ramka_own_host_record_new
+#define host_restore_signals ramka_own_host_restore_signals
+#define host_section_over ramka_own_host_section_over
 #define host_source_ck ramka_own_host_source_ck
 #define host_source_find ramka_own_host_source_find
 #define host_source_mb ramka_own_host_source_mb
@@ -25,8 +42,15 @@
 #define host_source_qsbr ramka_own_host_source_qsbr
 #define host_source_ramka ramka_own_host_source_ramka
 #define host_source_thread_exit ramka_own_host_source_thread_exit
+#define host_sources_fork ramka_own_host_sources_fork
 #define host_state_name ramka_own_host_state_name
+#define host_thread_ends ramka_own_host_thread_ends
+#define host_thread_find ramka_own_host_thread_find
 #define host_thread_slow ramka_own_host_thread_slow
+#define host_threads_fork ramka_own_host_threads_fork
+#define host_unlock ramka_own_host_unlock
 #define host_unmap ramka_own_host_unmap
+#define host_urcu_gone ramka_own_host_urcu_gone
+#define host_watch_thread ramka_own_host_watch_thread
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The default answer to a programmer error: say what it was, on one line of stderr, and abort. */
+/* The default answers: to a programmer error, say what it was on one line of stderr and abort; to a thread without a CPU, one line. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,32 +29,53 @@ const char *host_state_name(enum ramka_state state)
 static void say(const char *line, int length, size_t room)
 {
 	size_t n = length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
+	int saved = errno;
 
 	while (n) {
 		ssize_t done = write(STDERR_FILENO, line, n);
 
 		if (done <= 0)
-			return;
+			break;
 		line += done;
 		n -= (size_t)done;
 	}
+	errno = saved;
+}
+
+/* What is known of the frame and the argument; nothing where the bug is about neither. */
+static void details(char *text, size_t room, const struct ramka_bug *bug)
+{
+	text[0] = 0;
+	if (bug->argument || bug->paddr || bug->ref)
+		snprintf(text, room, ": frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s, %s 0x%" PRIx64,
+			 bug->paddr, host_state_name(bug->state), bug->ref,
+			 bug->type && bug->type->name ? bug->type->name : "none",
+			 bug->argument ? bug->argument : "no argument", bug->value);
 }
 
 void host_panic(void *ctx, const struct ramka_bug *bug)
 {
-	char line[512];
+	char line[512], about[256];
+	int n;
+
+	(void)ctx;
+	details(about, sizeof(about), bug);
+	n = snprintf(line, sizeof(line), "ramka: %s: %s%s\n", bug->operation ? bug->operation : "unknown operation",
+		     bug->what ? bug->what : "programmer error", about);
+	say(line, n, sizeof(line));
+	abort();
+}
+
+void host_no_cpu(void *ctx, unsigned nr_cpus)
+{
+	char line[256];
 	int n;
 
 	(void)ctx;
 	n = snprintf(line, sizeof(line),
-		     "ramka: %s: %s: frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s, %s 0x%" PRIx64 "\n",
-		     bug->operation ? bug->operation : "unknown operation",
-		     bug->what ? bug->what : "programmer error",
-		     bug->paddr, host_state_name(bug->state), bug->ref,
-		     bug->type && bug->type->name ? bug->type->name : "none",
-		     bug->argument ? bug->argument : "no argument", bug->value);
+		     "ramka-host: more than %u threads at once: some have no CPU of their own and are slower "
+		     "(ramka_host_options.nr_cpus)\n", nr_cpus);
 	say(line, n, sizeof(line));
-	abort();
 }
 
 void host_die(const char *what)

@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Which source of grace periods a host uses, its read sections, and waiting by polling. */
+/*
+ * Which source of grace periods a host uses, its read sections, and waiting by polling.
+ *
+ * The core is given operations of this file, which pass each call on to the source. So the source can change under
+ * it: in a child of fork a host goes on with the source "ramka", whose state was made beforehand, since only the
+ * thread that forked is left and readers and helpers of the others must not be waited for. Cookies go on above those
+ * that were given out before. If the forking thread is in a read section, it is the one reader that the new state has,
+ * and every cookie waits for it.
+ */
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
@@ -27,16 +36,21 @@ static const struct choice choices[] = {
 
 #define NR_CHOICES (sizeof(choices) / sizeof(*choices))
 
+static bool is_there(const struct choice *c)
+{
+	return c->source && !(c->source->reading && host_urcu_gone()); /* liburcu's have `reading` */
+}
+
 int host_source_find(const char *name, const struct host_source **ret_source)
 {
 	const struct choice *c = choices;
 
 	/* no wish: the first that is there */
-	while (c < choices + NR_CHOICES && (name ? strcmp(c->name, name) != 0 : !c->source))
+	while (c < choices + NR_CHOICES && (name ? strcmp(c->name, name) != 0 : !is_there(c)))
 		c++;
 	if (c == choices + NR_CHOICES)
 		return RAMKA_E_INVAL;
-	if (!c->source)
+	if (!is_there(c))
 		return RAMKA_E_UNSUPPORTED;
 	*ret_source = c->source;
 	return 0;
@@ -46,16 +60,166 @@ int host_source_find(const char *name, const struct host_source **ret_source)
 void host_source_thread_exit(void)
 {
 }
+
+void host_sources_fork(void)
+{
+}
+
+bool host_urcu_gone(void)
+{
+	return false;
+}
 #endif
+
+/* ---- read sections ---- */
 
 void ramka_host_rcu_read_lock(struct ramka_host *h)
 {
-	h->source->read_lock(h);
+	struct host_thread *t = host_thread(h);
+
+	if (unlikely(!t))
+		host_die("no memory to register a reader");
+	if (unlikely(!t->reader))
+		h->source->join(h, t);
+	h->source->read_lock(h, t);
+}
+
+static __attribute__((noinline)) void unlock_too_many(struct ramka_host *h)
+{
+	struct ramka_bug bug = {
+		.operation = "ramka_host_rcu_read_unlock",
+		.what = "this thread has no read section open on this host",
+	};
+
+	h->panic(h->ctx, &bug);
 }
 
 void ramka_host_rcu_read_unlock(struct ramka_host *h)
 {
-	h->source->read_unlock(h);
+	struct host_thread *t = host_last;
+
+	if (unlikely(!t || t->host_id != h->id))
+		t = host_thread_find(h);
+	if (unlikely(!t || !t->nest)) {
+		unlock_too_many(h);
+		return;
+	}
+	h->source->read_unlock(h, t);
+	if (!t->nest)
+		host_section_over(t);
+}
+
+bool host_reading(struct ramka_host *h)
+{
+	const struct host_thread *t = host_thread_find(h);
+
+	return (t && t->nest) || (h->source->reading && h->source->reading());
+}
+
+/* ---- what the core is given ---- */
+
+static uint64_t snapshot(void *ctx)
+{
+	struct ramka_host *h = ctx;
+
+	return h->rcu.snapshot(h->rcu.ctx);
+}
+
+static bool elapsed(void *ctx, uint64_t cookie)
+{
+	struct ramka_host *h = ctx;
+
+	return h->rcu.elapsed(h->rcu.ctx, cookie);
+}
+
+static void expedite(void *ctx)
+{
+	struct ramka_host *h = ctx;
+
+	if (h->rcu.expedite)
+		h->rcu.expedite(h->rcu.ctx);
+}
+
+/*
+ * Before liburcu waits on this thread, with its locks held, the thread becomes a reader: a handler that comes then
+ * and reads must not register it. And no wait is a point of cancellation, which would leave the locks held and the
+ * frames that are waited for with nobody.
+ */
+static struct host_thread *begin_wait(struct ramka_host *h, int *ret_cancel)
+{
+	struct host_thread *t = h->source->reading ? host_thread(h) : NULL;
+
+	if (t && !t->reader)
+		h->source->join(h, t);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, ret_cancel);
+	return t;
+}
+
+static void end_wait(struct host_thread *t, int cancel)
+{
+	if (t && !t->nest)
+		host_section_over(t);
+	pthread_setcancelstate(cancel, NULL);
+}
+
+static void wait(void *ctx, uint64_t cookie)
+{
+	struct ramka_host *h = ctx;
+	int cancel;
+	struct host_thread *t = begin_wait(h, &cancel);
+
+	h->rcu.wait(h->rcu.ctx, cookie);
+	end_wait(t, cancel);
+}
+
+static bool wait_bounded(void *ctx, uint64_t cookie)
+{
+	struct ramka_host *h = ctx;
+	int cancel;
+	struct host_thread *t = begin_wait(h, &cancel);
+	bool over = h->rcu.wait_bounded(h->rcu.ctx, cookie);
+
+	end_wait(t, cancel);
+	return over;
+}
+
+int host_rcu_init(struct ramka_host *h, struct ramka_rcu_ops *ret_ops)
+{
+	int error = h->source->create(&h->rcu, &h->state);
+
+	if (!error && h->source != &host_source_ramka)
+		error = host_source_ramka.create(&h->heir_rcu, &h->heir);
+	*ret_ops = (struct ramka_rcu_ops){
+		.snapshot = snapshot,
+		.elapsed = elapsed,
+		.wait = wait,
+		.expedite = expedite,
+		.ctx = h,
+		.wait_bounded = wait_bounded,
+	};
+	return error;
+}
+
+void host_rcu_fini(struct ramka_host *h)
+{
+	if (h->heir)
+		host_source_ramka.destroy(h->heir);
+	if (h->state)
+		h->source->destroy(h->state);
+}
+
+void host_rcu_fork(struct ramka_host *h, struct host_thread *t)
+{
+	uint64_t newest = 0;
+
+	if (h->heir) {
+		newest = h->source->forget(h->state);
+		h->source = &host_source_ramka;
+		h->state = h->heir;
+		h->rcu = h->heir_rcu;
+		h->heir = NULL;
+	}
+	host_own_restart(h->state, newest, t);
 }
 
 /* ---- waiting ---- */
@@ -72,17 +236,17 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-bool host_poll(bool (*elapsed)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie, unsigned ms)
+bool host_poll(bool (*is_over)(void *ctx, uint64_t cookie), void *ctx, uint64_t cookie, unsigned ms)
 {
 	struct timespec sleep = { .tv_nsec = SLEEP_MIN };
 	uint64_t end = ms ? now_ms() + ms : UINT64_MAX;
 
 	for (unsigned i = 0; i < YIELDS; i++) {
-		if (elapsed(ctx, cookie))
+		if (is_over(ctx, cookie))
 			return true;
 		sched_yield();
 	}
-	while (!elapsed(ctx, cookie)) {
+	while (!is_over(ctx, cookie)) {
 		if (now_ms() >= end)
 			return false;
 		nanosleep(&sleep, NULL);

@@ -15,13 +15,15 @@
  *   stepping  1 while somebody takes a step; who does owns entry, target and the poller's record
  *
  * Readers have a record per thread and host; a thread that ends leaves it to the next, and all go with the
- * host.
+ * host. They come from a mapping, and not from malloc, which a handler that reads first may have interrupted.
  */
 #include <stdlib.h>
 
 #include <ck_epoch.h>
 
 #include "internal.h"
+
+#define MAX_READERS 65536u /* threads at once; 16 MiB of address space */
 
 struct ck {
 	ck_epoch_t epoch;
@@ -31,6 +33,8 @@ struct ck {
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 asked;
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 finished;
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 stepping;
+	struct ramka_atomic_u32 used; /* records that were ever made */
+	struct host_mapping memory;   /* of them */
 	char sync;                /* for ThreadSanitizer, see host/internal.h */
 };
 
@@ -105,6 +109,12 @@ static int create(struct ramka_rcu_ops *ret_ops, void **ret_state)
 	if (!c)
 		return RAMKA_E_NOMEM;
 	*c = (struct ck){ 0 };
+	if (!host_map(&c->memory, MAX_READERS * sizeof(ck_epoch_record_t), 1)) {
+		free(c);
+		return RAMKA_E_NOMEM;
+	}
+	ramka_store(&c->asked, 1, relaxed, ck.asked); /* cookies are above 1 */
+	ramka_store(&c->finished, 1, relaxed, ck.finished);
 	ck_epoch_init(&c->epoch);
 	ck_epoch_register(&c->epoch, &c->poller, NULL);
 	*ret_ops = (struct ramka_rcu_ops){
@@ -119,54 +129,67 @@ static int create(struct ramka_rcu_ops *ret_ops, void **ret_state)
 	return 0;
 }
 
-static ck_epoch_record_t *record_at(ck_stack_entry_t *entry)
-{
-	return (ck_epoch_record_t *)(void *)((char *)entry - offsetof(ck_epoch_record_t, record_next));
-}
-
 static void destroy(void *state)
 {
 	struct ck *c = state;
-	ck_stack_entry_t *entry = CK_STACK_FIRST(&c->epoch.records);
 
-	while (entry) {
-		ck_epoch_record_t *record = record_at(entry);
-
-		entry = CK_STACK_NEXT(entry);
-		if (record != &c->poller)
-			free(record);
-	}
+	host_unmap(&c->memory);
 	free(c);
+}
+
+static uint64_t forget(void *state)
+{
+	struct ck *c = state;
+	uint64_t newest = ramka_load(&c->asked, relaxed, ck.asked);
+
+	destroy(c);
+	return newest;
 }
 
 /* ---- readers ---- */
 
-static struct host_thread *join(struct ramka_host *h, struct host_thread *t)
+static ck_epoch_record_t *new_record(struct ck *c)
 {
-	struct ck *c = h->state;
-	ck_epoch_record_t *record = ck_epoch_recycle(&c->epoch, NULL);
+	ck_epoch_record_t *records = c->memory.base, *record;
+	uint32_t n = ramka_load(&c->used, relaxed, host.readers);
 
-	if (t && !record) {
-		record = aligned_alloc(RAMKA_ALIGNOF(ck_epoch_record_t), sizeof(*record));
-		if (record)
-			ck_epoch_register(&c->epoch, record, NULL);
-	}
-	if (!t || !record) {
-		host_die("no memory to register a reader");
-		return NULL; /* not reached; cppcheck does not see that host_die never returns */
-	}
-	host_readers_left(record); /* what the thread before did with it */
-	t->reader = record;
-	return t;
+	do {
+		if (n == MAX_READERS)
+			return NULL;
+	} while (!ramka_cas(&c->used, &n, n + 1, relaxed, host.readers));
+	record = &records[n];
+	ck_epoch_register(&c->epoch, record, NULL);
+	return record;
 }
 
-static void read_lock(struct ramka_host *h)
+static void join(struct ramka_host *h, struct host_thread *t)
 {
 	struct ck *c = h->state;
-	struct host_thread *t = host_thread(h);
+	ck_epoch_record_t *record;
+	sigset_t old;
 
-	if (unlikely(!t || !t->reader))
-		t = join(h, t);
+	host_block_signals(&old);
+	record = t->reader; /* a handler was here first */
+	if (!record)
+		record = ck_epoch_recycle(&c->epoch, NULL);
+	if (!record)
+		record = new_record(c);
+	if (record)
+		host_readers_left(record); /* what the thread before did with it */
+	t->reader = record;
+	host_restore_signals(&old);
+	if (!record)
+		host_die("no place for one more reader");
+}
+
+/*
+ * A handler that comes before ck_epoch_begin is done opens a section of its own, or nests in one that is announced
+ * with an older epoch, which is waited for longer.
+ */
+static void read_lock(struct ramka_host *h, struct host_thread *t)
+{
+	struct ck *c = h->state;
+
 	ck_epoch_begin(t->reader, NULL);
 	/*
 	 * ck 0.7.1 lacks a load barrier between its look at the epoch and the section's loads; without it a
@@ -177,23 +200,13 @@ static void read_lock(struct ramka_host *h)
 		(void)ck_epoch_value(&c->epoch);
 }
 
-static void read_unlock(struct ramka_host *h)
+static void read_unlock(struct ramka_host *h, struct host_thread *t)
 {
 	struct ck *c = h->state;
-	struct host_thread *t = host_thread(h);
 
-	if (unlikely(!t || !t->nest))
-		host_die("ramka_host_rcu_read_unlock without a read_lock");
 	t->nest--;
 	host_reader_leaves(&c->sync);
 	ck_epoch_end(t->reader, NULL);
-}
-
-static bool reading(struct ramka_host *h)
-{
-	struct host_thread *t = host_thread(h);
-
-	return t && t->nest;
 }
 
 static void leave(struct ramka_host *h, struct host_thread *t)
@@ -212,8 +225,9 @@ const struct host_source host_source_ck = {
 	.name = "ck",
 	.create = create,
 	.destroy = destroy,
+	.forget = forget,
+	.join = join,
 	.read_lock = read_lock,
 	.read_unlock = read_unlock,
-	.reading = reading,
 	.leave = leave,
 };

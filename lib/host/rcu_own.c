@@ -90,49 +90,53 @@ static unsigned place_of(const struct own_rcu *o, const struct host_thread *t)
 	return (unsigned)((struct ramka_qsbr_cpu *)t->reader - o->q.cpus);
 }
 
-static struct host_thread *join(struct ramka_host *h, struct host_thread *t)
+static void join(struct ramka_host *h, struct host_thread *t)
 {
 	struct own_rcu *o = h->state;
 	uint32_t top = ramka_load(&o->top, relaxed, host.readers);
-	unsigned place;
+	unsigned place = 0;
+	bool done = true;
+	sigset_t old;
 
-	if (!t || !host_lease_take(&o->places, &place)) {
-		host_die("no place for one more reader");
-		return NULL; /* not reached; cppcheck does not see that host_die never returns */
+	host_block_signals(&old);
+	if (!t->reader) { /* a handler was here first */
+		done = host_lease_take(&o->places, &place);
+		while (done && top <= place && !ramka_cas(&o->top, &top, place + 1, relaxed, host.readers))
+			;
+		if (done)
+			t->reader = &o->q.cpus[place];
 	}
-	t->reader = &o->q.cpus[place];
-	while (top <= place && !ramka_cas(&o->top, &top, place + 1, relaxed, host.readers))
-		;
-	return t;
+	host_restore_signals(&old);
+	if (!done)
+		host_die("no place for one more reader");
 }
 
-static void read_lock(struct ramka_host *h)
+/*
+ * A handler that comes before the section is announced finds that it is not, and announces it; the announcement stays
+ * until the outermost section is over.
+ */
+static void read_lock(struct ramka_host *h, struct host_thread *t)
 {
 	struct own_rcu *o = h->state;
-	struct host_thread *t = host_thread(h);
 
-	if (unlikely(!t || !t->reader))
-		t = join(h, t);
-	if (!t->nest++)
+	t->nest++;
+	ramka_compiler_barrier();
+	if (!t->online) {
 		ramka_qsbr_online(&o->q, place_of(o, t));
+		t->online = true;
+	}
 }
 
-static void read_unlock(struct ramka_host *h)
+static void read_unlock(struct ramka_host *h, struct host_thread *t)
 {
 	struct own_rcu *o = h->state;
-	struct host_thread *t = host_thread(h);
 
-	if (unlikely(!t || !t->nest))
-		host_die("ramka_host_rcu_read_unlock without a read_lock");
-	if (!--t->nest)
-		ramka_qsbr_offline(&o->q, place_of(o, t));
-}
-
-static bool reading(struct ramka_host *h)
-{
-	struct host_thread *t = host_thread(h);
-
-	return t && t->nest;
+	if (--t->nest)
+		return;
+	ramka_compiler_barrier();
+	t->online = false;
+	ramka_compiler_barrier();
+	ramka_qsbr_offline(&o->q, place_of(o, t));
 }
 
 static void leave(struct ramka_host *h, struct host_thread *t)
@@ -142,14 +146,39 @@ static void leave(struct ramka_host *h, struct host_thread *t)
 	ramka_qsbr_offline(&o->q, place_of(o, t));
 	host_lease_give(&o->places, place_of(o, t));
 	t->reader = NULL;
+	t->online = false;
+	t->nest = 0;
+}
+
+/* Nobody else runs. A reader that is carried over is older than every cookie. */
+void host_own_restart(void *state, uint64_t newest, struct host_thread *t)
+{
+	struct own_rcu *o = state;
+	uint32_t top = ramka_load(&o->top, relaxed, host.readers);
+
+	if (ramka_load(&o->q.now, relaxed, qsbr.period) < newest)
+		ramka_store(&o->q.now, newest, relaxed, qsbr.period);
+	for (uint32_t i = 0; i < top; i++)
+		ramka_qsbr_offline(&o->q, i);
+	host_leases_give_all(&o->places, top);
+	ramka_store(&o->top, 0, relaxed, host.readers);
+	if (!t)
+		return;
+	t->reader = NULL;
+	t->online = t->nest;
+	if (t->nest && host_lease_take(&o->places, &top)) {
+		t->reader = &o->q.cpus[top];
+		ramka_store(&o->q.cpus[top].seen, 1, release, qsbr.quiesce);
+		ramka_store(&o->top, top + 1, relaxed, host.readers);
+	}
 }
 
 const struct host_source host_source_ramka = {
 	.name = "ramka",
 	.create = create,
 	.destroy = destroy,
+	.join = join,
 	.read_lock = read_lock,
 	.read_unlock = read_unlock,
-	.reading = reading,
 	.leave = leave,
 };

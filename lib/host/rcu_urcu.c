@@ -23,8 +23,15 @@
  *
  * A thread is registered with liburcu on its first read section, per flavour and not per host, as liburcu
  * has it, and taken off when it ends. A thread that has registered itself before is left as it is; it must
- * not do so afterwards. With qsbr a thread is online inside its outermost read section only: while it
- * sleeps, blocks or knows nothing of RCU it holds up nobody, and nobody has to announce quiescent states.
+ * not do so afterwards. Registering takes a lock of liburcu's: signals are blocked meanwhile, and a thread
+ * registers before it waits (rcu.c), so that a handler never registers on top of liburcu. With qsbr a thread is
+ * online inside its outermost read section only: while it sleeps, blocks or knows nothing of RCU it holds up
+ * nobody, and nobody has to announce quiescent states.
+ *
+ * fork. liburcu's list of readers and its locks cannot be mended in a child: readers of the parent are on the
+ * list for ever, and the helper may hold the locks just now. So a child of a process that had a host with one
+ * of these sources, or readers other than the forking thread, calls liburcu no more: its hosts change over
+ * (rcu.c), and ramka_host_create refuses these sources. `users` counts both.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -157,6 +164,10 @@ static bool wait_bounded(void *ctx, uint64_t cookie)
 	return host_poll(elapsed, ctx, cookie, HOST_BOUNDED_MS);
 }
 
+/* Hosts that have a helper, and threads that this layer registered, in this process. */
+static struct ramka_atomic_u32 users;
+static bool gone; /* set by the one thread of a child of fork */
+
 static int create(void (*synchronize)(void), struct ramka_rcu_ops *ret_ops, void **ret_state)
 {
 	struct urcu *u = aligned_alloc(64, sizeof(*u));
@@ -166,6 +177,8 @@ static int create(void (*synchronize)(void), struct ramka_rcu_ops *ret_ops, void
 	if (!u)
 		return RAMKA_E_NOMEM;
 	*u = (struct urcu){ .synchronize = synchronize };
+	ramka_store(&u->asked, ONE, relaxed, urcu.asked); /* cookies are above 1 */
+	ramka_store(&u->finished, 1, relaxed, urcu.finished);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* the program's signals are not for the helper */
 	error = pthread_create(&u->helper, NULL, help, u);
@@ -174,6 +187,7 @@ static int create(void (*synchronize)(void), struct ramka_rcu_ops *ret_ops, void
 		free(u);
 		return RAMKA_E_NOMEM;
 	}
+	ramka_add(&users, 1, relaxed, urcu.users);
 	*ret_ops = (struct ramka_rcu_ops){
 		.snapshot = snapshot,
 		.elapsed = elapsed,
@@ -193,7 +207,17 @@ static void destroy(void *state)
 
 	ring(u, STOP);
 	pthread_join(u->helper, NULL);
+	ramka_sub(&users, 1, relaxed, urcu.users);
 	free(u);
+}
+
+static uint64_t forget(void *state)
+{
+	struct urcu *u = state;
+	uint64_t newest = ramka_load(&u->asked, relaxed, urcu.asked) / ONE;
+
+	free(u);
+	return newest;
 }
 
 /* ---- readers ---- */
@@ -220,72 +244,92 @@ static struct urcu *urcu_of(struct ramka_host *h)
 }
 
 #define REGISTRATION(name, NAME) \
-	static __attribute__((noinline)) void join_##name(struct ramka_host *h) \
+	static void join_##name(struct ramka_host *h, struct host_thread *t) \
 	{ \
-		if (!host_thread(h)) /* without which nobody would call host_source_thread_exit */ \
-			host_die("no memory to register a reader"); \
-		me.ours[NAME] = !URCU_TLS(urcu_##name##_reader).registered; \
-		if (me.ours[NAME]) \
-			urcu_##name##_register_thread(); \
-		me.joined[NAME] = true; \
+		sigset_t old; \
+\
+		host_block_signals(&old); \
+		if (!me.joined[NAME]) { \
+			me.ours[NAME] = !URCU_TLS(urcu_##name##_reader).registered; \
+			if (me.ours[NAME]) { \
+				urcu_##name##_register_thread(); \
+				AFTER_JOIN_##NAME; \
+				ramka_add(&users, 1, relaxed, urcu.users); \
+			} \
+			me.joined[NAME] = true; \
+		} \
+		t->reader = h->state; /* any value but NULL */ \
+		host_restore_signals(&old); \
 	} \
 	static void part_##name(void) \
 	{ \
-		if (me.ours[NAME]) \
+		if (me.ours[NAME]) { \
 			urcu_##name##_unregister_thread(); \
+			ramka_sub(&users, 1, relaxed, urcu.users); \
+		} \
 		me.joined[NAME] = me.ours[NAME] = false; \
 	}
+
+#define AFTER_JOIN_MEMB ((void)0)
+#define AFTER_JOIN_MB ((void)0)
+#define AFTER_JOIN_QSBR INLINE(urcu_qsbr_thread_offline)() /* registering puts it online */
 
 REGISTRATION(memb, MEMB)
 REGISTRATION(mb, MB)
 REGISTRATION(qsbr, QSBR)
 
 #define COUNTING_SECTIONS(name, NAME) \
-	static void lock_##name(struct ramka_host *h) \
+	static void lock_##name(struct ramka_host *h, struct host_thread *t) \
 	{ \
-		if (unlikely(!me.joined[NAME])) \
-			join_##name(h); \
+		(void)h; \
 		INLINE(urcu_##name##_read_lock)(); \
+		t->nest++; \
 	} \
-	static void unlock_##name(struct ramka_host *h) \
+	static void unlock_##name(struct ramka_host *h, struct host_thread *t) \
 	{ \
+		t->nest--; \
 		host_reader_leaves(&urcu_of(h)->sync); \
 		INLINE(urcu_##name##_read_unlock)(); \
 	} \
-	static bool reading_##name(struct ramka_host *h) \
+	static bool reading_##name(void) \
 	{ \
-		(void)h; \
 		return me.joined[NAME] && INLINE(urcu_##name##_read_ongoing)(); \
 	}
 
 COUNTING_SECTIONS(memb, MEMB)
 COUNTING_SECTIONS(mb, MB)
 
-static void lock_qsbr(struct ramka_host *h)
+/*
+ * A handler that comes before the thread is online puts it online; it stays so until the outermost section is over. A
+ * thread that registered itself may be online by itself, and then must not be put online, which announces a quiescent
+ * state.
+ */
+static void lock_qsbr(struct ramka_host *h, struct host_thread *t)
 {
-	if (unlikely(!me.joined[QSBR])) {
-		join_qsbr(h);
-		if (me.ours[QSBR])
-			INLINE(urcu_qsbr_thread_offline)(); /* registering puts it online */
-	}
-	if (me.nest++ || INLINE(urcu_qsbr_read_ongoing)())
+	(void)h;
+	t->nest++;
+	me.nest++;
+	ramka_compiler_barrier();
+	if (me.online || (!me.ours[QSBR] && INLINE(urcu_qsbr_read_ongoing)()))
 		return;
 	INLINE(urcu_qsbr_thread_online)();
 	me.online = true;
 }
 
-static void unlock_qsbr(struct ramka_host *h)
+static void unlock_qsbr(struct ramka_host *h, struct host_thread *t)
 {
 	host_reader_leaves(&urcu_of(h)->sync);
+	t->nest--;
 	if (--me.nest || !me.online)
 		return;
+	ramka_compiler_barrier();
 	me.online = false;
+	ramka_compiler_barrier();
 	INLINE(urcu_qsbr_thread_offline)();
 }
 
-static bool reading_qsbr(struct ramka_host *h)
+static bool reading_qsbr(void)
 {
-	(void)h;
 	return me.nest;
 }
 
@@ -296,6 +340,26 @@ void host_source_thread_exit(void)
 	part_qsbr();
 	me.nest = 0;
 	me.online = false;
+}
+
+void host_sources_fork(void)
+{
+	unsigned own = 0;
+
+	for (unsigned i = 0; i < FLAVOURS; i++)
+		own += me.ours[i];
+	if (ramka_load(&users, relaxed, urcu.users) == own)
+		return;
+	gone = true;
+	for (unsigned i = 0; i < FLAVOURS; i++)
+		me.joined[i] = me.ours[i] = false;
+	me.nest = 0;
+	me.online = false;
+}
+
+bool host_urcu_gone(void)
+{
+	return gone;
 }
 
 /* ---- the three sources ---- */
@@ -309,6 +373,8 @@ void host_source_thread_exit(void)
 		.name = #flavour, \
 		.create = create_##flavour, \
 		.destroy = destroy, \
+		.forget = forget, \
+		.join = join_##flavour, \
 		.read_lock = lock_##flavour, \
 		.read_unlock = unlock_##flavour, \
 		.reading = reading_##flavour, \

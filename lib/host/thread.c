@@ -2,160 +2,173 @@
 /*
  * Threads that stand in for CPUs. A thread gets a record per host on first use, keeps the one that it used
  * last in thread-local storage, and gives all of them back when it ends, through the destructor of a
- * pthread key.
+ * pthread key (process.c).
  *
  * A record belongs to its thread, which alone walks and frees its list. It is also on the list of its host,
  * under the registry's lock, so that a host that is destroyed first can say that it is gone: the record's
- * host becomes NULL, and the thread frees the record when it next registers somewhere or ends. A host's id
- * is never used again, so a record left in thread-local storage matches no later host, wherever that lies.
+ * host becomes NULL, and the thread uses the record for the next host that it meets. A host's id is never
+ * used again, so a record left in thread-local storage matches no later host, wherever that lies.
  *
- * Leases of CPUs are bits, set and cleared by CAS (pair host.lease): what the thread before did with the
- * CPU comes before what the next one does. A thread that found none looks again whenever it asks.
+ * Handlers. A handler may be the first to use a host on its thread, on top of the thread's own first use too:
+ *   - a record is made with signals blocked, after a second look for one that a handler has made. The list only
+ *     grows, at its head, so a walk over it that a handler interrupts goes on as before;
+ *   - the lease of a CPU goes into the record by CAS: of the thread and its handler, the later one gives its place
+ *     back and uses the other's (pair host.own).
+ * A handler that interrupts the end of the thread finds no record: signals are blocked until all are gone.
  *
- * Contexts: the first use of a thread allocates and locks; later uses are two loads and a comparison.
+ * After its end a thread may still come: other keys' destructors and handlers run later. It gets no CPU any more,
+ * since nothing would give it back, and a read section makes a record that goes with the section.
+ *
+ * Contexts: the first use of a thread locks, later uses are two loads and a comparison. Any context.
  */
-#include <pthread.h>
-#include <stdlib.h>
+#include <sched.h>
+#include <signal.h>
 
 #include "internal.h"
 
 HOST_TLS struct host_thread *host_last;
 static HOST_TLS struct host_thread *mine; /* all of this thread's records */
-
-static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key;
-static bool have_key;
-
-/* ---- leases ---- */
-
-#define BITS 64u
-
-bool host_leases_init(struct host_leases *l, unsigned nr)
-{
-	l->words = calloc((nr + BITS - 1) / BITS, sizeof(*l->words));
-	l->nr = nr;
-	return l->words;
-}
-
-void host_leases_fini(struct host_leases *l)
-{
-	free(l->words);
-}
-
-bool host_lease_take(struct host_leases *l, unsigned *ret_place)
-{
-	for (unsigned base = 0; base < l->nr; base += BITS) {
-		struct ramka_atomic_u64 *word = &l->words[base / BITS];
-		uint64_t taken = ramka_load(word, relaxed, host.lease);
-
-		while (~taken) {
-			unsigned bit = (unsigned)__builtin_ctzll(~taken);
-
-			if (base + bit >= l->nr)
-				return false;
-			if (ramka_cas(word, &taken, taken | (uint64_t)1 << bit, acquire, host.lease)) {
-				*ret_place = base + bit;
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-void host_lease_give(struct host_leases *l, unsigned place)
-{
-	ramka_and(&l->words[place / BITS], ~((uint64_t)1 << place % BITS), release, host.lease);
-}
+static HOST_TLS bool ended;
 
 /* ---- records ---- */
 
-/* The thread has no more to do with the host. Under the lock: the host cannot go away meanwhile. */
-static void leave(struct host_thread *t)
-{
-	struct ramka_host *h = t->host;
-
-	if (t->reader && h->source->leave)
-		h->source->leave(h, t);
-	if (t->cpu) {
-		ramka_cpu_offline(t->cpu);
-		host_lease_give(&h->cpus, t->lease);
-	}
-	*t->host_link = t->host_next;
-	if (t->host_next)
-		t->host_next->host_link = t->host_link;
-}
-
-static void thread_ends(void *unused)
-{
-	struct host_thread *t;
-
-	(void)unused;
-	pthread_mutex_lock(&registry);
-	while ((t = mine)) {
-		mine = t->next;
-		if (t->host)
-			leave(t);
-		free(t);
-	}
-	host_last = NULL;
-	pthread_mutex_unlock(&registry);
-	host_source_thread_exit();
-}
-
-static void make_key(void)
-{
-	have_key = !pthread_key_create(&key, thread_ends);
-}
-
-/* Frees this thread's records of hosts that are gone. Under the lock. */
-static void sweep(void)
-{
-	struct host_thread **link = &mine, *t;
-
-	while ((t = *link)) {
-		if (t->host) {
-			link = &t->next;
-			continue;
-		}
-		*link = t->next;
-		if (host_last == t)
-			host_last = NULL;
-		free(t);
-	}
-}
-
-static struct host_thread *join(struct ramka_host *h)
-{
-	struct host_thread *t;
-
-	pthread_once(&once, make_key);
-	if (!have_key || pthread_setspecific(key, &key)) /* any value but NULL: the destructor is called */
-		return NULL;
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->host_id = h->id;
-	t->host = h;
-	pthread_mutex_lock(&registry);
-	sweep();
-	t->next = mine;
-	mine = t;
-	t->host_next = h->threads;
-	t->host_link = &h->threads;
-	if (h->threads)
-		h->threads->host_link = &t->host_next;
-	h->threads = t;
-	pthread_mutex_unlock(&registry);
-	return t;
-}
-
-struct host_thread *host_thread_slow(struct ramka_host *h)
+/* Of this thread and that host. */
+struct host_thread *host_thread_find(const struct ramka_host *h)
 {
 	struct host_thread *t = mine;
 
 	while (t && t->host_id != h->id)
 		t = t->next;
+	return t;
+}
+
+/* Takes the record off its host's list. Under the lock. */
+static void unlink_record(struct host_thread *t)
+{
+	*t->host_link = t->host_next;
+	if (t->host_next)
+		t->host_next->host_link = t->host_link;
+}
+
+/*
+ * The thread has no more to do with the host. Not under the lock, since a CPU that goes off line may call on_drop;
+ * `leaving` keeps the host alive meanwhile. Signals are blocked, the record is on no list of the host.
+ */
+static void leave(struct host_thread *t)
+{
+	struct ramka_host *h = t->host;
+	uint64_t lease = ramka_load(&t->lease, relaxed, host.own);
+
+	if (t->reader && h->source->leave)
+		h->source->leave(h, t);
+	if (lease) {
+		ramka_cpu_offline(ramka_cpu_at(h->r, (unsigned)lease - 1));
+		host_lease_give(&h->cpus, (unsigned)lease - 1);
+	}
+}
+
+/* The thread's newest record goes. Signals are blocked. */
+static void end_newest(void)
+{
+	struct host_thread *t = mine;
+	struct ramka_host *h;
+	sigset_t old;
+
+	host_lock(&old);
+	mine = t->next;
+	host_last = NULL;
+	h = t->host;
+	if (h) {
+		unlink_record(t);
+		h->leaving++;
+	}
+	host_unlock(&old);
+	if (h)
+		leave(t);
+	host_lock(&old);
+	if (h)
+		h->leaving--;
+	host_record_free(t);
+	host_unlock(&old);
+}
+
+void host_thread_ends(void *unused)
+{
+	sigset_t old;
+
+	(void)unused;
+	host_block_signals(&old);
+	ended = true;
+	while (mine)
+		end_newest();
+	host_source_thread_exit();
+	host_restore_signals(&old);
+}
+
+void host_section_over(struct host_thread *t)
+{
+	sigset_t old;
+
+	if (likely(!t->late))
+		return;
+	host_block_signals(&old);
+	while (mine && !mine->nest) /* the others stay until their sections are over */
+		end_newest();
+	if (!mine)
+		host_source_thread_exit();
+	host_restore_signals(&old);
+}
+
+/* A record of this thread whose host is gone, or a new one. Under the lock. */
+static struct host_thread *get_record(void)
+{
+	struct host_thread *t = mine;
+
+	while (t && t->host)
+		t = t->next;
+	if (t) {
+		t->nest = 0;
+		t->online = false;
+		t->reader = NULL;
+		t->cpu = NULL;
+		ramka_store(&t->lease, 0, relaxed, host.own);
+		return t;
+	}
+	t = host_record_new();
+	if (t) {
+		t->next = mine;
+		mine = t;
+	}
+	return t;
+}
+
+static struct host_thread *join(struct ramka_host *h)
+{
+	struct host_thread *t;
+	sigset_t old;
+
+	if (!host_watch_thread())
+		return NULL;
+	host_lock(&old);
+	t = host_thread_find(h); /* a handler was here first */
+	if (!t && (t = get_record())) {
+		t->late = ended;
+		t->host = h;
+		t->host_id = h->id;
+		t->host_next = h->threads;
+		t->host_link = &h->threads;
+		if (h->threads)
+			h->threads->host_link = &t->host_next;
+		h->threads = t;
+	}
+	host_unlock(&old);
+	return t;
+}
+
+struct host_thread *host_thread_slow(struct ramka_host *h)
+{
+	struct host_thread *t = host_thread_find(h);
+
 	if (!t)
 		t = join(h);
 	if (t)
@@ -165,32 +178,97 @@ struct host_thread *host_thread_slow(struct ramka_host *h)
 
 void host_detach_threads(struct ramka_host *h)
 {
-	pthread_mutex_lock(&registry);
+	sigset_t old;
+
+	host_lock(&old);
+	while (h->leaving) {
+		host_unlock(&old);
+		sched_yield();
+		host_lock(&old);
+	}
 	for (struct host_thread *t = h->threads; t; t = t->host_next) {
 		if (t->reader && h->source->leave)
 			h->source->leave(h, t);
 		t->host = NULL;
 	}
 	h->threads = NULL;
-	sweep();
-	pthread_mutex_unlock(&registry);
-	for (unsigned i = 0; i < h->cpus.nr; i++)
-		host_lease_give(&h->cpus, i);
+	host_unlock(&old);
+	host_leases_give_all(&h->cpus, h->cpus.nr);
+}
+
+static bool is_mine(const struct host_thread *t)
+{
+	const struct host_thread *m = mine;
+
+	while (m && m != t)
+		m = m->next;
+	return m;
+}
+
+struct host_thread *host_threads_fork(struct ramka_host *h)
+{
+	struct host_thread *t, *next, *own = NULL;
+
+	h->leaving = 0;
+	for (t = h->threads; t; t = next) {
+		next = t->host_next;
+		if (is_mine(t)) {
+			own = t;
+			continue;
+		}
+		unlink_record(t);
+		host_record_free(t);
+	}
+	return own;
 }
 
 /* ---- a thread's CPU ---- */
 
+/* No CPU is to be had. Told once a host. */
+static struct ramka_cpu *without_cpu(struct ramka_host *h)
+{
+	if (ramka_add(&h->refused, 1, relaxed, host.refused) == 0)
+		h->no_cpu(h->ctx, h->cpus.nr);
+	return ramka_cpu_none(h->r);
+}
+
 static struct ramka_cpu *lease_cpu(struct ramka_host *h, struct host_thread *t)
 {
-	if (!t || !host_lease_take(&h->cpus, &t->lease))
-		return ramka_cpu_none(h->r);
-	t->cpu = ramka_cpu_at(h->r, t->lease);
+	uint64_t lease = ramka_load(&t->lease, relaxed, host.own);
+	unsigned place;
+
+	if (!lease) {
+		if (!host_lease_take(&h->cpus, &place))
+			return without_cpu(h);
+		if (ramka_cas(&t->lease, &lease, place + 1, relaxed, host.own))
+			lease = place + 1;
+		else
+			host_lease_give(&h->cpus, place); /* a handler has one already */
+	}
+	t->cpu = ramka_cpu_at(h->r, (unsigned)lease - 1);
 	return t->cpu;
 }
 
 struct ramka_cpu *ramka_host_cpu(struct ramka_host *h)
 {
-	struct host_thread *t = host_thread(h);
+	struct host_thread *t = host_last;
 
-	return likely(t && t->cpu) ? t->cpu : lease_cpu(h, t);
+	if (likely(t && t->host_id == h->id && t->cpu))
+		return t->cpu;
+	if (ended)
+		return ramka_cpu_none(h->r);
+	t = host_thread(h);
+	return t ? lease_cpu(h, t) : without_cpu(h);
+}
+
+void ramka_host_stats_read(struct ramka_host *h, struct ramka_host_stats *ret_s)
+{
+	sigset_t old;
+
+	*ret_s = (struct ramka_host_stats){ .nr_cpus = h->cpus.nr, .leased = host_leases_taken(&h->cpus) };
+	ret_s->refused = ramka_load(&h->refused, relaxed, host.refused);
+	host_lock(&old);
+	for (const struct host_thread *t = h->threads; t; t = t->host_next)
+		ret_s->threads++;
+	host_unlock(&old);
 }

@@ -236,6 +236,86 @@ static void thread_that_ends_stalls_nobody(void)
 	}
 }
 
+/* An unlock too many is reported, and the sections that come later protect. */
+static unsigned reports;
+
+static void report(void *ctx, const struct ramka_bug *bug)
+{
+	(void)ctx;
+	CHECK(strcmp(bug->operation, "ramka_host_rcu_read_unlock") == 0 && bug->what);
+	reports++;
+}
+
+static void *unlocks_too_often(void *arg)
+{
+	ramka_host_rcu_read_unlock(h); /* never in a section */
+	CHECK(reports == 1);
+	ramka_host_rcu_read_lock(h);
+	ramka_host_rcu_read_unlock(h);
+	ramka_host_rcu_read_unlock(h);
+	CHECK(reports == 2);
+	ramka_host_rcu_read_lock(h);
+	must_not_end(snapshot());
+	ramka_host_rcu_read_lock(h);
+	ramka_host_rcu_read_unlock(h);
+	must_not_end(snapshot());
+	ramka_host_rcu_read_unlock(h);
+	ramka_host_rcu_read_unlock(h);
+	CHECK(reports == 3);
+	must_end(snapshot());
+	return arg;
+}
+
+static void unlock_too_many(void)
+{
+	reports = 0;
+	join(spawn(unlocks_too_often, NULL));
+	reports = 0;
+	unlocks_too_often(NULL); /* this thread has read before */
+}
+
+/* Waiting is no point of cancellation: the thread comes back with its frames freed, and ends only then. */
+static atomic_int waiting, returned;
+
+static void *waits(void *arg)
+{
+	struct ramka_cpu *cpu = ramka_host_cpu(h);
+	struct ramka_frame *f = ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, (struct ramka_request){ 0 });
+
+	CHECK(f && ramka_frame_put_rcu(cpu, f) >= 0);
+	atomic_store(&waiting, 1);
+	ramka_reclaim(cpu, true);
+	atomic_store(&returned, 1);
+	for (;;)
+		pause_us(100); /* here it may end */
+	return arg;
+}
+
+static void cancelled(void)
+{
+	struct ramka_stats s;
+	struct guided g;
+	pthread_t t;
+
+	atomic_store(&waiting, 0);
+	atomic_store(&returned, 0);
+	begin(&g);
+	guide(&g, 1);
+	t = spawn(waits, NULL);
+	await(&waiting, 1);
+	for (unsigned i = 0; i < 20; i++)
+		pause_us(200); /* it is in its wait by now, or comes there cancelled */
+	CHECK(pthread_cancel(t) == 0);
+	for (unsigned i = 0; i < 20; i++)
+		pause_us(200);
+	guide(&g, 0);
+	join(t);
+	CHECK(atomic_load(&returned) == 1);
+	ramka_stats_read(ramka_host_ramka(h), &s);
+	CHECK(s.deferred == 0 && s.in_use == 0);
+	end(&g);
+}
+
 /* There is always a reader, but none stays: grace periods must end. */
 static atomic_int relay_stop, turn;
 
@@ -407,7 +487,7 @@ static void full_speed(void)
 
 static void run(const char *source)
 {
-	struct ramka_host_options opt = { .memory = 4 << 20, .nr_cpus = 2, .rcu = source };
+	struct ramka_host_options opt = { .memory = 4 << 20, .nr_cpus = 2, .rcu = source, .panic = report };
 	int error = ramka_host_create(&opt, &h);
 
 	if (error == RAMKA_E_UNSUPPORTED) {
@@ -422,6 +502,8 @@ static void run(const char *source)
 	later_snapshot();
 	blocked_thread_stalls_nobody();
 	thread_that_ends_stalls_nobody();
+	unlock_too_many();
+	cancelled();
 	readers_without_a_gap();
 	from_a_handler();
 	full_speed();

@@ -90,18 +90,41 @@ static void end(struct holder *a)
 	join(a->thread);
 }
 
+static atomic_uint told, told_cpus;
+
+static void no_cpu(void *ctx, unsigned nr_cpus)
+{
+	CHECK(ctx == &told);
+	atomic_fetch_add(&told, 1);
+	atomic_store(&told_cpus, nr_cpus);
+}
+
+static struct ramka_host_stats stats(struct ramka_host *h)
+{
+	struct ramka_host_stats s;
+
+	ramka_host_stats_read(h, &s);
+	return s;
+}
+
 static void more_threads_than_cpus(void)
 {
-	struct ramka_host *h = create(2, NULL);
+	struct ramka_host_options opt = { .memory = 32 << 20, .nr_cpus = 2, .no_cpu = no_cpu, .ctx = &told };
 	struct holder a, b, c;
+	struct ramka_host *h;
 
+	CHECK(ramka_host_create(&opt, &h) == 0);
 	begin(&a, h);
 	begin(&b, h);
 	begin(&c, h);
 	CHECK(!is_none(h, a.cpu) && !is_none(h, b.cpu) && a.cpu != b.cpu);
 	CHECK(a.cpu == ramka_cpu_at(ramka_host_ramka(h), 0) && b.cpu == ramka_cpu_at(ramka_host_ramka(h), 1));
 	CHECK(is_none(h, c.cpu));
+	CHECK(atomic_load(&told) == 1 && atomic_load(&told_cpus) == 2);
 	CHECK(is_none(h, ramka_host_cpu(h)));
+	CHECK(atomic_load(&told) == 1); /* once */
+	CHECK(stats(h).nr_cpus == 2 && stats(h).leased == 2 && stats(h).threads == 4);
+	CHECK(stats(h).refused == 3); /* c asked twice */
 	end(&a);
 	/* who went without gets what was given back */
 	atomic_store(&c.again, 1);
@@ -111,6 +134,24 @@ static void more_threads_than_cpus(void)
 	end(&b);
 	end(&c);
 	CHECK(!is_none(h, ramka_host_cpu(h)));
+	CHECK(stats(h).leased == 1 && stats(h).threads == 1);
+	ramka_host_destroy(h);
+}
+
+/* Without a wish there are several CPUs for each that is online, since threads block. */
+static void threads_have_cpus_by_default(void)
+{
+	struct holder a[16];
+	struct ramka_host *h;
+
+	CHECK(ramka_host_create(NULL, &h) == 0);
+	for (unsigned i = 0; i < 16; i++)
+		begin(&a[i], h);
+	for (unsigned i = 0; i < 16; i++)
+		CHECK(!is_none(h, a[i].cpu));
+	CHECK(stats(h).leased == 16 && stats(h).refused == 0);
+	for (unsigned i = 0; i < 16; i++)
+		end(&a[i]);
 	ramka_host_destroy(h);
 }
 
@@ -308,15 +349,23 @@ static void nothing_is_lost(const char *rcu)
 
 /* ---- a destructor of the program's own that uses the host after this thread has been taken off ---- */
 
+#define LATE_ROUNDS 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */
+
 static pthread_key_t key;
 static atomic_int late;
 
 static void late_use(void *frame)
 {
+	/* no CPU that another thread may have by now */
+	CHECK(is_none(shared_host, ramka_host_cpu(shared_host)));
 	ramka_host_rcu_read_lock(shared_host);
+	CHECK(registered(shared_host) == 1);
 	ramka_host_rcu_read_unlock(shared_host);
+	CHECK(registered(shared_host) == 0);
 	ramka_frame_put(ramka_host_cpu(shared_host), frame);
-	atomic_fetch_add(&late, 1);
+	/* in the last round libc calls the layer's own destructor no more */
+	if (atomic_fetch_add(&late, 1) % LATE_ROUNDS != LATE_ROUNDS - 1)
+		CHECK(pthread_setspecific(key, alloc(shared_host)) == 0);
 }
 
 static void *dies_late(void *arg)
@@ -325,15 +374,19 @@ static void *dies_late(void *arg)
 	return arg;
 }
 
-static void destructor_uses_host(void)
+static void destructor_uses_host(const char *rcu)
 {
-	struct ramka_host *h = create(1, NULL);
+	struct ramka_host *h = create(1, rcu);
 
+	if (!h)
+		return;
+	atomic_store(&late, 0);
 	shared_host = h;
 	CHECK(pthread_key_create(&key, late_use) == 0);
 	for (unsigned i = 0; i < 10; i++)
 		join(spawn(dies_late, NULL));
-	CHECK(atomic_load(&late) == 10);
+	CHECK(atomic_load(&late) == 10 * LATE_ROUNDS);
+	h->rcu.wait(h->rcu.ctx, h->rcu.snapshot(h->rcu.ctx));
 	CHECK(registered(h) == 0 && in_use(h) == 0);
 	CHECK(!is_none(h, ramka_host_cpu(h)));
 	CHECK(pthread_key_delete(key) == 0);
@@ -346,14 +399,15 @@ int main(int argc, char **argv)
 	unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : TIMES(2000u);
 
 	CASE(more_threads_than_cpus());
+	CASE(threads_have_cpus_by_default());
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
 		CASE(churn(sources[i], threads));
 		CASE(several_hosts(sources[i]));
 		CASE(thread_outlives_host(sources[i], true));
 		CASE(thread_outlives_host(sources[i], false));
 		CASE(nothing_is_lost(sources[i]));
+		CASE(destructor_uses_host(sources[i]));
 	}
-	CASE(destructor_uses_host());
 	if (argc < 2)
 		CASE(churn("ramka", TIMES(100000u))); /* more than it has places for readers */
 	return end_of_cases();
