@@ -31,6 +31,15 @@ RAMKA_BEGIN_DECLS
 
 struct ramka_host;
 
+/** Memory of the caller's own for the frames: for a VMM's guest, a segment that processes share, huge pages of a kind. */
+struct ramka_host_memory {
+	/** It begins here, at a page. Stays the caller's, mapped until after ramka_host_destroy. NULL: a file's */
+	void *base;
+	/** A file (memfd, hugetlbfs), mapped shared; open during create only. */
+	int fd;
+	uint64_t offset; /**< where in the file, at a page */
+};
+
 struct ramka_host_options {
 	uint64_t memory;    /**< bytes, rounded up to 2 MiB; 0 = 1 GiB */
 	/**
@@ -49,16 +58,29 @@ struct ramka_host_options {
 	 * such threads do is right and slower; ramka_host_stats_read says how often.
 	 */
 	void (*no_cpu)(void *ctx, unsigned nr_cpus);
+	/**
+	 * NULL: memory is mapped. Else `memory` bytes, whole pages, of that; not with RAMKA_NO_DIRECT_MAP. A frame is
+	 * zeroed when it is handed out, as always. In a child of fork memory of a file is not mapped, since both would
+	 * hand out the same bytes: its contents must not be touched there; shared memory at `base` must not be used.
+	 */
+	const struct ramka_host_memory *where;
 };
 
 /**
  * Maps the memory (huge pages where they are to be had; pages are touched on use only) and builds an instance.
- * opt NULL or {0} is legal. Thread context. @return 0; RAMKA_E_INVAL: NULL ret_h, unknown rcu, meta_size or flags that
- * ramka_init refuses; RAMKA_E_NOMEM: could not map, or no thread, thread key or handler of fork is to be had;
- * RAMKA_E_UNSUPPORTED: that rcu was not built in, or is one of liburcu's in a child of fork, see below.
+ * opt NULL or {0} is legal. Thread context. @return 0; RAMKA_E_INVAL: NULL ret_h, unknown rcu, nr_cpus, meta_size or flags
+ * that ramka_init refuses, a file that is not open or too short, `where` without `memory`; RAMKA_E_NOT_ALIGNED:
+ * memory of one's own that is not in whole pages; RAMKA_E_NOMEM: could not map, or no thread, thread key or
+ * handler of fork is to be had; RAMKA_E_UNSUPPORTED: that rcu was not built in, or is one of liburcu's in a child of
+ * fork, see above. On failure *ret_h is left alone.
  */
 RAMKA_API int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **ret_h);
+/** The same, and says why it refuses (error.h). `ret_why` may be NULL. */
+RAMKA_API int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_host **ret_h, struct ramka_why *ret_why);
+/** The instance; it ends with the host. Any context. */
 RAMKA_API struct ramka *ramka_host_ramka(struct ramka_host *h);
+/** Bytes from the beginning of the memory to the frame at this address: where it lies in `where`. Any context, wait-free. */
+RAMKA_API uint64_t ramka_host_offset(const struct ramka_host *h, ramka_paddr_t paddr);
 /**
  * This thread's CPU: taken on first use, given back at thread exit; ramka_cpu_none when all are taken. Never NULL. Any
  * context: a handler of a signal gets the CPU of the thread that it interrupts, and may be the first to ask for it.

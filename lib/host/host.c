@@ -8,8 +8,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/why.h"
 #include "internal.h"
 
 #define GIB ((uint64_t)1 << 30)
@@ -32,15 +34,62 @@ static unsigned default_cpus(void)
 	return n > MIN_CPUS ? n : MIN_CPUS;
 }
 
-/* The mapping, the instance in it, the sources' state; what was done before a failure is in *h. */
-static int build(struct ramka_host *h, const struct ramka_host_options *opt)
+static int no_memory(struct ramka_why *why, const char *what, const char *field, uint64_t value)
+{
+	return refuse(why, RAMKA_E_NOMEM, what, field, RAMKA_NO_INDEX, value, 0);
+}
+
+/* The caller's memory, or what the caller's file is mapped to. Neither is rounded to 2 MiB. */
+static int frames_of_caller(struct ramka_host *h, const struct ramka_host_memory *m, uint64_t size, struct ramka_why *why)
+{
+	struct stat st;
+
+	if (!size || size % RAMKA_PAGE_SIZE)
+		return refuse(why, size ? RAMKA_E_NOT_ALIGNED : RAMKA_E_INVAL, "memory of one's own has a size in whole pages", "memory",
+			      RAMKA_NO_INDEX, size, 0);
+	if (m->base) {
+		if ((uintptr_t)m->base % RAMKA_PAGE_SIZE)
+			return refuse_plain(why, RAMKA_E_NOT_ALIGNED, "the memory does not begin at a page", "where.base");
+		if ((uintptr_t)m->base > UINTPTR_MAX - size)
+			return refuse_plain(why, RAMKA_E_INVAL, "the memory reaches around the end of the address space", "memory");
+		h->frames = (struct host_mapping){ .base = m->base, .size = size, .callers = true };
+		return 0;
+	}
+	if (m->offset % RAMKA_PAGE_SIZE)
+		return refuse(why, RAMKA_E_NOT_ALIGNED, "the file's part does not begin at a page", "where.offset", RAMKA_NO_INDEX,
+			      m->offset, 0);
+	if (fstat(m->fd, &st))
+		return refuse(why, RAMKA_E_INVAL, "no open file", "where.fd", RAMKA_NO_INDEX, (uint64_t)(int64_t)m->fd, 0);
+	if (m->offset > UINT64_MAX - size || (S_ISREG(st.st_mode) && m->offset + size > (uint64_t)st.st_size))
+		return refuse(why, RAMKA_E_INVAL, "the file is shorter", "memory", RAMKA_NO_INDEX, size, (uint64_t)st.st_size);
+	if (!host_map_file(&h->frames, size, GIB, m->fd, m->offset))
+		return no_memory(why, "the file cannot be mapped", "where.fd", size);
+	return 0;
+}
+
+static int own_frames(struct ramka_host *h, uint64_t size, struct ramka_why *why)
+{
+	if (!size)
+		size = GIB;
+	if (size > UINT64_MAX - BASE - ROUND)
+		return no_memory(why, "more memory than addresses", "memory", size);
+	h->frames.size = (size + ROUND - 1) & ~(ROUND - 1);
+	if (!h->no_contents && !host_map(&h->frames, h->frames.size, GIB))
+		return no_memory(why, "so much memory cannot be mapped", "memory", size);
+	return 0;
+}
+
+/* Where the first frame lies in its GiB, so that an address is as aligned as its frame. */
+static ramka_paddr_t first_paddr(const struct ramka_host *h)
+{
+	return BASE + ((uintptr_t)h->frames.base & (GIB - 1));
+}
+
+/* The mappings, the instance in them, the sources' state; what was done before a failure is in *h. */
+static int build(struct ramka_host *h, const struct ramka_host_options *opt, struct ramka_why *why)
 {
 	struct ramka_rcu_ops ops;
-	struct ramka_region region = {
-		.base = BASE,
-		.size = opt->memory ? opt->memory : GIB,
-		.kind = RAMKA_USABLE,
-	};
+	struct ramka_region region = { .kind = RAMKA_USABLE };
 	struct ramka_config cfg = {
 		.regions = &region,
 		.nr_regions = 1,
@@ -55,23 +104,24 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt)
 	size_t bytes;
 	int error;
 
-	if (region.size > UINT64_MAX - BASE - ROUND)
-		return RAMKA_E_NOMEM;
-	region.size = (region.size + ROUND - 1) & ~(ROUND - 1);
-	if (!(cfg.flags & RAMKA_NO_DIRECT_MAP)) {
-		if (!host_map(&h->frames, region.size, GIB))
-			return RAMKA_E_NOMEM;
-		cfg.direct_map = (uintptr_t)h->frames.base - BASE;
-	}
-	error = host_rcu_init(h, &ops); /* first: the core looks at what it is given */
+	h->no_contents = cfg.flags & RAMKA_NO_DIRECT_MAP;
+	if (opt->where && h->no_contents)
+		return refuse_plain(why, RAMKA_E_INVAL, "memory of one's own, and no direct map", "flags");
+	error = opt->where ? frames_of_caller(h, opt->where, opt->memory, why) : own_frames(h, opt->memory, why);
 	if (error)
 		return error;
-	error = ramka_metadata_size(&cfg, &bytes);
+	region.base = first_paddr(h);
+	region.size = opt->where ? opt->memory : h->frames.size;
+	cfg.direct_map = (uintptr_t)h->frames.base - region.base;
+	error = host_rcu_init(h, &ops); /* first: the core looks at what it is given */
+	if (error)
+		return error == RAMKA_E_NOMEM ? no_memory(why, "no memory or no thread for the grace periods", "rcu", 0) : error;
+	error = ramka_metadata_size_why(&cfg, &bytes, why);
 	if (error)
 		return error;
 	if (!host_map(&h->metadata, bytes, 1) || !host_leases_init(&h->cpus, cfg.nr_cpus))
-		return RAMKA_E_NOMEM;
-	return ramka_init(&cfg, h->metadata.base, h->metadata.size, &h->r);
+		return no_memory(why, "the metadata cannot be mapped", "memory", bytes);
+	return ramka_init_why(&cfg, h->metadata.base, h->metadata.size, &h->r, why);
 }
 
 /* Frees what build made. */
@@ -84,31 +134,34 @@ static void demolish(struct ramka_host *h)
 	free(h);
 }
 
-int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **ret_h)
+int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_host **ret_h, struct ramka_why *ret_why)
 {
 	static const struct ramka_host_options defaults;
 	static struct ramka_atomic_u64 hosts;
 	const struct host_source *source;
+	struct ramka_why unheard, *why = ret_why ? ret_why : &unheard;
 	struct ramka_host *h;
 	int error;
 
+	*why = (struct ramka_why){ 0 };
 	if (!ret_h)
-		return RAMKA_E_INVAL;
+		return refuse_plain(why, RAMKA_E_INVAL, "nowhere to put the result", "ret_h");
 	if (!opt)
 		opt = &defaults;
 	error = host_source_find(opt->rcu, &source);
 	if (error)
-		return error;
+		return refuse_plain(why, error, error == RAMKA_E_INVAL ? "no source of grace periods has this name" :
+				    "not built in, or liburcu in a child of fork", "rcu");
 	h = host_process_ready() ? calloc(1, sizeof(*h)) : NULL;
 	if (!h)
-		return RAMKA_E_NOMEM;
+		return no_memory(why, "no memory, no thread key or no handler of fork is to be had", NULL, 0);
 	h->id = ramka_add(&hosts, 1, relaxed, host.id) + 1;
 	h->source = source;
 	h->panic = opt->panic ? opt->panic : host_panic;
 	h->no_cpu = opt->no_cpu ? opt->no_cpu : host_no_cpu;
 	h->ctx = opt->ctx;
 	host_barrier_init();
-	error = build(h, opt);
+	error = build(h, opt, why);
 	if (error) {
 		demolish(h);
 		return error;
@@ -116,6 +169,16 @@ int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **
 	host_enlist(h);
 	*ret_h = h;
 	return 0;
+}
+
+int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **ret_h)
+{
+	return ramka_host_create_why(opt, ret_h, NULL);
+}
+
+uint64_t ramka_host_offset(const struct ramka_host *h, ramka_paddr_t paddr)
+{
+	return paddr - first_paddr(h);
 }
 
 struct ramka *ramka_host_ramka(struct ramka_host *h)

@@ -178,6 +178,7 @@ void __tsan_release(void *p);
 struct host_mapping {
 	void *base; /* NULL: none */
 	size_t size;
+	bool callers; /* not ours to unmap */
 };
 
 struct ramka_host {
@@ -194,6 +195,7 @@ struct ramka_host {
 	unsigned leaving;                  /* threads that are just ending */
 	struct ramka_host *next, **link;   /* of all hosts */
 	struct host_mapping metadata, frames;
+	bool no_contents;                  /* RAMKA_NO_DIRECT_MAP: `frames` is a size only */
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	void (*no_cpu)(void *ctx, unsigned nr_cpus);
 	void *ctx;
@@ -208,6 +210,8 @@ static inline struct host_thread *host_thread(struct ramka_host *h)
 
 /* map.c: address space that is touched on use only, at a multiple of `align`; zeroes. */
 bool host_map(struct host_mapping *m, uint64_t size, uint64_t align);
+/* The same for part of a file, shared with it. Not there in a child of fork. */
+bool host_map_file(struct host_mapping *m, uint64_t size, uint64_t align, int fd, uint64_t offset);
 void host_unmap(struct host_mapping *m);
 
 /* barrier.c */

@@ -35,9 +35,23 @@ bool host_map(struct host_mapping *m, uint64_t size, uint64_t align)
 	return true;
 }
 
+bool host_map_file(struct host_mapping *m, uint64_t size, uint64_t align, int fd, uint64_t offset)
+{
+	if (!host_map(m, size, align))
+		return false;
+	/* the end of the last 2 MiB stays memory of ours, which is part of the mapping and in no frame */
+	if (mmap(m->base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED) {
+		host_unmap(m);
+		return false;
+	}
+	/* a child has a copy of the metadata and would hand out frames that the parent has in use */
+	madvise(m->base, size, MADV_DONTFORK);
+	return true;
+}
+
 void host_unmap(struct host_mapping *m)
 {
-	if (m->base)
+	if (m->base && !m->callers)
 		munmap(m->base, m->size);
 	m->base = NULL;
 }

@@ -22,6 +22,7 @@
 #define host_leases_taken ramka_own_host_leases_taken
 #define host_lock ramka_own_host_lock
 #define host_map ramka_own_host_map
+#define host_map_file ramka_own_host_map_file
 #define host_no_cpu ramka_own_host_no_cpu
 #define host_own_restart ramka_own_host_own_restart
 #define host_panic ramka_own_host_panic

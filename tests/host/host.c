@@ -4,6 +4,7 @@
  * is left.
  */
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,20 +106,122 @@ static void sizes(void)
 	}
 }
 
+static struct ramka_host *const untouched = (struct ramka_host *)&(char){ 0 };
+
+/* It answers this code, which host.h lists, says why, and leaves the result alone. */
+static void answers(int error, const struct ramka_host_options *opt, const char *field)
+{
+	struct ramka_host *h = untouched;
+	struct ramka_why why;
+
+	CHECK(ramka_host_create(opt, &h) == error && h == untouched);
+	CHECK(ramka_host_create_why(opt, &h, &why) == error && h == untouched);
+	CHECK(why.error == error && why.what && why.field && strcmp(why.field, field) == 0);
+}
+
+#define OPTIONS(...) &(struct ramka_host_options){ __VA_ARGS__ }
+
 static void refused(void)
 {
-	struct ramka_host *const untouched = (struct ramka_host *)&(char){ 0 }, *h = untouched;
-	struct ramka_host_options unknown = { .rcu = "memb2" }, empty = { .rcu = "" };
-	struct ramka_host_options meta = { .meta_size = 241 };
-	struct ramka_host_options huge = { .memory = UINT64_MAX }, large = { .memory = (uint64_t)1 << 50 };
-
 	CHECK(ramka_host_create(NULL, NULL) == RAMKA_E_INVAL);
-	CHECK(ramka_host_create(&unknown, &h) == RAMKA_E_INVAL);
-	CHECK(ramka_host_create(&empty, &h) == RAMKA_E_INVAL);
-	CHECK(ramka_host_create(&meta, &h) == RAMKA_E_INVAL);
-	CHECK(ramka_host_create(&huge, &h) == RAMKA_E_NOMEM);
-	CHECK(ramka_host_create(&large, &h) == RAMKA_E_NOMEM);
-	CHECK(h == untouched);
+	answers(RAMKA_E_INVAL, OPTIONS(.rcu = "memb2"), "rcu");
+	answers(RAMKA_E_INVAL, OPTIONS(.rcu = ""), "rcu");
+	answers(RAMKA_E_INVAL, OPTIONS(.meta_size = 241), "meta_size");
+	answers(RAMKA_E_INVAL, OPTIONS(.flags = 1u << 31), "flags");
+	answers(RAMKA_E_INVAL, OPTIONS(.nr_cpus = UINT32_MAX), "nr_cpus");
+	for (unsigned i = 12; i < 64; i++) { /* whatever it is that does not fit */
+		struct ramka_host_options opt = { .memory = (uint64_t)1 << i, .flags = i % 2 ? RAMKA_NO_DIRECT_MAP : 0 };
+		struct ramka_host *h = untouched;
+		int error = ramka_host_create(&opt, &h);
+
+		CHECK(error == 0 || error == RAMKA_E_NOMEM || error == RAMKA_E_INVAL);
+		CHECK((error == 0) == (h != untouched));
+		if (!error)
+			ramka_host_destroy(h);
+	}
+	answers(RAMKA_E_NOMEM, OPTIONS(.memory = UINT64_MAX), "memory");
+	answers(RAMKA_E_NOMEM, OPTIONS(.memory = (uint64_t)1 << 50), "memory");
+}
+
+/* ---- memory of one's own ---- */
+
+#define SIZE (5 * MIB + 3 * 4096)
+
+/* All of it can be had and nothing else; an address is as aligned as its frame; the offset says where it lies. */
+static void use_all(struct ramka_host *h, unsigned char *bytes)
+{
+	static struct ramka_frame *all[SIZE / 4096 + 1];
+	struct ramka *r = ramka_host_ramka(h);
+	unsigned n = 0;
+
+	for (; (all[n] = alloc(h, 0)); n++) {
+		struct ramka_frame *f = all[n];
+		unsigned char *content;
+
+		CHECK(n < SIZE / 4096);
+		content = ramka_frame_content(r, f);
+		CHECK(ramka_host_offset(h, ramka_frame_paddr(r, f)) < SIZE);
+		memset(content, 0xa5, 4096);
+		if (bytes)
+			CHECK(bytes[ramka_host_offset(h, ramka_frame_paddr(r, f)) + 4095] == 0xa5);
+		CHECK((uintptr_t)content % GIB == ramka_frame_paddr(r, f) % GIB);
+	}
+	CHECK(n == SIZE / 4096);
+	ramka_frame_put_bulk(ramka_host_cpu(h), n, all);
+}
+
+static void callers_memory(void)
+{
+	unsigned char *all = aligned_alloc(4096, SIZE + 3 * 4096), *bytes = all + 4096;
+	struct ramka_host_memory where = { .base = bytes };
+	struct ramka_host_options opt = { .memory = SIZE, .where = &where };
+	struct ramka_host *h;
+
+	CHECK(all);
+	memset(all, 0x11, SIZE + 3 * 4096);
+	CHECK(ramka_host_create(&opt, &h) == 0);
+	CHECK(total(h) == SIZE / 4096);
+	use_all(h, bytes);
+	CHECK(all[4095] == 0x11 && all[4096] == 0xa5 && bytes[SIZE - 1] == 0xa5 && bytes[SIZE] == 0x11);
+	ramka_host_destroy(h);
+	CHECK(bytes[0] == 0xa5); /* still the caller's */
+	where.base = bytes + 8;
+	answers(RAMKA_E_NOT_ALIGNED, &opt, "where.base");
+	where.base = bytes;
+	opt.memory = SIZE - 8;
+	answers(RAMKA_E_NOT_ALIGNED, &opt, "memory");
+	opt.memory = 0;
+	answers(RAMKA_E_INVAL, &opt, "memory");
+	opt.memory = (uint64_t)0 - 4096;
+	answers(RAMKA_E_INVAL, &opt, "memory");
+	opt.memory = SIZE;
+	opt.flags = RAMKA_NO_DIRECT_MAP;
+	answers(RAMKA_E_INVAL, &opt, "flags");
+	free(all);
+}
+
+static void callers_file(void)
+{
+	int fd = memfd_create("ramka", 0);
+	struct ramka_host_memory where = { .fd = fd, .offset = 4096 };
+	struct ramka_host_options opt = { .memory = SIZE, .where = &where };
+	unsigned char byte[2] = { 0 };
+	struct ramka_host *h;
+
+	CHECK(fd >= 0 && ftruncate(fd, 4096 + SIZE) == 0);
+	CHECK(ramka_host_create(&opt, &h) == 0);
+	CHECK(total(h) == SIZE / 4096);
+	use_all(h, NULL);
+	CHECK(pread(fd, byte, 2, 4095) == 2 && byte[0] == 0 && byte[1] == 0xa5);
+	CHECK(pread(fd, byte, 2, 4096 + SIZE - 1) == 1 && byte[0] == 0xa5);
+	ramka_host_destroy(h);
+	where.offset = 4097;
+	answers(RAMKA_E_NOT_ALIGNED, &opt, "where.offset");
+	where.offset = 8192;
+	answers(RAMKA_E_INVAL, &opt, "memory");
+	where.offset = 4096;
+	close(fd);
+	answers(RAMKA_E_INVAL, &opt, "where.fd");
 }
 
 static unsigned long resident_pages(void)
@@ -422,6 +525,8 @@ int main(void)
 	CASE(largest_frame());
 	CASE(sizes());
 	CASE(refused());
+	CASE(callers_memory());
+	CASE(callers_file());
 	CASE(span(64 * GIB)); /* first, lest a mistake fill the machine's memory */
 	CASE(span(4096 * GIB));
 	CASE(no_direct_map());

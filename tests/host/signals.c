@@ -318,8 +318,8 @@ static void hangs(int sig)
 # define FAR 10u
 #else
 # define EVERY 1u
-# define COARSE 11u
-# define FAR 20u
+# define COARSE 29u
+# define FAR 10u
 #endif
 
 static void run(const struct scenario *s, bool traced)
@@ -386,7 +386,6 @@ int main(void)
 #ifdef RAMKA_HAVE_URCU
 	CASE(first_section_on_top("memb", traced));
 	CASE(sections_on_top("memb", traced));
-	CASE(first_section_on_top("qsbr", traced));
 	CASE(sections_on_top("qsbr", traced));
 	CASE(end_of_thread("memb", traced));
 	CASE(end_of_thread("qsbr", traced));
