@@ -73,6 +73,11 @@ PLAN = [
     Row("frag:90/order:0", 1, "ramka buddy", rounds=1, pairs=1, quick=True),
     Row("init:zeroed/order:0", 1, "ramka", rounds=3, pairs=1, quick=True),
     Row("init:dirty/order:0", 1, "ramka", rounds=3, pairs=1),
+    Row("init:hole/order:0", 1, "ramka", rounds=3, pairs=1),
+    Row("init:regions/order:0", 1, "ramka", rounds=3, pairs=1),
+    Row("grow:up/order:0", 1, "ramka", rounds=3, pairs=1),
+    Row("grow:scattered/order:0", 1, "ramka", rounds=3, pairs=1),
+    Row("grow:reserved/order:0", 1, "ramka", rounds=3, pairs=1),
     Row("deferred/order:0", 1, DEFERRED, rounds=3, pairs=1 << 19),
 ]
 
@@ -105,12 +110,14 @@ FIGURES = {
                            "failed")),
     "frag": Figure("%", key="share", larger_is_better=True, extras=("zone", "pair")),
     "init": Figure("us a GiB", scale=1e-3),
+    "init:regions": Figure("ns a region"),
+    "grow": Figure("us a GiB", scale=1e-3),
     "deferred": Figure("ns of CPU time a frame", extras=("all",)),
 }
 
 
 def figure_of(row):
-    return FIGURES.get(row.workload.split(":")[0], PAIR)
+    return FIGURES.get(row.workload) or FIGURES.get(row.workload.split(":")[0], PAIR)
 
 
 class Goal:
@@ -150,6 +157,9 @@ GOALS = [
     Goal("frag:70/order:0", 1, "ramka", 96),
     Goal("frag:90/order:0", 1, "ramka", 96),
     Goal("init:zeroed/order:0", 1, "ramka", 20),
+    Goal("init:regions/order:0", 1, "ramka", 1000),
+    Goal("grow:up/order:0", 1, "ramka", 20),
+    Goal("grow:scattered/order:0", 1, "ramka", 20),
     Goal("deferred/order:0", 1, "rcu-memb", 1.5, base="at-once", times=1),
     Goal("deferred/order:0", 1, "rcu-ramka", 1.5, base="at-once", times=1),
 ]

@@ -304,7 +304,7 @@ bug('reserved-widens-span', 'reserved memory has slots wherever it is', 'unit ma
 bug('early-range-handed-out', 'what the early allocator handed out is free in the instance', 'model early', 20,
     ('map_build', 'if (!e->type)', 'if (e->type)'))
 bug('early-type-handed-out', 'early frames of a type are free too', 'model early', 20,
-    ('init_rest', 'first += frame_of(held->size);', 'stop = first;'))
+    ('init_rest', 'if (!init_held(r, z, stop, first, held->type))', 'if (!init_usable(r, z, stop, first))'))
 bug('early-gap-ignores-range', 'the early allocator sees a gap where a range reaches into it', 'model early', 20,
     ('find_in', 'from = below && below->base + below->size > low ? below->base + below->size : low;', 'from = low;'))
 bug('early-cursor-sticks', 'what was given back above the last place is never found again', 'model early', 20,

@@ -215,7 +215,7 @@ CK_CLIENT(cpu_reopens, .what = "the section opens again after a drain", .setup =
 	  .thread = { tg0, drain }, .check = cache_works, .stale = 2);
 
 /* Statistics beside alloc and put: a snapshot may be old, never impossible. Plain orders of the machine: the counters are relaxed. */
-static void snapshot_setup(void) { make((struct options){ .frames = 4, .cpus = 1 }); }
+static void snapshot_setup(void) { make((struct options){ .frames = 64, .cpus = 1 }); } /* several frames a refill */
 static void put_two_frames(void)
 {
 	struct ramka_frame *a = take(cpu(0), &t_plain, 1), *b = take(cpu(0), &t_plain, 1);
