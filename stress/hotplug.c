@@ -78,18 +78,22 @@ static void step(struct worker *w)
 	hand_back(id);
 }
 
-/* The next piece of late memory; 64 frames or so, sometimes not aligned to anything. */
+/*
+ * The next piece of late memory: 64 frames or so, sometimes not aligned to anything, sometimes whole blocks. In every other
+ * instance from the top down.
+ */
 static void tick(void)
 {
 	struct timespec t = { .tv_nsec = 5000000 };
-	uint64_t n = 32 + next_late % 61;
+	uint64_t n = next_late % 7 == 3 ? 600 : 32 + next_late % 61, at;
 	int rc;
 
 	nanosleep(&t, NULL);
 	if (next_late + n > world.late.nr || now_ms() - last_added < 30)
 		return;
+	at = world.first % 2 ? next_late : world.late.nr - next_late - n;
 	rc = ramka_add_memory(
-		world.r, &(struct ramka_region){ .base = (world.late.first + next_late) << RAMKA_PAGE_SHIFT,
+		world.r, &(struct ramka_region){ .base = (world.late.first + at) << RAMKA_PAGE_SHIFT,
 						 .size = n << RAMKA_PAGE_SHIFT,
 						 .kind = RAMKA_USABLE });
 	CHECK(!rc, "ramka_add_memory: %s", ramka_strerror(rc));

@@ -44,7 +44,7 @@ static bool is_still(const struct ramka_cpu *cpu, uint64_t hot, uint64_t moves)
  */
 static uint64_t handed_out(const struct ramka_cpu *cpu)
 {
-	uint64_t mail = cpu->outbox ? cpu->outbox->size : 0;
+	uint64_t mail = cpu->outbox ? cpu->outbox->room : 0;
 	int64_t n = 0;
 
 	for (unsigned tries = 0; tries < 4; tries++) {
