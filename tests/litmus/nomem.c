@@ -20,9 +20,10 @@
  * 11: || a cache-less free behind the scan. 12: || a drain that moves frames behind the scan.
  * 13: || a CPU that puts a frame of a larger order into its stack, which has a counter of its own. A frame for another CPU
  *     (an outbox) is counted as one in a row is; mail is a depot.
+ * 14: || a claim that promises two frames to itself, finds no run of them and gives the promise back, which is counted then.
  *
  * weakens nomem.collect: BUG_COLLECT_RELAXED BUG_MOVE_RELAXED BUG_PUSH_ROW_RELAXED BUG_PUSHES_RELAXED BUG_OUTSIDE_RELAXED
- * weakens nomem.collect: BUG_PUSH_LARGER_RELAXED BUG_LARGER_RELAXED
+ * weakens nomem.collect: BUG_PUSH_LARGER_RELAXED BUG_LARGER_RELAXED BUG_RETURNED_RELAXED BUG_RETURNS_RELAXED
  * weakens section.leave: BUG_ACTIVE_RELAXED BUG_LEAVE_RELAXED
  * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
@@ -34,6 +35,7 @@
  * mirrors: holds_frames sha256:f33f075c
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
+ * mirrors: give_back sha256:7126a28f
  * mirrors: count_push sha256:0ebd4c8e
  * mirrors: drain_stack sha256:d1c7dfd0
  * mirrors: drain_cache sha256:f598d99a
@@ -78,6 +80,10 @@
  * litmus: 13
  * litmus: 13 BUG_PUSH_LARGER_RELAXED
  * litmus: 13 BUG_LARGER_RELAXED
+ * litmus: 14
+ * litmus: 14 BUG_RETURN_UNCOUNTED
+ * litmus: 14 BUG_RETURNED_RELAXED
+ * litmus: 14 BUG_RETURNS_RELAXED
  */
 #include "litmus.h"
 
@@ -91,6 +97,7 @@ static atom moves;             /* movements of the CPU, or the instance's */
 static atom hot;               /* pushes:32 | frames in the cache */
 static atom row;               /* frames in the row */
 static atom larger, stack;     /* pushes of larger frames; how many lie in their stack */
+static atom returned;          /* promises given back */
 static atom active, revoked;
 static atom depot;             /* changes:56 | magazines of one frame each: 8 */
 static atom done;
@@ -123,6 +130,8 @@ static inline uint64_t collect(void)
 	uint64_t n = load(&moves, weak(BUG_COLLECT_RELAXED, acquire));
 
 	n += load(&hot, weak(BUG_PUSHES_RELAXED, acquire)) >> 32;
+	if (WHAT == 14)
+		n += load(&returned, weak(BUG_RETURNS_RELAXED, acquire));
 	return n + (WHAT == 13 ? load(&larger, weak(BUG_LARGER_RELAXED, acquire)) : 0);
 }
 
@@ -174,7 +183,8 @@ static void asker(void)
 static void setup(void)
 {
 	for (unsigned w = 0; w < 2; w++)
-		store(&zone[w], WHAT == 1, relaxed);
+		store(&zone[w], WHAT == 14 && !w ? 2 : WHAT == 1, relaxed);
+	store(&returned, 0, relaxed);
 	store(&moves, 0, relaxed);
 	store(&hot, WHAT == 4 ? 1 : 0, relaxed);
 	store(&row, WHAT == 5, relaxed);
@@ -223,6 +233,23 @@ static void other(void)
 	raise_count(0);
 	if (!variant(BUG_FREE_UNCOUNTED) && !variant(BUG_COUNT_BEFORE_ONLY))
 		count_outside();
+	store(&done, 1, release);
+}
+
+#elif WHAT == 14
+
+static void other(void)
+{
+	uint64_t old = load(&zone[0], relaxed);
+
+	do
+		if (old < 2)
+			return;
+	while (!cas(&zone[0], &old, old - 2, acq_rel, acquire));
+	raise_count(0);
+	raise_count(0);
+	if (!variant(BUG_RETURN_UNCOUNTED))
+		add(&returned, 1, weak(BUG_RETURNED_RELAXED, release));
 	store(&done, 1, release);
 }
 
