@@ -52,7 +52,7 @@ struct ramka_rcu_ops {
 /** The metadata memory is all zeroes already, that of holes too once it is backed: slots that nobody uses stay untouched. */
 #define RAMKA_METADATA_ZEROED 2u
 #define RAMKA_REF_SATURATE 4u     /**< a reference count at its top saturates silently instead of reporting a bug */
-#define RAMKA_SHUFFLE 8u          /**< hand out frames of a block in random order (hardening; costs locality) */
+#define RAMKA_SHUFFLE 8u          /**< hand out frames of a block in random order, see seed (hardening; costs locality) */
 
 struct ramka_early;
 
@@ -78,13 +78,28 @@ struct ramka_config {
 	 * NULL: trap.
 	 */
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
-	/** Free memory fell below low_watermark: called by the allocating call, outside its section. Optional. */
+	/**
+	 * Free memory fell below low_watermark: called by the allocating call, outside its section. May allocate and free: what it
+	 * does is told to nobody until it returns, nor what other CPUs allocate meanwhile. Must return. Optional.
+	 */
 	void (*low_memory)(void *ctx, uint64_t free_frames);
 	uint64_t low_watermark;             /**< base frames */
 	uint64_t high_water;                /**< deferred base frames per CPU; 0 = frames / 64 / nr_cpus, 16 to 4096. See rcu.h */
-	void *ctx;                          /**< first argument of the callbacks above */
+	void *ctx;                          /**< first argument of the callbacks */
 	/** What was handed out before ramka_init, which takes it over (early.h). NULL: nothing. */
 	struct ramka_early *early;
+	/**
+	 * RAMKA_SHUFFLE: what the order of the frames is derived from, for instance 64 bits of the machine's entropy. 0: the address of
+	 * the metadata, which many machines have the same at each boot.
+	 */
+	uint64_t seed;
+	/**
+	 * A check for bring-up, of the commonest mistake: a handle that another CPU, or two threads, use. Says which CPU the caller is on,
+	 * by its id; `used` is that of the handle, to be returned where any caller may use it. Calls that are given a handle of
+	 * another CPU then report it (ramka_bug.value is the handle's id, `expected` the caller's) and do nothing. NULL: no check and no
+	 * cost; else nothing is served by the inlined paths and freed frames go past the cache: a few times slower.
+	 */
+	unsigned (*this_cpu)(void *ctx, unsigned used);
 };
 
 #endif

@@ -80,6 +80,7 @@ struct ramka_bug {
 	const struct ramka_type *type; /**< its type, or of a free one the last that it had; NULL where there is no frame */
 	const char *argument;          /**< the argument that is wrong, by its name in the header; NULL: none in particular */
 	uint64_t value;                /**< of that argument: an address, a number, or a pointer, also one that is no slot at all */
+	uint64_t expected;             /**< what the argument should have been, where one value is right; else 0 */
 };
 
 #endif

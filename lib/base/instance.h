@@ -87,6 +87,9 @@ struct ramka {
 	void (*low_memory)(void *ctx, uint64_t free_frames);
 	uint64_t low_watermark;
 	void *ctx;
+	unsigned (*this_cpu)(void *ctx, unsigned used);
+	uint64_t seed;
+	struct type_entry no_type;          /* of no type at all: a hit never finds it */
 	bool has_rcu;
 	struct ramka_rcu_ops rcu;
 	uint64_t total, reserved;  /* base frames; reserved shrinks under add_lock only */
@@ -103,7 +106,7 @@ struct ramka {
 	struct ramka_atomic_u64 late_total, late_reserved;  /* added to total, taken from reserved, by add_memory */
 	struct ramka_atomic_u32 list_ids;
 	struct ramka_atomic_u32 adding;                     /* one add_memory at a time */
-	struct ramka_atomic_u32 low_running;                /* a call without a section runs cfg.low_memory */
+	struct ramka_atomic_u32 telling_low;                /* low_memory is being called */
 	struct ramka_atomic_u64 drains_begun, drains_ended; /* drains of all CPUs (cpu/drain.h) */
 	struct ramka_atomic_u32 corrupt;                    /* frames found free twice inside a section; ramka_check reports them */
 	struct shadow *shadow; /* contract build, contracts.c */

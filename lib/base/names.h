@@ -4,8 +4,8 @@
  * complete by tests/freestanding, which looks at the symbols of the objects. None of these is exported by the library.
  */
 #ifndef RAMKA_LIB_NAMES_H
-#define RAMKA_LIB_NAMES_H
 
+#define RAMKA_LIB_NAMES_H
 #define account_alloc ramka_core_account_alloc
 #define account_kept ramka_core_account_kept
 #define account_low_memory ramka_core_account_low_memory
@@ -57,6 +57,7 @@
 #define cpu_alloc_range ramka_core_cpu_alloc_range
 #define cpu_alloc_refill ramka_core_cpu_alloc_refill
 #define cpu_alloc_slow ramka_core_cpu_alloc_slow
+#define cpu_argument_asked ramka_core_cpu_argument_asked
 #define cpu_claim ramka_core_cpu_claim
 #define cpu_drain_all ramka_core_cpu_drain_all
 #define cpu_drain_own ramka_core_cpu_drain_own

@@ -110,17 +110,14 @@ static uint64_t watermark_of(const struct ramka *r, const struct zone *z, uint64
 	return usable ? (r->low_watermark < UINT32_MAX ? r->low_watermark : UINT32_MAX) * part / usable : 0;
 }
 
-/* One call at a time on each CPU, and one without a CPU: cfg.low_memory may allocate. */
-static void call_low_memory(struct ramka_cpu *cpu, uint64_t free_frames)
+/* One at a time: what the callback allocates must not call it again. */
+static void call_low_memory(struct ramka *r, uint64_t free_frames)
 {
-	struct ramka_atomic_u32 *running = cpu->cacheless ? &cpu->r->low_running : &cpu->low_running;
-	uint32_t none = 0;
-
-	if (!ramka_cas(running, &none, 1, relaxed, low.running))
+	if (ramka_xchg(&r->telling_low, 1, relaxed, low.telling))
 		return;
-	probe(low_memory, free_frames, cpu->r->low_watermark);
-	cpu->r->low_memory(cpu->r->ctx, free_frames);
-	ramka_store(running, 0, relaxed, low.running);
+	probe(low_memory, free_frames, r->low_watermark);
+	r->low_memory(r->ctx, free_frames);
+	ramka_store(&r->telling_low, 0, relaxed, low.telling);
 }
 
 void account_low_memory(struct ramka_cpu *cpu, const struct zone *z)
@@ -140,7 +137,7 @@ void account_low_memory(struct ramka_cpu *cpu, const struct zone *z)
 		here -= z != cpu->zone ? 0 : here < (uint64_t)cpu->unfolded ? here : (uint64_t)cpu->unfolded;
 	}
 	if (all < r->low_watermark || (r->nr_zones > 1 && here < watermark_of(r, z, usable)))
-		call_low_memory(cpu, all);
+		call_low_memory(cpu->r, all);
 }
 
 /* A range is `nr` frames, of which for_zones counted one. */

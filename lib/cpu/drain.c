@@ -26,14 +26,14 @@ static void drain_cache(struct ramka_cpu *cpu)
 	cpu->unfolded = 0;
 }
 
-static uint64_t held(const struct ramka_cpu *cpu)
+static uint64_t held_by_cpu(const struct ramka_cpu *cpu)
 {
 	return cpu_count(cpu) + cpu_in_rows(cpu) + order_held(cpu) + mail_count(cpu);
 }
 
 static bool holds_frames(const struct ramka_cpu *cpu)
 {
-	return held(cpu) != 0;
+	return held_by_cpu(cpu) != 0;
 }
 
 /* Keeps one of these frames of the holder if the caller wants one: frames[*n - 1] is out of the way then. */
@@ -119,7 +119,7 @@ uint64_t drainable(const struct ramka *r)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
-		n += held(&r->cpus[i].cpu) + ramka_load(&r->depot->shards[i].cached, relaxed, stat);
+		n += held_by_cpu(&r->cpus[i].cpu) + ramka_load(&r->depot->shards[i].cached, relaxed, stat);
 		n += r->mail->nr_shards ? ramka_load(&r->mail->shards[i].cached, relaxed, stat) : 0;
 	}
 	return n;

@@ -6,7 +6,7 @@
 #include "order.h"
 #include "row.h"
 
-#define REFILL_TRIES 4u
+#define ORDER_TRIES 4u
 /* the parts of the memory per CPU that it may hold in an order below 9, in order 9 or 10, in its outbox */
 #define PART_OF_SHARE 64u
 #define PART_IN_BLOCKS 16u
@@ -132,7 +132,7 @@ static void count_push(struct ramka_cpu *cpu)
 }
 
 /* The frame is not to be cached: a row takes it up to a word, the zone what is larger. */
-static void refuse(struct ramka_cpu *cpu, uint32_t n, unsigned order)
+static void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 {
 	uint64_t nr = (uint64_t)1 << order;
 
@@ -161,7 +161,7 @@ bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsign
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	most = ramka_load(&cpu->r->order_max[order], relaxed, stat);
 	if (unlikely(!most) || (order < BLOCK_ORDER && !passes(cpu, bit, n))) {
-		refuse(cpu, n, order);
+		refuse_run(cpu, n, order);
 		section_leave(cpu);
 		return true;
 	}
@@ -182,7 +182,7 @@ bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsign
 /* ---- refill ---- */
 
 /* Makes `block` the one that refills orders 1 to 8. */
-static void work_in(struct ramka_cpu *cpu, uint32_t block)
+static void order_work_in(struct ramka_cpu *cpu, uint32_t block)
 {
 	unsigned shift = cpu->zone->territory_shift;
 
@@ -225,7 +225,7 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 {
 	uint32_t block = cpu->run_block, n = 0;
 
-	for (unsigned i = 0; i < REFILL_TRIES && !n; i++) {
+	for (unsigned i = 0; i < ORDER_TRIES && !n; i++) {
 		unsigned lane = block == NO_BLOCK ? 0 : bitmap_lane(&cpu->zone->map, block);
 
 		if (lane_count(lane) >= 1u << order && lane_hint(lane) >= order)
@@ -235,7 +235,7 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 		block = territory_pick(cpu->zone, cpu->me, order, block == NO_BLOCK ? cpu->home : block);
 		if (block == NO_BLOCK)
 			break;
-		work_in(cpu, block);
+		order_work_in(cpu, block);
 	}
 	return n;
 }

@@ -71,7 +71,6 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
 	int64_t unfolded;                /* base frames taken from the home zone that its estimate does not show yet */
 	int64_t quantum;                 /* so many of them are told at once */
-	struct ramka_atomic_u32 low_running; /* this CPU runs cfg.low_memory */
 };
 
 /* What every handle but the cache-less one has behind it. */

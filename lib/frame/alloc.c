@@ -130,7 +130,7 @@ static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const
 	if (!entry_type(e)->meta_size) {
 		if (frame_alloc_run(cpu, e, req, ref, operation, &f))
 			return f;
-		if (!cpu->cacheless)
+		if (!cpu->cacheless && !r->this_cpu)
 			set_plain_entry(cpu, e);
 	}
 	f = take(cpu, req, operation);
@@ -145,13 +145,13 @@ noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka
 {
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
 
-	return likely(e) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
+	return likely(e) && cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
 }
 
 struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta, struct ramka_request req,
 			       uint64_t ref, const char *operation)
 {
-	return make_frame(cpu, e, meta, req, ref, operation);
+	return cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
 }
 
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
@@ -172,7 +172,7 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 	const struct type_entry *e = type_argument(r, type, operation);
 	size_t done = 0;
 
-	if (!e || !request_valid(r, req))
+	if (!e || !request_valid(r, req) || !cpu_argument_ok(cpu, operation))
 		return 0;
 	while (done < n) {
 		struct ramka_frame *got[BULK_CHUNK];
@@ -244,7 +244,7 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 	unsigned flags;
 	int rc;
 
-	if (!e)
+	if (!e || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	rc = instance_slot(cpu->r, pa, &f);
 	if (!rc)

@@ -38,7 +38,7 @@ noinline const struct type_entry *type_argument_bad(const struct ramka *r, const
 	instance_bug_argument(r, operation,
 			      type_entry(r, type) ? "type is one that only the library gives to frames" :
 						    "type is NULL or not registered",
-			      "type", (uintptr_t)type);
+			      "type", (uintptr_t)type, 0);
 	return NULL;
 }
 
@@ -52,4 +52,18 @@ struct ramka_frame *frame_at_address(const struct ramka *r, ramka_paddr_t pa, co
 	instance_bug_address(r, operation,
 			     rc == RAMKA_E_NOT_ALIGNED ? "the address is not that of a page" : "no frame at this address", pa);
 	return NULL;
+}
+
+noinline bool cpu_argument_asked(const struct ramka_cpu *cpu, const char *operation)
+{
+	const struct ramka *r = cpu->r;
+	unsigned here;
+
+	if (cpu->cacheless)
+		return true;
+	here = r->this_cpu(r->ctx, cpu->id);
+	if (here == cpu->id)
+		return true;
+	instance_bug_argument(r, operation, "the handle is another CPU's or thread's", "cpu", cpu->id, here);
+	return false;
 }

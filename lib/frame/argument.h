@@ -16,6 +16,7 @@
 #ifndef RAMKA_LIB_FRAME_ARGUMENT_H
 #define RAMKA_LIB_FRAME_ARGUMENT_H
 
+#include "../cpu/state.h"
 #include "../zone/report.h"
 
 #define ACCEPT_SHARED (1u << TAG_SHARED | 1u << TAG_SATURATED)
@@ -31,6 +32,14 @@ bool frame_argument_bad(const struct ramka *r, const struct ramka_frame *f, unsi
 bool unique_argument_bad(const struct ramka *r, const struct ramka_frame *f, const char *operation);
 /* Reports that the type is NULL, not registered, or one that only the library makes. NULL. */
 const struct type_entry *type_argument_bad(const struct ramka *r, const struct ramka_type *type, const char *operation);
+
+/* Asks cfg.this_cpu whether the handle is the caller's. Else reports; false. */
+bool cpu_argument_asked(const struct ramka_cpu *cpu, const char *operation);
+
+static inline bool cpu_argument_ok(const struct ramka_cpu *cpu, const char *operation)
+{
+	return likely(!cpu->r->this_cpu) || cpu_argument_asked(cpu, operation);
+}
 
 /* The slot at an address. Else reports; NULL. */
 struct ramka_frame *frame_at_address(const struct ramka *r, ramka_paddr_t pa, const char *operation);

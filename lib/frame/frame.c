@@ -185,20 +185,12 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 	instance_bug(r, operation, "frame is not shared (put twice?)", f, old);
 }
 
-/*
- * One reference less, for the public function `operation`. `hot`: inlined down to the cache, which is the same as end_shared for
- * a base frame of a plain type.
- */
-static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot, const char *operation)
+/* f is a slot, number n of the home zone if `home`. `hot`: see put_reference. */
+static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, bool hot, uint32_t n,
+					 const char *operation)
 {
-	uint32_t n;
-	bool home = cpu_home(cpu, f, &n);
 	uint64_t old, others;
 
-	if (unlikely(!home) && unlikely(!slot_valid(cpu->r, f))) {
-		frame_pointer_bad(cpu->r, f, operation);
-		return;
-	}
 	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
@@ -210,6 +202,28 @@ static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_fram
 		put_failed(cpu->r, f, old, operation);
 	else if (!others)
 		end_shared(cpu, f, old, operation);
+}
+
+/* No frame of the home zone, or the instance checks who uses its handles. */
+static noinline void put_checked(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation)
+{
+	if (frame_pointer_ok(cpu->r, f, operation) && cpu_argument_ok(cpu, operation))
+		drop_reference(cpu, f, false, false, 0, operation);
+}
+
+/*
+ * One reference less, for the public function `operation`. `hot`: inlined down to the cache, which is the same as end_shared for
+ * a base frame of a plain type.
+ */
+static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot, const char *operation)
+{
+	uint32_t n;
+	bool home = cpu_home(cpu, f, &n);
+
+	if (unlikely(!home) && (unlikely(!slot_valid(cpu->r, f)) || unlikely(cpu->r->this_cpu)))
+		put_checked(cpu, f, operation);
+	else
+		drop_reference(cpu, f, home, hot, n, operation);
 }
 
 void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
@@ -240,7 +254,7 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 
 	if (!cpu->r->has_rcu)
 		return RAMKA_E_UNSUPPORTED;
-	if (!frame_pointer_ok(cpu->r, f, operation))
+	if (!frame_pointer_ok(cpu->r, f, operation) || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	old = slot_ref(f);
 	if (ref_tag(old) == TAG_SATURATED)

@@ -51,7 +51,7 @@ static bool list_ok(const struct ramka_list *l, const char *operation)
 		return true;
 	if (!l->r) /* nobody to report to */
 		__builtin_trap();
-	instance_bug_argument(l->r, operation, "list is not initialised", "l", (uintptr_t)l);
+	instance_bug_argument(l->r, operation, "list is not initialised", "l", (uintptr_t)l, 0);
 	return false;
 }
 
@@ -103,7 +103,7 @@ static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_un
 }
 
 /* u is in the list: by its place in it and by its marker. */
-static struct ramka_unique *take(struct ramka_list *l, struct ramka_unique *u, const char *operation)
+static struct ramka_unique *list_take(struct ramka_list *l, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_link *link;
 
@@ -146,7 +146,7 @@ static struct ramka_unique *pop_end(struct ramka_list *l, struct ramka_unique *e
 {
 	if (!list_ok(l, operation) || !end || !listed(l, end, operation))
 		return NULL;
-	return take(l, end, operation);
+	return list_take(l, end, operation);
 }
 
 struct ramka_unique *ramka_list_pop_front(struct ramka_list *l)
@@ -164,7 +164,7 @@ void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l)
 	static const char operation[] = "ramka_list_fini";
 	struct ramka_unique *u;
 
-	if (!list_ok(l, operation))
+	if (!list_ok(l, operation) || !cpu_argument_ok(cpu, operation))
 		return;
 	while ((u = pop_end(l, l->front, operation)))
 		ramka_unique_free(cpu, u);
@@ -230,7 +230,7 @@ struct ramka_unique *ramka_cursor_take(struct ramka_cursor *c)
 	if (!cursor_ok(c, "ramka_cursor_take") || !u)
 		return NULL;
 	c->at = link_of(c->list, u)->next;
-	return take(c->list, u, "ramka_cursor_take");
+	return list_take(c->list, u, "ramka_cursor_take");
 }
 
 void ramka_cursor_insert_before(struct ramka_cursor *c, struct ramka_unique *u)

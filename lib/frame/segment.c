@@ -29,7 +29,7 @@ static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment 
 	if (aligned(s.base) && aligned(s.size) && first >= r->first && first - r->first <= r->nr_slots &&
 	    nr <= r->nr_slots - (first - r->first))
 		return &r->slots[first - r->first];
-	instance_bug_argument(r, operation, "not a segment of this instance", "s", s.base);
+	instance_bug_argument(r, operation, "not a segment of this instance", "s", s.base, 0);
 	return NULL;
 }
 
@@ -98,7 +98,7 @@ static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, 
 	return false;
 }
 
-static struct ramka_frame *take(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req, const char *operation)
+static struct ramka_frame *take_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req, const char *operation)
 {
 	struct ramka_frame *f = frame_take_slow(cpu, nr, req);
 
@@ -113,7 +113,7 @@ int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct 
 	const struct type_entry *e = type_argument(r, type, operation);
 	struct ramka_frame *f;
 
-	if (!e)
+	if (!e || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	if (!nr_frames || nr_frames > UINT64_MAX / RAMKA_PAGE_SIZE || !ret_s)
 		return RAMKA_E_INVAL;
@@ -121,7 +121,7 @@ int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct 
 		req.flags |= RAMKA_ALLOC_UNINIT;
 		return request_valid(r, req) ? RAMKA_E_UNSUPPORTED : RAMKA_E_INVAL;
 	}
-	f = nr_frames <= r->nr_slots ? take(cpu, nr_frames, req, operation) : NULL;
+	f = nr_frames <= r->nr_slots ? take_range(cpu, nr_frames, req, operation) : NULL;
 	if (!f)
 		return RAMKA_E_NOMEM;
 	for (uint64_t i = 0; i < nr_frames; i++) {
@@ -168,7 +168,7 @@ int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
 	struct ramka_frame *f;
 	int rc;
 
-	if (!e)
+	if (!e || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	if (!aligned(base) || !aligned(size))
 		return RAMKA_E_NOT_ALIGNED;
@@ -199,7 +199,8 @@ static void put_all(struct ramka_cpu *cpu, struct ramka_segment s, const char *o
 
 void ramka_segment_put(struct ramka_cpu *cpu, struct ramka_segment s)
 {
-	put_all(cpu, s, "ramka_segment_put");
+	if (cpu_argument_ok(cpu, "ramka_segment_put"))
+		put_all(cpu, s, "ramka_segment_put");
 }
 
 static struct ramka_segment get_all(struct ramka *r, struct ramka_segment s, const char *operation)
@@ -305,7 +306,7 @@ bool ramka_segment_is(const struct ramka *r, struct ramka_segment s, const struc
 }
 
 /* The bytes [off, off + len) of untyped frames; NULL if there are none to copy. */
-static int content_at(const struct ramka *r, struct ramka_segment s, uint64_t off, size_t len, unsigned accept,
+static int segment_content(const struct ramka *r, struct ramka_segment s, uint64_t off, size_t len, unsigned accept,
 		      const char *operation, uint8_t **ret_bytes)
 {
 	struct ramka_frame *f;
@@ -330,7 +331,7 @@ static int content_at(const struct ramka *r, struct ramka_segment s, uint64_t of
 int ramka_segment_read(const struct ramka *r, struct ramka_segment s, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *bytes;
-	int rc = content_at(r, s, off, len, ACCEPT_READ, "ramka_segment_read", &bytes);
+	int rc = segment_content(r, s, off, len, ACCEPT_READ, "ramka_segment_read", &bytes);
 
 	if (bytes)
 		memcpy(buf, bytes, len);
@@ -340,7 +341,7 @@ int ramka_segment_read(const struct ramka *r, struct ramka_segment s, uint64_t o
 int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t off, const void *buf, size_t len)
 {
 	uint8_t *bytes;
-	int rc = content_at(r, s, off, len, ACCEPT_OWNED, "ramka_segment_write", &bytes);
+	int rc = segment_content(r, s, off, len, ACCEPT_OWNED, "ramka_segment_write", &bytes);
 
 	if (bytes)
 		memcpy(bytes, buf, len);

@@ -38,7 +38,7 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u)
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
 
-	if (!unique_argument_ok(cpu->r, u, false, "ramka_unique_free"))
+	if (!CONTRACTS && (!cpu_argument_ok(cpu, "ramka_unique_free") || !unique_argument_ok(cpu->r, u, false, "ramka_unique_free")))
 		return;
 	info = slot_info(f);
 	if (info & INFO_RCU)
@@ -52,7 +52,7 @@ void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
 	struct ramka_frame *f = slot_of(u);
 	uint32_t n;
 
-	if (CONTRACTS && (!unique_argument_ok(cpu->r, u, false, "ramka_unique_free") ||
+	if (CONTRACTS && (!cpu_argument_ok(cpu, "ramka_unique_free") || !unique_argument_ok(cpu->r, u, false, "ramka_unique_free") ||
 			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, "ramka_unique_free")))
 		return;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
@@ -107,7 +107,7 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 	bool runner;
 	int rc = 0;
 
-	if (!e)
+	if (!e || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	if (!unique_argument_ok(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_KEEP, operation))
 		return RAMKA_E_INVAL;

@@ -26,7 +26,7 @@
 
 #define OFFLINE 0u
 #define FIRST 1u            /* value of `now` before any snapshot: below every cookie */
-#define BOUNDED_POLLS 1000u /* as long as `relax` makes them; without it a fraction of a millisecond and up */
+#define QSBR_POLLS 1000u /* as long as `relax` makes them; without it a fraction of a millisecond and up */
 
 static uint64_t qsbr_snapshot(void *ctx)
 {
@@ -57,7 +57,7 @@ static void qsbr_wait(void *ctx, uint64_t cookie)
 
 static bool qsbr_wait_bounded(void *ctx, uint64_t cookie)
 {
-	for (unsigned i = 0; i < BOUNDED_POLLS; i++) {
+	for (unsigned i = 0; i < QSBR_POLLS; i++) {
 		if (qsbr_has_elapsed(ctx, cookie))
 			return true;
 		qsbr_relax(ctx);

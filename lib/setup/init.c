@@ -30,6 +30,9 @@ static void init_config(struct ramka *r, const struct ramka_config *cfg)
 	r->high_water_given = cfg->high_water != 0;
 	ramka_store(&r->high_water, cfg->high_water, relaxed, stat);
 	r->ctx = cfg->ctx;
+	r->this_cpu = cfg->this_cpu;
+	r->seed = cfg->seed ? cfg->seed : (uintptr_t)r;
+	r->no_type = (struct type_entry){ .type = { (uintptr_t)r } };
 	r->has_rcu = cfg->rcu != NULL;
 	if (cfg->rcu)
 		r->rcu = *cfg->rcu;
@@ -105,6 +108,17 @@ static struct zone *zone_of_node(const struct ramka *r, uint32_t node)
 	return r->zones[low].node == node ? &r->zones[low] : &r->zones[0];
 }
 
+/* A CPU's first number of RAMKA_SHUFFLE, never 0: splitmix64, Steele and others 2014. */
+static uint32_t random_start(uint64_t seed, uint32_t id)
+{
+	uint64_t x = seed + (id + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	x ^= x >> 31;
+	return (uint32_t)x ? (uint32_t)x : 1;
+}
+
 static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32_t node)
 {
 	cpu->r = r;
@@ -113,12 +127,13 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->node = node;
 	cpu->block = cpu->run_block = NO_BLOCK;
 	cpu->current = cpu->run_current = cpu->row = NO_ROW;
-	cpu->random = 2463534242u + id;
+	cpu->random = random_start(r->seed, id);
 	cpu->quantum = ramka_load(&r->fold, relaxed, stat);
 	cpu->zone = zone_of_node(r, node);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
-	set_plain_entry(cpu, &r->types[ramka_type_untyped.id]);
-	cpu->span = cpu->zone->exclusive && !cpu->cacheless ? cpu->zone->end - cpu->zone->low : 0;
+	/* with a check of who uses the handle, nothing is a hit and no frame is at home: all calls take the ways that check */
+	set_plain_entry(cpu, r->this_cpu ? &r->no_type : &r->types[ramka_type_untyped.id]);
+	cpu->span = cpu->zone->exclusive && !cpu->cacheless && !r->this_cpu ? cpu->zone->end - cpu->zone->low : 0;
 }
 
 /* Each CPU gets its share of its node's zone. */

@@ -78,7 +78,7 @@ uint32_t hints_next(const struct hints *h, uint32_t from, uint32_t end)
 	}
 }
 
-static uint32_t words_for(uint32_t bits)
+static uint32_t hint_words(uint32_t bits)
 {
 	return bits / WORD_BITS + (bits % WORD_BITS != 0);
 }
@@ -89,7 +89,7 @@ size_t hints_size(uint32_t blocks)
 	uint32_t n = blocks;
 
 	do {
-		n = words_for(n);
+		n = hint_words(n);
 		words += n;
 	} while (n > 1);
 	return words;
@@ -101,7 +101,7 @@ void hints_init(struct hints *h, struct ramka_atomic_u64 *memory, uint32_t block
 
 	h->nr_levels = 0;
 	do {
-		n = words_for(n);
+		n = hint_words(n);
 		h->level[h->nr_levels] = memory;
 		h->words[h->nr_levels++] = n;
 		memory += n;

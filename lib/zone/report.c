@@ -76,10 +76,12 @@ void instance_bug_address(const struct ramka *r, const char *operation, const ch
 	report(r, &bug);
 }
 
-void instance_bug_argument(const struct ramka *r, const char *operation, const char *what, const char *argument, uint64_t value)
+void instance_bug_argument(const struct ramka *r, const char *operation, const char *what, const char *argument, uint64_t value,
+			   uint64_t expected)
 {
 	struct ramka_bug bug = {
 		.operation = operation, .what = what, .state = RAMKA_STATE_HOLE, .argument = argument, .value = value,
+		.expected = expected,
 	};
 
 	report(r, &bug);

@@ -23,7 +23,8 @@ void instance_bug_of(const struct ramka *r, const char *operation, const char *w
 		     const struct ramka_frame *f, uint64_t ref);
 /* The same where an address is wrong, which no frame may have. */
 void instance_bug_address(const struct ramka *r, const char *operation, const char *what, ramka_paddr_t pa);
-/* The same where something else than a frame is wrong. */
-void instance_bug_argument(const struct ramka *r, const char *operation, const char *what, const char *argument, uint64_t value);
+/* The same where something else than a frame is wrong; `expected`: what would be right, or 0. */
+void instance_bug_argument(const struct ramka *r, const char *operation, const char *what, const char *argument, uint64_t value,
+			   uint64_t expected);
 
 #endif

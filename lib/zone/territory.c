@@ -4,7 +4,7 @@
 
 #define MIN_SHIFT 2u          /* one word of block words */
 #define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
-#define WINDOW 16u            /* partly used blocks compared before one is picked */
+#define TERRITORY_WINDOW 16u            /* partly used blocks compared before one is picked */
 #define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
@@ -91,7 +91,7 @@ static const struct window closed = { NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
 
 static void look(struct zone *z, struct window *w, unsigned order, uint32_t from, uint32_t end)
 {
-	while (w->seen < WINDOW && (from = next_in(&z->map.some, from, end)) != NO_BLOCK) {
+	while (w->seen < TERRITORY_WINDOW && (from = next_in(&z->map.some, from, end)) != NO_BLOCK) {
 		uint32_t block = from++;
 		unsigned lane = bitmap_lane(&z->map, block), count = lane_count(lane);
 
@@ -160,7 +160,7 @@ static uint32_t pick_own(struct zone *z, uint32_t me, unsigned order, uint32_t f
 	struct piece p;
 	uint32_t i = 0, block;
 
-	while (w.seen < WINDOW && next_own(z, me, from, &i, &p))
+	while (w.seen < TERRITORY_WINDOW && next_own(z, me, from, &i, &p))
 		look(z, &w, order, p.first, p.end);
 	block = best_of(&w);
 	for (i = 0; block == NO_BLOCK && next_own(z, me, from, &i, &p);)

@@ -19,6 +19,8 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	length      a function of more than 75 lines in lib/
 	columns     a line of more than 140 columns in lib and include, 160 elsewhere (tabs to 8; not in Python)
 	blanks      blanks at the end of a line, or no newline at the end of the file
+	twice       a static function or a macro of a file of the core whose name another file of the core has as well: all of it
+	            compiles as one unit (tools/amalgamate)
 	seeded      a seeded bug whose text or order is not in the function that it names
 	matrix      an order of the core that tests/checker/matrix.txt has no line for, or a line that names none
 	mirror      a model of tests/litmus or tests/spin that names no function which it mirrors, or one whose text is
@@ -46,6 +48,7 @@ SOURCES = ('.c', '.h', '.cc', '.S', '.py', '.sh', '.pml', '.ld', '.map', '.supp'
 SOURCE_NAMES = ('run', 'Makefile', 'Kbuild', 'meson.build', 'meson_options.txt', 'init')
 TEXTS = ('.md',)
 ATOMICS = os.path.join('include', 'ramka', 'atomic.h')
+HOST = os.path.join('lib', 'host') + os.sep
 TABLE = os.path.join('docs', 'ordering.md')
 BUGS = os.path.join('tests', 'seeded', 'bugs.py')
 MATRIX = os.path.join('tests', 'checker', 'matrix.txt')
@@ -329,9 +332,31 @@ def check_text(path, text):
 			yield number, 'words', f'"{UNFINISHED.search(line).group(1)}"'
 
 
+# ---- one name, one place ----
+
+STATIC = re.compile(r'^static\b[^;={(]*?\b(\w+)\(', re.M)
+MACRO = re.compile(r'^[ \t]*#[ \t]*define[ \t]+(\w+)', re.M)
+
+
+class Names:
+	"""Names that are private to a file: (path, line) of each, in the order of the files."""
+	def __init__(self):
+		self.places = {}
+
+	def add(self, path, code):
+		for match in [*STATIC.finditer(code), *MACRO.finditer(code)]:
+			self.places.setdefault(match.group(1), {}).setdefault(path, line_of(code, match.start(1)))
+
+	def check(self):
+		for name, places in sorted(self.places.items()):
+			(first, _), *others = sorted(places.items())
+			for path, line in others:
+				yield path, line, 'twice', f'{first} has a "{name}" too'
+
+
 def lint(root):
 	"""Every breach: (path, line, rule, text)."""
-	pairs, table = Pairs(), Table()
+	pairs, table, names = Pairs(), Table(), Names()
 	for path in files(root):
 		if not is_source(path) and not path.endswith(TEXTS):
 			continue
@@ -344,12 +369,15 @@ def lint(root):
 			code = csource.without_comments(text)
 			if path.startswith('lib'):
 				found += check_functions(code)
+				if not path.startswith(HOST) and os.path.basename(path) != 'names.h':
+					names.add(path, code)
 			if path != ATOMICS:
 				found += check_orders(path, code)
 				found += pairs.add(path, code)
 		for line, rule, what in found:
 			yield path, line, rule, what
 	yield from pairs.check(table.rows)
+	yield from names.check()
 	sources = csource.Sources(root)
 	yield from check_bugs(root, sources)
 	yield from check_matrix(root, sources)

@@ -32,7 +32,7 @@
  * mirrors: account_moves sha256:d5ae8d19
  * mirrors: cpu_drain_all sha256:1fa9cb5f
  * mirrors: take_cache sha256:b511e5b2
- * mirrors: holds_frames sha256:f33f075c
+ * mirrors: holds_frames sha256:ee186c36
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
  * mirrors: give_back sha256:7126a28f

@@ -20,9 +20,9 @@
  * weakens slot.publish: BUG_FOUND_RELAXED BUG_LOOKUP_FAILURE BUG_SATURATE_RELAXED BUG_LOOKUP_RELAXED BUG_PUBLISH_RELAXED BUG_SHARE_RELAXED
  * weakens slot.drop: BUG_PUT_ACQUIRE BUG_PUT_RELEASE BUG_UNIQUE_RELAXED BUG_PUT_RCU_ACQUIRE BUG_PUT_RCU_RELEASE
  *
- * mirrors: put_reference sha256:93a83277
+ * mirrors: drop_reference sha256:5a120b92
  * mirrors: end_shared sha256:813754bf
- * mirrors: ramka_frame_put_rcu sha256:457d0cda
+ * mirrors: ramka_frame_put_rcu sha256:737c087f
  * mirrors: lookup sha256:e0a9cef3
  * mirrors: get_reference sha256:26ebae78
  * mirrors: undo sha256:9697c88d

@@ -63,15 +63,15 @@ bug('publish-relaxed', 'a frame is published before its metadata', 'checker fram
 bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit_lookup', 20,
     weaken('frame_hit', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
-    ('put_reference', 'else if (!others)', 'else if (others <= 1)'))
+    ('drop_reference', 'else if (!others)', 'else if (others <= 1)'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-acquire-only', 'a put does not say what its holder did', 'checker frame_last_put frame_get_put frame_reuse', 20,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'acquire'))
 bug('put-release-only-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-release-only-fuzz', 'the same, found by bytes that choose the schedule', 'fuzz schedules', 60,
-    weaken('put_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
+    weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('lookup-relaxed', 'from_in_use does not acquire', 'checker frame_reuse frame_reuse_other_cpu frame_share frame_last_put', 20,
     weaken('lookup', 'slot.publish', 'cas', 'acquire', 'relaxed'))
 bug('lookup-relaxed-tsan', 'the same, seen by ThreadSanitizer', 'tsan refs', 15,
@@ -88,6 +88,10 @@ bug('stray-put-saturates', 'a put too many of a marked frame reads as a count at
     'checker defer_stray_put defer_stray_puts', 20,
     ('ref_is_dying', 'ref_tag(ref) == TAG_SHARED && ((ref + REF_STRAYS) & REF_PAYLOAD) <= REF_STRAYS',
      '(ref & ~REF_MARK) == REF_SHARED(0)'))
+bug('low-memory-nests', 'low_memory is called for what it allocates itself', 'misuse handles', 10,
+    ('call_low_memory', 'if (ramka_xchg(&r->telling_low, 1, relaxed, low.telling))\n		return;', ''))
+bug('shuffle-one-order', 'RAMKA_SHUFFLE takes no notice of the seed', 'misuse handles', 10,
+    ('random_start', 'uint64_t x = seed +', 'uint64_t x = (seed & 0) +'))
 bug('repurpose-nests-drops', 'an on_drop that repurpose runs is no runner: what it puts is dropped inside it', 'misuse callbacks', 10,
     ('ramka_unique_repurpose', 'runner = info & INFO_HOOK && drop_begin(cpu);', 'runner = false;'),
     ('ramka_unique_repurpose', 'if (info & INFO_HOOK && !runner && !cpu->cacheless)', 'if (false)'))
@@ -100,7 +104,7 @@ bug('try-unique-marked', 'a frame that put_rcu marked becomes unique: readers ma
 bug('share-relaxed', 'a shared frame shows itself before what its owner wrote', 'checker frame_share', 20,
     weaken('ramka_unique_share', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
-    ('put_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
+    ('drop_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
      'if (unlikely(others >= REF_MAX) && old != REF_FREE)\n		put_failed(cpu->r, f, old, operation);\n'
      '	else if (!others || old == REF_FREE)'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
@@ -319,9 +323,9 @@ bug('map-last-hole-lost', 'behind a last frame that is shared the map does not e
 # ---- lists ----
 
 bug('list-id-not-cleared', 'a frame that left a list still says that it is in it', 'plain lists', 5,
-    ('take beside ramka_list_init', '	set_list(u, 0);\n', ''))
+    ('list_take', '	set_list(u, 0);\n', ''))
 bug('list-back-stale', 'taking the last frame leaves the list\'s end', 'plain lists', 5,
-    ('take beside ramka_list_init', 'l->back = link->prev;', ';'))
+    ('list_take', 'l->back = link->prev;', ';'))
 bug('list-insert-one-way', 'an insert in the middle forgets the link back', 'plain lists', 5,
     ('insert', 'link_of(l, next)->prev = u;', ';'))
 
@@ -342,7 +346,7 @@ bug('put-rcu-release', 'put_rcu does not acquire', 'checker defer_mark defer_bot
 bug('put-rcu-acquire', 'put_rcu does not release', 'checker defer_mark defer_both defer_write', 20,
     weaken('ramka_frame_put_rcu', 'slot.drop', 'cas', 'acq_rel', 'acquire'))
 bug('mark-ignored', 'a marked frame is freed at once by a plain last put', 'plain defer', 8,
-    ('put_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
+    ('drop_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
     ('end_shared', 'if (old & REF_MARK || info & INFO_RCU)', 'if (info & INFO_RCU)'))
 bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its state', 'checker defer_shared', 20,
     weaken('share', 'defer.shared', 'cas', 'release', 'relaxed'))

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A handle of a CPU in the wrong hands: with cfg.this_cpu every call that takes one says so, names both, and does nothing. Also
+ * callbacks that would call themselves, and the order of RAMKA_SHUFFLE.
+ */
+#include "unit/fixture.h"
+
+struct note { struct ramka_link link; uint64_t n; };
+
+static RAMKA_DEFINE_TYPE(note_type, struct note, .id = 16);
+
+static unsigned executing; /* the CPU that the test plays */
+static const bool by_return = false, by_jump = true;
+
+static unsigned this_cpu(void *ctx, unsigned used)
+{
+	(void)ctx, (void)used;
+	return executing;
+}
+
+/* The instance anew, with the callback: the fixture has no such thing. */
+static struct fixture *open_with(struct spec spec, unsigned (*callback)(void *ctx, unsigned used), uint64_t seed)
+{
+	struct fixture *f = fixture_open(spec);
+
+	assert_int_equal(ramka_fini(f->r), 0);
+	f->cfg.this_cpu = callback;
+	f->cfg.seed = seed;
+	assert_int_equal(ramka_init(&f->cfg, f->metadata, f->metadata_bytes, &f->r), 0);
+	for (unsigned i = 0; i < f->nr_cpus; i++)
+		f->cpu[i] = ramka_cpu_at(f->r, i);
+	f->none = ramka_cpu_none(f->r);
+	ramka_stats_read(f->r, &f->start);
+	assert_int_equal(ramka_type_register(f->r, &note_type), 0);
+	return f;
+}
+
+#define WRONG(operation_, ...)                                                                             \
+	do {                                                                                               \
+		EXPECT_BUG(f, operation_, __VA_ARGS__);                                                    \
+		assert_string_equal(f->bug.argument, "cpu");                                               \
+		assert_true(f->bug.value == 1 && f->bug.expected == 0);                                    \
+		AUDIT(f);                                                                                  \
+	} while (0)
+
+static void the_handle_of_another_cpu(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .rcu = true, .high_water = 1000 }, this_cpu, 0);
+	static struct ramka_frame *one, *out, *two[2];
+	static struct ramka_unique *u, *mine;
+	static struct ramka_segment s, g;
+	static struct ramka_list l;
+	struct ramka_cpu *wrong = f->cpu[1];
+
+	f->jumps = *(const bool *)*state;
+	executing = 0;
+	one = ramka_frame_alloc(f->cpu[0], &note_type, NULL, ZEROED);
+	two[0] = must_alloc(f->cpu[0], UNINIT);
+	two[1] = must_alloc(f->cpu[0], order_req(3));
+	u = ramka_unique_alloc(f->cpu[0], &note_type, NULL, ZEROED);
+	assert_int_equal(ramka_segment_alloc(f->cpu[0], 3, &note_type, NULL, NULL, UNINIT, &s), 0);
+	assert_int_equal(ramka_list_init(f->r, &l), 0);
+	ramka_list_push_back(&l, ramka_unique_alloc(f->cpu[0], &note_type, NULL, ZEROED));
+
+	WRONG("ramka_frame_alloc", assert_null(ramka_frame_alloc(wrong, &note_type, NULL, ZEROED)));
+	WRONG("ramka_frame_alloc", assert_null(ramka_frame_alloc(wrong, &ramka_type_untyped, NULL, UNINIT)));
+	WRONG("ramka_frame_alloc", assert_null(ramka_frame_alloc(wrong, &ramka_type_untyped, NULL, order_req(4))));
+	WRONG("ramka_unique_alloc", assert_null(ramka_unique_alloc(wrong, &ramka_type_untyped, NULL, UNINIT)));
+	WRONG("ramka_frame_alloc_bulk", assert_int_equal(ramka_frame_alloc_bulk(wrong, &note_type, UNINIT, 1, &out), 0));
+	WRONG("ramka_frame_from_unused",
+	      assert_int_equal(ramka_frame_from_unused(wrong, BASE + 4 * MIB, &note_type, NULL, &out), RAMKA_E_INVAL));
+	WRONG("ramka_unique_from_unused",
+	      assert_int_equal(ramka_unique_from_unused(wrong, BASE + 4 * MIB, &note_type, NULL, &mine), RAMKA_E_INVAL));
+	WRONG("ramka_segment_alloc",
+	      assert_int_equal(ramka_segment_alloc(wrong, 2, &note_type, NULL, NULL, UNINIT, &g), RAMKA_E_INVAL));
+	WRONG("ramka_segment_from_unused", assert_int_equal(
+		ramka_segment_from_unused(wrong, BASE + 4 * MIB, PAGE, &note_type, NULL, NULL, &g), RAMKA_E_INVAL));
+	WRONG("ramka_frame_put", ramka_frame_put(wrong, one));
+	WRONG("ramka_frame_put", ramka_frame_put(wrong, two[0]));
+	WRONG("ramka_frame_put", ramka_frame_put(wrong, two[1]));
+	WRONG("ramka_frame_put_rcu", assert_int_equal(ramka_frame_put_rcu(wrong, one), RAMKA_E_INVAL));
+	WRONG("ramka_frame_put_bulk", ramka_frame_put_bulk(wrong, 1, two));
+	WRONG("ramka_unique_free", ramka_unique_free(wrong, u));
+	WRONG("ramka_unique_repurpose",
+	      assert_int_equal(ramka_unique_repurpose(wrong, u, &ramka_type_untyped, NULL), RAMKA_E_INVAL));
+	WRONG("ramka_segment_put", ramka_segment_put(wrong, s));
+	WRONG("ramka_list_fini", ramka_list_fini(wrong, &l));
+	assert_true(!out && !mine && !g.size && ramka_list_size(&l) == 1 && ramka_frame_refcount(one) == 1);
+
+	/* the caller's own, and the one that is anybody's */
+	for (unsigned i = 0; i < 2; i++) {
+		executing = i;
+		ramka_frame_put(f->cpu[i], must_alloc(f->cpu[i], UNINIT));
+		ramka_frame_put(f->none, must_alloc(f->none, order_req(2)));
+	}
+	executing = 0;
+	ramka_frame_put(f->cpu[0], one);
+	ramka_frame_put_bulk(f->cpu[0], 2, two);
+	ramka_unique_free(f->none, u);
+	ramka_segment_put(f->cpu[0], s);
+	ramka_list_fini(f->cpu[0], &l);
+	CLOSE(f);
+}
+
+/* ---- low_memory ---- */
+
+static unsigned depth, deepest;
+
+static void low_allocates(struct fixture *f)
+{
+	struct ramka_frame *one;
+
+	if (++depth > deepest)
+		deepest = depth;
+	one = ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, order_req(3));
+	if (one)
+		ramka_frame_put(f->cpu[0], one);
+	depth--;
+}
+
+static void low_memory_does_not_call_itself(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .low_watermark = UINT64_MAX / 4 });
+
+	(void)state;
+	f->on_low = low_allocates;
+	depth = deepest = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned lows = f->lows;
+
+		ramka_frame_put(f->cpu[1], must_alloc(f->cpu[1], order_req(9)));
+		assert_true(f->lows > lows); /* and it is called again */
+	}
+	assert_int_equal(deepest, 1);
+	CLOSE(f);
+}
+
+/* ---- RAMKA_SHUFFLE ---- */
+
+#define NR 200u
+
+static void order_of_frames(uint64_t seed, unsigned cpu, uint64_t *ret)
+{
+	struct fixture *f = open_with((struct spec){ .flags = RAMKA_SHUFFLE }, NULL, seed);
+
+	for (unsigned i = 0; i < NR; i++)
+		ret[i] = ramka_frame_paddr(f->r, must_alloc(f->cpu[cpu], UNINIT)) - BASE;
+	fixture_unmap(f);
+}
+
+static void each_seed_has_an_order_of_its_own(void **state)
+{
+	uint64_t a[NR], b[NR], c[NR];
+
+	(void)state;
+	order_of_frames(1, 0, a);
+	order_of_frames(1, 0, b);
+	assert_memory_equal(a, b, sizeof(a));
+	order_of_frames(2, 0, b);
+	assert_true(memcmp(a, b, sizeof(a)));
+	order_of_frames(UINT64_C(1) << 40, 0, c);
+	assert_true(memcmp(a, c, sizeof(a)) && memcmp(b, c, sizeof(b)));
+}
+
+/* Without a seed two instances, which lie at two addresses, differ. */
+static void instances_differ_without_a_seed(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .flags = RAMKA_SHUFFLE }, NULL, 0);
+	struct fixture *g = open_with((struct spec){ .flags = RAMKA_SHUFFLE }, NULL, 0);
+	unsigned same = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < NR; i++)
+		same += ramka_frame_paddr(f->r, must_alloc(f->cpu[0], UNINIT)) == ramka_frame_paddr(g->r, must_alloc(g->cpu[0], UNINIT));
+	assert_true(same < NR / 2);
+	fixture_unmap(f);
+	fixture_unmap(g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		{ "the_handle_of_another_cpu", the_handle_of_another_cpu, NULL, NULL, (void *)(uintptr_t)&by_return },
+		{ "the_handle_of_another_cpu_by_longjmp", the_handle_of_another_cpu, NULL, NULL, (void *)(uintptr_t)&by_jump },
+		cmocka_unit_test(low_memory_does_not_call_itself),
+		cmocka_unit_test(each_seed_has_an_order_of_its_own),
+		cmocka_unit_test(instances_differ_without_a_seed),
+	};
+
+	return cmocka_run_group_tests_name("handles", tests, NULL, NULL);
+}
