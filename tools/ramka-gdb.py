@@ -39,6 +39,7 @@ RECLAIMABLE = 2
 KINDS = ('usable', 'detached', 'reclaimable', 'reserved', 'bad', 'kernel', 'mmio', 'metadata', 'hole')
 ORDER_AT = (0, 0, 32, 64, 96, 112, 128, 144, 152, 160, 168, 176) # lib/cpu/order.h: where the stack of an order begins
 NO_ROW = 0xffffffff - (BLOCK_FRAMES - 1)
+BAG_SEALED = 2
 HEADS = ('unique', 'shared', 'deferred', 'busy', 'saturated')
 CELLS = {'hole': ' ', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
          'reserved': 'R', 'saturated': '!'}
@@ -195,16 +196,8 @@ class Cpu:
 
 	def bags(self):
 		"""(what, frames) of the open bag and of each sealed one."""
-		if not int(self.cpu['defer']):
-			return
-		d = self.cpu['defer'].dereference()
-		yield 'the open bag', self.instance.chain(number(d['open']['head']))
-		ring = d['ring']
-		size = ring.type.range()[1] + 1
-		for i in range(int(d['nr'])):
-			bag = ring[(int(d['oldest']) + i) % size]
-			yield (f'sealed bag {int(bag["seal"])} (grace-period cookie {int(bag["cookie"])})',
-			       self.instance.chain(number(bag['chain']['head'])))
+		yield 'the open bag', self.instance.chain(number(self.cpu['defer']['head']))
+		yield from self.instance.sealed(self.cpu['defer'])
 
 	def counters(self):
 		names = ('refills', 'flushes', 'steals')
@@ -312,8 +305,19 @@ class Instance:
 			link = self.slot(found[-1]).link()
 		return found
 
-	def shared_deferred(self):
+	def pile(self):
 		return self.chain(number(self.r['deferred']))
+
+	def sealed(self, defer):
+		"""(what, frames) of each bag in a ring, the oldest first."""
+		size = defer['bags'].type.range()[1] + 1
+		nr = 0
+		for i in range(size):
+			slot = (number(defer['next']) + i) % size
+			if number(defer['state'][slot]) & 3 == BAG_SEALED:
+				nr += 1
+				bag = defer['bags'][slot]
+				yield f'sealed bag {nr} (grace-period cookie {number(bag["cookie"])})', self.chain(number(bag['chain']['head']))
 
 	def registered(self, type_id):
 		"""The name of a registered type, or None."""
@@ -454,8 +458,11 @@ def bag_of(instance, frame):
 		for what, frames in cpu.bags():
 			if frame in frames:
 				return f'in {what} of CPU {cpu.id}'
-	if frame in instance.shared_deferred():
-		return 'in the stack that all CPUs share'
+	for what, frames in instance.sealed(instance.r['none']['defer']):
+		if frame in frames:
+			return f'in {what} of all CPUs'
+	if frame in instance.pile():
+		return 'on the pile that all CPUs share'
 	return 'on its way: a thread frees it'
 
 

@@ -36,15 +36,23 @@ struct ramka_region {
  */
 struct ramka_rcu_ops {
 	uint64_t (*snapshot)(void *ctx);                 /**< cookie of a grace period that starts after this call; any context */
-	bool (*elapsed)(void *ctx, uint64_t cookie);     /**< has it ended? never blocks; any context */
+	/** Has it ended? Never blocks; any context. Once a cookie has elapsed, all that were taken before it have. */
+	bool (*elapsed)(void *ctx, uint64_t cookie);
 	void (*wait)(void *ctx, uint64_t cookie);        /**< until it has; NULL where waiting is never allowed */
 	void (*expedite)(void *ctx);                     /**< please hurry; optional */
 	void *ctx;
 	/**
 	 * Waits for a while only (the backend decides: milliseconds), then says whether it has ended. Used by
-	 * RAMKA_ALLOC_WAIT, which must answer even if a reader never ends. NULL: `elapsed` is asked a few hundred times.
+	 * RAMKA_ALLOC_WAIT, which must answer even if a reader never ends. NULL: RAMKA_ALLOC_WAIT calls `wait`, and answers
+	 * when the readers have ended; without `wait` too it asks `elapsed` a few hundred times.
 	 */
 	bool (*wait_bounded)(void *ctx, uint64_t cookie);
+	/**
+	 * The caller of ramka_reclaim(cpu, true) or of a request with RAMKA_ALLOC_WAIT uses CPU `cpu` (ramka_cpu_at) and is
+	 * about to wait; it holds no reference to a deferred frame. For sources that count CPUs: they need not wait for this
+	 * one. Never called for ramka_cpu_none. Optional.
+	 */
+	void (*quiescent)(void *ctx, unsigned cpu);
 };
 
 /* ramka_config.flags */

@@ -80,8 +80,9 @@ RAMKA_API struct ramka *ramka_of(const struct ramka_cpu *cpu);
 RAMKA_API struct ramka_cpu *ramka_cpu_none(struct ramka *r);
 
 /**
- * Gives back all that this CPU holds: its cache, its shard of the depot, its deferred frames (to whoever
- * reclaims next). Called by the thread that uses the CPU, or when nobody does. The CPU may come again.
+ * Gives back all that this CPU holds: its cache, its shard of the depot, its deferred frames (to the CPUs that go on: the
+ * frames wait no longer than they would have here). Called by the thread that uses the CPU, or when nobody does. The CPU may
+ * come again.
  */
 RAMKA_API void ramka_cpu_offline(struct ramka_cpu *cpu);
 

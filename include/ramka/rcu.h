@@ -3,10 +3,10 @@
  * @file
  * Deferred reclaim: waiting for grace periods, and two sources of them for kernels.
  *
- * ramka_frame_put_rcu chains frames per CPU; 64 frames make a bag with a grace-period cookie. Bags are polled
- * by their owner when it seals the next, when its cache is empty, and in ramka_reclaim. No callback, no
- * thread, no allocation on any free path. Above cfg.high_water deferred frames on a CPU put_rcu answers
- * RAMKA_PRESSURE and expedites.
+ * ramka_frame_put_rcu chains frames per CPU; 64 frames make a bag with a grace-period cookie, which it keeps until its
+ * last frame is free. Bags are polled by their CPU when it makes the next, when its cache is empty, by every request that
+ * is about to fail, and in ramka_reclaim. One put_rcu frees at most 128 frames on its way. No callback, no thread, no
+ * allocation on any free path. Above cfg.high_water deferred frames on a CPU put_rcu answers RAMKA_PRESSURE and expedites.
  */
 #ifndef RAMKA_RCU_H
 #define RAMKA_RCU_H
@@ -17,9 +17,11 @@
 RAMKA_BEGIN_DECLS
 
 /**
- * Seals the open bag and frees what has elapsed. With may_wait (thread context, outside a read section):
- * everything that was deferred before the call, on any CPU that can be taken over and is not just being freed
- * by another thread, and what its on_drop deferred in turn, is free on return. Without cfg.rcu: nothing.
+ * Makes bags of what has been deferred on this CPU and on all that can be stopped, and frees what has elapsed. With
+ * may_wait (thread context, outside a read section): everything that was deferred before the call is free on return, and
+ * what its on_drop deferred in turn by way of this handle; but for what a CPU that cannot be stopped has not made a bag of,
+ * and what another thread is just freeing. What others defer after the call is not waited for. Through ramka_cpu_none,
+ * which others use too, the chain of one on_drop deferring the next is followed 64 times. Without cfg.rcu: nothing.
  */
 RAMKA_API void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait);
 
@@ -31,6 +33,7 @@ struct ramka_qsbr_cpu {
 };
 struct ramka_qsbr {
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 now;
+	struct ramka_atomic_u64 over; /**< newest grace period that a poll has found over */
 	struct ramka_qsbr_cpu *cpus;
 	unsigned nr_cpus;
 	void (*relax)(void *ctx); /**< called while `wait` spins; NULL: spin. Set after init if wanted */
@@ -38,8 +41,10 @@ struct ramka_qsbr {
 };
 
 /**
- * All CPUs start offline. Fills *ret_ops for ramka_config.rcu; its wait spins and must not be called by an online CPU
- * that has not announced itself quiescent.
+ * All CPUs start offline. CPU i here is CPU i of the instance, the one of ramka_cpu_at(r, i). Fills *ret_ops for
+ * ramka_config.rcu. Its wait spins. ramka_reclaim(cpu, true) and RAMKA_ALLOC_WAIT announce their own CPU quiescent if it is
+ * online, since their callers are outside read sections; a caller that is online and uses ramka_cpu_none must go offline
+ * before.
  */
 RAMKA_API void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus, struct ramka_rcu_ops *ret_ops);
 /** This CPU may hold references to deferred frames from now on. */

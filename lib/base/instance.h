@@ -98,7 +98,8 @@ struct ramka {
 
 	/* shared and written: each on a line of its own, none touched by a cache hit */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 deferred; /* head of the shared stack of deferred frames: slot + 1, 0 empty */
-	struct ramka_atomic_u64 deferred_frames;            /* base frames in it */
+	struct ramka_atomic_u64 deferred_frames;            /* base frames in it and in the bags that were made of it */
+	struct ramka_atomic_u32 deferred_pile;              /* frames in it, roughly: a bag is made of it at 64 */
 	struct stripe stripes[STRIPES];                     /* of calls without a section */
 	struct ramka_atomic_u64 peak;
 	struct ramka_atomic_u64 failures[RAMKA_MAX_ORDER + 1];

@@ -67,12 +67,14 @@
 #define cpu_in_rows ramka_core_cpu_in_rows
 #define cpu_settle ramka_core_cpu_settle
 #define cpu_take_back_slow ramka_core_cpu_take_back_slow
+#define defer_age ramka_core_defer_age
 #define defer_count ramka_core_defer_count
 #define defer_frame ramka_core_defer_frame
+#define defer_last ramka_core_defer_last
+#define defer_more ramka_core_defer_more
 #define defer_offline ramka_core_defer_offline
+#define defer_peak ramka_core_defer_peak
 #define defer_poll ramka_core_defer_poll
-#define defer_poll_all ramka_core_defer_poll_all
-#define defer_wait_bounded ramka_core_defer_wait_bounded
 #define depot_get_empty ramka_core_depot_get_empty
 #define depot_init ramka_core_depot_init
 #define depot_pop ramka_core_depot_pop

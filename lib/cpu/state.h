@@ -46,7 +46,7 @@ struct ramka_cpu {
 
 	/* line 1: refills, statistics, everything else */
 	RAMKA_ALIGNAS(64) struct zone *zone; /* home */
-	struct defer *defer;             /* NULL for the cache-less handle */
+	struct defer *defer;             /* of the cache-less handle too */
 	struct outbox *outbox;           /* frames for other CPUs, mail.h; NULL for the cache-less handle */
 	struct ramka_atomic_u64 moves;   /* movements of frames: one before and one after each (account.h) */
 	struct ramka_atomic_u64 pending; /* frames whose on_drop waits: 0 none runs, 1 one runs, else slot + 2 (frame/drop.h) */

@@ -47,10 +47,9 @@ static struct ramka_frame *ask(struct ramka_cpu *cpu, uint64_t range, struct ram
 struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
 {
 	struct ramka_frame *f = ask(cpu, range, req);
+	struct defer_try t = { 0 };
 
-	if (!f && defer_poll_all(cpu))
-		f = ask(cpu, range, req);
-	if (!f && req.flags & RAMKA_ALLOC_WAIT && defer_wait_bounded(cpu))
+	while (!f && defer_more(cpu, &t, req.flags & RAMKA_ALLOC_WAIT))
 		f = ask(cpu, range, req);
 	if (!f) {
 		unsigned order = range ? order_of(range) : req.order;

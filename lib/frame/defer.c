@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Deferred reclaim. Protocol: defer.h. */
+#include "../base/probe.h"
+
 #include "contracts.h"
 #include "defer.h"
 #include "drop.h"
+
+#define TWO_BAGS (2 * BAG_SIZE)
+#define ALL_FRAMES UINT32_MAX
+#define PATIENCE 10000u   /* as cpu_drain_own: another CPU may hold this one just now */
+#define ELAPSED_TRIES 256u     /* where the source cannot wait */
+#define STRAY_ROUNDS 64u       /* of a reclaim without a CPU: what on_drop deferred cannot be told from what others did */
+
+static uint64_t figure(const struct ramka_atomic_u64 *c)
+{
+	return ramka_load(c, relaxed, stat);
+}
 
 /* ---- chains ---- */
 
@@ -16,342 +29,593 @@ static void set_link(struct ramka_frame *f, uint64_t link)
 	ramka_store(&f->ref, REF_DEFERRED(link), relaxed, slot.defer);
 }
 
-static void chain_push(const struct ramka *r, struct chain *c, struct ramka_frame *f, unsigned order)
+/* At most `limit` frames off the chain, counted; the rest stays in it. */
+static struct chain split(const struct ramka *r, struct chain *c, uint32_t limit)
 {
-	set_link(f, c->head);
-	c->head = slot_index(r, f) + 1;
-	if (!c->tail)
-		c->tail = c->head;
-	c->frames += (uint64_t)1 << order;
-	c->nr++;
-}
+	struct chain part = *c;
 
-/* Moves all of `from` in front of `to`. */
-static void chain_move(const struct ramka *r, struct chain *to, struct chain *from)
-{
-	if (from->head) {
-		set_link(frame_at(r, from->tail), to->head);
-		to->head = from->head;
-		if (!to->tail)
-			to->tail = from->tail;
-		to->frames += from->frames;
-		to->nr += from->nr;
+	if (c->nr <= limit && c->nr != UNCOUNTED) {
+		*c = (struct chain){ 0 };
+		return part;
 	}
-	*from = (struct chain){ 0 };
+	part.nr = 0;
+	part.frames = 0;
+	for (; c->head && part.nr < limit; part.nr++) {
+		const struct ramka_frame *f = frame_at(r, c->head);
+
+		part.frames += (uint64_t)1 << info_order(slot_info(f));
+		c->head = ref_link(slot_ref(f));
+	}
+	if (c->nr != UNCOUNTED) {
+		c->nr -= part.nr;
+		c->frames -= part.frames;
+	}
+	return part;
 }
 
-/* The grace period of these frames is over and they are the caller's. */
-static void chain_free(struct ramka_cpu *cpu, struct chain c)
+/* The grace period of these frames is over and they are the caller's. True: one had an on_drop, which may have deferred more. */
+static bool chain_free(struct ramka_cpu *cpu, struct chain c)
 {
 	struct ramka *r = cpu->r;
+	uint64_t all = 0;
 
-	while (c.head) {
+	for (; c.nr; c.nr--) {
 		struct ramka_frame *f = frame_at(r, c.head);
+		uint64_t info = slot_info(f);
+		uint32_t n;
 
 		c.head = ref_link(slot_ref(f));
-		if (c.head)
+		if (c.nr > 1)
 			__builtin_prefetch(frame_at(r, c.head), 1);
-		frame_end(cpu, f, slot_info(f), "ramka_frame_put_rcu");
+		all |= info;
+		if (!CONTRACTS && likely(info_is_plain(info & ~(uint64_t)INFO_RCU)) && likely(cpu_home(cpu, f, &n)) &&
+		    likely(cpu_free(cpu, f, n)))
+			continue; /* what frame_end comes to for these, without a call */
+		frame_end(cpu, f, info, "ramka_frame_put_rcu");
 	}
+	return all & INFO_HOOK;
 }
 
-/* ---- the shared stack ---- */
+/* ---- the pile ---- */
 
-static void share(struct ramka *r, struct chain c)
+static void share(struct ramka *r, uint64_t head, struct ramka_frame *last, uint64_t frames)
 {
 	uint64_t old;
 
-	if (!c.head)
-		return;
-	ramka_add(&r->deferred_frames, c.frames, relaxed, stat);
+	ramka_add(&r->deferred_frames, frames, relaxed, stat);
 	old = ramka_load(&r->deferred, relaxed, defer.shared);
 	do
-		set_link(frame_at(r, c.tail), old);
-	while (!ramka_cas(&r->deferred, &old, c.head, release, defer.shared));
+		set_link(last, old);
+	while (!ramka_cas(&r->deferred, &old, head, release, defer.shared));
 }
 
-static struct chain unshare(struct ramka *r)
+/* ---- bags ---- */
+
+/* A slot without a bag, the first one from `next` on; RING_SIZE: all are taken. */
+static unsigned reserve(struct defer *d)
 {
-	struct chain c = { 0 };
+	uint32_t next = ramka_load(&d->next, relaxed, stat);
+
+	for (unsigned i = 0; i < RING_SIZE; i++) {
+		unsigned slot = (next + i) % RING_SIZE;
+		uint64_t word = ramka_load(&d->state[slot], relaxed, defer.bag);
+
+		if (BAG_STATE(word) == BAG_EMPTY && ramka_cas(&d->state[slot], &word, word + BAG_BUSY, acquire, defer.bag)) {
+			ramka_store(&d->next, (slot + 1) % RING_SIZE, relaxed, stat);
+			return slot;
+		}
+	}
+	return RING_SIZE;
+}
+
+/* The slot is the caller's, in state BUSY. With a bag it becomes SEALED, without one EMPTY. */
+static void release(struct defer *d, unsigned slot, enum bag_state state)
+{
+	uint64_t word = ramka_load(&d->state[slot], relaxed, defer.bag);
+
+	ramka_store(&d->state[slot], word - BAG_BUSY + BAG_USE + (uint64_t)state, release, defer.bag);
+}
+
+static void seal(struct defer *d, unsigned slot, struct chain c, uint64_t cookie)
+{
+	d->bags[slot].chain = c;
+	ramka_store(&d->bags[slot].cookie, cookie, relaxed, defer.bag);
+	release(d, slot, BAG_SEALED);
+	probe(seal, c.nr, cookie);
+}
+
+/* The open bag becomes a bag with a cookie, if a slot is free. Inside the section or while the CPU is stopped. */
+static bool seal_open(struct ramka *r, struct defer *d)
+{
+	struct chain c = { .nr = ramka_load(&d->nr, relaxed, stat) };
+	uint64_t waiting = defer_waiting(d);
+	unsigned slot;
+
+	if (!c.nr)
+		return true;
+	c.head = d->head;
+	c.frames = figure(&d->in) - d->sealed;
+	if (waiting > figure(&d->peak))
+		ramka_store(&d->peak, waiting, relaxed, stat);
+	slot = reserve(d);
+	d->late = slot < RING_SIZE ? 0 : c.nr;
+	if (slot == RING_SIZE)
+		return false;
+	d->head = 0;
+	d->sealed += c.frames;
+	ramka_store(&d->nr, 0, relaxed, stat);
+	seal(d, slot, c, r->rcu.snapshot(r->rcu.ctx)); /* after the last frame went in */
+	return true;
+}
+
+/* The same for the pile. */
+static bool seal_pile(struct ramka *r)
+{
+	struct defer *d = r->none->defer;
+	struct chain c = { .nr = UNCOUNTED };
+	unsigned slot;
 
 	if (!ramka_load(&r->deferred, relaxed, defer.shared))
-		return c;
+		return true;
+	slot = reserve(d);
+	if (slot == RING_SIZE)
+		return false;
+	ramka_store(&r->deferred_pile, 0, relaxed, stat);
 	c.head = ramka_xchg(&r->deferred, 0, acquire, defer.shared);
-	for (uint64_t link = c.head; link; link = ref_link(slot_ref(frame_at(r, link)))) {
-		c.tail = link;
-		c.frames += (uint64_t)1 << info_order(slot_info(frame_at(r, link)));
-		c.nr++;
+	if (c.head)
+		seal(d, slot, c, r->rcu.snapshot(r->rcu.ctx)); /* after the exchange */
+	else
+		release(d, slot, BAG_EMPTY);
+	return true;
+}
+
+enum taken { NO_BAG, UNRIPE, TAKEN };
+
+/* Takes at most `limit` frames of the bag in a slot, if its grace period is over. */
+static enum taken take_ripe(struct ramka *r, struct defer *d, unsigned slot, uint32_t limit, struct chain *ret)
+{
+	struct chain *c = &d->bags[slot].chain;
+	uint64_t word = ramka_load(&d->state[slot], acquire, defer.bag);
+	bool counted;
+
+	if (BAG_STATE(word) != BAG_SEALED)
+		return NO_BAG;
+	if (!r->rcu.elapsed(r->rcu.ctx, ramka_load(&d->bags[slot].cookie, relaxed, defer.bag)))
+		return UNRIPE;
+	if (!ramka_cas(&d->state[slot], &word, word - BAG_SEALED + BAG_BUSY, relaxed, defer.bag))
+		return NO_BAG;
+	counted = c->nr != UNCOUNTED;
+	*ret = split(r, c, limit);
+	if (counted)
+		ramka_add(&d->out, ret->frames, relaxed, stat);
+	else
+		ramka_sub(&r->deferred_frames, ret->frames, relaxed, stat);
+	release(d, slot, c->head ? BAG_SEALED : BAG_EMPTY);
+	return TAKEN;
+}
+
+/* ---- reaping, in any context ---- */
+
+struct reaped {
+	uint32_t nr;
+	bool hooks; /* a frame had an on_drop */
+};
+
+/* Frees at most `limit` frames of this ring. Without `all` it ends at the first bag that is not ripe: those behind it are newer. */
+static void reap(struct ramka_cpu *cpu, struct defer *d, uint32_t limit, bool all, struct reaped *ret)
+{
+	uint32_t next = ramka_load(&d->next, relaxed, stat);
+
+	for (unsigned i = 0; i < RING_SIZE && ret->nr < limit; i++) {
+		unsigned slot = (next + i) % RING_SIZE;
+		enum taken taken;
+		struct chain c;
+
+		if (BAG_STATE(ramka_load(&d->state[slot], relaxed, defer.bag)) != BAG_SEALED)
+			continue;
+		taken = take_ripe(cpu->r, d, slot, limit - ret->nr, &c);
+		if (taken == UNRIPE && !all)
+			break;
+		if (taken != TAKEN)
+			continue;
+		ret->nr += c.nr;
+		ret->hooks |= chain_free(cpu, c);
 	}
-	ramka_sub(&r->deferred_frames, c.frames, relaxed, stat);
-	return c;
 }
 
-/* ---- bags of one CPU, inside its section or while it is stopped ---- */
-
-static void less(struct defer *d, const struct chain *c)
-{
-	ramka_store(&d->frames, ramka_load(&d->frames, relaxed, stat) - c->frames, relaxed, stat);
-}
-
-static void seal(struct ramka *r, struct defer *d)
-{
-	struct bag *b = &d->ring[(d->oldest + d->nr) % RING_SIZE];
-
-	if (!d->open.head || d->nr == RING_SIZE)
-		return;
-	b->chain = d->open;
-	d->open = (struct chain){ 0 };
-	own_add(&d->seals, 1);
-	b->seal = ramka_load(&d->seals, relaxed, stat);
-	b->cookie = r->rcu.snapshot(r->rcu.ctx); /* after the last frame went in */
-	probe(seal, b->chain.nr, b->cookie);
-	d->nr++;
-}
-
-/* The oldest bag, if its grace period is over; else an empty chain. */
-static struct chain take_ripe(struct ramka *r, struct defer *d)
-{
-	struct bag *b = &d->ring[d->oldest];
-	struct chain c;
-
-	if (!d->nr || !r->rcu.elapsed(r->rcu.ctx, b->cookie))
-		return (struct chain){ 0 };
-	c = b->chain;
-	ramka_store(&d->reaped, b->seal, relaxed, stat);
-	d->oldest = (d->oldest + 1) % RING_SIZE;
-	d->nr--;
-	less(d, &c);
-	return c;
-}
-
-static void take_all(const struct ramka *r, struct defer *d, struct chain *to)
-{
-	struct chain c;
-
-	for (; d->nr; d->nr--) {
-		c = d->ring[d->oldest].chain;
-		less(d, &c);
-		chain_move(r, to, &c);
-		d->oldest = (d->oldest + 1) % RING_SIZE;
-	}
-	c = d->open;
-	d->open = (struct chain){ 0 };
-	less(d, &c);
-	chain_move(r, to, &c);
-	ramka_store(&d->reaped, ramka_load(&d->seals, relaxed, stat), relaxed, stat);
-}
-
-static void push_open(struct ramka *r, struct defer *d, struct ramka_frame *f, unsigned order)
-{
-	uint64_t n = ramka_load(&d->frames, relaxed, stat) + ((uint64_t)1 << order);
-
-	chain_push(r, &d->open, f, order);
-	ramka_store(&d->frames, n, relaxed, stat);
-	if (n > ramka_load(&d->peak, relaxed, stat))
-		ramka_store(&d->peak, n, relaxed, stat);
-}
-
-/* Frames out of the shared stack go into the open bag. */
-static void join(struct ramka *r, struct defer *d, struct chain *c)
-{
-	ramka_store(&d->frames, ramka_load(&d->frames, relaxed, stat) + c->frames, relaxed, stat);
-	chain_move(r, &d->open, c);
-}
-
-/* ---- called from outside ---- */
-
-int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
+/* Frees at most `limit` frames of all rings, the own one first. */
+static struct reaped reap_all(struct ramka_cpu *cpu, uint32_t limit)
 {
 	struct ramka *r = cpu->r;
-	struct defer *d = cpu->defer;
-	struct chain ripe = { 0 };
-	uint64_t waiting;
+	struct reaped done = { 0 };
 
-	if (!section_enter(cpu)) {
-		struct chain one = { 0 };
+	reap(cpu, cpu->defer, limit, true, &done);
+	if (cpu->defer != r->none->defer)
+		reap(cpu, r->none->defer, limit, true, &done);
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		if (r->cpus[i].cpu.defer != cpu->defer)
+			reap(cpu, r->cpus[i].cpu.defer, limit, true, &done);
+	return done;
+}
 
-		chain_push(r, &one, f, info_order(info));
-		share(r, one);
-		waiting = ramka_load(&r->deferred_frames, relaxed, stat);
-	} else {
-		push_open(r, d, f, info_order(info));
-		/* with the first frame of a bag as well: what CPUs that went off line and callers without a section left */
-		if (d->open.nr >= BAG_SIZE ||
-		    (d->open.nr == 1 && ramka_load(&r->deferred_frames, relaxed, stat) >= BAG_SIZE)) {
-			struct chain adopted = unshare(r);
+/* Frames that wait outside any CPU's ring. */
+static uint64_t waiting_astray(const struct ramka *r)
+{
+	return figure(&r->deferred_frames) + defer_waiting(r->none->defer);
+}
 
-			ripe = take_ripe(r, d);
-			join(r, d, &adopted);
-			seal(r, d);
-		}
-		waiting = ramka_load(&d->frames, relaxed, stat);
-		section_leave(cpu);
-	}
-	if (ripe.head) {
-		chain_free(cpu, ripe);
-		defer_poll(cpu);
-	}
-	if (likely(waiting <= ramka_load(&r->high_water, relaxed, stat)))
-		return 0;
+/* Half of it from outside at most, so that neither is left behind. */
+void defer_poll(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	struct reaped done = { 0 };
+
+	if (ramka_load(&cpu->pending, relaxed, drop.pending))
+		return;
+	if (waiting_astray(r))
+		reap(cpu, r->none->defer, cpu->cacheless ? TWO_BAGS : BAG_SIZE, true, &done);
+	if (!cpu->cacheless && defer_waiting(cpu->defer))
+		reap(cpu, cpu->defer, TWO_BAGS, false, &done);
+}
+
+/* ---- deferring ---- */
+
+static noinline int pressure(struct ramka *r)
+{
 	if (r->rcu.expedite)
 		r->rcu.expedite(r->rcu.ctx);
 	return RAMKA_PRESSURE;
 }
 
-bool defer_poll(struct ramka_cpu *cpu)
+/* A bag is full: makes room for what it brings, then seals it. */
+static noinline void bag_full(struct ramka_cpu *cpu)
 {
-	bool any = false;
-
-	if (!cpu->defer || !ramka_load(&cpu->defer->frames, relaxed, stat))
-		return false;
-	for (unsigned i = 0; i < RING_SIZE && section_enter(cpu); i++) {
-		struct chain ripe = take_ripe(cpu->r, cpu->defer);
-
-		section_leave(cpu);
-		if (!ripe.head)
-			break;
-		chain_free(cpu, ripe);
-		any = true;
-	}
-	return any;
+	defer_poll(cpu);
+	seal_pile(cpu->r);
+	if (!section_enter(cpu))
+		return;
+	seal_open(cpu->r, cpu->defer);
+	section_leave(cpu);
 }
 
-/* What a poll takes and gives on its way over the CPUs. */
-struct poll {
-	struct chain ripe;
-	struct chain adopt; /* out of the shared stack: whoever can seals it with his own */
-};
+/* No section: onto the pile. One that has no section at all reaps what others of its kind left, as a CPU does. */
+static noinline void defer_astray(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
+{
+	struct ramka *r = cpu->r;
 
-/* Seals what is open, takes what is ripe; inside the section or while the CPU is stopped. */
-static void poll_cpu(struct ramka_cpu *cpu, void *arg)
+	ramka_add(&cpu->defer->astray, 1, relaxed, stat);
+	share(r, slot_index(r, f) + 1, f, frames);
+	if (ramka_add(&r->deferred_pile, 1, relaxed, stat) + 1 < BAG_SIZE)
+		return;
+	if (cpu->cacheless)
+		defer_poll(cpu);
+	seal_pile(r);
+}
+
+/* A frame more lies in the open bag, and the section has been left. */
+static inline int deferred_one(struct ramka_cpu *cpu, bool full)
+{
+	if (unlikely(full))
+		bag_full(cpu);
+	return likely(defer_waiting(cpu->defer) <= figure(&cpu->r->high_water)) ? 0 : pressure(cpu->r);
+}
+
+/* Frame f, whose link is set, goes first in the open bag. Inside the section; leaves it. True: the bag is full. */
+static inline bool open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
 {
 	struct defer *d = cpu->defer;
-	struct poll *p = arg;
-	struct chain c;
+	uint32_t nr = ramka_load(&d->nr, relaxed, stat) + 1;
+	bool full = nr >= BAG_SIZE + d->late;
 
-	join(cpu->r, d, &p->adopt);
-	seal(cpu->r, d);
-	while ((c = take_ripe(cpu->r, d)).head)
-		chain_move(cpu->r, &p->ripe, &c);
-	seal(cpu->r, d); /* there was no room before, perhaps */
+	d->head = slot_index(cpu->r, f) + 1;
+	ramka_store(&d->nr, nr, relaxed, stat);
+	own_add(&d->in, frames);
+	section_leave(cpu);
+	return full;
 }
 
-static void take_all_of(struct ramka_cpu *cpu, void *arg)
+bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int *ret)
 {
-	take_all(cpu->r, cpu->defer, arg);
+	uint64_t old = REF_SHARED(1);
+
+	if (unlikely(!section_enter(cpu)))
+		return false;
+	if (unlikely(!ramka_cas(&f->ref, &old, REF_DEFERRED(cpu->defer->head), acquire, slot.drop))) {
+		section_leave(cpu);
+		return false;
+	}
+	*ret = deferred_one(cpu, open_push(cpu, f, (uint64_t)1 << info_order(info)));
+	return true;
 }
 
-/* Frames that wait on CPUs other than this one. */
-static bool others_wait(const struct ramka_cpu *cpu)
+int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 {
-	for (unsigned i = 0; i < cpu->r->nr_cpus; i++)
-		if (&cpu->r->cpus[i].cpu != cpu && ramka_load(&cpu->r->cpus[i].cpu.defer->frames, relaxed, stat))
+	uint64_t frames = (uint64_t)1 << info_order(info);
+
+	if (likely(section_enter(cpu))) {
+		set_link(f, cpu->defer->head);
+		return deferred_one(cpu, open_push(cpu, f, frames));
+	}
+	defer_astray(cpu, f, frames);
+	return likely(waiting_astray(cpu->r) <= figure(&cpu->r->high_water)) ? 0 : pressure(cpu->r);
+}
+
+/* ---- sealing everything ---- */
+
+/* Another CPU stops this one for a moment only; a handler on top of its call has to do without. */
+static bool enter_patiently(struct ramka_cpu *cpu)
+{
+	for (unsigned i = 0; i < PATIENCE && !ramka_load(&cpu->active, relaxed, section.own); i++)
+		if (section_enter(cpu))
 			return true;
 	return false;
 }
 
-bool defer_poll_all(struct ramka_cpu *cpu)
+static bool seal_own(struct ramka_cpu *cpu)
 {
-	struct poll p = { .adopt = { 0 } };
-	struct ramka *r = cpu->r;
+	bool all;
 
-	if (!r->has_rcu)
-		return false;
-	p.adopt = unshare(r);
-	if (section_enter(cpu)) {
-		poll_cpu(cpu, &p);
-		section_leave(cpu);
-	}
-	if (p.adopt.head || others_wait(cpu))
-		cpu_for_each_stopped(r, cpu, poll_cpu, &p);
-	/* nobody could take it in: perhaps no reader is there at all */
-	if (p.adopt.head && r->rcu.elapsed(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx)))
-		chain_move(r, &p.ripe, &p.adopt);
-	share(r, p.adopt);
-	if (!p.ripe.head)
-		return false;
-	chain_free(cpu, p.ripe);
-	return true;
-}
-
-/* Everything deferred that can be had: own bags, the shared stack, and with `others` every CPU that can be stopped. */
-static struct chain harvest(struct ramka_cpu *cpu, bool others)
-{
-	struct ramka *r = cpu->r;
-	struct chain all = unshare(r);
-
-	if (cpu->defer && section_enter(cpu)) {
-		take_all(r, cpu->defer, &all);
-		section_leave(cpu);
-	}
-	if (others && others_wait(cpu))
-		cpu_for_each_stopped(r, cpu, take_all_of, &all);
+	if (!ramka_load(&cpu->defer->nr, relaxed, stat) || !enter_patiently(cpu))
+		return true;
+	all = seal_open(cpu->r, cpu->defer);
+	section_leave(cpu);
 	return all;
 }
 
-bool defer_wait_bounded(struct ramka_cpu *cpu)
+static void seal_stopped(struct ramka_cpu *cpu, void *arg)
+{
+	if (!seal_open(cpu->r, cpu->defer))
+		*(bool *)arg = false;
+}
+
+/* Every open bag that can be had, and the pile. False: for want of a slot not all of them. */
+static bool seal_all(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
-	struct chain all;
-	uint64_t cookie;
-	bool over = false;
+	bool all = seal_pile(r);
 
-	if (!r->has_rcu)
+	all &= seal_own(cpu);
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		if (&r->cpus[i].cpu != cpu && ramka_load(&r->cpus[i].cpu.defer->nr, relaxed, stat)) {
+			cpu_for_each_stopped(r, cpu, seal_stopped, &all);
+			break;
+		}
+	return all;
+}
+
+/* ---- waiting ---- */
+
+/* The cookie of the oldest bag in this ring. */
+static bool oldest_in(struct defer *d, uint64_t *ret_cookie)
+{
+	uint32_t next = ramka_load(&d->next, relaxed, stat);
+
+	for (unsigned i = 0; i < RING_SIZE; i++) {
+		unsigned slot = (next + i) % RING_SIZE;
+
+		if (BAG_STATE(ramka_load(&d->state[slot], acquire, defer.bag)) == BAG_SEALED) {
+			*ret_cookie = ramka_load(&d->bags[slot].cookie, relaxed, defer.bag);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool oldest(const struct ramka_cpu *cpu, uint64_t *ret_cookie)
+{
+	const struct ramka *r = cpu->r;
+
+	if (oldest_in(cpu->defer, ret_cookie) || oldest_in(r->none->defer, ret_cookie))
+		return true;
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		if (oldest_in(r->cpus[i].cpu.defer, ret_cookie))
+			return true;
+	return false;
+}
+
+/* The caller may wait, so it is outside read sections: a source that counts CPUs need not wait for its own. */
+static void announce(const struct ramka_cpu *cpu)
+{
+	const struct ramka *r = cpu->r;
+
+	if (r->rcu.quiescent && !cpu->cacheless)
+		r->rcu.quiescent(r->rcu.ctx, cpu->id);
+}
+
+/* As long as the source wants to wait for it. True: it is over. */
+static bool wait_for(struct ramka_cpu *cpu, uint64_t cookie)
+{
+	const struct ramka_rcu_ops *rcu = &cpu->r->rcu;
+
+	announce(cpu);
+	if (rcu->expedite)
+		rcu->expedite(rcu->ctx);
+	if (rcu->wait_bounded)
+		return rcu->wait_bounded(rcu->ctx, cookie);
+	if (rcu->wait) {
+		rcu->wait(rcu->ctx, cookie);
+		return true;
+	}
+	for (unsigned i = 0; i < ELAPSED_TRIES; i++)
+		if (rcu->elapsed(rcu->ctx, cookie))
+			return true;
+	return false;
+}
+
+bool defer_more(struct ramka_cpu *cpu, struct defer_try *t, bool may_wait)
+{
+	struct ramka *r = cpu->r;
+	uint64_t cookie;
+
+	if (!r->has_rcu || !defer_count(r))
 		return false;
-	all = harvest(cpu, true);
-	if (!all.head)
-		return false;
+	if (!t->begun) {
+		t->sealed = seal_all(cpu);
+		t->limit = TWO_BAGS;
+		t->begun = true;
+	} else if (!t->sealed) { /* there is room now */
+		t->sealed = true;
+		seal_all(cpu);
+	}
+	for (;;) {
+		uint32_t nr = t->limit ? reap_all(cpu, t->limit).nr : 0;
+
+		t->limit = nr < t->limit ? 0 : t->limit < ALL_FRAMES / 2 ? t->limit * 2 : ALL_FRAMES;
+		if (nr)
+			return true;
+		if (!may_wait || t->waits >= 2 || !oldest(cpu, &cookie))
+			return false;
+		if (t->waits++) {
+			seal_all(cpu);
+			cookie = r->rcu.snapshot(r->rcu.ctx);
+		}
+		if (!wait_for(cpu, cookie))
+			t->waits = 2; /* what is younger is not over either; but others' may be by now */
+		t->limit = TWO_BAGS;
+	}
+}
+
+/* Seals, waits until the grace period of all that is sealed now is over, and frees it. */
+static struct reaped wait_for_all(struct ramka_cpu *cpu, bool (*seal_them)(struct ramka_cpu *cpu), bool *ret_sealed)
+{
+	struct ramka *r = cpu->r;
+	uint64_t cookie;
+
+	*ret_sealed = seal_them(cpu);
 	cookie = r->rcu.snapshot(r->rcu.ctx);
-	if (r->rcu.expedite)
-		r->rcu.expedite(r->rcu.ctx);
-	if (r->rcu.wait_bounded)
-		over = r->rcu.wait_bounded(r->rcu.ctx, cookie);
-	for (unsigned i = 0; i < 256 && !over; i++)
-		over = r->rcu.elapsed(r->rcu.ctx, cookie);
-	if (over)
-		chain_free(cpu, all);
-	else
-		share(r, all);
-	return over;
+	announce(cpu);
+	r->rcu.wait(r->rcu.ctx, cookie);
+	return reap_all(cpu, ALL_FRAMES);
+}
+
+/* What an on_drop on this CPU may have deferred. */
+static bool seal_mine(struct ramka_cpu *cpu)
+{
+	seal_pile(cpu->r);
+	return seal_own(cpu);
+}
+
+static uint64_t deferred_by(const struct ramka_cpu *cpu)
+{
+	return figure(&cpu->defer->in) + figure(&cpu->defer->astray);
 }
 
 void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait)
 {
 	struct ramka *r = cpu->r;
-	struct chain all;
+	bool sealed = true;
+	struct reaped done;
+	uint64_t before;
 
 	if (!r->has_rcu)
 		return;
-	if (may_wait && r->rcu.wait) {
-		/* what on_drop deferred in turn is in the own bags or the shared stack */
-		for (bool others = true; (all = harvest(cpu, others)).head; others = false) {
-			r->rcu.wait(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx));
-			chain_free(cpu, all);
-		}
+	if (!may_wait || !r->rcu.wait) {
+		sealed = seal_all(cpu);
+		reap_all(cpu, ALL_FRAMES);
+		if (!sealed) /* there is room now */
+			seal_all(cpu);
 		return;
 	}
-	defer_poll_all(cpu);
+	if (!defer_count(r))
+		return;
+	/*
+	 * What found no slot in the first round finds one in the second: by then all that filled the rings is free. Later rounds
+	 * are for what on_drop deferred in turn; others may go on deferring, nothing of theirs is waited for.
+	 */
+	for (unsigned i = 0; i < STRAY_ROUNDS || !cpu->cacheless; i++) {
+		before = deferred_by(cpu);
+		done = wait_for_all(cpu, !i || (i == 1 && !sealed) ? seal_all : seal_mine, &sealed);
+		if (sealed && !(done.hooks && deferred_by(cpu) != before))
+			break;
+	}
+}
+
+/* ---- off line ---- */
+
+/* A whole bag moves to a ring that every CPU looks at. */
+static void hand_over(struct defer *to, struct defer *from, unsigned slot)
+{
+	uint64_t word = ramka_load(&from->state[slot], relaxed, defer.bag), cookie;
+	struct chain c;
+	unsigned place;
+
+	if (BAG_STATE(word) != BAG_SEALED)
+		return;
+	place = reserve(to);
+	if (place == RING_SIZE)
+		return;
+	if (!ramka_cas(&from->state[slot], &word, word - BAG_SEALED + BAG_BUSY, acquire, defer.bag)) {
+		release(to, place, BAG_EMPTY);
+		return;
+	}
+	c = from->bags[slot].chain;
+	cookie = ramka_load(&from->bags[slot].cookie, relaxed, defer.bag);
+	ramka_add(&from->out, c.frames, relaxed, stat);
+	release(from, slot, BAG_EMPTY);
+	ramka_add(&to->in, c.frames, relaxed, stat);
+	seal(to, place, c, cookie);
+}
+
+/* The open bag, which has no cookie yet, goes to the pile, where the next bag is made of it. Inside the section. */
+static void open_to_pile(struct ramka *r, struct defer *d)
+{
+	uint64_t head = d->head, frames = figure(&d->in) - d->sealed;
+	uint32_t nr = ramka_load(&d->nr, relaxed, stat);
+	struct ramka_frame *last;
+
+	if (!nr)
+		return;
+	last = frame_at(r, head);
+	while (ref_link(slot_ref(last)))
+		last = frame_at(r, ref_link(slot_ref(last)));
+	d->head = 0;
+	d->sealed += frames;
+	d->late = 0;
+	ramka_store(&d->nr, 0, relaxed, stat);
+	ramka_add(&d->out, frames, relaxed, stat);
+	share(r, head, last, frames);
+	ramka_add(&r->deferred_pile, nr, relaxed, stat);
 }
 
 void defer_offline(struct ramka_cpu *cpu)
 {
-	struct chain all = { 0 };
+	struct ramka *r = cpu->r;
+	struct defer *d = cpu->defer;
 
-	/* as cpu_drain_own: a drainer may hold the CPU just now */
-	for (unsigned i = 0; i < 10000 && cpu->defer && ramka_load(&cpu->defer->frames, relaxed, stat); i++) {
-		if (!section_enter(cpu))
-			continue;
-		take_all(cpu->r, cpu->defer, &all);
+	if (cpu->cacheless || !r->has_rcu)
+		return;
+	if (ramka_load(&d->nr, relaxed, stat) && enter_patiently(cpu)) {
+		open_to_pile(r, d);
 		section_leave(cpu);
 	}
-	share(cpu->r, all);
+	for (unsigned i = 0, next = ramka_load(&d->next, relaxed, stat); i < RING_SIZE; i++)
+		hand_over(r->none->defer, d, (next + i) % RING_SIZE);
+}
+
+/* ---- figures ---- */
+
+uint64_t defer_peak(const struct defer *d)
+{
+	uint64_t now = defer_waiting(d), before = figure(&d->peak);
+
+	return now > before ? now : before;
+}
+
+unsigned defer_age(const struct defer *d)
+{
+	uint32_t next = ramka_load(&d->next, relaxed, stat);
+
+	for (unsigned i = 0; i < RING_SIZE; i++)
+		if (BAG_STATE(ramka_load(&d->state[(next + i) % RING_SIZE], relaxed, defer.bag)) == BAG_SEALED)
+			return RING_SIZE - i;
+	return 0;
 }
 
 uint64_t defer_count(const struct ramka *r)
 {
-	uint64_t n = ramka_load(&r->deferred_frames, relaxed, stat);
+	uint64_t n = waiting_astray(r);
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		n += ramka_load(&r->cpus[i].cpu.defer->frames, relaxed, stat);
+		n += defer_waiting(r->cpus[i].cpu.defer);
 	return n;
 }

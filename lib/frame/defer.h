@@ -1,22 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deferred reclaim: frames whose last reference is gone and that readers may still look at. Called by frame.c,
- * unique.c, segment.c (defer_frame) and by requests that are about to fail; calls the grace-period backend and drop.c.
+ * Deferred reclaim: frames whose last reference is gone and that readers may still look at. Called by frame.c and unique.c
+ * (defer_frame), by requests that are about to fail (defer_more), and by a CPU that goes off line. Calls the grace-period
+ * source of the embedder and drop.c.
  *
- * States of a frame: DEFERRED(link) in an open bag, a sealed bag or the shared stack; the link chains it, metadata
- * and content are as they were. BUSY once its grace period is over and it is being freed.
+ * A frame is DEFERRED(link) from put_rcu until its grace period is over; the link is the next frame of its chain, and
+ * metadata and content are as they were. Its chain lies in one of three places, and moves from the first two to the third:
  *
- * Open bag: per CPU, private (section). At 64 frames it is sealed with a cookie and joins the CPU's ring; with
- * the ring full it grows. The owner polls the oldest bag when it seals, when its cache is empty and in
- * ramka_reclaim. A request that is about to fail seals and polls every CPU that it can stop (the revoke protocol of
- * cpu.h); ramka_reclaim that may wait takes all bags.
+ *   open bag   one per CPU, private to it: its section, or a drainer that has stopped it (cpu/section.h)
+ *   pile       one per instance: a stack for callers without a section (nested, revoked, cache-less)
+ *   bag        a chain with its cookie, in a slot of a ring. Each CPU has a ring, the cache-less handle has one more
  *
- * Shared stack: for callers without a section (nested, revoked, cache-less). Push by CAS (release), take all by
- * exchange (acquire) into its open bag; the snapshot comes after the exchange, so it covers every frame taken. Whoever seals
- * or polls does, and who opens a bag while a bagful waits there.
+ * A cookie is taken when a chain becomes a bag, and never again: the bag keeps it until its last frame is free. A CPU that
+ * goes off line hands bags on with their cookies, a bag that is freed in parts keeps its cookie for the rest, and nothing
+ * takes a bag whose grace period is not over. The open bag and the pile have no cookie yet, so they may be moved.
  *
- * Races: frames on their way from a bag into the allocator are on nobody's list; they belong to the thread that
- * frees them. Pair: defer.shared.
+ * Slot of a ring. One word: uses : 62 | state : 2. `uses` counts the stores that end BUSY, so no word comes
+ * twice (2^62 stores, one a nanosecond: 146 years).
+ *
+ *   EMPTY(n)   -> BUSY(n)       reserve   by CAS (acquire): a thread that has a chain and writes it there
+ *   BUSY(n)    -> SEALED(n + 1) seal      by a store (release): chain and cookie are complete
+ *   SEALED(n)  -> BUSY(n)       take      by CAS: a thread that has loaded the word (acquire) and seen the grace period end
+ *   BUSY(n)    -> EMPTY(n + 1)  release   by a store (release), before the frames are freed
+ *   BUSY(n)    -> SEALED(n + 1)           the same, where frames are left: the same bag, the same cookie
+ *   BUSY(n)    -> EMPTY(n + 1)            a reservation that found no chain
+ *
+ *   filler                              reaper
+ *   --------------------------------    ------------------------------------------
+ *   EMPTY(n) -> BUSY(n)
+ *   chain, cookie = snapshot
+ *   SEALED(n + 1)             ------->  load the word: SEALED(n + 1); load the cookie
+ *                                       elapsed(cookie)? Else leave the bag alone
+ *                                       SEALED(n + 1) -> BUSY(n + 1); fails if another reaper was faster
+ *                                       take the chain, EMPTY(n + 2), free the frames
+ *   EMPTY(n + 2) -> BUSY(n + 2)  <----
+ *
+ * The cookie that a reaper loaded belongs to the bag that its CAS takes: a newer cookie is stored only after the slot has left
+ * SEALED(n + 1), and then the CAS fails. So any thread may reap any ring, without a section, a barrier or waiting; what a stopped
+ * thread holds is the bag that it reserved, or the two bags' worth of frames that it took.
+ *
+ * Reserving: the slots in turn from `next`, so the oldest bag is the first one that is found from `next` on. With no slot
+ * free the open bag and the pile grow: their frames wait for a slot, which is free as soon as the oldest grace period ends.
+ *
+ * Pile: pushed by CAS (release), taken whole by exchange (acquire) by a thread that has reserved a slot of the cache-less
+ * handle's ring; the snapshot comes after the exchange, so it covers every frame that was taken. That chain is not
+ * counted: its frames stay in `deferred_frames` until they are freed.
+ *
+ * Reaping. A put_rcu that fills a bag frees at most two bags' worth, one of the pile's and its own; never inside an on_drop,
+ * whose own put_rcu would go on so for ever. An allocation that finds its cache empty does the same. A request that would fail
+ * seals everything, then frees twice as much each time until it succeeds or nothing is ripe. ramka_reclaim frees all that is
+ * ripe.
+ *
+ * Pairs: defer.bag (the word of a slot), defer.shared (the pile).
  */
 #ifndef RAMKA_LIB_DEFER_H
 #define RAMKA_LIB_DEFER_H
@@ -24,45 +59,82 @@
 #include "../cpu/section.h"
 
 #define BAG_SIZE 64u
-#define RING_SIZE 16u
+#ifndef RING_SIZE /* the checker's is 2, so that slots come round again */
+# define RING_SIZE 16u
+#endif
 
-/* A chain of frames: slot + 1 of the newest and of the oldest; 0 empty. */
+/* Frames by their links, up to link 0. */
 struct chain {
-	uint64_t head, tail;
+	uint64_t head;   /* slot + 1 of the newest; 0 empty */
 	uint64_t frames; /* base frames */
-	uint32_t nr;
+	uint32_t nr;     /* frames of any order; UNCOUNTED: out of the pile */
 };
+#define UNCOUNTED UINT32_MAX
 
 struct bag {
 	struct chain chain;
-	uint64_t cookie;
-	uint64_t seal;   /* number of this seal on its CPU */
+	struct ramka_atomic_u64 cookie;
 };
 
+/* Of a CPU, or of the cache-less handle, which uses nothing but the ring. */
 struct defer {
-	RAMKA_ALIGNAS(64) struct chain open;
-	struct bag ring[RING_SIZE];
-	uint32_t oldest, nr;
-	struct ramka_atomic_u64 frames; /* base frames that wait on this CPU */
-	struct ramka_atomic_u64 peak;
-	struct ramka_atomic_u64 seals;  /* bags sealed, ever */
-	struct ramka_atomic_u64 reaped; /* number of the last bag freed */
+	/* the open bag */
+	RAMKA_ALIGNAS(64) uint64_t head;
+	struct ramka_atomic_u32 nr;     /* frames in it: others look whether there are any */
+	uint32_t late;                  /* frames in it when no slot was free last: the next attempt comes a bagful later */
+	uint64_t sealed;                /* `in` when the last bag was made */
+	struct ramka_atomic_u64 in;     /* base frames that came, and those that left: the difference waits here */
+	struct ramka_atomic_u64 out;
+	struct ramka_atomic_u64 peak;   /* highest difference, looked at when a bag is made */
+	struct ramka_atomic_u64 astray; /* frames that callers with this handle put on the pile */
+	struct ramka_atomic_u32 next;   /* slot to begin with */
+	/* the ring */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 state[RING_SIZE];
+	struct bag bags[RING_SIZE];
 };
+
+enum bag_state { BAG_EMPTY, BAG_BUSY, BAG_SEALED };
+#define BAG_STATE(word) ((unsigned)(word) & 3u)
+#define BAG_USE 4u /* one more use */
 
 /* Takes over a frame without references: 0 or RAMKA_PRESSURE. */
 int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);
+/*
+ * A frame with one reference, which is the caller's, and no mark: gives up the reference and takes the frame over at once.
+ * False, and nothing has happened: it has other references meanwhile, or there is no section to be had.
+ */
+bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int *ret);
 
-/* Frees the bags of this CPU that have elapsed; false if there were none. */
-bool defer_poll(struct ramka_cpu *cpu);
-/* Seals every open bag, the shared stack included, and frees what has elapsed, on any CPU that can be stopped. */
-bool defer_poll_all(struct ramka_cpu *cpu);
-/* Waits a bounded time for everything deferred so far and frees it; false: nothing was freed. */
-bool defer_wait_bounded(struct ramka_cpu *cpu);
+/* Frees up to two bags' worth whose grace period is over, of the pile and of this CPU. */
+void defer_poll(struct ramka_cpu *cpu);
 
-/* The CPU's frames go to the shared stack. */
+/* For a request that would fail: all zeroes at first. */
+struct defer_try {
+	uint32_t limit;  /* frames to free next */
+	unsigned waits;  /* done so far */
+	bool begun;
+	bool sealed;     /* everything is, as far as it can be */
+};
+/*
+ * True: frames were freed, so the request may be tried again, and this be called again if it fails. With `may_wait` it waits
+ * for the oldest bag that it finds once nothing is ripe, then for all that is deferred; each time as long as the source waits.
+ */
+bool defer_more(struct ramka_cpu *cpu, struct defer_try *t, bool may_wait);
+
+/* The CPU's bags go to the ring of the cache-less handle as far as there is room; what is left can be reaped where it is. */
 void defer_offline(struct ramka_cpu *cpu);
 
 /* Base frames that wait. */
 uint64_t defer_count(const struct ramka *r);
+/* Those in the open bag and the ring of one CPU; the most there were at once. */
+static inline uint64_t defer_waiting(const struct defer *d)
+{
+	uint64_t out = ramka_load(&d->out, relaxed, stat), in = ramka_load(&d->in, relaxed, stat);
+
+	return in > out ? in - out : 0; /* the two are not read at once */
+}
+uint64_t defer_peak(const struct defer *d);
+/* How many bags ago the oldest sealed one was sealed, itself included; 0 if there is none. */
+unsigned defer_age(const struct defer *d);
 
 #endif

@@ -251,9 +251,15 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 {
 	static const char operation[] = "ramka_frame_put_rcu";
 	uint64_t old;
+	uint32_t n;
+	int rc;
 
-	if (!cpu->r->has_rcu)
+	if (unlikely(!cpu->r->has_rcu))
 		return RAMKA_E_UNSUPPORTED;
+	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_SHARED(1)) &&
+	    likely(!(slot_info(f) & INFO_RESERVED)) && likely(cpu_argument_ok(cpu, operation)) &&
+	    likely(defer_last(cpu, f, slot_info(f), &rc)))
+		return rc;
 	if (!frame_pointer_ok(cpu->r, f, operation) || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
 	old = slot_ref(f);

@@ -35,7 +35,7 @@ static uint64_t snapshot(void *ctx)
 
 static bool elapsed(void *ctx, uint64_t cookie)
 {
-	const struct own_rcu *o = ctx;
+	struct own_rcu *o = ctx;
 
 	return qsbr_elapsed(&o->q, ramka_load(&o->top, relaxed, host.readers), cookie);
 }

@@ -95,6 +95,14 @@ static void mark_stack(struct audit *a, const struct ramka_cpu *cpu, const struc
 	}
 }
 
+static void mark_bags(struct audit *a, const struct defer *d)
+{
+	mark_chain(a, d->head);
+	for (unsigned slot = 0; slot < RING_SIZE; slot++)
+		if (BAG_STATE(ramka_load(&d->state[slot], acquire, defer.bag)) == BAG_SEALED)
+			mark_chain(a, d->bags[slot].chain.head);
+}
+
 static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 {
 
@@ -115,9 +123,7 @@ static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 			}
 	mark_stack(a, cpu, a->r->depot);
 	mark_stack(a, cpu, a->r->mail);
-	for (uint32_t i = 0; i < cpu->defer->nr; i++)
-		mark_chain(a, cpu->defer->ring[(cpu->defer->oldest + i) % RING_SIZE].chain.head);
-	mark_chain(a, cpu->defer->open.head);
+	mark_bags(a, cpu->defer);
 }
 
 /* Block words against bits, hints against block words. */
@@ -219,6 +225,7 @@ int ramka_check(const struct ramka *r, struct ramka_bug *ret_first)
 
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		mark_cpu(&a, &r->cpus[i].cpu);
+	mark_bags(&a, r->none->defer);
 	mark_chain(&a, ramka_load(&r->deferred, acquire, defer.shared));
 	for (unsigned i = 0; i < r->nr_zones; i++) {
 		const struct zone *z = &r->zones[i];

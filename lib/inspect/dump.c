@@ -111,7 +111,7 @@ static void dump_cpu(struct line *l, const struct ramka_cpu *cpu)
 {
 	const struct ramka *r = cpu->r;
 	uint64_t depot = ramka_load(&r->depot->shards[cpu->id].cached, relaxed, stat);
-	uint64_t deferred = cpu->defer ? ramka_load(&cpu->defer->frames, relaxed, stat) : 0;
+	uint64_t deferred = defer_waiting(cpu->defer);
 	uint64_t mailbox = r->mail->nr_shards ? ramka_load(&r->mail->shards[cpu->id].cached, relaxed, stat) : 0;
 	uint64_t cached = cpu_count(cpu) + order_held(cpu), mail = mail_count(cpu) + mailbox;
 	uint32_t rows = cpu_in_rows(cpu);

@@ -208,7 +208,7 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		const struct ramka_cpu *cpu = &r->cpus[i].cpu;
 		const struct defer *d = cpu->defer;
-		uint64_t reaped = get(&d->reaped), seals = get(&d->seals), age = seals > reaped ? seals - reaped : 0;
+		uint64_t age = defer_age(d), peak = defer_peak(d);
 
 		s->cached += held_by(cpu) + get(&r->depot->shards[i].cached);
 		s->cached += r->mail->nr_shards ? get(&r->mail->shards[i].cached) : 0;
@@ -217,8 +217,8 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 		s->refills += get(&cpu->refills);
 		s->flushes += get(&cpu->flushes);
 		s->steals += get(&cpu->steals);
-		if (get(&d->peak) > s->deferred_peak)
-			s->deferred_peak = get(&d->peak);
+		if (peak > s->deferred_peak)
+			s->deferred_peak = peak;
 		if (age > s->deferred_age)
 			s->deferred_age = age;
 	}

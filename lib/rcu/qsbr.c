@@ -19,7 +19,11 @@
  * `seen` never names a grace period that has not begun, and each store of it is a release, the first one of
  * coming online too: a poll that sees it, and not the 0 before, must see the end of the last section.
  *
- * Progress: snapshot and the announcements are wait-free, elapsed is linear in the CPUs; all of them in any
+ * What is over stays over. A CPU that comes online may show an old value for a moment, below cookies that are over. So the
+ * poll that finds a cookie over keeps it in `over`, and every poll for it or an older one ends there (qsbr.over): the last
+ * accesses of the readers come before the poll that found out, and that before all that believe it.
+ *
+ * Progress: snapshot and the announcements are wait-free, elapsed is linear in the CPUs, or one load; all of them in any
  * context. wait ends when all CPUs have announced themselves; the caller's CPU is one of them.
  */
 #include "qsbr.h"
@@ -37,7 +41,7 @@ static uint64_t qsbr_snapshot(void *ctx)
 
 static bool qsbr_has_elapsed(void *ctx, uint64_t cookie)
 {
-	const struct ramka_qsbr *q = ctx;
+	struct ramka_qsbr *q = ctx;
 
 	return qsbr_elapsed(q, q->nr_cpus, cookie);
 }
@@ -48,7 +52,7 @@ static void qsbr_relax(const struct ramka_qsbr *q)
 		q->relax(q->relax_ctx);
 }
 
-/* The caller's CPU counts: it must have announced itself quiescent after the snapshot, or be offline. */
+/* The caller's CPU counts: it must have announced itself quiescent after the snapshot, or be offline. See qsbr_announce. */
 static void qsbr_wait(void *ctx, uint64_t cookie)
 {
 	while (!qsbr_has_elapsed(ctx, cookie))
@@ -65,10 +69,20 @@ static bool qsbr_wait_bounded(void *ctx, uint64_t cookie)
 	return false;
 }
 
+/* The CPU is about to wait, so it holds nothing; one that is offline stays so. */
+static void qsbr_announce(void *ctx, unsigned cpu)
+{
+	struct ramka_qsbr *q = ctx;
+
+	if (cpu < q->nr_cpus && ramka_load(&q->cpus[cpu].seen, relaxed, qsbr.quiesce) != OFFLINE)
+		ramka_qsbr_quiescent(q, cpu);
+}
+
 void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus,
 		     struct ramka_rcu_ops *ret_ops)
 {
 	ramka_store(&q->now, FIRST, relaxed, qsbr.period);
+	ramka_store(&q->over, FIRST, relaxed, qsbr.over);
 	q->cpus = cpus;
 	q->nr_cpus = nr_cpus;
 	q->relax = NULL;
@@ -81,6 +95,7 @@ void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned
 		.wait = qsbr_wait,
 		.ctx = q,
 		.wait_bounded = qsbr_wait_bounded,
+		.quiescent = qsbr_announce,
 	};
 }
 

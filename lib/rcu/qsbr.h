@@ -9,14 +9,20 @@
 #include <ramka/rcu.h>
 
 /* Has each of the first `nr` CPUs been quiescent, or offline, since the snapshot that gave `cookie`? */
-static inline bool qsbr_elapsed(const struct ramka_qsbr *q, unsigned nr, uint64_t cookie)
+static inline bool qsbr_elapsed(struct ramka_qsbr *q, unsigned nr, uint64_t cookie)
 {
+	uint64_t over = ramka_load(&q->over, acquire, qsbr.over);
+
+	if (over >= cookie)
+		return true;
 	for (unsigned i = 0; i < nr; i++) {
 		uint64_t seen = ramka_load(&q->cpus[i].seen, acquire, qsbr.quiesce);
 
 		if (seen && seen < cookie)
 			return false;
 	}
+	while (over < cookie && !ramka_cas(&q->over, &over, cookie, release, qsbr.over))
+		;
 	return true;
 }
 

@@ -387,6 +387,7 @@ static void init_cpus(struct ramka *r, const struct ramka_config *cfg, const str
 	}
 	init_territories(r);
 	r->none->cacheless = true;
+	r->none->defer = (struct defer *)(void *)(at + l->defers) + r->nr_cpus;
 	ramka_store(&r->none->active, 1, relaxed, section.own);
 	init_cpu(r, r->none, 0, 0);
 }

@@ -225,7 +225,7 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 	ok = place(l, &at, 1, sizeof(struct ramka)) && place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
 	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) && place(l, &l->depot, 2, sizeof(struct depot)) &&
 	     place(l, &l->outboxes, cfg->nr_cpus, (size_t)align_up(outbox_bytes(cfg->nr_cpus), 64)) &&
-	     place(l, &l->defers, cfg->nr_cpus, sizeof(struct defer)) &&
+	     place(l, &l->defers, (uint64_t)cfg->nr_cpus + 1, sizeof(struct defer)) &&
 	     place(l, &l->shards, shards, sizeof(struct shard)) &&
 	     place(l, &l->magazines, shards * SHARD_MAGAZINES, sizeof(struct magazine)) &&
 	     place(l, &l->map, map_pieces(cfg->nr_regions + early_ranges(cfg)), sizeof(struct map_entry)) &&

@@ -110,5 +110,7 @@ void ck_rcu_read_unlock(void);
 uint64_t ck_rcu_snapshot(void *ctx);
 bool ck_rcu_elapsed(void *ctx, uint64_t cookie);
 void ck_rcu_wait(void *ctx, uint64_t cookie);
+/* Cookies that were given out so far. */
+uint64_t ck_rcu_taken(void);
 
 #endif

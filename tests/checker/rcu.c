@@ -103,6 +103,14 @@ uint64_t ck_rcu_snapshot(void *ctx)
 	return nr_cookies;
 }
 
+/* Once a cookie is over, all that were taken before it are. */
+static void over(struct cookie *k)
+{
+	for (struct cookie *older = cookies; older <= k; older++)
+		older->over = true;
+	ck_clock_join(&ck.t[ck.cur].now, &k->ends);
+}
+
 bool ck_rcu_elapsed(void *ctx, uint64_t cookie)
 {
 	struct cookie *k;
@@ -120,9 +128,13 @@ bool ck_rcu_elapsed(void *ctx, uint64_t cookie)
 		return false;
 	}
 	ck_trace("grace period %u: over", (unsigned)cookie);
-	k->over = true;
-	ck_clock_join(&ck.t[ck.cur].now, &k->ends);
+	over(k);
 	return true;
+}
+
+uint64_t ck_rcu_taken(void)
+{
+	return nr_cookies;
 }
 
 static bool left(void *ctx)
@@ -143,6 +155,5 @@ void ck_rcu_wait(void *ctx, uint64_t cookie)
 	if (k->waits)
 		ck_block(left, k);
 	ck_trace("grace period %u: over, by waiting", (unsigned)cookie);
-	k->over = true;
-	ck_clock_join(&ck.t[ck.cur].now, &k->ends);
+	over(k);
 }

@@ -42,6 +42,20 @@ static void all_offline(void)
 	CHECK(ops.wait_bounded(ops.ctx, b));
 }
 
+/* A CPU that comes online shows an old value for a moment: what was over stays over. */
+static void stays_over(void)
+{
+	uint64_t a, b;
+
+	start();
+	a = snapshot();
+	b = snapshot();
+	CHECK(over(b));
+	ramka_store(&cpus[3].seen, 1, release, qsbr.quiesce);
+	CHECK(over(a) && over(b) && !over(snapshot()));
+	ramka_qsbr_offline(&q, 3);
+}
+
 static void one_online(void)
 {
 	uint64_t a, b;
@@ -182,6 +196,7 @@ static void torture(void)
 int main(void)
 {
 	CASE(all_offline());
+	CASE(stays_over());
 	CASE(one_online());
 	CASE(each_counts());
 	CASE(wait_relaxes());

@@ -31,17 +31,16 @@
  * weakens section.leave: BUG_ACTIVE_RELAXED BUG_LEAVE_RELAXED
  *
  * mirrors: qsbr_snapshot sha256:43aeab75
- * mirrors: qsbr_elapsed sha256:556aab6d
+ * mirrors: qsbr_elapsed sha256:9914d786
  * mirrors: ramka_qsbr_online sha256:6fa5202c
  * mirrors: ramka_qsbr_quiescent sha256:2409794f
  * mirrors: ramka_qsbr_offline sha256:25fc8ccc
- * mirrors: share sha256:c2a33477
- * mirrors: unshare sha256:a970a2f8
- * mirrors: seal sha256:cc19c27d
- * mirrors: take_ripe sha256:8064c88d
- * mirrors: join beside unshare sha256:1ae998d6
- * mirrors: defer_frame sha256:20e361af
- * mirrors: poll_cpu sha256:259ee1f2
+ * mirrors: share sha256:b7c733d5
+ * mirrors: seal_pile sha256:299a9cf7
+ * mirrors: seal_open sha256:a7d204dc
+ * mirrors: take_ripe sha256:1a9f55d6
+ * mirrors: defer_frame sha256:27618aad
+ * mirrors: seal_all sha256:71c0486e
  *
  * litmus: 1
  * litmus: 1 BUG_NO_POLL

@@ -332,11 +332,11 @@ bug('list-insert-one-way', 'an insert in the middle forgets the link back', 'pla
 # ---- deferred reclaim ----
 
 bug('defer-one-period-early', 'a bag waits for a grace period that had begun before', 'plain defer', 8,
-    ('seal', 'b->cookie = r->rcu.snapshot(r->rcu.ctx);', 'b->cookie = r->rcu.snapshot(r->rcu.ctx) - 1;'))
+    ('seal_open', 'seal(d, slot, c, r->rcu.snapshot(r->rcu.ctx));', 'seal(d, slot, c, r->rcu.snapshot(r->rcu.ctx) - 1);'))
 bug('defer-no-period', 'bags are freed when the next is sealed', 'plain defer', 8,
-    ('take_ripe', 'if (!d->nr || !r->rcu.elapsed(r->rcu.ctx, b->cookie))', 'if (!d->nr)'))
+    ('take_ripe', '	if (!r->rcu.elapsed(r->rcu.ctx, ramka_load(&d->bags[slot].cookie, relaxed, defer.bag)))\n		return UNRIPE;\n', ''))
 bug('defer-no-period-tsan', 'the same, seen by ThreadSanitizer', 'tsan defer', 15,
-    ('take_ripe', 'if (!d->nr || !r->rcu.elapsed(r->rcu.ctx, b->cookie))', 'if (!d->nr)'))
+    ('take_ripe', '	if (!r->rcu.elapsed(r->rcu.ctx, ramka_load(&d->bags[slot].cookie, relaxed, defer.bag)))\n		return UNRIPE;\n', ''))
 bug('mark-in-two-steps', 'put_rcu marks and lowers the count in two steps', 'checker defer_mark defer_both', 20,
     ('ramka_frame_put_rcu', '(old | REF_MARK) - 1, acq_rel, slot.drop));',
      'old - 1, acq_rel, slot.drop));\n	if (ref_others(old))\n'
@@ -351,17 +351,39 @@ bug('mark-ignored', 'a marked frame is freed at once by a plain last put', 'plai
 bug('shared-push-relaxed', 'a frame is pushed to the shared stack before its state', 'checker defer_shared', 20,
     weaken('share', 'defer.shared', 'cas', 'release', 'relaxed'))
 bug('shared-take-relaxed', 'the shared stack is taken without what it holds', 'checker defer_shared', 20,
-    weaken('unshare', 'defer.shared', 'xchg', 'acquire', 'relaxed'))
-bug('harvest-snapshot-first', 'a reclaim waits for a period that began before it took the frames', 'checker defer_wait_readers defer_shared', 30,
-    ('ramka_reclaim', 'for (bool others = true; (all = harvest(cpu, others)).head; others = false) {\n'
-     '			r->rcu.wait(r->rcu.ctx, r->rcu.snapshot(r->rcu.ctx));',
-     'uint64_t early = r->rcu.snapshot(r->rcu.ctx);\n\n'
-     '		for (bool others = true; (all = harvest(cpu, others)).head; others = false) {\n'
-     '			r->rcu.wait(r->rcu.ctx, early);'))
+    weaken('seal_pile', 'defer.shared', 'xchg', 'acquire', 'relaxed'))
+bug('bag-release-relaxed', 'a bag is sealed before its chain is written', 'checker defer_two_reapers', 60,
+    weaken('release', 'defer.bag', 'store', 'release', 'relaxed'))
+bug('bag-look-relaxed', 'a bag is freed by the cookie that lay in its slot before', 'checker defer_slot_again', 60,
+    weaken('take_ripe', 'defer.bag', 'load', 'acquire', 'relaxed'))
+bug('bag-taken-twice', 'two reapers take one bag', 'checker defer_two_reapers', 60,
+    ('take_ripe', 'if (!ramka_cas(&d->state[slot], &word, word - BAG_SEALED + BAG_BUSY, relaxed, defer.bag))',
+     'ramka_store(&d->state[slot], word - BAG_SEALED + BAG_BUSY, relaxed, defer.bag);\n	if (!word)'))
+bug('bag-loses-rest', 'a bag that is freed in parts loses its rest', 'unit defer', 10,
+    ('take_ripe', 'c->head ? BAG_SEALED : BAG_EMPTY', 'BAG_EMPTY'))
+bug('rest-waits-anew', 'the rest of a bag waits for a second grace period', 'unit defer', 10,
+    ('take_ripe', '	release(d, slot,', '	ramka_store(&d->bags[slot].cookie, r->rcu.snapshot(r->rcu.ctx), relaxed, defer.bag);\n	release(d, slot,'))
+bug('offline-drops-cookie', 'bags of a CPU that goes off line wait for a second grace period', 'unit defer', 10,
+    ('hand_over', 'seal(to, place, c, cookie);', 'seal(to, place, c, cookie + 1);'))
+bug('wait-asks-anew', 'a request that waits asks for a grace period of its own', 'unit defer', 10,
+    ('defer_more', 'if (t->waits++) {', 'if (++t->waits) {'))
+bug('put-rcu-frees-all', 'one put_rcu frees all that is ripe', 'unit defer', 10,
+    ('defer_poll', 'reap(cpu, cpu->defer, TWO_BAGS, false, &done);', 'reap(cpu, cpu->defer, ALL_FRAMES, false, &done);'))
+bug('drop-reaps', 'a put_rcu by on_drop frees bags, whose on_drop free more', 'unit defer', 10,
+    ('defer_poll', '	if (ramka_load(&cpu->pending, relaxed, drop.pending))\n		return;\n', ''))
+bug('full-read-outside', 'put_rcu looks at the open bag after it has left the section', 'checker defer_take_over', 30,
+    ('open_push', '	section_leave(cpu);\n	return full;', '	section_leave(cpu);\n	full = nr >= BAG_SIZE + d->late;\n	return full;'))
+bug('last-put-relaxed', 'the last put_rcu does not see what others did to the frame', 'checker defer_mark', 30,
+    weaken('defer_last', 'slot.drop', 'cas', 'acquire', 'relaxed'))
+bug('qsbr-over-relaxed', 'a poll believes another one without what that saw', 'checker qsbr_over', 20,
+    weaken('qsbr_elapsed', 'qsbr.over', 'load', 'acquire', 'relaxed'))
+bug('qsbr-no-announce', 'a CPU that waits on line waits for itself', 'unit defer', 10,
+    ('ramka_qsbr_init', '		.quiescent = qsbr_announce,\n', '		.quiescent = NULL,\n'))
+bug('reclaim-snapshot-first', 'a reclaim waits for a grace period that began before it sealed the bags', 'unit defer', 10,
+    ('wait_for_all', '	*ret_sealed = seal_them(cpu);\n	cookie = r->rcu.snapshot(r->rcu.ctx);\n',
+     '	cookie = r->rcu.snapshot(r->rcu.ctx);\n	*ret_sealed = seal_them(cpu);\n'))
 bug('no-cap', 'put_rcu never says that too much waits', 'unit defer', 10,
-    ('defer_frame', 'if (likely(waiting <= ramka_load(&r->high_water, relaxed, stat)))', 'if (likely(waiting <= ramka_load(&r->high_water, relaxed, stat)) || waiting)'))
-bug('bag-loses-tail', 'joining two chains loses the second', 'plain defer', 8,
-    ('chain_move', '		set_link(frame_at(r, from->tail), to->head);\n', ''))
+    ('deferred_one', 'return likely(defer_waiting(cpu->defer) <= figure(&cpu->r->high_water))', 'return likely(defer_waiting(cpu->defer) != 1)'))
 bug('qsbr-quiesce-relaxed', 'a quiescent CPU does not say what it read', 'checker qsbr', 20,
     weaken('ramka_qsbr_quiescent', 'qsbr.quiesce', 'store', 'release', 'relaxed'))
 bug('qsbr-online-load', 'a CPU comes on line with a plain load', 'checker qsbr_online', 20,
@@ -370,8 +392,8 @@ bug('adapt-finished-relaxed', 'a poller does not see what the readers did', 'che
     weaken('over', 'adapt.finished', 'store', 'release', 'relaxed'))
 bug('adapt-joins-running', 'who asks while a grace period runs gets that one', 'checker adapt adapt_again adapt_both', 20,
     ('snapshot beside number_of', 'return number_of(word) + 1;', 'return number_of(word) + !(word & IN_FLIGHT);'))
-bug('shared-never-reaped', 'a poll leaves the shared stack alone', 'unit defer', 10,
-    ('defer_poll_all', '	p.adopt = unshare(r);\n', ''))
+bug('shared-never-reaped', 'a poll leaves the pile alone', 'unit defer', 10,
+    ('seal_all', 'bool all = seal_pile(r);', 'bool all = true;'))
 bug('offline-gives-up', 'a CPU that goes off line while it is drained keeps its frames', 'checker cpu_offline_empties', 20,
     ('cpu_drain_own', 'i < REVOKED_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
 bug('low-memory-silent', 'the low-memory callback is never called', 'unit cpu', 10,

@@ -8,7 +8,7 @@
  *
  *   put_rcu   CPU: into the open bag; a full one is sealed (cookie = snapshot) when one of the NBAGS places is
  *             free, else it grows. Before that the oldest bag is polled. Cache-less: onto the shared stack.
- *   alloc     none free: take all of the shared stack, then the snapshot; seal the open bag; poll; try again,
+ *   alloc     none free: take all of the shared stack, then the snapshot of its bag; seal the open bag; poll; try again,
  *             then answer no-memory.
  *   pressure  with HIGH frames deferred by this CPU, put_rcu tells its caller. One who may wait (MAY_WAIT)
  *             reclaims with waiting before it goes on, so the backlog is at most HIGH; one who may not goes on.
@@ -41,14 +41,14 @@
 #define STEPS 2
 #ifndef FRAME
 #define FRAME 0                         /* the one that `freed` follows *
- * mirrors: defer_frame sha256:20e361af
- * mirrors: seal sha256:cc19c27d
- * mirrors: take_ripe sha256:8064c88d
- * mirrors: unshare sha256:a970a2f8
- * mirrors: share sha256:c2a33477
- * mirrors: defer_poll_all sha256:648e4f0b
- * mirrors: ramka_reclaim sha256:e1a97346
- * mirrors: defer_wait_bounded sha256:31d1f718
+ * mirrors: defer_frame sha256:27618aad
+ * mirrors: seal_open sha256:a7d204dc
+ * mirrors: take_ripe sha256:1a9f55d6
+ * mirrors: seal_pile sha256:299a9cf7
+ * mirrors: share sha256:b7c733d5
+ * mirrors: defer_more sha256:0e25277e
+ * mirrors: ramka_reclaim sha256:b9b64f05
+ * mirrors: wait_for_all sha256:57e3ebe2
  */
 #endif
 #ifdef ALONE                            /* no cache-less caller */
@@ -132,7 +132,7 @@ inline poll()
 	}
 }
 
-/* what the cache-less callers left: all by exchange, then into the open bag, whose snapshot is still to come */
+/* what the cache-less callers left: all by exchange if there is a place for a bag, whose snapshot is still to come */
 inline take_shared()
 {
 #ifdef BUG_SHARED_SNAPSHOT
@@ -146,8 +146,17 @@ inline take_shared()
 		fi
 	}
 #else
-	atomic { taken = shared; shared = 0 };
-	atomic { open = open | taken; taken = 0 }
+	if
+	:: atomic { shared != 0 && bag1 == 0 -> taken = shared; shared = 0 };
+		atomic {                        /* places are own to the CPU here: the one that was free still is */
+			if
+			:: bag0 == 0 -> bag0 = taken; wait0 = in_section
+			:: else -> bag1 = taken; wait1 = in_section
+			fi;
+			taken = 0
+		}
+	:: else
+	fi
 #endif
 }
 

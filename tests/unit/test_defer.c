@@ -211,8 +211,11 @@ static void a_cookie_for_64_frames(void **state)
 	assert_int_equal(f->grace.snapshots, 10);
 	assert_int_equal(stats(f).deferred, 640);
 	readers_gone(f);
-	defer_many(f, f->cpu[0], 64); /* the owner polls when it seals */
-	assert_true(stats(f).deferred <= 128);
+	for (unsigned left = 640; left > 64; left -= 64) { /* the CPU polls when it seals, two bags at a time */
+		defer_many(f, f->cpu[0], 64);
+		assert_true(stats(f).deferred <= left);
+		readers_gone(f);
+	}
 	close_it(f);
 }
 
@@ -303,6 +306,179 @@ static void a_full_ring_grows(void **state)
 	ramka_reclaim(f->cpu[0], false);
 	assert_int_equal(stats(f).deferred, 0);
 	close_it(f);
+}
+
+/* What one put_rcu frees on its way, whatever is ripe. */
+static void a_put_frees_two_bags(void **state)
+{
+	for (unsigned who = 0; who < 2; who++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = 64 * MIB, .high_water = 1000000 });
+		struct ramka_cpu *cpu = who ? f->none : f->cpu[0];
+		struct ramka_frame **frames = frame_table(16384);
+		uint64_t before, n;
+
+		n = alloc_all(f->cpu[0], UNINIT, frames, 15000);
+		for (uint64_t i = 0; i < 10000; i++) /* a ring full of bags, and one of thousands of frames */
+			ramka_frame_put_rcu(cpu, frames[i]);
+		readers_gone(f);
+		f->grace.at_once = true;
+		for (uint64_t i = 10000; i < n; i++) {
+			before = stats(f).deferred;
+			ramka_frame_put_rcu(cpu, frames[i]);
+			assert_true(before + 1 - stats(f).deferred <= 2 * BAG_SIZE);
+		}
+		assert_true(stats(f).deferred <= 10000 - 4000); /* and a backlog melts */
+		AUDIT(f);
+		free(frames);
+		close_it(f);
+	}
+	(void)state;
+}
+
+/* on_drop defers as well: its put_rcu frees nothing on its way, or one call would free them all. */
+static struct ramka_frame **in_turn;
+static uint64_t nr_in_turn;
+static void drop_defers(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
+{
+	(void)meta, (void)paddr, (void)content;
+	drops++;
+	if (nr_in_turn)
+		ramka_frame_put_rcu(cpu, in_turn[--nr_in_turn]);
+}
+static RAMKA_DEFINE_TYPE(turn_type, struct note, .id = 18, .on_drop = drop_defers);
+
+static void a_drop_that_defers_frees_nothing(void **state)
+{
+	for (unsigned who = 0; who < 2; who++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = 64 * MIB, .high_water = 1000000 });
+		struct ramka_cpu *cpu = who ? f->none : f->cpu[0];
+		uint64_t before;
+
+		assert_int_equal(ramka_type_register(f->r, &turn_type), 0);
+		in_turn = frame_table(8192);
+		for (nr_in_turn = 0; nr_in_turn < 8192; nr_in_turn++)
+			in_turn[nr_in_turn] = ramka_frame_alloc(f->cpu[0], &turn_type, NULL, UNINIT);
+		while (nr_in_turn > 4096)
+			ramka_frame_put_rcu(cpu, in_turn[--nr_in_turn]);
+		readers_gone(f);
+		f->grace.at_once = true;
+		while (nr_in_turn) {
+			before = drops;
+			ramka_frame_put_rcu(cpu, in_turn[--nr_in_turn]);
+			assert_true(drops - before <= 2 * BAG_SIZE);
+		}
+		free(in_turn);
+		close_it(f);
+	}
+	(void)state;
+}
+
+/* ---- a cookie stays with its frames ---- */
+
+/* A request that gives up leaves bags and cookies as they were: the first grace period is enough. */
+static void giving_up_keeps_the_cookie(void **state)
+{
+	for (unsigned who = 0; who < 3; who++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .bounded = true });
+		struct ramka_cpu *cpu = who < 2 ? f->cpu[who] : f->none;
+		struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT };
+		struct ramka_frame *frames[2048], *one;
+		uint64_t first;
+
+		assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, 2048), 2048);
+		for (size_t i = 0; i < 2048; i++)
+			ramka_frame_put_rcu(f->cpu[i % 2], frames[i]);
+		f->grace.stuck = true;
+		assert_null(ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, req));
+		first = f->grace.taken;
+		for (unsigned i = 0; i < 100; i++)
+			assert_null(ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, req));
+		assert_int_equal(f->grace.taken, first); /* asks for no other one */
+		f->grace.over = 1;
+		too_early = false;
+		one = ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, req);
+		assert_non_null(one);
+		ramka_frame_put(f->cpu[0], one);
+		f->grace.stuck = false;
+		close_it(f);
+	}
+	(void)state;
+}
+
+static void going_offline_keeps_the_cookie(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .no_barrier = true });
+
+	(void)state;
+	defer_many(f, f->cpu[1], 64 * 5);
+	ramka_cpu_offline(f->cpu[1]);
+	assert_int_equal(stats(f).deferred, 64 * 5);
+	AUDIT(f);
+	for (unsigned i = 1; i <= 5; i++) {
+		f->grace.over = i;
+		ramka_reclaim(f->none, false);
+		assert_int_equal(stats(f).deferred, 64 * (5 - i));
+	}
+	assert_int_equal(f->grace.taken, 5);
+	/* what lies in no bag yet is found too; with bags of many CPUs there is not room for all, and they stay */
+	for (unsigned i = 0; i < 3; i++) {
+		defer_many(f, f->cpu[1], 64 * 7 + 5);
+		ramka_cpu_offline(f->cpu[1]);
+		AUDIT(f);
+	}
+	assert_int_equal(stats(f).deferred, 3 * (64 * 7 + 5));
+	readers_gone(f);
+	ramka_reclaim(f->none, false);
+	readers_gone(f);
+	ramka_reclaim(f->none, false);
+	assert_int_equal(stats(f).deferred, 0);
+	close_it(f);
+}
+
+/* Callers without a CPU make bags of their own, and reap them. */
+static void without_a_cpu(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .no_barrier = true });
+	struct ramka_frame *frames[1024];
+
+	(void)state;
+	assert_int_equal(alloc_all(f->none, UNINIT, frames, 1024), 1024);
+	for (unsigned i = 0; i < 1024; i++) {
+		ramka_frame_put_rcu(f->none, frames[i]);
+		if (i % 64 == 63)
+			readers_gone(f);
+		assert_true(stats(f).deferred <= 3 * 64);
+	}
+	assert_int_equal(f->grace.waits, 0);
+	close_it(f);
+}
+
+/* RAMKA_ALLOC_WAIT waits: for a while, or until it is over, or it polls; whatever the source can do. */
+static void how_it_waits(void **state)
+{
+	for (unsigned how = 0; how < 3; how++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .bounded = how == 0, .no_wait = how == 2 });
+		struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT };
+		struct ramka_frame *frames[2048], *one;
+
+		assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, 2048), 2048);
+		for (size_t i = 0; i < 2048; i++)
+			ramka_frame_put_rcu(f->cpu[0], frames[i]);
+		too_early = false;
+		one = ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, req);
+		assert_int_equal(one != NULL, how < 2);
+		assert_int_equal(f->grace.bounded != 0, how == 0);
+		assert_int_equal(f->grace.waits != 0, how == 1);
+		assert_true(how != 2 || (f->grace.polls > 100 && f->grace.polls < 10000));
+		for (unsigned i = 0; how == 2 && i < 3; i++) { /* the fixture waits, and cannot here */
+			readers_gone(f);
+			ramka_reclaim(f->cpu[0], false);
+		}
+		if (one)
+			ramka_frame_put(f->cpu[0], one);
+		close_it(f);
+	}
+	(void)state;
 }
 
 /* ---- pressure ---- */
@@ -488,12 +664,12 @@ static void a_boot_without_cpus(void **state)
 	close_it(f);
 }
 
-static void wait_sees_nothing_in_the_bags(struct grace *g)
+static void wait_sees_the_bag(struct grace *g)
 {
 	struct fixture *f = g->arg;
 
-	assert_int_equal(stats(f).deferred, 0);
-	assert_int_equal(ramka_fini(f->r), RAMKA_E_BUSY); /* they are still somebody's */
+	assert_int_equal(stats(f).deferred, 30); /* the bag is where others find it when its time has come */
+	assert_int_equal(ramka_fini(f->r), RAMKA_E_BUSY);
 	/* others go on meanwhile */
 	ramka_frame_put(f->cpu[0], must_alloc(f->cpu[0], UNINIT));
 	g->on_wait = NULL;
@@ -507,11 +683,62 @@ static void others_go_on_while_one_waits(void **state)
 	(void)state;
 	too_early = false;
 	f->grace.arg = f;
-	f->grace.on_wait = wait_sees_nothing_in_the_bags;
+	f->grace.on_wait = wait_sees_the_bag;
 	defer_many(f, f->cpu[0], 30);
 	ramka_reclaim(f->cpu[0], true);
-	assert_int_equal(stats(f).deferred, 0);
+	assert_int_equal(stats(f).deferred, 1); /* what is deferred after the call is not waited for */
+	assert_int_equal(f->grace.waits, 1);
 	close_it(f);
+}
+
+/* ramka_qsbr counts CPUs: the one that waits is outside read sections, and is not waited for. */
+static struct ramka_qsbr qsbr;
+static struct ramka_qsbr_cpu qsbr_cpus[2];
+static void other_announces(void *ctx)
+{
+	unsigned *spins = ctx;
+
+	if (++*spins % 10 == 0)
+		ramka_qsbr_quiescent(&qsbr, 1);
+	if (*spins > 5000)
+		fail_msg("the CPU that waits is waited for");
+}
+
+static void an_online_cpu_may_wait(void **state)
+{
+	for (unsigned how = 0; how < 2; how++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 2 });
+		struct ramka_request wait = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT };
+		struct ramka_frame *frames[2048], *one;
+		struct ramka_rcu_ops ops;
+		unsigned spins = 0;
+
+		ramka_qsbr_init(&qsbr, qsbr_cpus, 2, &ops);
+		qsbr.relax = other_announces;
+		qsbr.relax_ctx = &spins;
+		f->r->rcu = ops;
+		ramka_qsbr_online(&qsbr, 0);
+		ramka_qsbr_online(&qsbr, 1);
+		too_early = false;
+		assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, 2048), 2048);
+		for (size_t i = 0; i < 2048; i++)
+			ramka_frame_put_rcu(f->cpu[0], frames[i]);
+		ramka_reclaim(f->cpu[0], false); /* polling announces nothing */
+		assert_int_equal(stats(f).deferred, 2048);
+		if (how) {
+			ramka_reclaim(f->cpu[0], true);
+			assert_int_equal(stats(f).deferred, 0);
+		} else {
+			one = ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, wait);
+			assert_non_null(one);
+			ramka_frame_put(f->cpu[0], one);
+		}
+		assert_true(spins >= 10); /* the other one is */
+		ramka_qsbr_offline(&qsbr, 0);
+		ramka_qsbr_offline(&qsbr, 1);
+		close_it(f);
+	}
+	(void)state;
 }
 
 /* ---- no memory ---- */
@@ -578,7 +805,7 @@ static void an_allocation_with_wait_reaps_first(void **state)
 static void waiting_is_bounded(void **state)
 {
 	for (unsigned bounded = 0; bounded < 2; bounded++) {
-		struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .bounded = bounded });
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .bounded = bounded, .no_wait = !bounded });
 		struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT };
 		struct ramka_frame *frames[2048], *one;
 
@@ -640,7 +867,7 @@ static void revoked_callers_share(void **state)
 	ramka_store(&f->cpu[0]->revoked, 77, relaxed, section.revoke);
 	defer_many(f, f->cpu[0], 100);
 	assert_int_equal(stats(f).deferred, 100);
-	assert_int_equal(ramka_load(&f->cpu[0]->defer->frames, relaxed, stat), 0);
+	assert_int_equal(defer_waiting(f->cpu[0]->defer), 0);
 	ramka_store(&f->cpu[0]->revoked, 0, relaxed, section.revoke);
 	AUDIT(f);
 	close_it(f);
@@ -660,6 +887,13 @@ int main(void)
 		cmocka_unit_test(an_allocation_reaps),
 		cmocka_unit_test(an_empty_cache_polls),
 		cmocka_unit_test(a_full_ring_grows),
+		cmocka_unit_test(a_put_frees_two_bags),
+		cmocka_unit_test(a_drop_that_defers_frees_nothing),
+		cmocka_unit_test(giving_up_keeps_the_cookie),
+		cmocka_unit_test(going_offline_keeps_the_cookie),
+		cmocka_unit_test(without_a_cpu),
+		cmocka_unit_test(how_it_waits),
+		cmocka_unit_test(an_online_cpu_may_wait),
 		cmocka_unit_test(tells_of_pressure),
 		cmocka_unit_test(a_default_mark_follows_the_memory),
 		cmocka_unit_test(a_waiting_reclaim_frees_all_of_all),

@@ -282,9 +282,9 @@ static void a_snapshot_is_never_impossible(void **state)
 	assert_true(stats(f).allocs <= 1);
 	f->r->cpus[0].cpu.active.value = 0;
 	assert_int_equal(stats(f).allocs, 1);
-	f->r->cpus[0].cpu.defer->reaped.value++; /* the two counters of a bag, one seen later than the other */
-	assert_int_equal(stats(f).deferred_age, 0);
-	f->r->cpus[0].cpu.defer->reaped.value--;
+	f->r->cpus[0].cpu.defer->out.value++; /* the two counters of a ring, one seen later than the other */
+	assert_int_equal(stats(f).deferred, 0);
+	f->r->cpus[0].cpu.defer->out.value--;
 	ramka_frame_put(f->cpu[0], one);
 	CLOSE(f);
 }

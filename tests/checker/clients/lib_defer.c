@@ -64,6 +64,60 @@ CK_CLIENT(defer_shared, .what = "the shared stack: cache-less put_rcu, another r
 CK_CLIENT(defer_alloc_reaps, .what = "an allocation that is about to fail reaps", .setup = one_ref,
 	  .thread = { reader, defer_only, reuse2 }, .check = books, .stale = 1);
 
+/* Bags. A ring of the checker's build has two slots. */
+static void seal1(void) { unlink_put(cpu(1)); ramka_reclaim(cpu(1), false); }
+static void only_reclaim0(void) { ramka_reclaim(cpu(0), false); }
+static void only_reclaim2(void) { ramka_reclaim(cpu(2), false); }
+CK_CLIENT(defer_two_reapers, .what = "two CPUs reap the bag of a third", .setup = one_ref,
+	  .thread = { seal1, only_reclaim0, only_reclaim2 }, .check = books, .stale = 1);
+
+static struct ramka_frame *slots_of[3];
+static void three_frames(void)
+{
+	make((struct options){ .frames = 3, .cpus = 3, .rcu = true });
+	for (unsigned i = 0; i < 3; i++)
+		slots_of[i] = take(cpu(1), &t_hook, 1);
+}
+static void three_bags(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		ramka_frame_put_rcu(cpu(1), slots_of[i]);
+		ramka_reclaim(cpu(1), false);
+	}
+}
+CK_CLIENT(defer_slot_again, .what = "a slot has the next bag while another CPU looks at the last", .setup = three_frames,
+	  .thread = { three_bags, only_reclaim2 }, .check = books, .stale = 1);
+
+static void seal_and_leave(void) { seal1(); ramka_cpu_offline(cpu(1)); }
+static void defer_and_leave(void) { unlink_put(cpu(1)); ramka_cpu_offline(cpu(1)); }
+CK_CLIENT(defer_offline_bag, .what = "a CPU goes off line with a bag: the cookie goes along", .setup = one_ref,
+	  .thread = { reader, seal_and_leave, only_reclaim2 }, .check = books, .stale = 1, .bound = 1);
+CK_CLIENT(defer_offline_open, .what = "another CPU makes the bag that a CPU leaves behind", .setup = one_ref,
+	  .thread = { reader, defer_and_leave, only_reclaim2 }, .check = books, .stale = 1, .bound = 1);
+
+/* A cookie outlives a request that gave up: no second grace period is needed for the first request's frames. */
+static void wait_twice(void)
+{
+	struct ramka_request req = UNINIT;
+	uint64_t cookies;
+
+	unlink_put(cpu(1));
+	ramka_reclaim(cpu(1), false);
+	cookies = ck_rcu_taken();
+	req.flags |= RAMKA_ALLOC_WAIT;
+	for (unsigned i = 0; i < 2; i++) {
+		struct ramka_frame *f = ramka_frame_alloc(cpu(1), &t_other, NULL, req);
+
+		if (f) {
+			ck_own_take(number(f));
+			ck_assert(ck_rcu_taken() == cookies, "a request that waits asked for another grace period");
+			return;
+		}
+	}
+}
+CK_CLIENT(defer_wait_keeps, .what = "requests that wait keep the cookie", .setup = one_ref,
+	  .thread = { reader, wait_twice }, .check = books, .stale = 1);
+
 /* the mark: put_rcu is not the last one */
 static void put2(void) { look(f0); ramka_frame_put(cpu(2), f0); ramka_reclaim(cpu(2), true); reuse(cpu(2)); }
 static void look_defer(void) { look(f0); unlink_put(cpu(1)); ramka_reclaim(cpu(1), true); }
@@ -220,6 +274,28 @@ static void qsbr_again_reader(void)
 }
 CK_CLIENT(qsbr_again, .what = "a CPU goes offline and comes back during a grace period", .setup = qsbr_setup,
 	  .thread = { qsbr_again_reader, qsbr_writer }, .stale = 3);
+
+/* One thread finds the grace period over, another believes it and goes on to use the frame. */
+static struct ramka_atomic_u64 q_cookie;
+static void qsbr_over_setup(void) { qsbr_setup(); q_cookie.value = 0; }
+static void qsbr_finder(void)
+{
+	uint64_t cookie;
+
+	ramka_store(&table, 0, relaxed, test.table);
+	cookie = q_ops.snapshot(q_ops.ctx);
+	ramka_store(&q_cookie, cookie, relaxed, test.table);
+	q_ops.elapsed(q_ops.ctx, cookie);
+}
+static void qsbr_believer(void)
+{
+	uint64_t cookie = ramka_load(&q_cookie, relaxed, test.table);
+
+	if (cookie && q_ops.elapsed(q_ops.ctx, cookie))
+		data = 2;
+}
+CK_CLIENT(qsbr_over, .what = "a poll believes what another has found", .setup = qsbr_over_setup,
+	  .thread = { qsbr_reader, qsbr_finder, qsbr_believer }, .stale = 2);
 
 /*
  * The adapter to call_rcu. Thread 0 is the kernel's: it takes the callback, lets a grace period pass and runs
