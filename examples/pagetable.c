@@ -85,7 +85,7 @@ static void lock_node(struct ramka_pt_meta *m)
 
 static struct ramka_pt_meta *node_meta(ramka_paddr_t pa)
 {
-	return ramka_pt_meta(r, ramka_frame_at(r, pa).frame); /* safe until the read section ends, freed meanwhile or not */
+	return ramka_pt_node(r, ramka_frame_at(r, pa).frame); /* safe until the read section ends, freed meanwhile or not */
 }
 
 /* The locked level-1 node of a page, with the nodes above made as needed; 0: out of memory. Call inside a read section. */

@@ -88,6 +88,9 @@ RAMKA_API int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct 
 /** One more reference to a frame of which the caller has one (clone). @return f, or NULL after a panic. Wait-free. */
 RAMKA_API struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f);
 
+/** `n` more references at once; none for 0. @return f, or NULL after a panic. Lock-free: a CAS loop. */
+RAMKA_API struct ramka_frame *ramka_frame_get_n(struct ramka *r, struct ramka_frame *f, unsigned n);
+
 /** Gives up one reference (drop). The last one runs on_drop and frees, or defers if the frame was marked. */
 RAMKA_API void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f);
 
@@ -109,6 +112,12 @@ RAMKA_API ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame
 /** Restores a forgotten handle, once per into_raw. Address that is none, or not that of a shared frame: panic, NULL. */
 RAMKA_API struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa);
 
+/**
+ * Gives up a forgotten reference by its address, as ramka_frame_put(cpu, ramka_frame_from_raw(r, pa)): how a kernel frees by
+ * address. `pa` is what into_raw gave, the first byte of the frame.
+ */
+RAMKA_API void ramka_frame_put_at(struct ramka_cpu *cpu, ramka_paddr_t pa);
+
 /** A borrowed frame: cannot be put. The lender's reference must outlive it. */
 struct ramka_frame_ref { const struct ramka_frame *frame; };
 
@@ -122,6 +131,14 @@ RAMKA_API void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref)
  * is gone meanwhile. frame NULL: no frame at this address. Needs no unborrow. Wait-free.
  */
 RAMKA_API struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa);
+
+/**
+ * The frame that the byte at `pa` is part of, of any order, which is in use, deferred, or just being built or torn down; NULL: none.
+ * Takes no reference: the caller has one, or what it learns may be over at once. At most 19 slots; wait-free, any context.
+ */
+RAMKA_API struct ramka_frame *ramka_frame_head(const struct ramka *r, ramka_paddr_t pa);
+/** What the base frame that the byte at `pa` lies in is; HOLE for any address that has none. A snapshot; as ramka_frame_head. */
+RAMKA_API enum ramka_state ramka_frame_state_at(const struct ramka *r, ramka_paddr_t pa);
 
 /*
  * Getters. They work on unique frames too (same slot); wait-free, any context. Address, index and content are those of any slot.

@@ -36,12 +36,10 @@ struct ramka_pt_meta {
 RAMKA_API struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_config *cfg, unsigned level);
 /** 0 if not a node. */
 RAMKA_API unsigned ramka_pt_level(const struct ramka *r, const struct ramka_frame *f);
-/* a struct and a function of one name are legal in C++, but g++ -Wshadow says that one hides the other */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
 /** NULL if not a node. */
-RAMKA_API struct ramka_pt_meta *ramka_pt_meta(const struct ramka *r, const struct ramka_frame *f);
-#pragma GCC diagnostic pop
+RAMKA_API struct ramka_pt_meta *ramka_pt_node(const struct ramka *r, const struct ramka_frame *f);
+/** The former name of ramka_pt_node, the same as that of its struct. */
+#define ramka_pt_meta(r, f) ramka_pt_node(r, f)
 /** The lock byte: one try, acquire; release. */
 RAMKA_API bool ramka_pt_trylock(struct ramka_pt_meta *m);
 RAMKA_API void ramka_pt_unlock(struct ramka_pt_meta *m);

@@ -14,6 +14,11 @@ RAMKA_BEGIN_DECLS
 /** As ramka_frame_alloc, but the caller is the only owner and nobody can look the frame up. */
 RAMKA_API struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 						  struct ramka_request req);
+/** As ramka_frame_alloc_bulk. */
+RAMKA_API size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
+					 size_t n, struct ramka_unique **ret_u);
+/** Frees `n` frames, of any type and order. A cold free costs a miss; here they overlap. */
+RAMKA_API void ramka_unique_free_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_unique **u);
 /** As ramka_frame_from_unused. */
 RAMKA_API int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
 				       const void *meta, struct ramka_unique **ret_u);
@@ -43,6 +48,23 @@ RAMKA_API int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique 
  * @return 0; RAMKA_E_INVAL: order above the frame's (u stays whole).
  */
 RAMKA_API int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts);
+
+/** The same without an array: u is the first part, ramka_unique_part gives the others. */
+RAMKA_API int ramka_unique_split_in_place(struct ramka *r, struct ramka_unique *u, unsigned order);
+/**
+ * The unique frame `n` frames of u's order behind u, itself of that order: part n after a split of which u is the first part. NULL: none
+ * there. It becomes the caller's by having been a part, not by this call. Wait-free.
+ */
+RAMKA_API struct ramka_unique *ramka_unique_part(const struct ramka *r, struct ramka_unique *u, uint64_t n);
+/**
+ * The opposite of a split: u and the unique frames behind it, all of them the caller's, of one order and type and in no list, become one
+ * frame of `order`, with u as its handle and u's metadata; the handles and the metadata of the others are gone, and no on_drop
+ * runs for them. Linear in parts.
+ * @return 0; RAMKA_E_INVAL: order below that of u or above RAMKA_MAX_ORDER, u claimed from UNUSED; RAMKA_E_NOT_ALIGNED: u is not the
+ * first part of a frame of that order; RAMKA_E_OUT_OF_BOUND: that frame reaches into a hole or over the end; RAMKA_E_IN_USE: a
+ * part is not unique, of another order or type, in a list, or of another node. Nothing happened then.
+ */
+RAMKA_API int ramka_unique_join(struct ramka *r, struct ramka_unique *u, unsigned order);
 
 RAMKA_API ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u);
 RAMKA_API struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa);

@@ -48,7 +48,7 @@ uint64_t instance_next(const struct ramka *r, uint64_t frame)
 	return end;
 }
 
-int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
+noinline int instance_slot_searched(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
 {
 	if (pa & (RAMKA_PAGE_SIZE - 1))
 		return RAMKA_E_NOT_ALIGNED;
@@ -56,4 +56,24 @@ int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **
 		return RAMKA_E_OUT_OF_BOUND;
 	*ret_f = &r->slots[frame_of(pa) - r->first];
 	return 0;
+}
+
+void instance_find_solid(struct ramka *r)
+{
+	while (r->nr_slots > (uint64_t)SOLID_PARTS << r->solid_shift)
+		r->solid_shift++;
+	for (size_t i = 0; i < r->nr_map; i++) {
+		uint64_t first, end;
+
+		if (r->map[i].kind == MAP_HOLE)
+			continue;
+		first = r->map[i].first;
+		while (i + 1 < r->nr_map && r->map[i + 1].kind != MAP_HOLE)
+			i++;
+		end = i + 1 < r->nr_map && r->map[i + 1].first < r->first + r->nr_slots ? r->map[i + 1].first : r->first + r->nr_slots;
+		/* the parts that lie wholly inside */
+		for (uint64_t part = (first - r->first + (UINT64_C(1) << r->solid_shift) - 1) >> r->solid_shift;
+		     first >= r->first && part < (end - r->first) >> r->solid_shift; part++)
+			r->solid[part / 64] |= UINT64_C(1) << (part % 64);
+	}
 }

@@ -59,6 +59,8 @@ struct map_entry {
 #define MAP_HOLE 8u
 #define NO_ZONE UINT32_MAX
 
+#define SOLID_PARTS 512u
+
 struct ramka {
 	/* read only after init */
 	uint32_t magic, flags;
@@ -81,6 +83,8 @@ struct ramka {
 	struct zone *zones;        /* zone/zones.h */
 	struct map_entry *map;
 	size_t nr_map;
+	unsigned solid_shift;      /* log2 of the frames of a part of the span, see instance_slot */
+	uint64_t solid[SOLID_PARTS / 64];
 	struct sparse late;        /* frames of holes and reclaimable memory that ramka_add_memory made usable */
 	bool (*barrier_all_cpus)(void *ctx);
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
@@ -153,8 +157,33 @@ const struct map_entry *instance_map(const struct ramka *r, uint64_t frame);
 unsigned instance_kind(const struct ramka *r, uint64_t frame);
 /* The first frame at or after this one that is no hole, or the end of the span. Metadata of holes must not be touched. */
 uint64_t instance_next(const struct ramka *r, uint64_t frame);
+/* Set-up: notes which parts of the span have no hole. */
+void instance_find_solid(struct ramka *r);
+/* instance_slot where the map has to be searched. */
+int instance_slot_searched(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f);
+
+/*
+ * The slot at an address, or NULL where the map has to be searched. One bit says that a part of the span, of which there are up to
+ * SOLID_PARTS, has no hole from the beginning on.
+ */
+static inline struct ramka_frame *instance_solid(const struct ramka *r, ramka_paddr_t pa)
+{
+	/* the bits below a page go to the top, where they make the index huge */
+	uint64_t index = (pa >> RAMKA_PAGE_SHIFT | pa << (64 - RAMKA_PAGE_SHIFT)) - r->first, part = index >> r->solid_shift;
+
+	return likely(part < SOLID_PARTS) && likely(r->solid[part / 64] >> (part % 64) & 1) ? &r->slots[index] : NULL;
+}
+
 /* The slot at an address: 0, RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND. */
-int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f);
+static inline int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
+{
+	struct ramka_frame *f = instance_solid(r, pa);
+
+	if (unlikely(!f))
+		return instance_slot_searched(r, pa, ret_f);
+	*ret_f = f;
+	return 0;
+}
 
 /* ---- types ---- */
 

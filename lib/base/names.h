@@ -18,6 +18,7 @@
 #define bitmap_claim_blocks ramka_core_bitmap_claim_blocks
 #define bitmap_claim_lanes ramka_core_bitmap_claim_lanes
 #define bitmap_claim_mask ramka_core_bitmap_claim_mask
+#define bitmap_close_block ramka_core_bitmap_close_block
 #define bitmap_fill ramka_core_bitmap_fill
 #define bitmap_fix_hints ramka_core_bitmap_fix_hints
 #define bitmap_free ramka_core_bitmap_free
@@ -117,10 +118,11 @@
 #define instance_bug_address ramka_core_instance_bug_address
 #define instance_bug_argument ramka_core_instance_bug_argument
 #define instance_bug_of ramka_core_instance_bug_of
+#define instance_find_solid ramka_core_instance_find_solid
 #define instance_kind ramka_core_instance_kind
 #define instance_map ramka_core_instance_map
 #define instance_next ramka_core_instance_next
-#define instance_slot ramka_core_instance_slot
+#define instance_slot_searched ramka_core_instance_slot_searched
 #define instance_zone ramka_core_instance_zone
 #define lay_out ramka_core_lay_out
 #define look_next ramka_core_look_next

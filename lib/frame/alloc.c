@@ -163,45 +163,90 @@ struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_
 	return frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
 }
 
+/* Up to BULK_CHUNK frames. */
+struct bulk {
+	struct ramka_frame *frames[BULK_CHUNK]; /* `bad` ones, whose word was changed while they were free, then `nr` handed out */
+	size_t nr, bad;
+	bool more; /* the next chunk may have some */
+};
+
+static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e, struct ramka_request req, size_t want,
+				    uint64_t ref, const char *operation, struct bulk *b)
+{
+	size_t have = 0;
+
+	want = want < BULK_CHUNK ? want : BULK_CHUNK;
+	while (have < want) {
+		struct ramka_frame *f;
+
+		if (!is_plain(req) || !cpu_alloc(cpu, &f))
+			f = take_missed(cpu, req);
+		if (!f)
+			break;
+		__builtin_prefetch(f, 1);
+		b->frames[have++] = f;
+	}
+	b->nr = b->bad = 0;
+	b->more = have == want;
+	for (size_t i = 0; i < have; i++) {
+		struct ramka_frame *f = b->frames[i];
+
+		if (unlikely(slot_ref(f) != REF_FREE)) {
+			b->frames[b->bad + b->nr] = b->frames[b->bad]; /* what is in front makes room */
+			b->frames[b->bad++] = f;
+			continue;
+		}
+		frame_build(cpu->r, f, e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+		if (frame_publish(cpu, f, ref, operation))
+			b->frames[b->bad + b->nr++] = f;
+		else if (CONTRACTS)
+			b->more = false; /* the next one would be refused too */
+	}
+}
+
+/* Reports the bad ones, once the others are the caller's: panic may jump. */
+static noinline void bulk_changed(struct ramka_cpu *cpu, const struct bulk *b, unsigned order, const char *operation)
+{
+	for (size_t i = 0; i < b->bad; i++)
+		frame_changed(cpu->r, b->frames[i], frame_leak(b->frames[i], order), operation);
+}
+
 size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, size_t n,
 			      struct ramka_frame **ret_frames)
 {
 	static const char operation[] = "ramka_frame_alloc_bulk";
-	struct ramka *r = cpu->r;
-	const struct type_entry *e = type_argument(r, type, operation);
+	const struct type_entry *e = type_argument(cpu->r, type, operation);
+	struct bulk b = { .more = true };
 	size_t done = 0;
 
-	if (!e || !request_valid(r, req) || !cpu_argument_ok(cpu, operation))
+	if (!e || !request_valid(cpu->r, req) || !cpu_argument_ok(cpu, operation))
 		return 0;
-	while (done < n) {
-		struct ramka_frame *got[BULK_CHUNK];
-		size_t want = n - done < BULK_CHUNK ? n - done : BULK_CHUNK, have = 0, bad = 0;
+	while (done < n && b.more) {
+		take_bulk(cpu, e, req, n - done, REF_SHARED(1), operation, &b);
+		for (size_t i = 0; i < b.nr; i++)
+			ret_frames[done++] = b.frames[b.bad + i];
+		if (unlikely(b.bad))
+			bulk_changed(cpu, &b, req.order, operation);
+	}
+	return done;
+}
 
-		while (have < want) {
-			struct ramka_frame *f;
+size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, size_t n,
+			       struct ramka_unique **ret_u)
+{
+	static const char operation[] = "ramka_unique_alloc_bulk";
+	const struct type_entry *e = type_argument(cpu->r, type, operation);
+	struct bulk b = { .more = true };
+	size_t done = 0;
 
-			if (!is_plain(req) || !cpu_alloc(cpu, &f))
-				f = take_missed(cpu, req);
-			if (!f)
-				break;
-			__builtin_prefetch(f, 1);
-			got[have++] = f;
-		}
-		for (size_t i = 0; i < have; i++) {
-			if (slot_ref(got[i]) != REF_FREE) {
-				got[bad++] = got[i];
-				continue;
-			}
-			frame_build(r, got[i], e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
-			if (frame_publish(cpu, got[i], REF_SHARED(1), operation))
-				ret_frames[done++] = got[i];
-			else if (CONTRACTS)
-				n = 0; /* the next one would be refused too */
-		}
-		for (size_t i = 0; i < bad; i++) /* once the others are the caller's: panic may jump */
-			frame_changed(r, got[i], frame_leak(got[i], req.order), operation);
-		if (have < want)
-			break;
+	if (!e || !request_valid(cpu->r, req) || !cpu_argument_ok(cpu, operation))
+		return 0;
+	while (done < n && b.more) {
+		take_bulk(cpu, e, req, n - done, REF_UNIQUE, operation, &b);
+		for (size_t i = 0; i < b.nr; i++)
+			ret_u[done++] = unique_of(b.frames[b.bad + i]);
+		if (unlikely(b.bad))
+			bulk_changed(cpu, &b, req.order, operation);
 	}
 	return done;
 }

@@ -12,6 +12,8 @@
 #include "argument.h"
 #include "contracts.h"
 
+#define PREFETCH_AHEAD 8u /* slots that the bulk calls fetch before they need them */
+
 /* Order, flags and `reserved` of a request are legal here. */
 bool request_valid(const struct ramka *r, struct ramka_request req);
 

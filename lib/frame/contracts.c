@@ -227,6 +227,11 @@ static bool became_unique(const struct contract_view *old, const struct contract
 	return is_unique(v) && v->generation == old->generation + 1;
 }
 
+static bool became_tail(const struct contract_view *old, const struct contract_view *v)
+{
+	return v->ref == REF_FREE && v->info == old->info;
+}
+
 static bool is_live(const struct contract_view *v)
 {
 	return held(v) + v->who.unique + v->who.listed >= 1;
@@ -256,6 +261,7 @@ static const struct {
 	[STEP_UNIQUE_FREE] = { STEP(contract_unique_owned, always), .unique = -1 },
 	[STEP_KEEP] = { STEP(contract_unique_owned, same_word), .unique = 0 },
 	[STEP_SPLIT] = { STEP(contract_release_requires, became_unique), .unique = 1 },
+	[STEP_JOIN] = { STEP(contract_unique_owned, became_tail), .unique = -1 },
 	[STEP_LIST] = { STEP(contract_unique_owned, put_in_list), .unique = -1, .listed = 1 },
 	[STEP_UNLIST] = { STEP(is_listed, out_of_list), .unique = 1, .listed = -1 },
 	[STEP_COVER] = { STEP(contract_into_raw_requires, same_word), .handles = -1, .covers = 1 },

@@ -53,7 +53,7 @@ enum contract_step {
 	STEP_LOOKUP, STEP_GET, STEP_PUT,                 /* H + 1, H + 1, H - 1 */
 	STEP_INTO_RAW, STEP_FROM_RAW, STEP_UNIQUE_INTO_RAW, STEP_UNIQUE_FROM_RAW,
 	STEP_BORROW, STEP_UNBORROW,
-	STEP_SHARE, STEP_TRY_UNIQUE, STEP_UNIQUE_FREE, STEP_KEEP, STEP_SPLIT, /* keep: the owner stays */
+	STEP_SHARE, STEP_TRY_UNIQUE, STEP_UNIQUE_FREE, STEP_KEEP, STEP_SPLIT, STEP_JOIN, /* keep: the owner stays */
 	STEP_LIST, STEP_UNLIST,
 	STEP_COVER, STEP_UNCOVER, STEP_FORGET, STEP_RESTORE, /* a segment's frames */
 	STEP_RELEASE,                                    /* back to the allocator: nobody holds anything */

@@ -15,8 +15,6 @@
 #include "defer.h"
 #include "drop.h"
 
-#define PREFETCH_AHEAD 8u
-
 /* ---- by address ---- */
 
 /* The count is at its top: from now on the frame is never freed. Release: a lookup finds what the caller has found or built. */
@@ -150,6 +148,39 @@ static always_inline struct ramka_frame *get_reference(struct ramka *r, struct r
 struct ramka_frame *ramka_frame_get(struct ramka *r, struct ramka_frame *f)
 {
 	return get_reference(r, f, "ramka_frame_get");
+}
+
+struct ramka_frame *ramka_frame_get_n(struct ramka *r, struct ramka_frame *f, unsigned n)
+{
+	static const char operation[] = "ramka_frame_get_n";
+	uint64_t ref;
+
+	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation))
+		return NULL;
+	if (CONTRACTS || n == 1) { /* one move of the ledger each */
+		for (unsigned i = 0; i < n; i++)
+			if (!get_reference(r, f, operation)) {
+				while (i--)
+					frame_put(r->none, f, operation);
+				return NULL;
+			}
+		return f;
+	}
+	/* a CAS, since so many too much could make another state of a wrong one */
+	ref = slot_ref(f);
+	while (n && ref_tag(ref) != TAG_SATURATED) {
+		if (ref_tag(ref) != TAG_SHARED || ref_is_dying(ref)) {
+			instance_bug(r, operation, "frame is not shared", f, ref);
+			return NULL;
+		}
+		if (ref_others(ref) >= REF_MAX - 1 - n) {
+			saturate(r, f, ref, operation);
+			break;
+		}
+		if (ramka_cas(&f->ref, &ref, ref + n, relaxed, slot.count))
+			break;
+	}
+	return f;
 }
 
 struct ramka_frame *frame_get(struct ramka *r, struct ramka_frame *f, const char *operation)
@@ -291,7 +322,8 @@ void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct 
 		frame_put(cpu, old, "ramka_frame_assign");
 }
 
-ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
+/* Everything but a plain shared frame, which into_raw answers at once. */
+static noinline ramka_paddr_t into_raw_asked(struct ramka *r, struct ramka_frame *f)
 {
 	static const char operation[] = "ramka_frame_into_raw";
 
@@ -300,25 +332,60 @@ ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
 	return slot_paddr(r, f);
 }
 
-/* Neither a count nor SATURATED, or no address of a frame at all. */
-static noinline struct ramka_frame *raw_failed(const struct ramka *r, ramka_paddr_t pa, const char *operation)
+ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
+{
+	if (CONTRACTS || unlikely(!slot_valid(r, f)) || unlikely(ref_tag(slot_ref(f)) != TAG_SHARED))
+		return into_raw_asked(r, f);
+	return slot_paddr(r, f);
+}
+
+/* The forgotten frame at an address, for the public function `operation`; else reports, NULL. */
+static noinline struct ramka_frame *from_raw_asked(struct ramka *r, ramka_paddr_t pa, const char *operation)
 {
 	struct ramka_frame *f = frame_at_address(r, pa, operation);
+	uint64_t ref;
 
-	if (!f || ref_tag(slot_ref(f)) == TAG_SATURATED)
-		return f;
-	instance_bug(r, operation, "frame is not shared: never forgotten?", f, slot_ref(f));
-	return NULL;
+	if (!f)
+		return NULL;
+	ref = slot_ref(f);
+	if (ref_others(ref) >= REF_MAX && ref_tag(ref) != TAG_SATURATED) {
+		instance_bug(r, operation, "frame is not shared: never forgotten?", f, ref);
+		return NULL;
+	}
+	return contract_move(r, f, STEP_FROM_RAW, operation) ? f : NULL;
+}
+
+/* The same, or NULL where from_raw_asked has to find out. */
+static always_inline struct ramka_frame *from_raw(struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f = CONTRACTS ? NULL : instance_solid(r, pa);
+
+	return likely(f) && likely(ref_others(slot_ref(f)) < REF_MAX) ? f : NULL;
 }
 
 struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
 {
-	static const char operation[] = "ramka_frame_from_raw";
-	struct ramka_frame *f;
+	struct ramka_frame *f = from_raw(r, pa);
 
-	if (unlikely(instance_slot(r, pa, &f)) || unlikely(ref_others(slot_ref(f)) >= REF_MAX))
-		f = raw_failed(r, pa, operation);
-	return f && contract_move(r, f, STEP_FROM_RAW, operation) ? f : NULL;
+	return likely(f) ? f : from_raw_asked(r, pa, "ramka_frame_from_raw");
+}
+
+static noinline void put_at_asked(struct ramka_cpu *cpu, ramka_paddr_t pa)
+{
+	struct ramka_frame *f = from_raw_asked(cpu->r, pa, "ramka_frame_put_at");
+
+	if (f)
+		frame_put(cpu, f, "ramka_frame_put_at");
+}
+
+void ramka_frame_put_at(struct ramka_cpu *cpu, ramka_paddr_t pa)
+{
+	struct ramka_frame *f = from_raw(cpu->r, pa);
+
+	if (likely(f))
+		put_reference(cpu, f, true, "ramka_frame_put_at");
+	else
+		put_at_asked(cpu, pa);
 }
 
 struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struct ramka_frame *f)
@@ -335,6 +402,31 @@ void ramka_frame_unborrow(struct ramka *r, struct ramka_frame_ref ref)
 {
 	if (CONTRACTS && frame_pointer_ok(r, ref.frame, "ramka_frame_unborrow"))
 		contract_move(r, ref.frame, STEP_UNBORROW, "ramka_frame_unborrow");
+}
+
+struct ramka_frame *ramka_frame_head(const struct ramka *r, ramka_paddr_t pa)
+{
+	uint64_t frame = frame_of(pa);
+
+	for (unsigned order = 0; order <= RAMKA_MAX_ORDER; order++) {
+		uint64_t head = align_down(frame, (uint64_t)1 << order);
+		struct ramka_frame *f;
+
+		if (instance_slot(r, paddr_of(head), &f)) /* no frame has a hole in it */
+			return NULL;
+		if (ACCEPT_SEEN >> ref_tag(slot_ref(f)) & 1 && info_order(slot_info(f)) >= order)
+			return f;
+	}
+	return NULL;
+}
+
+enum ramka_state ramka_frame_state_at(const struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+
+	if (instance_slot(r, paddr_of(frame_of(pa)), &f))
+		return RAMKA_STATE_HOLE;
+	return state_of(r, f, slot_ref(f));
 }
 
 struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa)

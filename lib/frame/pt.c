@@ -22,7 +22,7 @@ static void drop_node(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, vo
 		child = ramka_frame_from_raw(cpu->r, pa);
 		if (!child)
 			continue;
-		if (is_node && !ramka_pt_meta(cpu->r, child)) {
+		if (is_node && !ramka_pt_node(cpu->r, child)) {
 			instance_bug_of(cpu->r, "ramka_frame_put", "entry says node, frame is none: leaked", "pte", child,
 					slot_ref(child));
 			continue;
@@ -50,9 +50,9 @@ struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_
 	return frame_make(cpu, e, &meta, (struct ramka_request){ 0 }, REF_SHARED(1), "ramka_pt_alloc");
 }
 
-struct ramka_pt_meta *ramka_pt_meta(const struct ramka *r, const struct ramka_frame *f)
+struct ramka_pt_meta *ramka_pt_node(const struct ramka *r, const struct ramka_frame *f)
 {
-	return frame_meta_as(r, f, &ramka_type_page_table, "ramka_pt_meta");
+	return frame_meta_as(r, f, &ramka_type_page_table, "ramka_pt_node");
 }
 
 unsigned ramka_pt_level(const struct ramka *r, const struct ramka_frame *f)

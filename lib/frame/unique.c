@@ -33,32 +33,48 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 }
 
 /* Everything but a plain base frame that the cache takes. */
-static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u)
+static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
 
-	if (!CONTRACTS && (!cpu_argument_ok(cpu, "ramka_unique_free") || !unique_argument_ok(cpu->r, u, false, "ramka_unique_free")))
+	if (!CONTRACTS && (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation)))
 		return;
 	info = slot_info(f);
 	if (info & INFO_RCU)
 		defer_frame(cpu, f, info);
 	else
-		frame_end(cpu, f, info, "ramka_unique_free");
+		frame_end(cpu, f, info, operation);
 }
 
-void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
+static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
 	uint32_t n;
 
-	if (CONTRACTS && (!cpu_argument_ok(cpu, "ramka_unique_free") || !unique_argument_ok(cpu->r, u, false, "ramka_unique_free") ||
-			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, "ramka_unique_free")))
+	if (CONTRACTS && (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation) ||
+			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, operation)))
 		return;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
 	    likely(info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
 		return;
-	free_slow(cpu, u);
+	free_slow(cpu, u, operation);
+}
+
+void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
+{
+	free_unique(cpu, u, "ramka_unique_free");
+}
+
+void ramka_unique_free_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_unique **u)
+{
+	for (size_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		__builtin_prefetch(u[i], 1);
+	for (size_t i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			__builtin_prefetch(u[i + PREFETCH_AHEAD], 1);
+		free_unique(cpu, u[i], "ramka_unique_free_bulk");
+	}
 }
 
 void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u)
@@ -140,17 +156,18 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 	return rc;
 }
 
-int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts)
+/* ret_parts may be NULL. */
+static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
 	unsigned old_order;
 	uint64_t info;
 
-	if (!unique_argument_ok(r, u, false, "ramka_unique_split"))
+	if (!unique_argument_ok(r, u, false, operation))
 		return RAMKA_E_INVAL;
 	info = slot_info(f);
 	old_order = info_order(info);
-	if (order > old_order || !ret_parts || !contract_move(r, f, STEP_KEEP, "ramka_unique_split"))
+	if (order > old_order || !contract_move(r, f, STEP_KEEP, operation))
 		return RAMKA_E_INVAL;
 	if (!(info & INFO_DETACHED)) {
 		struct zone *z = instance_zone(r, f);
@@ -165,14 +182,100 @@ int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, 
 		if (i && type->meta_size)
 			memcpy(slot_meta(r, part), slot_meta(r, f), type->meta_size);
 		slot_set_info(part, info);
-		if (i && !contract_begin(r, part, STEP_SPLIT, "ramka_unique_split")) {
-			ret_parts[i] = NULL;
+		if (i && !contract_begin(r, part, STEP_SPLIT, operation)) {
+			if (ret_parts)
+				ret_parts[i] = NULL;
 			continue;
 		}
 		ramka_store(&part->ref, REF_UNIQUE, release, slot.publish);
 		if (i)
-			contract_commit(r, part, STEP_SPLIT, "ramka_unique_split");
-		ret_parts[i] = unique_of(part);
+			contract_commit(r, part, STEP_SPLIT, operation);
+		if (ret_parts)
+			ret_parts[i] = unique_of(part);
+	}
+	return 0;
+}
+
+int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts)
+{
+	return ret_parts ? split_parts(r, u, order, ret_parts, "ramka_unique_split") : RAMKA_E_INVAL;
+}
+
+int ramka_unique_split_in_place(struct ramka *r, struct ramka_unique *u, unsigned order)
+{
+	return split_parts(r, u, order, NULL, "ramka_unique_split_in_place");
+}
+
+struct ramka_unique *ramka_unique_part(const struct ramka *r, struct ramka_unique *u, uint64_t n)
+{
+	static const char operation[] = "ramka_unique_part";
+	struct ramka_frame *part;
+	unsigned order;
+
+	if (!unique_argument_ok(r, u, true, operation))
+		return NULL;
+	order = info_order(slot_info(slot_of(u)));
+	if (n >= (r->nr_slots - slot_index(r, slot_of(u))) >> order)
+		return NULL;
+	part = slot_of(u) + (n << order);
+	if (instance_kind(r, r->first + slot_index(r, part)) == MAP_HOLE || slot_ref(part) != REF_UNIQUE ||
+	    info_order(slot_info(part)) != order)
+		return NULL;
+	return unique_of(part);
+}
+
+/* Is every part a unique frame like the first: of its order and type, in no list, the allocator's? */
+static int joinable(const struct ramka *r, const struct ramka_frame *f, uint64_t info, unsigned order)
+{
+	unsigned old_order = info_order(info);
+	struct ramka_frame *last;
+
+	if (order < old_order || order > RAMKA_MAX_ORDER || info & INFO_DETACHED)
+		return RAMKA_E_INVAL;
+	if ((r->first + slot_index(r, f)) & (((uint64_t)1 << order) - 1))
+		return RAMKA_E_NOT_ALIGNED;
+	if (r->nr_slots - slot_index(r, f) < (uint64_t)1 << order)
+		return RAMKA_E_OUT_OF_BOUND;
+	for (uint64_t i = 1; i < (uint64_t)1 << (order - old_order); i++) {
+		const struct ramka_frame *part = f + (i << old_order);
+
+		if (instance_slot(r, slot_paddr(r, part), &last))
+			return RAMKA_E_OUT_OF_BOUND;
+		if (slot_ref(part) != REF_UNIQUE || slot_info(part) != info || instance_zone(r, part) != instance_zone(r, f))
+			return RAMKA_E_IN_USE;
+	}
+	return 0;
+}
+
+int ramka_unique_join(struct ramka *r, struct ramka_unique *u, unsigned order)
+{
+	static const char operation[] = "ramka_unique_join";
+	struct ramka_frame *f = slot_of(u);
+	unsigned old_order;
+	struct zone *z;
+	uint64_t info;
+	int rc;
+
+	if (!unique_argument_ok(r, u, false, operation))
+		return RAMKA_E_INVAL;
+	info = slot_info(f);
+	old_order = info_order(info);
+	rc = joinable(r, f, info, order);
+	if (rc)
+		return rc;
+	if (!contract_move(r, f, STEP_KEEP, operation))
+		return RAMKA_E_INVAL;
+	z = instance_zone(r, f);
+	zone_join(z, slot_bit(r, z, f), old_order, order);
+	/* the first frame reaches over the others before they are FREE, so that a claim by address finds tails */
+	slot_set_info(f, (info & ~((uint64_t)0xff << INFO_ORDER_SHIFT)) | (uint64_t)order << INFO_ORDER_SHIFT);
+	for (uint64_t i = 1; i < (uint64_t)1 << (order - old_order); i++) {
+		struct ramka_frame *part = f + (i << old_order);
+
+		if (!contract_begin(r, part, STEP_JOIN, operation))
+			continue;
+		ramka_store(&part->ref, REF_FREE, relaxed, slot.free);
+		contract_commit(r, part, STEP_JOIN, operation);
 	}
 	return 0;
 }

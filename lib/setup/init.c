@@ -425,6 +425,7 @@ int ramka_init_why(const struct ramka_config *cfg, void *metadata, size_t bytes,
 	rc = map_build(cfg, &l.span, &meta, (void *)(at + l.events), r->map, &r->nr_map, why);
 	if (rc)
 		return rc;
+	instance_find_solid(r);
 	types_init(r);
 	init_zones(r, cfg, &l, at);
 	map_zones(r);

@@ -496,6 +496,18 @@ void bitmap_open_block(struct bitmap *b, uint32_t block)
 	lanes_from_to(b, block, 1, LANE_HUGE, 0);
 }
 
+void bitmap_close_block(struct bitmap *b, uint32_t block)
+{
+	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
+	uint64_t mask = bits_below(16) << lane_shift(block), pack = ramka_load(p, relaxed, count.look);
+
+	/* with a count of 0 no promise is left, so no CPU looks for a bit here */
+	for (unsigned i = 0; i < BLOCK_WORDS; i++)
+		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, huge.open);
+	while (!ramka_cas(p, &pack, (pack & ~mask) | (uint64_t)LANE_HUGE << lane_shift(block), relaxed, huge.open))
+		; /* other blocks of the word changed, or the hint of this one */
+}
+
 /* ---- new frames ---- */
 
 /* Blocks [block, block + nr), 1, 2 or 4 and aligned to that: no CPU ever had a frame of them. */

@@ -111,6 +111,8 @@ unsigned bitmap_claim_lanes(struct bitmap *b, uint32_t pack, unsigned want, unsi
 bool bitmap_free_lanes(struct bitmap *b, uint32_t pack, unsigned lanes);
 /* The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one. */
 void bitmap_open_block(struct bitmap *b, uint32_t block);
+/* The one owner of all frames of an OPEN block claims it whole. */
+void bitmap_close_block(struct bitmap *b, uint32_t block);
 
 /* ---- new frames ---- */
 

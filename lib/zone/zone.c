@@ -394,6 +394,14 @@ void zone_split(struct zone *z, uint32_t bit, unsigned old_order, unsigned order
 		bitmap_open_block(&z->map, bit / BLOCK_FRAMES + i);
 }
 
+void zone_join(struct zone *z, uint32_t bit, unsigned old_order, unsigned order)
+{
+	if (order < BLOCK_ORDER || old_order >= BLOCK_ORDER)
+		return;
+	for (uint32_t i = 0; i < 1u << (order - BLOCK_ORDER); i++)
+		bitmap_close_block(&z->map, bit / BLOCK_FRAMES + i);
+}
+
 uint64_t zone_count_free(const struct zone *z)
 {
 	uint64_t n = 0;

@@ -47,6 +47,8 @@ bool zone_give_back(struct zone *z, uint32_t first, uint32_t nr);
 uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from);
 /* A frame claimed as a whole becomes separately freeable frames of `order`. */
 void zone_split(struct zone *z, uint32_t bit, unsigned old_order, unsigned order);
+/* The opposite: the owner of all parts makes one frame of `order` of them. */
+void zone_join(struct zone *z, uint32_t bit, unsigned old_order, unsigned order);
 
 /* The first block from `block` on that is no hole, or the number of blocks. */
 static inline uint32_t zone_next_block(const struct zone *z, uint32_t block)

@@ -72,6 +72,15 @@ CALL(put_none) { ramka_frame_put(s->f->none, s->frame); }
 CALL(put_bulk) { ramka_frame_put_bulk(CPU, 1, &s->frame); }
 CALL(put_rcu) { assert_true(ramka_frame_put_rcu(CPU, s->frame) >= 0 || s->f->expected); }
 CALL(assign) { struct ramka_frame *dst = NULL; ramka_frame_assign(CPU, &dst, s->frame); }
+CALL(get_n) { gives(s, ramka_frame_get_n(R, s->frame, 3)); }
+CALL(put_at) { ramka_frame_put_at(CPU, s->pa); }
+CALL(head)
+{
+	const struct ramka_frame *head = ramka_frame_head(R, s->pa + 77);
+
+	assert_ptr_equal(head, s->subject == TAIL ? s->frame - 5 : SEES >> s->subject & 1 ? s->frame : NULL);
+}
+CALL(state_at) { assert_int_equal(ramka_frame_state_at(R, s->pa + PAGE - 1), state_of_subject[s->subject]); }
 CALL(into_raw) { assert_true(ramka_frame_into_raw(R, s->frame) == (s->f->expected ? 0 : s->pa)); }
 CALL(from_raw) { assert_true(ramka_frame_from_raw(R, s->pa) == (s->f->expected ? NULL : s->frame)); }
 CALL(borrow) { assert_true(ramka_frame_borrow(R, s->frame).frame == (s->f->expected ? NULL : s->frame)); }
@@ -106,6 +115,10 @@ CALL(try_unique) { assert_true((ramka_frame_try_unique(R, s->frame) == NULL) == 
 CALL(from_frame) { gives(s, ramka_segment_from_frame(R, s->frame).size); }
 
 CALL(free) { ramka_unique_free(CPU, U); }
+CALL(free_bulk) { struct ramka_unique *u = U; ramka_unique_free_bulk(CPU, 1, &u); }
+CALL(split_in_place) { assert_int_equal(ramka_unique_split_in_place(R, U, 0), s->f->expected ? RAMKA_E_INVAL : 0); }
+CALL(join) { assert_int_equal(ramka_unique_join(R, U, 0), s->f->expected ? RAMKA_E_INVAL : 0); }
+CALL(part) { assert_ptr_equal(ramka_unique_part(R, U, 0), s->f->expected ? NULL : U); }
 CALL(unique_meta) { gives(s, ramka_unique_meta(R, U)); }
 CALL(share) { gives(s, ramka_unique_share(R, U)); }
 CALL(repurpose) { assert_int_equal(ramka_unique_repurpose(CPU, U, &next_type, NULL), s->f->expected ? RAMKA_E_INVAL : 0); }
@@ -162,7 +175,7 @@ CALL(forget) { ramka_segment_forget(R, SEG); }
 CALL(restore) { ramka_segment_restore(R, SEG); }
 
 CALL(pt_level) { ramka_pt_level(R, s->frame); }
-CALL(pt_meta) { ramka_pt_meta(R, s->frame); }
+CALL(pt_node) { ramka_pt_node(R, s->frame); }
 
 /* What is answered with a code, and never reported. */
 static void code(struct scene *s, int rc, const int *want)
@@ -198,6 +211,10 @@ CALL(at) { assert_true((ramka_frame_at(R, s->pa).frame == NULL) == (s->subject =
 
 static const struct row rows[] = {
 	ROW(ramka_frame_get, get, BOTH(SHARES), .argument = "f"),
+	ROW(ramka_frame_get_n, get_n, BOTH(SHARES), .argument = "f"),
+	ROW(ramka_frame_put_at, put_at, .accept = REFERENCES, .contracts = S(SATURATED), .by_address = true),
+	ROW(ramka_frame_head, head, BOTH(ALL), .by_address = true),
+	ROW(ramka_frame_state_at, state_at, BOTH(ALL), .by_address = true),
 	ROW(ramka_frame_put, put, BOTH(REFERENCES), .argument = "f"),
 	ROW(ramka_frame_put, put_none, BOTH(REFERENCES), .argument = "f"),
 	ROW(ramka_frame_put_bulk, put_bulk, BOTH(REFERENCES), .argument = "f"),
@@ -225,6 +242,10 @@ static const struct row rows[] = {
 	ROW(ramka_segment_from_frame, from_frame, .accept = SHARES, .contracts = REFERENCES, .argument = "f"),
 
 	ROW(ramka_unique_free, free, BOTH(S(UNIQUE)), .argument = "u"),
+	ROW(ramka_unique_free_bulk, free_bulk, BOTH(S(UNIQUE)), .argument = "u"),
+	ROW(ramka_unique_split_in_place, split_in_place, BOTH(S(UNIQUE)), .argument = "u"),
+	ROW(ramka_unique_join, join, BOTH(S(UNIQUE)), .argument = "u"),
+	ROW(ramka_unique_part, part, BOTH(S(UNIQUE) | S(LISTED)), .argument = "u"),
 	ROW(ramka_unique_meta, unique_meta, BOTH(S(UNIQUE) | S(LISTED)), .argument = "u"),
 	ROW(ramka_unique_share, share, BOTH(S(UNIQUE)), .argument = "u"),
 	ROW(ramka_unique_repurpose, repurpose, BOTH(S(UNIQUE)), .argument = "u"),
@@ -257,7 +278,7 @@ static const struct row rows[] = {
 	ROW(ramka_segment_restore, restore, .accept = SHARES, .contracts = S(SATURATED), .by_address = true),
 
 	ROW(ramka_pt_level, pt_level, BOTH(SEES), .argument = "f"),
-	ROW(ramka_pt_meta, pt_meta, BOTH(SEES), .argument = "f"),
+	ROW(ramka_pt_node, pt_node, BOTH(SEES), .argument = "f"),
 
 	ROW(ramka_frame_from_in_use, from_in_use, BOTH(ALL), .by_address = true),
 	ROW(ramka_frame_from_unused, from_unused, BOTH(ALL), .by_address = true),

@@ -92,6 +92,12 @@ bug('low-memory-nests', 'low_memory is called for what it allocates itself', 'mi
     ('call_low_memory', 'if (ramka_xchg(&r->telling_low, 1, relaxed, low.telling))\n		return;', ''))
 bug('shuffle-one-order', 'RAMKA_SHUFFLE takes no notice of the seed', 'misuse handles', 10,
     ('random_start', 'uint64_t x = seed +', 'uint64_t x = (seed & 0) +'))
+bug('join-leaves-open', 'the blocks of a joined frame are not claimed whole', 'unit unique', 10,
+    ('zone_join', 'bitmap_close_block(&z->map, bit / BLOCK_FRAMES + i);', ';'))
+bug('join-empties-bits', 'a block that is joined keeps its bits cleared: they are free once it is whole', 'checker bitmap_join', 20,
+    ('bitmap_close_block', '~(uint64_t)0', '0'))
+bug('solid-part-rounded-down', 'a part of the span that a hole reaches into counts as one without', 'unit frame', 10,
+    ('instance_find_solid', '(first - r->first + (UINT64_C(1) << r->solid_shift) - 1)', '(first - r->first)'))
 bug('repurpose-nests-drops', 'an on_drop that repurpose runs is no runner: what it puts is dropped inside it', 'misuse callbacks', 10,
     ('ramka_unique_repurpose', 'runner = info & INFO_HOOK && drop_begin(cpu);', 'runner = false;'),
     ('ramka_unique_repurpose', 'if (info & INFO_HOOK && !runner && !cpu->cacheless)', 'if (false)'))
@@ -268,7 +274,7 @@ bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not z
      '	if (unlikely(!f))\n		return NULL;\n	if (ramka_load(&cpu->steals, relaxed, stat) != steals)\n'
      '		req.flags |= RAMKA_ALLOC_UNINIT;'))
 bug('zero-skipped-in-bulk', 'bulk frames are never zeroed', 'plain bulk', 5,
-    ('ramka_frame_alloc_bulk', '!(req.flags & RAMKA_ALLOC_UNINIT));', 'false);'))
+    ('take_bulk', '!(req.flags & RAMKA_ALLOC_UNINIT));', 'false);'))
 bug('order-not-checked', 'a request beyond the largest order is let through', 'unit frame', 10,
     ('request_valid', 'return req.order <= RAMKA_MAX_ORDER &&', 'return req.order <= RAMKA_MAX_ORDER + 14 &&'))
 bug('limit-off-by-one', 'a frame may end beyond the limit of the address', 'unit zone', 10,

@@ -629,6 +629,116 @@ static void reserved_frames_count_too(void **state)
 
 /* ---- saturation ---- */
 
+/* Many references at once, and each of them counts. */
+static void gets_many(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .rcu = true });
+	struct ramka_frame *one = ramka_frame_alloc(f->cpu[0], &note_type, NULL, ZEROED);
+	static const unsigned many[] = { 0, 1, 2, 77, 1000 };
+
+	(void)state;
+	drops = 0;
+	for (unsigned i = 0; i < NELEMS(many); i++) {
+		assert_ptr_equal(ramka_frame_get_n(f->r, one, many[i]), one);
+		assert_int_equal(ramka_frame_refcount(one), 1 + many[i]);
+		for (unsigned j = 0; j < many[i]; j++)
+			ramka_frame_put(f->cpu[0], one);
+	}
+	assert_ptr_equal(ramka_frame_get_n(f->r, one, 2), one);
+	assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0);
+	assert_ptr_equal(ramka_frame_get_n(f->r, one, 3), one); /* marked */
+	assert_int_equal(ramka_frame_refcount(one), 5);
+	for (unsigned j = 0; j < 5; j++)
+		ramka_frame_put(f->cpu[0], one);
+	assert_int_equal(stats(f).deferred, 1);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(drops, 1);
+	CLOSE(f);
+}
+
+static void many_stop_at_the_top_of_the_count(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	struct ramka_frame *one = must_alloc(f->cpu[0], UNINIT);
+
+	(void)state;
+	skip_in_contract_build();
+	ramka_store(&one->ref, REF_SHARED(REF_MAX - 10), relaxed, slot.count);
+	assert_ptr_equal(ramka_frame_get_n(f->r, one, 9), one);
+	assert_int_equal(ramka_frame_refcount(one), REF_MAX - 1);
+	EXPECT_BUG(f, "ramka_frame_get_n", assert_ptr_equal(ramka_frame_get_n(f->r, one, 2), one));
+	assert_int_equal(f->bug.ref, REF_SHARED(REF_MAX - 1));
+	assert_int_equal(ramka_frame_state_at(f->r, ramka_frame_paddr(f->r, one)), RAMKA_STATE_SATURATED);
+	assert_ptr_equal(ramka_frame_get_n(f->r, one, UINT32_MAX), one);
+	CLOSE_LEAKING(f, 1);
+}
+
+/* As a kernel frees: by the address that it kept. */
+static void puts_by_address(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .size = 16 * MIB });
+
+	(void)state;
+	drops = 0;
+	for (unsigned order = 0; order <= 11; order++)
+		for (unsigned who = 0; who < 3; who++) {
+			struct ramka_cpu *cpu = who < 2 ? f->cpu[who] : f->none;
+			const struct ramka_type *type = order % 2 ? &note_type : &plain_type;
+			struct ramka_frame *one = ramka_frame_alloc(cpu, type, NULL, order_req(order));
+			ramka_paddr_t pa = ramka_frame_into_raw(f->r, ramka_frame_get(f->r, one));
+			ramka_paddr_t last = pa + (PAGE << order) - 1;
+
+			assert_ptr_equal(ramka_frame_head(f->r, pa), one);
+			assert_ptr_equal(ramka_frame_head(f->r, last), one);
+			assert_ptr_equal(ramka_frame_head(f->r, pa + (PAGE << order) / 2), one);
+			assert_int_equal(ramka_frame_state_at(f->r, pa + PAGE / 2), RAMKA_STATE_SHARED);
+			assert_int_equal(ramka_frame_state_at(f->r, last), order ? RAMKA_STATE_TAIL : RAMKA_STATE_SHARED);
+			ramka_frame_put_at(cpu, pa);
+			assert_int_equal(ramka_frame_refcount(one), 1);
+			assert_int_equal(ramka_frame_into_raw(f->r, one), pa);
+			ramka_frame_put_at(cpu, pa);
+			assert_null(ramka_frame_head(f->r, last));
+			EXPECT_BUG(f, "ramka_frame_put_at", ramka_frame_put_at(cpu, pa));
+			assert_int_equal(f->bug.paddr, pa);
+			EXPECT_BUG(f, "ramka_frame_put_at", ramka_frame_put_at(cpu, pa + 1));
+			AUDIT(f);
+		}
+	assert_int_equal(drops, 6 * 3);
+	assert_null(ramka_frame_head(f->r, BASE - 1));
+	assert_null(ramka_frame_head(f->r, UINT64_MAX));
+	assert_int_equal(ramka_frame_state_at(f->r, UINT64_MAX), RAMKA_STATE_HOLE);
+	CLOSE(f);
+}
+
+/* What is known about parts of the span without a hole agrees with a search of the map, at every frame and around it. */
+static void parts_without_holes(void **state)
+{
+	static const struct ramka_region maps[][5] = {
+		{ { BASE, 8 * MIB, RAMKA_USABLE, 0 } },
+		{ { BASE + PAGE, 2 * MIB, RAMKA_USABLE, 0 }, { BASE + 3 * MIB, 5 * PAGE, RAMKA_DETACHED, 0 },
+		  { BASE + 3 * MIB + 5 * PAGE, 3 * PAGE, RAMKA_KERNEL, 0 }, { BASE + 5 * MIB + 7 * PAGE, 3 * MIB, RAMKA_USABLE, 0 } },
+		{ { BASE, PAGE, RAMKA_USABLE, 0 }, { BASE + 2 * PAGE, PAGE, RAMKA_USABLE, 0 }, { BASE + 64 * MIB, MIB, RAMKA_USABLE, 0 } },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(maps); i++) {
+		struct fixture *f = open_with((struct spec){ .regions = maps[i], .nr_regions = 5, .nr_cpus = 1 });
+		uint64_t solid = 0;
+
+		for (uint64_t frame = f->r->first - 3; frame < f->r->first + f->r->nr_slots + 600; frame++) {
+			struct ramka_frame *quick = NULL, *searched = NULL;
+			int rc = instance_slot(f->r, paddr_of(frame), &quick);
+
+			assert_int_equal(rc, instance_slot_searched(f->r, paddr_of(frame), &searched));
+			assert_ptr_equal(quick, searched);
+			assert_int_equal(instance_slot(f->r, paddr_of(frame) + 1, &quick), RAMKA_E_NOT_ALIGNED);
+			solid += instance_solid(f->r, paddr_of(frame)) != NULL;
+		}
+		assert_true(i == 2 || solid > f->r->nr_slots / 2 - 8);
+		CLOSE(f);
+	}
+}
+
 static void the_count_stops_at_its_top(void **state)
 {
 	(void)state;
@@ -740,6 +850,10 @@ int main(void)
 		cmocka_unit_test(reads_and_writes),
 		cmocka_unit_test(typed_content_is_not_for_everybody),
 		cmocka_unit_test(reserved_frames_count_too),
+		cmocka_unit_test(gets_many),
+		cmocka_unit_test(many_stop_at_the_top_of_the_count),
+		cmocka_unit_test(puts_by_address),
+		cmocka_unit_test(parts_without_holes),
 		cmocka_unit_test(the_count_stops_at_its_top),
 		cmocka_unit_test(the_count_stops_in_a_lookup_too),
 		cmocka_unit_test(a_saturated_frame_may_be_hidden),

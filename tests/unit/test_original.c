@@ -146,7 +146,7 @@ static void b03_fresh_slots_have_no_type(void **state)
 	EXPECT_BUG(f, "ramka_frame_meta", assert_null(ramka_frame_meta(f->r, fresh)));
 	EXPECT_BUG(f, "ramka_frame_meta_as", assert_null(ramka_frame_meta_as(f->r, fresh, &note_type)));
 	EXPECT_BUG(f, "ramka_frame_is_untyped", assert_false(ramka_frame_is_untyped(f->r, fresh)));
-	EXPECT_BUG(f, "ramka_pt_meta", assert_null(ramka_pt_meta(f->r, fresh)));
+	EXPECT_BUG(f, "ramka_pt_node", assert_null(ramka_pt_meta(f->r, fresh)));
 	assert_null(f->bug.type);
 	CLOSE(f);
 }

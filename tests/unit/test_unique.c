@@ -263,6 +263,110 @@ static void a_split_that_cannot_be(void **state)
 	CLOSE(f);
 }
 
+/* Parts without an array, joined again: of every order, to every order, with the memory as it was at the end. */
+static void splits_in_place_and_joins(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = 16 * MIB });
+
+	(void)state;
+	for (unsigned whole = 0; whole <= 11; whole++)
+		for (unsigned order = 0; order <= whole; order += whole > 6 ? 3 : 1) {
+			struct note value = { whole, order };
+			struct ramka_unique *u = ramka_unique_alloc(f->cpu[0], &note_type, &value, order_req(whole));
+			ramka_paddr_t pa = ramka_unique_paddr(f->r, u);
+			uint64_t n = UINT64_C(1) << (whole - order);
+
+			drops = 0;
+			memset(bytes_at(f, pa), 0x51, (size_t)PAGE << whole);
+			assert_int_equal(ramka_unique_split_in_place(f->r, u, order), 0);
+			for (uint64_t i = 0; i < n; i++) {
+				struct ramka_unique *part = ramka_unique_part(f->r, u, i);
+
+				assert_int_equal(ramka_unique_paddr(f->r, part), pa + (i << order) * PAGE);
+				assert_int_equal(ramka_frame_order(slot_of(part)), order);
+				assert_memory_equal(ramka_unique_meta(f->r, part), &value, sizeof(value));
+			}
+			if (n > 1 && n <= 64)
+				AUDIT(f);
+			assert_int_equal(ramka_unique_join(f->r, u, whole), 0);
+			assert_int_equal(ramka_frame_order(slot_of(u)), whole);
+			assert_memory_equal(ramka_unique_meta(f->r, u), &value, sizeof(value));
+			assert_true(all_bytes(bytes_at(f, pa), 0x51, (size_t)PAGE << whole));
+			for (uint64_t i = 1; i < UINT64_C(1) << whole; i *= 3)
+				assert_int_equal(ramka_frame_state_at(f->r, pa + i * PAGE), RAMKA_STATE_TAIL);
+			if (n <= 64)
+				AUDIT(f);
+			ramka_unique_free(f->cpu[0], u);
+			assert_int_equal(drops, 1);
+		}
+	CLOSE(f);
+}
+
+/* From single frames, which came one by one, to 2 MiB, and back as one. */
+static void joins_what_came_in_pieces(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = 8 * MIB });
+	static struct ramka_unique *all[2048];
+	size_t n = ramka_unique_alloc_bulk(f->cpu[0], &plain_type, UNINIT, NELEMS(all), all);
+	struct ramka_unique *first = unique_of(slot_at(f, BASE + 4 * MIB));
+	ramka_paddr_t pa = BASE + 4 * MIB;
+
+	(void)state;
+	assert_int_equal(n, 2048);
+	assert_int_equal(ramka_unique_join(f->r, first, 3), 0);
+	assert_int_equal(ramka_unique_join(f->r, first, 9), RAMKA_E_IN_USE); /* the others are of order 0 still */
+	for (unsigned i = 1; i < 64; i++)
+		assert_int_equal(ramka_unique_join(f->r, unique_of(slot_at(f, pa + i * 8 * PAGE)), 3), 0);
+	assert_int_equal(ramka_unique_join(f->r, first, 9), 0);
+	AUDIT(f);
+	ramka_unique_free(f->cpu[0], first);
+	AUDIT(f);
+	for (size_t i = 0; i < n; i++)
+		if (ramka_unique_paddr(f->r, all[i]) - pa < 2 * MIB)
+			all[i--] = all[--n];
+	assert_int_equal(n, 2048 - 512);
+	ramka_unique_free_bulk(f->cpu[0], n, all);
+	CLOSE(f);
+}
+
+static void a_join_that_cannot_be(void **state)
+{
+	static const struct ramka_region map[] = {
+		{ BASE, 4 * MIB - 2 * PAGE, RAMKA_USABLE, 0 }, { BASE + 6 * MIB, PAGE, RAMKA_DETACHED, 0 },
+	};
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .regions = map, .nr_regions = NELEMS(map) });
+	struct ramka_unique *u = ramka_unique_alloc(f->cpu[0], &note_type, NULL, order_req(2)), *parts[4], *other;
+	struct ramka_list l;
+
+	(void)state;
+	assert_int_equal(ramka_unique_join(f->r, u, 1), RAMKA_E_INVAL); /* that is a split */
+	assert_int_equal(ramka_unique_join(f->r, u, RAMKA_MAX_ORDER + 1), RAMKA_E_INVAL);
+	assert_int_equal(ramka_unique_join(f->r, u, 2), 0); /* as it is */
+	assert_int_equal(ramka_unique_split(f->r, u, 0, parts), 0);
+	assert_int_equal(ramka_unique_join(f->r, parts[1], 1), RAMKA_E_NOT_ALIGNED);
+	assert_int_equal(ramka_unique_join(f->r, parts[2], 2), RAMKA_E_NOT_ALIGNED);
+	assert_int_equal(ramka_list_init(f->r, &l), 0);
+	assert_int_equal(ramka_unique_repurpose(f->cpu[0], parts[3], &plain_type, NULL), 0);
+	assert_int_equal(ramka_unique_join(f->r, u, 2), RAMKA_E_IN_USE); /* another type */
+	ramka_unique_free(f->cpu[0], parts[3]);
+	assert_int_equal(ramka_unique_join(f->r, u, 2), RAMKA_E_IN_USE); /* free */
+	assert_int_equal(ramka_unique_join(f->r, u, 1), 0);
+	assert_null(ramka_unique_part(f->r, u, 1)); /* of order 0, and free */
+	assert_null(ramka_unique_part(f->r, u, UINT64_MAX));
+	ramka_unique_free(f->cpu[0], u);
+	ramka_unique_free(f->cpu[0], parts[2]);
+	/* a frame that would reach into a hole; one that was claimed */
+	assert_int_equal(ramka_unique_from_unused(f->cpu[0], BASE + 4 * MIB - 4 * PAGE, &plain_type, NULL, &u), 0);
+	assert_int_equal(ramka_unique_from_unused(f->cpu[0], BASE + 4 * MIB - 3 * PAGE, &plain_type, NULL, &other), 0);
+	assert_int_equal(ramka_unique_join(f->r, u, 2), RAMKA_E_OUT_OF_BOUND);
+	assert_int_equal(ramka_unique_join(f->r, u, 1), 0);
+	ramka_unique_free(f->cpu[0], u);
+	assert_int_equal(ramka_unique_from_unused(f->cpu[0], BASE + 6 * MIB, &plain_type, NULL, &u), 0);
+	assert_int_equal(ramka_unique_join(f->r, u, 0), RAMKA_E_INVAL);
+	ramka_unique_free(f->cpu[0], u);
+	CLOSE(f);
+}
+
 static void raw_and_back(void **state)
 {
 	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
@@ -314,6 +418,9 @@ int main(void)
 		cmocka_unit_test(every_split),
 		cmocka_unit_test(splits_of_splits),
 		cmocka_unit_test(a_split_that_cannot_be),
+		cmocka_unit_test(splits_in_place_and_joins),
+		cmocka_unit_test(joins_what_came_in_pieces),
+		cmocka_unit_test(a_join_that_cannot_be),
 		cmocka_unit_test(raw_and_back),
 		cmocka_unit_test(an_rcu_type_defers),
 	};

@@ -340,6 +340,34 @@ CK_CLIENT(bitmap_split, .what = "the parts of a huge frame freed by two, taken b
 	  .setup = split_setup, .thread = { split_owner, split_part, split_taker }, .check = books,
 	  .stale = 2);
 
+/* the parts of a block back in one hand: claimed whole again, and freed as one, beside the others of its word */
+static void join_setup(void)
+{
+	make();
+	bitmap_fill(&b, 0, 1024);
+	bitmap_claim_blocks(&b, 0, 1);
+	took(0, 512);
+	bitmap_open_block(&b, 0);
+}
+static void join_owner(void)
+{
+	bitmap_close_block(&b, 0);
+	gives(0, 512);
+	ck_assert(bitmap_free_blocks(&b, 0, 1), "free refused");
+}
+static void join_taker(void) { uint32_t f = bitmap_claim_any(&b, 0); if (f != NO_FRAME) { took(f, 1); release(f, 0); } }
+static void join_neighbour(void)
+{
+	if (bitmap_claim_blocks(&b, 1, 1)) {
+		took(512, 512);
+		gives(512, 512);
+		ck_assert(bitmap_free_blocks(&b, 1, 1), "free refused");
+	}
+}
+CK_CLIENT(bitmap_join, .what = "the parts of a huge frame are joined and freed, beside its neighbours", .setup = join_setup,
+	  .thread = { join_owner, join_taker, join_neighbour }, .check = all_whole, .stale = 2);
+
+
 /* ---- orders 7, 8: several words, undone by setting what was cleared ---- */
 
 static void order8_setup(void)
