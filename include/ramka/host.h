@@ -40,6 +40,14 @@ struct ramka_host_memory {
 	uint64_t offset; /**< where in the file, at a page */
 };
 
+/* ramka_host_options.checks */
+/**
+ * Each call looks whether the CPU that it is given is the calling thread's, see ramka_config.this_cpu: the commonest mistake
+ * is one handle in two threads. A CPU that no thread has may be used by any. Costs a few times a hit; always on in
+ * the contract build.
+ */
+#define RAMKA_HOST_CHECK_THREADS 1u
+
 struct ramka_host_options {
 	uint64_t memory;    /**< bytes, rounded up to 2 MiB; 0 = 1 GiB */
 	/**
@@ -64,12 +72,13 @@ struct ramka_host_options {
 	 * hand out the same bytes: its contents must not be touched there; shared memory at `base` must not be used.
 	 */
 	const struct ramka_host_memory *where;
+	uint32_t checks; /**< RAMKA_HOST_CHECK_THREADS, or 0 */
 };
 
 /**
  * Maps the memory (huge pages where they are to be had; pages are touched on use only) and builds an instance.
  * opt NULL or {0} is legal. Thread context. @return 0; RAMKA_E_INVAL: NULL ret_h, unknown rcu, nr_cpus, meta_size or flags
- * that ramka_init refuses, a file that is not open or too short, `where` without `memory`; RAMKA_E_NOT_ALIGNED:
+ * that ramka_init refuses, an unknown check, a file that is not open or too short, `where` without `memory`; RAMKA_E_NOT_ALIGNED:
  * memory of one's own that is not in whole pages; RAMKA_E_NOMEM: could not map, or no thread, thread key or
  * handler of fork is to be had; RAMKA_E_UNSUPPORTED: that rcu was not built in, or is one of liburcu's in a child of
  * fork, see above. On failure *ret_h is left alone.
@@ -79,6 +88,8 @@ RAMKA_API int ramka_host_create(const struct ramka_host_options *opt, struct ram
 RAMKA_API int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_host **ret_h, struct ramka_why *ret_why);
 /** The instance; it ends with the host. Any context. */
 RAMKA_API struct ramka *ramka_host_ramka(struct ramka_host *h);
+/** The thread, as gettid(2) names it, that has CPU number `cpu`; 0: none has. Any context. */
+RAMKA_API long ramka_host_owner(struct ramka_host *h, unsigned cpu);
 /** Bytes from the beginning of the memory to the frame at this address: where it lies in `where`. Any context, wait-free. */
 RAMKA_API uint64_t ramka_host_offset(const struct ramka_host *h, ramka_paddr_t paddr);
 /**

@@ -18,6 +18,11 @@
 #define BASE GIB
 #define ROUND ((uint64_t)2 << 20)
 #define MAX_LINES 16u
+#ifdef RAMKA_CONTRACTS
+# define CHECK_ALWAYS true
+#else
+# define CHECK_ALWAYS false
+#endif
 
 /* ---- create ---- */
 
@@ -98,13 +103,16 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt, str
 		.flags = opt->flags | RAMKA_METADATA_ZEROED,
 		.rcu = &ops,
 		.barrier_all_cpus = host_barrier,
-		.panic = h->panic,
-		.ctx = h->ctx,
+		.panic = host_bug,
+		.this_cpu = CHECK_ALWAYS || opt->checks & RAMKA_HOST_CHECK_THREADS ? host_this_cpu : NULL,
+		.ctx = h,
 	};
 	size_t bytes;
 	int error;
 
 	h->no_contents = cfg.flags & RAMKA_NO_DIRECT_MAP;
+	if (opt->checks & ~RAMKA_HOST_CHECK_THREADS)
+		return refuse(why, RAMKA_E_INVAL, "an unknown check", "checks", RAMKA_NO_INDEX, opt->checks, RAMKA_HOST_CHECK_THREADS);
 	if (opt->where && h->no_contents)
 		return refuse_plain(why, RAMKA_E_INVAL, "memory of one's own, and no direct map", "flags");
 	error = opt->where ? frames_of_caller(h, opt->where, opt->memory, why) : own_frames(h, opt->memory, why);
@@ -157,7 +165,7 @@ int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_hos
 		return no_memory(why, "no memory, no thread key or no handler of fork is to be had", NULL, 0);
 	h->id = ramka_add(&hosts, 1, relaxed, host.id) + 1;
 	h->source = source;
-	h->panic = opt->panic ? opt->panic : host_panic;
+	h->panic = opt->panic;
 	h->no_cpu = opt->no_cpu ? opt->no_cpu : host_no_cpu;
 	h->ctx = opt->ctx;
 	host_barrier_init();

@@ -39,6 +39,7 @@ void host_leases_fini(struct host_leases *l);
 /* The lowest free place, or false. */
 bool host_lease_take(struct host_leases *l, unsigned *ret_place);
 void host_lease_give(struct host_leases *l, unsigned place);
+bool host_lease_is_taken(const struct host_leases *l, unsigned place);
 /* The first nr places, whoever has them. */
 void host_leases_give_all(struct host_leases *l, unsigned nr);
 unsigned host_leases_taken(const struct host_leases *l);
@@ -50,6 +51,7 @@ struct host_thread {
 	uint64_t host_id;              /* never used again: a record that outlives its host matches nothing */
 	struct ramka_cpu *cpu;         /* leased; NULL: none was to be had yet */
 	struct ramka_atomic_u64 lease; /* its number + 1; 0: none */
+	long tid;
 	unsigned nest;                 /* read sections that are open */
 	bool online;                   /* source "ramka": the outermost section is announced */
 	bool late;                     /* made after the thread's end: goes with the section that it is for */
@@ -66,6 +68,8 @@ void host_detach_threads(struct ramka_host *h);
 struct host_thread *host_threads_fork(struct ramka_host *h);
 /* Destructor of the thread key. */
 void host_thread_ends(void *unused);
+/* ramka_config.this_cpu; ctx is the host. */
+unsigned host_this_cpu(void *ctx, unsigned used);
 /* The thread's outermost read section on a host is over. */
 void host_section_over(struct host_thread *t);
 
@@ -196,7 +200,7 @@ struct ramka_host {
 	struct ramka_host *next, **link;   /* of all hosts */
 	struct host_mapping metadata, frames;
 	bool no_contents;                  /* RAMKA_NO_DIRECT_MAP: `frames` is a size only */
-	void (*panic)(void *ctx, const struct ramka_bug *bug);
+	void (*panic)(void *ctx, const struct ramka_bug *bug); /* the caller's; NULL: say it and abort */
 	void (*no_cpu)(void *ctx, unsigned nr_cpus);
 	void *ctx;
 };
@@ -219,7 +223,8 @@ bool host_barrier(void *ctx);
 void host_barrier_init(void);
 
 /* panic.c */
-_Noreturn void host_panic(void *ctx, const struct ramka_bug *bug);
+/* ramka_config.panic; ctx is the host. */
+void host_bug(void *ctx, const struct ramka_bug *bug);
 void host_no_cpu(void *ctx, unsigned nr_cpus);
 const char *host_state_name(enum ramka_state state);
 /* For functions that cannot say so in a result. */

@@ -48,6 +48,11 @@ void host_lease_give(struct host_leases *l, unsigned place)
 	ramka_and(&l->words[place / BITS], ~((uint64_t)1 << place % BITS), release, host.lease);
 }
 
+bool host_lease_is_taken(const struct host_leases *l, unsigned place)
+{
+	return ramka_load(&l->words[place / BITS], relaxed, host.lease) >> place % BITS & 1;
+}
+
 void host_leases_give_all(struct host_leases *l, unsigned nr)
 {
 	for (unsigned base = 0; base < nr; base += BITS)

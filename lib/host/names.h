@@ -9,12 +9,14 @@
 #define host_barrier ramka_own_host_barrier
 #define host_barrier_init ramka_own_host_barrier_init
 #define host_block_signals ramka_own_host_block_signals
+#define host_bug ramka_own_host_bug
 #define host_delist ramka_own_host_delist
 #define host_detach_threads ramka_own_host_detach_threads
 #define host_die ramka_own_host_die
 #define host_enlist ramka_own_host_enlist
 #define host_last ramka_own_host_last
 #define host_lease_give ramka_own_host_lease_give
+#define host_lease_is_taken ramka_own_host_lease_is_taken
 #define host_lease_take ramka_own_host_lease_take
 #define host_leases_fini ramka_own_host_leases_fini
 #define host_leases_give_all ramka_own_host_leases_give_all
@@ -25,7 +27,6 @@
 #define host_map_file ramka_own_host_map_file
 #define host_no_cpu ramka_own_host_no_cpu
 #define host_own_restart ramka_own_host_own_restart
-#define host_panic ramka_own_host_panic
 #define host_poll ramka_own_host_poll
 #define host_process_ready ramka_own_host_process_ready
 #define host_rcu_fini ramka_own_host_rcu_fini
@@ -45,6 +46,7 @@
 #define host_source_thread_exit ramka_own_host_source_thread_exit
 #define host_sources_fork ramka_own_host_sources_fork
 #define host_state_name ramka_own_host_state_name
+#define host_this_cpu ramka_own_host_this_cpu
 #define host_thread_ends ramka_own_host_thread_ends
 #define host_thread_find ramka_own_host_thread_find
 #define host_thread_slow ramka_own_host_thread_slow

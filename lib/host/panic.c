@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -53,13 +55,27 @@ static void details(char *text, size_t room, const struct ramka_bug *bug)
 			 bug->argument ? bug->argument : "no argument", bug->value);
 }
 
-void host_panic(void *ctx, const struct ramka_bug *bug)
+/* A handle in the wrong hands: whose it is, and who called. */
+static void parties(char *text, size_t room, struct ramka_host *h, const struct ramka_bug *bug)
 {
+	snprintf(text, room, ": CPU %" PRIu64 " is thread %ld's, the caller is thread %ld", bug->value,
+		 ramka_host_owner(h, (unsigned)bug->value), (long)syscall(SYS_gettid));
+}
+
+void host_bug(void *ctx, const struct ramka_bug *bug)
+{
+	struct ramka_host *h = ctx;
 	char line[512], about[256];
 	int n;
 
-	(void)ctx;
-	details(about, sizeof(about), bug);
+	if (h->panic) {
+		h->panic(h->ctx, bug);
+		return;
+	}
+	if (bug->argument && strcmp(bug->argument, "cpu") == 0)
+		parties(about, sizeof(about), h, bug);
+	else
+		details(about, sizeof(about), bug);
 	n = snprintf(line, sizeof(line), "ramka: %s: %s%s\n", bug->operation ? bug->operation : "unknown operation",
 		     bug->what ? bug->what : "programmer error", about);
 	say(line, n, sizeof(line));

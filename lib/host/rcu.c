@@ -91,7 +91,7 @@ static __attribute__((noinline)) void unlock_too_many(struct ramka_host *h)
 		.what = "this thread has no read section open on this host",
 	};
 
-	h->panic(h->ctx, &bug);
+	host_bug(h, &bug);
 }
 
 void ramka_host_rcu_read_unlock(struct ramka_host *h)

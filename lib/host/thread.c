@@ -23,12 +23,15 @@
  */
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "internal.h"
 
 HOST_TLS struct host_thread *host_last;
 static HOST_TLS struct host_thread *mine; /* all of this thread's records */
 static HOST_TLS bool ended;
+static HOST_TLS uint64_t going; /* lease of the CPU that this thread takes off line in its end */
 
 /* ---- records ---- */
 
@@ -62,7 +65,9 @@ static void leave(struct host_thread *t)
 	if (t->reader && h->source->leave)
 		h->source->leave(h, t);
 	if (lease) {
+		going = lease;
 		ramka_cpu_offline(ramka_cpu_at(h->r, (unsigned)lease - 1));
+		going = 0;
 		host_lease_give(&h->cpus, (unsigned)lease - 1);
 	}
 }
@@ -153,6 +158,7 @@ static struct host_thread *join(struct ramka_host *h)
 	t = host_thread_find(h); /* a handler was here first */
 	if (!t && (t = get_record())) {
 		t->late = ended;
+		t->tid = (long)syscall(SYS_gettid);
 		t->host = h;
 		t->host_id = h->id;
 		t->host_next = h->threads;
@@ -259,6 +265,37 @@ struct ramka_cpu *ramka_host_cpu(struct ramka_host *h)
 		return ramka_cpu_none(h->r);
 	t = host_thread(h);
 	return t ? lease_cpu(h, t) : without_cpu(h);
+}
+
+/* ---- whose CPU is it? ---- */
+
+unsigned host_this_cpu(void *ctx, unsigned used)
+{
+	struct ramka_host *h = ctx;
+	const struct host_thread *t = host_last;
+	uint64_t lease;
+
+	if (!t || t->host_id != h->id)
+		t = host_thread_find(h);
+	lease = t ? ramka_load(&t->lease, relaxed, host.own) : going;
+	if (lease == (uint64_t)used + 1)
+		return used;
+	if (!host_lease_is_taken(&h->cpus, used))
+		return used; /* nobody's: a program that deals out CPUs itself */
+	return lease ? (unsigned)lease - 1 : h->cpus.nr;
+}
+
+long ramka_host_owner(struct ramka_host *h, unsigned cpu)
+{
+	long tid = 0;
+	sigset_t old;
+
+	host_lock(&old);
+	for (const struct host_thread *t = h->threads; t; t = t->host_next)
+		if (ramka_load(&t->lease, relaxed, host.own) == (uint64_t)cpu + 1)
+			tid = t->tid;
+	host_unlock(&old);
+	return tid;
 }
 
 void ramka_host_stats_read(struct ramka_host *h, struct ramka_host_stats *ret_s)

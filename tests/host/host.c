@@ -397,6 +397,36 @@ static void panic_by_default(void)
 	      strstr(said, "word 0x") && strstr(said, "type "));
 }
 
+static void *lend(void *arg)
+{
+	CHECK(ramka_host_cpu(arg));
+	for (;;)
+		pause_us(1000);
+	return NULL;
+}
+
+static void two_threads_on_one_cpu(void)
+{
+	struct ramka_host_options opt = { .memory = 4 * MIB, .checks = RAMKA_HOST_CHECK_THREADS };
+	struct ramka_host *h;
+
+	signal(SIGABRT, SIG_DFL);
+	CHECK(ramka_host_create(&opt, &h) == 0);
+	spawn(lend, h);
+	while (ramka_host_owner(h, 0) == 0)
+		pause_us(100);
+	ramka_frame_alloc(ramka_cpu_at(ramka_host_ramka(h), 0), &ramka_type_untyped, NULL, order(0));
+}
+
+static void both_threads_are_named(void)
+{
+	int status = child(two_threads_on_one_cpu);
+
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	CHECK(lines() == 1);
+	CHECK(strstr(said, "ramka_frame_alloc") && strstr(said, "CPU 0 is thread ") && strstr(said, "the caller is thread "));
+}
+
 static void note(void *ctx, const struct ramka_bug *bug)
 {
 	CHECK(strcmp(bug->operation, "ramka_frame_put") == 0);
@@ -533,6 +563,7 @@ int main(void)
 	CASE(again_and_again());
 	CASE(remote_drain());
 	CASE(panic_by_default());
+	CASE(both_threads_are_named());
 	CASE(panic_of_ones_own());
 	CASE(leaks());
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++)

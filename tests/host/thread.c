@@ -5,6 +5,8 @@
  *
  *	thread [SHORT_THREADS]    for each source of grace periods
  */
+#include <unistd.h>
+
 #include "../../lib/host/internal.h"
 #include "host_test.h"
 
@@ -153,6 +155,57 @@ static void threads_have_cpus_by_default(void)
 	for (unsigned i = 0; i < 16; i++)
 		end(&a[i]);
 	ramka_host_destroy(h);
+}
+
+/* ---- one handle in two threads ---- */
+
+static unsigned reports;
+static uint64_t reported_cpu, reported_caller;
+
+static void report(void *ctx, const struct ramka_bug *bug)
+{
+	(void)ctx;
+	CHECK(bug->argument && strcmp(bug->argument, "cpu") == 0);
+	reported_cpu = bug->value;
+	reported_caller = bug->expected;
+	reports++;
+}
+
+static struct ramka_frame *alloc_on(struct ramka_cpu *cpu)
+{
+	return ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT });
+}
+
+static void one_handle_in_two_threads(void)
+{
+	struct ramka_host_options opt = { .memory = 4 << 20, .nr_cpus = 3, .panic = report, .checks = RAMKA_HOST_CHECK_THREADS };
+	struct ramka_frame *f;
+	struct ramka_host *h;
+	struct holder a;
+
+	reports = 0;
+	CHECK(ramka_host_create(&opt, &h) == 0);
+	begin(&a, h);
+	CHECK(a.cpu == ramka_cpu_at(ramka_host_ramka(h), 0));
+	CHECK(ramka_host_owner(h, 0) > 0 && ramka_host_owner(h, 1) == 0);
+	/* this thread has none yet, and uses the other's */
+	CHECK(!alloc_on(a.cpu) && reports == 1 && reported_cpu == 0 && reported_caller == 3);
+	f = alloc_on(ramka_host_cpu(h));
+	CHECK(f && reports == 1);
+	CHECK(ramka_host_owner(h, 1) == (long)getpid()); /* the first thread's */
+	CHECK(!alloc_on(a.cpu) && reports == 2 && reported_cpu == 0 && reported_caller == 1);
+	ramka_frame_put(a.cpu, f);
+	CHECK(reports == 3);
+	CHECK(ramka_frame_refcount(f) == 1); /* nothing happened */
+	ramka_frame_put(ramka_host_cpu(h), f);
+	/* what is nobody's may be anybody's, and the handle without a cache */
+	ramka_frame_put(ramka_cpu_at(ramka_host_ramka(h), 2), alloc_on(ramka_cpu_none(ramka_host_ramka(h))));
+	end(&a);
+	ramka_frame_put(a.cpu, alloc_on(a.cpu));
+	ramka_host_destroy(h);
+	CHECK(reports == 3);
+	opt.checks = 2;
+	CHECK(ramka_host_create(&opt, &h) == RAMKA_E_INVAL);
 }
 
 /* ---- threads that come and go ---- */
@@ -400,6 +453,7 @@ int main(int argc, char **argv)
 
 	CASE(more_threads_than_cpus());
 	CASE(threads_have_cpus_by_default());
+	CASE(one_handle_in_two_threads());
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
 		CASE(churn(sources[i], threads));
 		CASE(several_hosts(sources[i]));
