@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Draws the reports of bench/run and bench/run --scale with matplotlib.
 
-	plot.py DIR     draws what DIR/results.json and DIR/scale.json have:
+	plot.py DIR     draws what DIR/results.json and DIR/scale.json have; DIR/tail.json, if it is there, is another
+	                report of bench/run, from which the tails come and rows that results.json has not:
 
 	results.svg     each measured row: the median as a dot, the least and the most of the rounds as a line
 	tail.svg        how long single calls take: percentiles, by how full the memory is and how many threads there are
@@ -18,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 
 # Debian's matplotlib belongs to Debian's python, which need not be the first one in the path.
 PYTHONS = [sys.executable, "/usr/bin/python3"]
@@ -40,7 +42,8 @@ def style(peer):
 def figure(plt, width, height, title, subtitle):
     f = plt.figure(figsize=(width, height))
     f.suptitle(title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=13, fontweight="bold")
-    f.text(0.02, 1 - 0.38 / height, subtitle, ha="left", va="top", fontsize=8, color="#444444")
+    lines = [line for part in subtitle.split("\n") for line in textwrap.wrap(part, int(width * 14))]
+    f.text(0.02, 1 - 0.38 / height, "\n".join(lines), ha="left", va="top", fontsize=8, color="#444444")
     return f
 
 
@@ -96,20 +99,20 @@ def draw_row(ax, row):
     ax.set_xlabel(row["unit"], fontsize=7)
 
 
-def draw_results(plt, report, directory):
+def draw_results(plt, report, directory, name="results.svg"):
     rows = [r for r in report["rows"] if len(medians(r)) > 1 and not r["workload"].startswith("tail")]
     groups = [rows[i:i + PER_ROW] for i in range(0, len(rows), PER_ROW)]
     heights = [max(len(medians(r)) for r in g) * 0.17 + 0.75 for g in groups]
-    total = sum(heights) + 0.7
+    total = sum(heights) + 0.9
     f = figure(plt, 14, total, "ramka and its peers, measured",
                head_of(report) + ". Dots: medians; lines: least to most. Logarithmic: less is better.")
-    y = total - 0.7
+    y = total - 0.9
     for group, height in zip(groups, heights):
         for i, row in enumerate(group):
             inner = max(len(medians(row)) * 0.17, 0.3)
             draw_row(f.add_axes([0.075 + i * 0.325, (y - 0.3 - inner) / total, 0.235, inner / total]), row)
         y -= height
-    return save(plt, f, directory, "results.svg")
+    return save(plt, f, directory, name)
 
 
 # ---- tails ----
@@ -138,14 +141,14 @@ def draw_tails(plt, report, directory):
     if not rows:
         return None
     lines = math.ceil(len(rows) / PER_ROW)
-    f = figure(plt, 12, 2.6 * lines + 0.8, "How long one call takes, ns",
+    f = figure(plt, 12, 2.6 * lines + 1, "How long one call takes, ns",
                head_of(report) + ".\nSolid: alloc; dotted: free. `null` is what the machine itself adds.")
     for i, row in enumerate(rows):
-        ax = f.add_subplot(lines, PER_ROW, i + 1)
+        ax = f.add_subplot(lines, PER_ROW, i + 1, sharey=f.axes[0] if f.axes else None)
         draw_tail_panel(ax, row)
         if i == 0:
             ax.legend(fontsize=7, loc="upper left")
-    f.tight_layout(rect=(0, 0, 1, 1 - 0.65 / (2.6 * lines + 0.8)))
+    f.tight_layout(rect=(0, 0, 1, 1 - 0.85 / (2.6 * lines + 1)))
     return save(plt, f, directory, "tail.svg")
 
 
@@ -179,7 +182,7 @@ def set_scale(ax, key):
 def draw_grid(plt, report, directory, name, title, panels):
     """panels: (title, rows, series, label); each gets three plots."""
     keys = [("ns", "ns of CPU a pair"), ("locked", "locked operations a pair"), ("moves", "line moves a pair")]
-    height = 2.1 * len(panels) + 0.8
+    height = 2.1 * len(panels) + 0.9
     f = figure(plt, 12, height, title, head_of(report) + ".")
     for i, (text, rows, series, label) in enumerate(panels):
         for k, (key, unit) in enumerate(keys):
@@ -191,7 +194,7 @@ def draw_grid(plt, report, directory, name, title, panels):
                 ax.legend(fontsize=6, loc="upper left")
             if i == len(panels) - 1:
                 ax.set_xlabel("CPUs", fontsize=8)
-    f.tight_layout(rect=(0, 0, 1, 1 - 0.55 / height))
+    f.tight_layout(rect=(0, 0, 1, 1 - 0.7 / height))
     return save(plt, f, directory, name)
 
 
@@ -231,12 +234,13 @@ def simulated_panel(ax, scale, workload, text, key="ns"):
     ax.set_title(text, fontsize=9, fontweight="bold", loc="left")
 
 
-def draw_headline(plt, results, scale, directory):
+def draw_headline(plt, results, tail, scale, directory):
     hot = next((r for r in results["rows"] if r["name"] == "repeat/order:0/threads:1"), None)
-    tails = [r for r in results["rows"] if r["workload"] == "tail:90" and r["threads"] > 1]
+    tails = [r for r in tail["rows"] if r["workload"] == "tail:90" and r["threads"] > 1]
     if not hot or not tails:
         return None
-    f = figure(plt, 11, 7.6, "ramka at a glance", f"Measured: {head_of(results)}.\nSimulated: {head_of(scale)}.")
+    heads = [f"Measured: {head_of(results)}."] + ([] if tail is results else [f"Single calls: {head_of(tail)}."])
+    f = figure(plt, 11, 8, "ramka at a glance", "\n".join(heads + [f"Simulated: {head_of(scale)}."]))
     for i, (workload, text, key) in enumerate([
             ("bulk", "alloc 8192 frames, free them: a pair", "ns"),
             ("purge", "one CPU in eight frees for all: a free", "free_ns")]):
@@ -252,7 +256,7 @@ def draw_headline(plt, results, scale, directory):
     ax.set_title(f"one call, 90 % full, {threads(tails[0]['threads'])}, measured, ns", fontsize=9, fontweight="bold",
                  loc="left")
     ax.legend(fontsize=7)
-    f.tight_layout(rect=(0, 0, 1, 0.92))
+    f.tight_layout(rect=(0, 0, 1, 0.86))
     return save(plt, f, directory, "headline.svg")
 
 
@@ -272,13 +276,16 @@ def draw_all(directory):
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ramka", "font.family": "DejaVu Sans",
                          "axes.spines.top": False, "axes.spines.right": False})
     results, scale = read(directory, "results.json"), read(directory, "scale.json")
+    tail = read(directory, "tail.json") or results
     drawn = []
     if results:
-        drawn += [draw_results(plt, results, directory), draw_tails(plt, results, directory)]
+        drawn += [draw_results(plt, results, directory), draw_tails(plt, tail, directory)]
+    if results and tail is not results:
+        drawn.append(draw_results(plt, tail, directory, "many.svg"))
     if scale:
         drawn += [draw_scale(plt, scale, directory), draw_orders(plt, scale, directory)]
     if results and scale:
-        drawn.append(draw_headline(plt, results, scale, directory))
+        drawn.append(draw_headline(plt, results, tail, scale, directory))
     return [d for d in drawn if d]
 
 
