@@ -288,7 +288,7 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 	if (unlikely(!cpu->r->has_rcu))
 		return RAMKA_E_UNSUPPORTED;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_SHARED(1)) &&
-	    likely(!(slot_info(f) & INFO_RESERVED)) && likely(cpu_argument_ok(cpu, operation)) &&
+	    likely(!(slot_info(f) & INFO_RESERVED)) && likely(!cpu->r->this_cpu) &&
 	    likely(defer_last(cpu, f, slot_info(f), &rc)))
 		return rc;
 	if (!frame_pointer_ok(cpu->r, f, operation) || !cpu_argument_ok(cpu, operation))

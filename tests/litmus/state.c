@@ -22,7 +22,7 @@
  *
  * mirrors: drop_reference sha256:5a120b92
  * mirrors: end_shared sha256:813754bf
- * mirrors: ramka_frame_put_rcu sha256:2f91022c
+ * mirrors: ramka_frame_put_rcu sha256:adffe171
  * mirrors: lookup sha256:e0a9cef3
  * mirrors: get_reference sha256:26ebae78
  * mirrors: undo sha256:9697c88d

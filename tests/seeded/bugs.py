@@ -365,6 +365,8 @@ bug('bag-look-relaxed', 'a bag is freed by the cookie that lay in its slot befor
 bug('bag-taken-twice', 'two reapers take one bag', 'checker defer_two_reapers', 60,
     ('take_ripe', 'if (!ramka_cas(&d->state[slot], &word, word - BAG_SEALED + BAG_BUSY, relaxed, defer.bag))',
      'ramka_store(&d->state[slot], word - BAG_SEALED + BAG_BUSY, relaxed, defer.bag);\n	if (!word)'))
+bug('pile-waits', 'a CPU that fills bags leaves the pile alone', 'unit defer', 10,
+    ('bag_full', '	seal_pile(cpu->r);\n', ''))
 bug('bag-loses-rest', 'a bag that is freed in parts loses its rest', 'unit defer', 10,
     ('take_ripe', 'c->head ? BAG_SEALED : BAG_EMPTY', 'BAG_EMPTY'))
 bug('rest-waits-anew', 'the rest of a bag waits for a second grace period', 'unit defer', 10,

@@ -741,6 +741,80 @@ static void an_online_cpu_may_wait(void **state)
 	(void)state;
 }
 
+/*
+ * Ages, in whole grace periods that pass between put_rcu and on_drop. CPUs take turns in random order; each defers two bags'
+ * worth, on the cache-less handle now and then, and announces itself quiescent, so a grace period takes a turn or two of each.
+ * Requests give up waiting, CPUs go off line, bags are polled: none of it may make a frame wait for more than three.
+ */
+#define OLDEST 3u
+#define AGE_CPUS 4u
+static uint64_t periods, oldest_age;
+static void drop_aged(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
+{
+	uint64_t age = periods - ((struct note *)meta)->n;
+
+	(void)cpu, (void)paddr, (void)content;
+	if (age > oldest_age)
+		oldest_age = age;
+}
+static RAMKA_DEFINE_TYPE(age_type, struct note, .id = 19, .on_drop = drop_aged);
+
+static void age_turn(struct fixture *f, struct ramka_cpu *cpu, uint64_t *seed)
+{
+	struct ramka_request wait = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT, .order = RAMKA_MAX_ORDER };
+
+	for (unsigned i = 0; i < 2 * BAG_SIZE; i++) {
+		struct note n = { 0, periods };
+		struct ramka_frame *one = ramka_frame_alloc(cpu, &age_type, &n, UNINIT);
+
+		if (one && ramka_frame_put_rcu(random_next(seed) % 32 ? cpu : f->none, one) == RAMKA_PRESSURE)
+			ramka_reclaim(cpu, false);
+		if (random_next(seed) % 4096 == 0) /* never to be had: it gives up */
+			assert_null(ramka_frame_alloc(random_next(seed) % 4 ? cpu : f->none, &ramka_type_untyped, NULL, wait));
+	}
+	if (random_next(seed) % 4 == 0)
+		ramka_cpu_offline(cpu);
+}
+
+static void no_frame_grows_old(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = AGE_CPUS, .size = 64 * MIB, .high_water = 2048 });
+	struct ramka_qsbr_cpu cpus[AGE_CPUS];
+	struct ramka_rcu_ops ops;
+	struct ramka_qsbr q;
+	uint64_t seed = 1, cookie;
+
+	(void)state;
+	ramka_qsbr_init(&q, cpus, AGE_CPUS, &ops);
+	f->r->rcu = ops;
+	f->r->rcu.quiescent = NULL; /* others' turns end the grace periods, never a request */
+	assert_int_equal(ramka_type_register(f->r, &age_type), 0);
+	for (unsigned i = 0; i < AGE_CPUS; i++)
+		ramka_qsbr_online(&q, i);
+	periods = oldest_age = 0;
+	cookie = ops.snapshot(ops.ctx);
+	for (unsigned round = 0; round < 500; round++) {
+		unsigned first = (unsigned)random_next(&seed) % AGE_CPUS, step = random_next(&seed) % 2 ? 1 : AGE_CPUS - 1;
+
+		for (unsigned i = 0; i < AGE_CPUS; i++) {
+			unsigned id = (first + i * step) % AGE_CPUS;
+
+			age_turn(f, f->cpu[id], &seed);
+			ramka_qsbr_quiescent(&q, id);
+			if (ops.elapsed(ops.ctx, cookie)) {
+				periods++;
+				cookie = ops.snapshot(ops.ctx);
+			}
+		}
+		if (oldest_age > OLDEST)
+			fail_msg("a frame was freed after %llu grace periods, round %u", (unsigned long long)oldest_age, round);
+	}
+	assert_true(periods > 200 && oldest_age >= 1);
+	for (unsigned i = 0; i < AGE_CPUS; i++)
+		ramka_qsbr_offline(&q, i);
+	close_it(f);
+}
+
 /* ---- no memory ---- */
 
 static void fill_and_defer(struct fixture *f, struct ramka_frame **frames)
@@ -894,6 +968,7 @@ int main(void)
 		cmocka_unit_test(without_a_cpu),
 		cmocka_unit_test(how_it_waits),
 		cmocka_unit_test(an_online_cpu_may_wait),
+		cmocka_unit_test(no_frame_grows_old),
 		cmocka_unit_test(tells_of_pressure),
 		cmocka_unit_test(a_default_mark_follows_the_memory),
 		cmocka_unit_test(a_waiting_reclaim_frees_all_of_all),
