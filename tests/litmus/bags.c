@@ -9,8 +9,8 @@
  *   online     own counter = what the grace-period counter shows (release), then a read-modify-write of that (acq_rel): a
  *              later unlink is ordered after this CPU is seen, an earlier one is seen by it. Then store (release)
  *   offline    own counter = 0 (release)
- *   shared     callers without a section push to one stack (release); links are relaxed. One that reaps, or a CPU that
- *              adopts them into its open bag, takes all by exchange (acquire) and takes the snapshot after that
+ *   shared     callers without a section push to one stack (release); links are relaxed. One that reaps takes all by
+ *              exchange (acquire) and takes the snapshot after that
  *
  * A frame is published in `link` at first. Its content is plain: a reader that still looks while it is freed races.
  *
@@ -23,11 +23,16 @@
  *    since stores of one thread carry on a release sequence; in C++20 they cut it. So no row weakens these stores: GenMC's
  *    versions differ. The checker's qsbr_again does, as in C++20.
  * 5: two cache-less callers push a frame each || a reaper follows the links, twice.
- * 6: the reader of 4 || a cache-less caller as in 3 || a CPU with a frame in its open bag adopts the other, seals, polls.
+ * 6: a CPU seals a bag into a slot, and another into the same slot once it is empty || two reapers. The slot's word is
+ *    {uses, EMPTY, BUSY or SEALED}: a slot is reserved by CAS (acquire), a bag is found by a load (acquire) and taken by CAS
+ *    (relaxed), and the store that ends BUSY releases. The uses keep a reaper from taking a bag by the cookie of another.
+ * 7: the reader of 1 || the owner polls and notes that the grace period is over (release) || another that finds it noted.
  *
  * weakens qsbr.period: BUG_SNAPSHOT_ACQUIRE BUG_SNAPSHOT_RELEASE BUG_QUIESCENT_LOADS_RELAXED BUG_ONLINE_LOADS BUG_ONLINE_ACQUIRE BUG_ONLINE_RELEASE
  * weakens qsbr.quiesce: BUG_QUIESCENT_RELAXED BUG_POLL_RELAXED BUG_OFFLINE_RELAXED
  * weakens defer.shared: BUG_PUSH_RELAXED BUG_TAKE_RELAXED
+ * weakens defer.bag: BUG_RESERVE_RELAXED BUG_BAG_RELAXED BUG_FOUND_RELAXED
+ * weakens qsbr.over: BUG_OVER_RELAXED BUG_NOTED_RELAXED
  * weakens section.leave: BUG_ACTIVE_RELAXED BUG_LEAVE_RELAXED
  *
  * mirrors: qsbr_snapshot sha256:43aeab75
@@ -40,6 +45,8 @@
  * mirrors: seal_open sha256:a7d204dc
  * mirrors: take_ripe sha256:1a9f55d6
  * mirrors: defer_frame sha256:27618aad
+ * mirrors: reserve sha256:c28a1614
+ * mirrors: release beside seal_pile sha256:50a24378
  * mirrors: seal_all sha256:71c0486e
  *
  * litmus: 1
@@ -67,7 +74,13 @@
  * litmus: 5 BUG_PUSH_RELAXED
  * litmus: 5 BUG_TAKE_RELAXED
  * litmus: 6
- * litmus: 6 BUG_SEAL_BEFORE_ADOPTION
+ * litmus: 6 BUG_RESERVE_RELAXED
+ * litmus: 6 BUG_BAG_RELAXED
+ * litmus: 6 BUG_FOUND_RELAXED
+ * litmus: 6 BUG_NO_USES
+ * litmus: 7
+ * litmus: 7 BUG_OVER_RELAXED race
+ * litmus: 7 BUG_NOTED_RELAXED race
  */
 #include "litmus.h"
 
@@ -127,7 +140,7 @@ static inline void reader(void)
 {
 	online();
 	look();
-#if SCENARIO == 1
+#if SCENARIO == 1 || SCENARIO == 7
 	quiescent();
 #else
 	offline();
@@ -214,6 +227,116 @@ static void finish(void)
 }
 
 LITMUS3(bags, setup, reader, owner, thief, finish)
+
+#elif SCENARIO == 6
+
+#define EMPTY 0
+#define BUSY 1
+#define SEALED 2
+#define STATE(word) ((word) & 3)
+#define USE 4
+
+static atom slot, cookie_of;
+static plain bag;              /* frame + 1 */
+
+static void setup(void)
+{
+	begin();
+	owners_reset();
+	store(&slot, EMPTY, relaxed);
+	store(&cookie_of, 0, relaxed);
+	set(bag, 0);
+}
+
+/* The caller's slot, BUSY: with a bag or without, and one more use. */
+static void end_busy(uint64_t state)
+{
+	uint64_t word = load(&slot, relaxed) - BUSY + instead(BUG_NO_USES, 0, USE);
+
+	store(&slot, word + state, weak(BUG_BAG_RELAXED, release));
+}
+
+static uint64_t sealed; /* thread 0 only */
+
+static void seal(unsigned f)
+{
+	uint64_t word = load(&slot, relaxed);
+
+	if (STATE(word) != EMPTY || !cas(&slot, &word, word + BUSY, weak(BUG_RESERVE_RELAXED, acquire), relaxed))
+		return;
+	check(get(bag) == 0);
+	set(bag, f + 1);
+	store(&cookie_of, ++sealed, relaxed);
+	end_busy(SEALED);
+}
+
+static void owner(void)
+{
+	sealed = 0;
+	seal(0);
+	seal(1);
+}
+
+static void reaper(void)
+{
+	uint64_t word = load(&slot, weak(BUG_FOUND_RELAXED, acquire)), cookie, f;
+
+	if (STATE(word) != SEALED)
+		return;
+	cookie = load(&cookie_of, relaxed); /* it is over, say */
+	if (!cas(&slot, &word, word - SEALED + BUSY, relaxed, relaxed))
+		return;
+	f = get(bag);
+	check(f == 1 || f == 2);
+	check(cookie == f); /* the frame's own grace period, not that of another bag */
+	claim(f - 1);
+	set(bag, 0);
+	end_busy(EMPTY);
+}
+
+static void finish(void)
+{
+	check(STATE(load(&slot, relaxed)) != BUSY);
+}
+
+LITMUS3(bags, setup, owner, reaper, reaper, finish)
+
+#elif SCENARIO == 7
+
+static atom over, asked;
+
+static void setup(void)
+{
+	begin();
+	store(&over, 0, relaxed);
+	store(&asked, 0, relaxed);
+}
+
+static void owner(void)
+{
+	uint64_t cookie, old = load(&over, acquire);
+
+	store(&link, 0, relaxed);
+	cookie = snapshot();
+	store(&asked, cookie, release);
+	if (elapsed(cookie))
+		cas(&over, &old, cookie, weak(BUG_OVER_RELAXED, release), relaxed);
+}
+
+static void other(void)
+{
+	uint64_t cookie = load(&asked, acquire);
+
+	if (cookie && load(&over, weak(BUG_NOTED_RELAXED, acquire)) >= cookie)
+		free_frame();
+}
+
+static void finish(void)
+{
+	check(get(freed) == (get(content) == DEAD));
+}
+
+LITMUS3(bags, setup, reader, owner, other, finish)
 
 #else
 
@@ -311,8 +434,6 @@ static void caller(void)
 	push(0);
 }
 
-#if SCENARIO == 3
-
 static void reaper(void)
 {
 	uint64_t cookie = 0, c;
@@ -328,29 +449,6 @@ static void reaper(void)
 	if (elapsed(cookie))
 		free_frame();
 }
-
-#else
-
-/* Its own frame, 1, lies in the open bag already: the bag's cookie must be newer than what is adopted. */
-static void reaper(void)
-{
-	uint64_t cookie = 0, c;
-
-	if (variant(BUG_SEAL_BEFORE_ADOPTION))
-		cookie = snapshot();
-	c = take_all();
-	check(c <= 1);
-	if (c) /* join: the chain in front of what lies in the bag, whose first frame is 1 */
-		store(&next[c - 1], 2, relaxed);
-	if (!variant(BUG_SEAL_BEFORE_ADOPTION))
-		cookie = snapshot();
-	if (!elapsed(cookie))
-		return;
-	if (c)
-		free_frame();
-}
-
-#endif
 
 static void finish(void)
 {
