@@ -29,6 +29,7 @@
 #define bitmap_take ramka_core_bitmap_take
 #define bitmap_take_runs ramka_core_bitmap_take_runs
 #define contract_abort ramka_core_contract_abort
+#define contract_address_ensures ramka_core_contract_address_ensures
 #define contract_begin ramka_core_contract_begin
 #define contract_check_meta ramka_core_contract_check_meta
 #define contract_clone_ensures ramka_core_contract_clone_ensures
@@ -49,6 +50,7 @@
 #define contract_move ramka_core_contract_move
 #define contract_release_requires ramka_core_contract_release_requires
 #define contract_share_ensures ramka_core_contract_share_ensures
+#define contract_stored_ensures ramka_core_contract_stored_ensures
 #define contract_try_unique_ensures ramka_core_contract_try_unique_ensures
 #define contract_try_unique_requires ramka_core_contract_try_unique_requires
 #define contract_unique_owned ramka_core_contract_unique_owned

@@ -10,7 +10,7 @@
 #define BULK_CHUNK 32u
 
 void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
-		 unsigned order, unsigned flags, bool zero)
+		 unsigned order, unsigned flags, bool zero, const char *operation)
 {
 	if (zero)
 		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << order);
@@ -21,6 +21,8 @@ void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type
 			memset(slot_meta(r, f), 0, entry_type(e)->meta_size);
 	}
 	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT | flags);
+	if (CONTRACTS && !contract_stored_ensures(r, f, entry_type(e), meta))
+		instance_bug(r, operation, "ensures contract_stored_ensures", f, slot_ref(f));
 }
 
 /* A request that a cache may serve: {0} but for these flags. Compared as one word. */
@@ -135,7 +137,7 @@ static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const
 	f = take(cpu, req, operation);
 	if (unlikely(!f))
 		return NULL;
-	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT), operation);
 	return frame_publish(cpu, f, ref, operation) ? f : NULL;
 }
 
@@ -196,7 +198,7 @@ static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_ent
 			b->frames[b->bad++] = f;
 			continue;
 		}
-		frame_build(cpu->r, f, e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+		frame_build(cpu->r, f, e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT), operation);
 		if (frame_publish(cpu, f, ref, operation))
 			b->frames[b->bad + b->nr++] = f;
 		else if (CONTRACTS)
@@ -295,7 +297,7 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 		rc = frame_claim(cpu, f, &flags);
 	if (rc)
 		return rc;
-	frame_build(cpu->r, f, e, meta, 0, flags, false);
+	frame_build(cpu->r, f, e, meta, 0, flags, false, operation);
 	if (!frame_publish(cpu, f, ref, operation))
 		return RAMKA_E_INVAL;
 	*ret_f = f;

@@ -170,6 +170,25 @@ bool contract_release_requires(const struct contract_view *v)
 	return nobody(&v->who);
 }
 
+bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const void *meta)
+{
+	const uint8_t *stored = slot_meta(r, f), *given = meta;
+
+	if (info_type(slot_info(f)) != type->id || info_list(slot_info(f)))
+		return false;
+	for (unsigned i = 0; i < type->meta_size; i++)
+		if (stored[i] != (given ? given[i] : 0))
+			return false;
+	return true;
+}
+
+bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa)
+{
+	struct ramka_frame *at = NULL;
+
+	return pa == slot_paddr(r, f) && !instance_slot(r, pa, &at) && at == f;
+}
+
 /* ---- steps ---- */
 
 /* A segment's form of contract_constructor_requires. */

@@ -98,6 +98,9 @@ bool contract_try_unique_ensures(const struct contract_view *old, const struct c
 bool contract_share_ensures(const struct contract_view *old, const struct contract_view *v);
 bool contract_unique_owned(const struct contract_view *v);
 bool contract_release_requires(const struct contract_view *v);
+/* Of results, which no view shows: the frame has this type and this metadata (NULL: zeroes); the address is this frame's. */
+bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const void *meta);
+bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa);
 struct contract_view contract_view_of(const struct ramka *r, const struct ramka_frame *f);
 
 #else
@@ -128,6 +131,19 @@ static inline bool contract_move(const struct ramka *r, const struct ramka_frame
 static inline bool contract_check_meta(const struct ramka *r, const struct ramka_frame *f)
 {
 	(void)r, (void)f;
+	return true;
+}
+
+static inline bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type,
+					   const void *meta)
+{
+	(void)r, (void)f, (void)type, (void)meta;
+	return true;
+}
+
+static inline bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa)
+{
+	(void)r, (void)f, (void)pa;
 	return true;
 }
 

@@ -20,7 +20,7 @@
 
 /* Metadata, content and info of a slot that the caller owns (FREE or BUSY). The state word comes after, by the caller. */
 void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
-		 unsigned order, unsigned flags, bool zero);
+		 unsigned order, unsigned flags, bool zero, const char *operation);
 
 /*
  * The caller owns the frame, its last reference is gone and no reader looks at it any more: runs on_drop if the type has one,

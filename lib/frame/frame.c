@@ -329,6 +329,8 @@ static noinline ramka_paddr_t into_raw_asked(struct ramka *r, struct ramka_frame
 
 	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation) || !contract_move(r, f, STEP_INTO_RAW, operation))
 		return 0;
+	if (!contract_address_ensures(r, f, slot_paddr(r, f)))
+		instance_bug(r, operation, "ensures contract_address_ensures", f, slot_ref(f));
 	return slot_paddr(r, f);
 }
 
@@ -352,7 +354,11 @@ static noinline struct ramka_frame *from_raw_asked(struct ramka *r, ramka_paddr_
 		instance_bug(r, operation, "frame is not shared: never forgotten?", f, ref);
 		return NULL;
 	}
-	return contract_move(r, f, STEP_FROM_RAW, operation) ? f : NULL;
+	if (!contract_move(r, f, STEP_FROM_RAW, operation))
+		return NULL;
+	if (!contract_address_ensures(r, f, pa))
+		instance_bug(r, operation, "ensures contract_address_ensures", f, ref);
+	return f;
 }
 
 /* The same, or NULL where from_raw_asked has to find out. */

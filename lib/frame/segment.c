@@ -126,7 +126,7 @@ int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct 
 		return RAMKA_E_NOMEM;
 	for (uint64_t i = 0; i < nr_frames; i++) {
 		ramka_store(&f[i].ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
-		frame_build(r, f + i, e, NULL, 0, 0, !(req.flags & RAMKA_ALLOC_UNINIT));
+		frame_build(r, f + i, e, NULL, 0, 0, !(req.flags & RAMKA_ALLOC_UNINIT), operation);
 	}
 	if (!publish(cpu, f, nr_frames, type, init, ctx, operation))
 		return RAMKA_E_INVAL;
@@ -181,7 +181,7 @@ int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
 	if (rc)
 		return rc;
 	for (uint64_t i = 0; i < nr; i++)
-		frame_build(r, f + i, e, NULL, 0, (unsigned)slot_info(f + i) & INFO_DETACHED, false);
+		frame_build(r, f + i, e, NULL, 0, (unsigned)slot_info(f + i) & INFO_DETACHED, false, operation);
 	if (!publish(cpu, f, nr, type, init, ctx, operation))
 		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ base, size };

@@ -143,7 +143,7 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 		return RAMKA_E_BUSY;
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy); /* a put inside on_drop is found out */
 	frame_drop_meta(cpu, f, info);
-	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false);
+	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false, operation);
 	if (!contract_check_meta(cpu->r, f)) {
 		rc = RAMKA_E_INVAL; /* the old one is gone: the frame stays BUSY */
 	} else {

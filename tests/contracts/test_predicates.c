@@ -323,6 +323,42 @@ static void release(void **state)
 	FAILS(contract_release_requires, V(BUSY, TYPE, L = 1));
 }
 
+/* What a call returned or stored, which no view shows. */
+static void results(void **state)
+{
+	struct note { uint64_t a, b; };
+	static RAMKA_DEFINE_TYPE(note_type, struct note, .id = 20);
+	static RAMKA_DEFINE_TYPE(other_type, struct note, .id = 21);
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
+	struct note given = { 1, 2 }, wrong = { 1, 3 };
+	struct ramka_frame *one, *zeroed;
+	ramka_paddr_t pa;
+
+	(void)state;
+	assert_int_equal(ramka_type_register(f->r, &note_type), 0);
+	assert_int_equal(ramka_type_register(f->r, &other_type), 0);
+	one = ramka_frame_alloc(f->cpu[0], &note_type, &given, UNINIT);
+	zeroed = ramka_frame_alloc(f->cpu[0], &note_type, NULL, UNINIT);
+	pa = ramka_frame_paddr(f->r, one);
+	assert_true(contract_stored_ensures(f->r, one, &note_type, &given));
+	assert_true(contract_stored_ensures(f->r, zeroed, &note_type, NULL));
+	assert_false(contract_stored_ensures(f->r, one, &note_type, &wrong));
+	assert_false(contract_stored_ensures(f->r, one, &note_type, NULL));
+	assert_false(contract_stored_ensures(f->r, zeroed, &note_type, &given));
+	assert_false(contract_stored_ensures(f->r, one, &other_type, &given));
+	slot_set_info(one, slot_info(one) | (uint64_t)3 << INFO_LIST_SHIFT);
+	assert_false(contract_stored_ensures(f->r, one, &note_type, &given));
+	slot_set_info(one, slot_info(one) & ~((uint64_t)3 << INFO_LIST_SHIFT));
+	assert_true(contract_address_ensures(f->r, one, pa));
+	assert_false(contract_address_ensures(f->r, one, pa + 1));
+	assert_false(contract_address_ensures(f->r, one, pa + PAGE));
+	assert_false(contract_address_ensures(f->r, zeroed, pa));
+	assert_false(contract_address_ensures(f->r, one, 0));
+	ramka_frame_put(f->cpu[0], one);
+	ramka_frame_put(f->cpu[0], zeroed);
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +378,7 @@ int main(void)
 		cmocka_unit_test(share),
 		cmocka_unit_test(unique_owned),
 		cmocka_unit_test(release),
+		cmocka_unit_test(results),
 	};
 
 	return cmocka_run_group_tests_name("predicates", tests, NULL, NULL);

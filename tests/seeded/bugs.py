@@ -48,15 +48,15 @@ bug('publish-before-meta', 'the frame can be looked up before its metadata is th
     ('make_frame', 'frame_build(r,',
      'slot_set_info(f, e->info);\n	ramka_store(&f->ref, ref, release, slot.publish);\n	frame_build(r,'))
 bug('publish-before-type', 'the frame can be looked up before it has its type', 'checker frame_reuse frame_reuse_other_cpu', 20,
-    ('make_frame', 'frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n'
+    ('make_frame', 'frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT), operation);\n'
      '	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
      'uint64_t info = slot_info(f);\n\n'
-     '	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT));\n'
+     '	frame_build(r, f, e, meta, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT), operation);\n'
      '	slot_set_info(f, info);\n	frame_publish(cpu, f, ref, operation);\n	slot_set_info(f, e->info);\n'
      '	return f;'))
 bug('publish-before-zero', 'the frame can be looked up before it is zeroed', 'checker frame_zeroed', 20,
-    ('make_frame', '!(req.flags & RAMKA_ALLOC_UNINIT));\n	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
-     'false);\n	frame_publish(cpu, f, ref, operation);\n	if (!(req.flags & RAMKA_ALLOC_UNINIT))\n'
+    ('make_frame', '!(req.flags & RAMKA_ALLOC_UNINIT), operation);\n	return frame_publish(cpu, f, ref, operation) ? f : NULL;',
+     'false, operation);\n	frame_publish(cpu, f, ref, operation);\n	if (!(req.flags & RAMKA_ALLOC_UNINIT))\n'
      '		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << req.order);\n	return f;'))
 bug('publish-relaxed', 'a frame is published before its metadata', 'checker frame_reuse frame_reuse_other_cpu frame_from_unused', 20,
     weaken('frame_publish', 'slot.publish', 'store', 'release', 'relaxed'))
@@ -274,7 +274,7 @@ bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not z
      '	if (unlikely(!f))\n		return NULL;\n	if (ramka_load(&cpu->steals, relaxed, stat) != steals)\n'
      '		req.flags |= RAMKA_ALLOC_UNINIT;'))
 bug('zero-skipped-in-bulk', 'bulk frames are never zeroed', 'plain bulk', 5,
-    ('take_bulk', '!(req.flags & RAMKA_ALLOC_UNINIT));', 'false);'))
+    ('take_bulk', '!(req.flags & RAMKA_ALLOC_UNINIT), operation);', 'false, operation);'))
 bug('order-not-checked', 'a request beyond the largest order is let through', 'unit frame', 10,
     ('request_valid', 'return req.order <= RAMKA_MAX_ORDER &&', 'return req.order <= RAMKA_MAX_ORDER + 14 &&'))
 bug('limit-off-by-one', 'a frame may end beyond the limit of the address', 'unit zone', 10,
