@@ -350,9 +350,11 @@ int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t 
 
 static void move_all(struct ramka *r, struct ramka_segment s, enum contract_step step, const char *operation)
 {
-	struct ramka_frame *f = slots_in(r, s, ACCEPT_SHARED, operation);
+	const struct ramka_frame *f = slots_in(r, s, ACCEPT_SHARED, operation);
 
-	for (uint64_t i = 0; CONTRACTS && f && i < frame_of(s.size); i++)
+	if (!CONTRACTS || !f)
+		return;
+	for (uint64_t i = 0; i < frame_of(s.size); i++)
 		contract_move(r, f + i, step, operation);
 }
 

@@ -115,7 +115,7 @@ static void remove_at(struct ramka_early *e, size_t at)
 
 static bool insert_at(struct ramka_early *e, size_t at, struct ramka_early_range range)
 {
-	if (e->nr_ranges == e->max_ranges)
+	if (!e->ranges || e->nr_ranges == e->max_ranges)
 		return false;
 	memmove(&e->ranges[at + 1], &e->ranges[at], (e->nr_ranges++ - at) * sizeof(*e->ranges));
 	e->ranges[at] = range;

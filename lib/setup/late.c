@@ -163,6 +163,8 @@ static int add_memory(struct ramka *r, uint64_t first, uint64_t end, uint32_t no
 	struct zone *z = NULL;
 	int rc = late_check(r, first, end, node, &z, why);
 
+	if (!rc && !z)
+		rc = refuse_plain(why, RAMKA_E_OUT_OF_BOUND, "no zone covers this range", "region->base");
 	if (!rc)
 		rc = open_holes(r, z, first, end, why);
 	if (!rc)
