@@ -56,8 +56,9 @@ def save(plt, f, directory, name):
 
 def head_of(report):
     m = report["machine"]
+    build = report.get("build") or f"{m.get('compiler', '')}, ramka {m.get('ramka', '?')}"
     return (f"{m['processor']}, {m['cpus']} CPUs, Linux {m['kernel']}, {report['date'][:16].replace('T', ' ')}; "
-            f"{report.get('build', m.get('compiler', ''))}; {report['command']}")
+            f"{build}; {report['command']}")
 
 
 # ---- measured rows ----
