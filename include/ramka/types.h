@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if UINTPTR_MAX < UINT64_MAX
+#if defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8
 # error "ramka needs 64-bit pointers and 64-bit atomic operations: a 32-bit machine would reach other frames than it names"
 #endif
 

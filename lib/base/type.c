@@ -55,7 +55,7 @@ static int check_type(const struct ramka *r, const struct ramka_type *type, stru
 
 int ramka_type_register_why(struct ramka *r, const struct ramka_type *type, struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 
 	*why = (struct ramka_why){ 0 };
 	return check_type(r, type, why) ? why->error : enter_type(r, type, 0, why);

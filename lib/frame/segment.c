@@ -352,7 +352,7 @@ static void move_all(struct ramka *r, struct ramka_segment s, enum contract_step
 {
 	const struct ramka_frame *f = slots_in(r, s, ACCEPT_SHARED, operation);
 
-	if (!CONTRACTS || !f)
+	if (!f || !CONTRACTS)
 		return;
 	for (uint64_t i = 0; i < frame_of(s.size); i++)
 		contract_move(r, f + i, step, operation);

@@ -147,7 +147,7 @@ int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_hos
 	static const struct ramka_host_options defaults;
 	static struct ramka_atomic_u64 hosts;
 	const struct host_source *source;
-	struct ramka_why unheard, *why = ret_why ? ret_why : &unheard;
+	struct ramka_why unheard = { 0 }, *why = ret_why ? ret_why : &unheard;
 	struct ramka_host *h;
 	int error;
 

@@ -22,8 +22,8 @@ struct line {
 
 static noinline void put_text(struct line *l, const char *s)
 {
-	for (unsigned i = 0; s[i] && i < DUMP_TEXT && l->length < DUMP_LINE; i++)
-		l->text[l->length++] = (char)(s[i] < ' ' ? '?' : s[i]); /* a line is one line */
+	for (unsigned i = 0; *s && i < DUMP_TEXT && l->length < DUMP_LINE; i++, s++)
+		l->text[l->length++] = (char)(*s < ' ' ? '?' : *s); /* a line is one line */
 }
 
 static noinline void put_digits(struct line *l, uint64_t v, unsigned base)

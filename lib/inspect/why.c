@@ -22,7 +22,7 @@ static int check_request(const struct ramka *r, struct ramka_request req, struct
 
 int ramka_request_why(const struct ramka *r, struct ramka_request req, struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	uint64_t end = req.addr_bits && req.addr_bits < 64 ? ((uint64_t)1 << req.addr_bits) >> RAMKA_PAGE_SHIFT : UINT64_MAX;
 	bool node = false, low = false, large = false;
 

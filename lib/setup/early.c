@@ -150,7 +150,7 @@ static bool remember(struct ramka_early *e, struct ramka_early_range range)
 int ramka_early_init(struct ramka_early *e, const struct ramka_region *regions, size_t nr_regions, void *memory, size_t bytes,
 		     struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_config cfg = { .regions = regions, .nr_regions = nr_regions };
 	struct ramka_region none = { .size = 0 };
 	struct map_span span;
@@ -230,7 +230,7 @@ static bool find_place(struct ramka_early *e, const struct wish *w, ramka_paddr_
 int ramka_early_alloc_why(struct ramka_early *e, uint64_t size, uint64_t align, const struct ramka_early_limits *limits,
 			  ramka_paddr_t *ret_pa, struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct wish w;
 	ramka_paddr_t pa;
 
@@ -289,7 +289,7 @@ int ramka_early_free(struct ramka_early *e, ramka_paddr_t base, uint64_t size)
 int ramka_init_early(const struct ramka_config *cfg, const struct ramka_early_limits *limits, struct ramka **ret_r,
 		     struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_early_limits l = limits ? *limits : (struct ramka_early_limits){ 0 };
 	ramka_paddr_t pa;
 	struct wish w;

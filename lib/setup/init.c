@@ -407,7 +407,7 @@ static int check_memory(const void *metadata, size_t bytes, size_t needed, struc
 
 int ramka_init_why(const struct ramka_config *cfg, void *metadata, size_t bytes, struct ramka **ret_r, struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_region meta;
 	struct layout l;
 	struct ramka *r = metadata;
@@ -465,7 +465,7 @@ static void find_user(const struct ramka *r, struct ramka_why *why)
 
 int ramka_fini_why(struct ramka *r, struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_stats s;
 
 	*why = (struct ramka_why){ 0 };

@@ -212,7 +212,7 @@ static int check_range(const struct ramka *r, const struct ramka_region *region,
 
 int ramka_add_memory_why(struct ramka *r, const struct ramka_region *region, struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	uint32_t none = 0;
 	int rc;
 

@@ -241,7 +241,7 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 
 int ramka_metadata_size_why(const struct ramka_config *cfg, size_t *ret_bytes, struct ramka_why *ret_why)
 {
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct layout l;
 	int rc = lay_out(cfg, &l, why);
 
