@@ -50,9 +50,10 @@ struct ramka_rcu_ops {
 	/**
 	 * The caller of ramka_reclaim(cpu, true) or of a request with RAMKA_ALLOC_WAIT uses CPU `cpu` (ramka_cpu_at) and is
 	 * about to wait; it holds no reference to a deferred frame. For sources that count CPUs: they need not wait for this
-	 * one. Never called for ramka_cpu_none. Optional.
+	 * one. `nr_cpus` is the number of CPUs of the instance: a source whose readers are other things than these CPUs, or more of
+	 * them, must not take the number for one of its own. Never called for ramka_cpu_none. Optional.
 	 */
-	void (*quiescent)(void *ctx, unsigned cpu);
+	void (*quiescent)(void *ctx, unsigned cpu, unsigned nr_cpus);
 };
 
 /* ramka_config.flags */

@@ -41,8 +41,8 @@ struct ramka_qsbr {
 };
 
 /**
- * All CPUs start offline. CPU i here is CPU i of the instance, the one of ramka_cpu_at(r, i). Fills *ret_ops for
- * ramka_config.rcu. Its wait spins. ramka_reclaim(cpu, true) and RAMKA_ALLOC_WAIT announce their own CPU quiescent if it is
+ * All CPUs start offline. With as many CPUs as the instance has, CPU i here is the one of ramka_cpu_at(r, i). Fills *ret_ops
+ * for ramka_config.rcu. Its wait spins. ramka_reclaim(cpu, true) and RAMKA_ALLOC_WAIT announce their own CPU quiescent if it is
  * online, since their callers are outside read sections; a caller that is online and uses ramka_cpu_none must go offline
  * before.
  */

@@ -419,7 +419,7 @@ static void announce(const struct ramka_cpu *cpu)
 	const struct ramka *r = cpu->r;
 
 	if (r->rcu.quiescent && !cpu->cacheless)
-		r->rcu.quiescent(r->rcu.ctx, cpu->id);
+		r->rcu.quiescent(r->rcu.ctx, cpu->id, r->nr_cpus);
 }
 
 /* As long as the source wants to wait for it. True: it is over. */

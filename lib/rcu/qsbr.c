@@ -69,12 +69,12 @@ static bool qsbr_wait_bounded(void *ctx, uint64_t cookie)
 	return false;
 }
 
-/* The CPU is about to wait, so it holds nothing; one that is offline stays so. */
-static void qsbr_announce(void *ctx, unsigned cpu)
+/* The CPU is about to wait, so it holds nothing; one that is offline stays so. With another number of readers it is none of them. */
+static void qsbr_announce(void *ctx, unsigned cpu, unsigned nr_cpus)
 {
 	struct ramka_qsbr *q = ctx;
 
-	if (cpu < q->nr_cpus && ramka_load(&q->cpus[cpu].seen, relaxed, qsbr.quiesce) != OFFLINE)
+	if (nr_cpus == q->nr_cpus && ramka_load(&q->cpus[cpu].seen, relaxed, qsbr.quiesce) != OFFLINE)
 		ramka_qsbr_quiescent(q, cpu);
 }
 
