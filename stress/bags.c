@@ -100,6 +100,7 @@ const struct scenario bags = {
 	.name = "bags",
 	.about = "CPUs go off line with frames that wait, and come again under others",
 	.flags = WORLD_READERS,
+	.own_readers = true,
 	.setup = setup,
 	.step = step,
 	.tick = rcu_table_tick,

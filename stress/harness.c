@@ -296,6 +296,8 @@ void world_make(const struct scenario *s, const struct options *opt)
 	cfg.direct_map = (uintptr_t)world.memory - (uintptr_t)(world.first << RAMKA_PAGE_SHIFT);
 	world.qsbr_cpus = aligned_alloc(64, world.nr_cpus * sizeof(*world.qsbr_cpus));
 	ramka_qsbr_init(&world.qsbr, world.qsbr_cpus, world.nr_cpus, &world.rcu);
+	if (s->own_readers)
+		world.rcu.quiescent = NULL; /* reader i is worker i, whatever CPU it uses */
 	world.qsbr.relax = on_relax;
 	rcu = world.rcu;
 	if (opt->early_reap)

@@ -111,6 +111,7 @@ struct scenario {
 	bool (*enough)(void);              /* false: what the scenario is for has not happened yet, so one more round */
 	void (*release)(struct worker *w); /* give back everything; all workers at once */
 	void (*teardown)(void);            /* after that, the main thread */
+	bool own_readers; /* workers share CPUs: the readers are the workers, not the CPUs */
 };
 
 extern const struct scenario churn, huge, pipe_, refs, segments, lists, tables, defer, stall, flood, bags, endless, oom,

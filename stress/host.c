@@ -342,8 +342,7 @@ static void short_threads(const char *name, unsigned at_once, uint64_t nr, uint6
 		most = s.cached + s.in_use + s.deferred > most ? s.cached + s.in_use + s.deferred : most;
 		CHECK(s.in_use <= 64, "%s: %llu frames are in use, 64 at most should be", name,
 		      (unsigned long long)s.in_use);
-		/* and a bagful for each CPU that was open when the mark was reached */
-		CHECK(s.deferred <= 1024 + 16 * 64, "%s: %llu frames are deferred, though every thread heeded the mark", name,
+		CHECK(s.deferred <= 1024, "%s: %llu frames are deferred, though every thread heeded the mark", name,
 		      (unsigned long long)s.deferred);
 		if (i < nr / 4)
 			early = resident();

@@ -180,6 +180,7 @@
 #define zone_free ramka_core_zone_free
 #define zone_free_range ramka_core_zone_free_range
 #define zone_give_back ramka_core_zone_give_back
+#define zone_join ramka_core_zone_join
 #define zone_open ramka_core_zone_open
 #define zone_origin ramka_core_zone_origin
 #define zone_split ramka_core_zone_split

@@ -292,26 +292,35 @@ static noinline void defer_astray(struct ramka_cpu *cpu, struct ramka_frame *f, 
 	seal_pile(r);
 }
 
-/* A frame more lies in the open bag, and the section has been left. */
-static inline int deferred_one(struct ramka_cpu *cpu, bool full)
+/* With the first frame of a bag: what CPUs that went off line and callers without a section left. */
+static noinline bool too_many_astray(struct ramka_cpu *cpu)
 {
-	if (unlikely(full))
+	if (waiting_astray(cpu->r) >= BAG_SIZE)
+		defer_poll(cpu);
+	return waiting_astray(cpu->r) > figure(&cpu->r->high_water);
+}
+
+/* A frame more lies in the open bag, the `nr`th, and the section has been left. */
+static inline int deferred_one(struct ramka_cpu *cpu, uint32_t nr)
+{
+	if (unlikely(nr == 1) && too_many_astray(cpu))
+		return pressure(cpu->r);
+	if (unlikely(nr >= BAG_SIZE + cpu->defer->late))
 		bag_full(cpu);
 	return likely(defer_waiting(cpu->defer) <= figure(&cpu->r->high_water)) ? 0 : pressure(cpu->r);
 }
 
-/* Frame f, whose link is set, goes first in the open bag. Inside the section; leaves it. True: the bag is full. */
-static inline bool open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
+/* Frame f, whose link is set, goes first in the open bag. Inside the section; leaves it. Returns how many lie there now. */
+static inline uint32_t open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
 {
 	struct defer *d = cpu->defer;
 	uint32_t nr = ramka_load(&d->nr, relaxed, stat) + 1;
-	bool full = nr >= BAG_SIZE + d->late;
 
 	d->head = slot_index(cpu->r, f) + 1;
 	ramka_store(&d->nr, nr, relaxed, stat);
 	own_add(&d->in, frames);
 	section_leave(cpu);
-	return full;
+	return nr;
 }
 
 bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int *ret)
