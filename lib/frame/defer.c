@@ -300,27 +300,31 @@ static noinline bool too_many_astray(struct ramka_cpu *cpu)
 	return waiting_astray(cpu->r) > figure(&cpu->r->high_water);
 }
 
-/* A frame more lies in the open bag, the `nr`th, and the section has been left. */
-static inline int deferred_one(struct ramka_cpu *cpu, uint32_t nr)
+/* What the frame was for the open bag. */
+enum place { FIRST, LATER, FULL };
+
+/* A frame more lies in the open bag, and the section has been left. */
+static inline int deferred_one(struct ramka_cpu *cpu, enum place place)
 {
-	if (unlikely(nr == 1) && too_many_astray(cpu))
+	if (unlikely(place == FIRST) && too_many_astray(cpu))
 		return pressure(cpu->r);
-	if (unlikely(nr >= BAG_SIZE + cpu->defer->late))
+	if (unlikely(place == FULL))
 		bag_full(cpu);
 	return likely(defer_waiting(cpu->defer) <= figure(&cpu->r->high_water)) ? 0 : pressure(cpu->r);
 }
 
-/* Frame f, whose link is set, goes first in the open bag. Inside the section; leaves it. Returns how many lie there now. */
-static inline uint32_t open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
+/* Frame f, whose link is set, goes first in the open bag. Inside the section; leaves it. */
+static inline enum place open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
 {
 	struct defer *d = cpu->defer;
 	uint32_t nr = ramka_load(&d->nr, relaxed, stat) + 1;
+	enum place place = nr == 1 ? FIRST : nr >= BAG_SIZE + d->late ? FULL : LATER;
 
 	d->head = slot_index(cpu->r, f) + 1;
 	ramka_store(&d->nr, nr, relaxed, stat);
 	own_add(&d->in, frames);
 	section_leave(cpu);
-	return nr;
+	return place;
 }
 
 bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int *ret)
