@@ -334,7 +334,8 @@ static void run(const struct scenario *s, bool traced)
 	for (point = 0; run_to(point); point += s->step + (s->step > 1 ? point / FAR : 0))
 		points++;
 	printf("# %s: %u points in about %u instructions\n", s->name, points, point);
-	CHECK(points > 10);
+	fflush(stdout);
+	CHECK(points > 2); /* the shortest has under a hundred instructions, as clang compiles it */
 }
 
 static void first_use_on_top(bool traced)
