@@ -84,10 +84,6 @@ bug('lookup-revives', 'from_in_use takes a frame whose last reference is gone', 
     ('lookup', 'if (ref_is_dying(ref))\n			return RAMKA_E_BUSY;\n'
      '		if (ref_others(ref) >= REF_MAX - 1)',
      'if (ref_others(ref) >= REF_MAX - 1 && (ref & ~REF_MARK) != REF_SHARED(0))'))
-bug('stray-put-saturates', 'a put too many of a marked frame reads as a count at its top, which a lookup saturates',
-    'checker defer_stray_put defer_stray_puts', 20,
-    ('ref_is_dying', 'ref_tag(ref) == TAG_SHARED && ((ref + REF_STRAYS) & REF_PAYLOAD) <= REF_STRAYS',
-     '(ref & ~REF_MARK) == REF_SHARED(0)'))
 bug('low-memory-nests', 'low_memory is called for what it allocates itself', 'misuse handles', 10,
     ('call_low_memory', 'if (ramka_xchg(&r->telling_low, 1, relaxed, low.telling))\n		return;', ''))
 bug('shuffle-one-order', 'RAMKA_SHUFFLE takes no notice of the seed', 'misuse handles', 10,
@@ -161,7 +157,7 @@ bug('drain-forgets-rows', 'a drain empties the cache but not the rows', 'plain o
     ('drain_cache', '	flush_rows(cpu);\n', ''))
 bug('flush-copies-top', 'a full magazine holds the frames that stay in the cache', 'plain churn', 5,
     ('flush', 'memcpy(m->frames, cache_of(cpu)->frames,', 'memcpy(m->frames, cache_of(cpu)->frames + (n - out),'))
-bug('cache-overruns', 'the cache is full one frame too late', 'plain pipe', 5,
+bug('cache-overruns', 'the cache is full one frame too late', 'unit cpu', 10,
     ('cpu_free', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE)', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE + 1)'),
     ('free_cached', 'if (HOT_COUNT(hot) == CACHE_SIZE)', 'if (HOT_COUNT(hot) == CACHE_SIZE + 1)'))
 
@@ -225,8 +221,6 @@ bug('nomem-no-drain', 'the last pass does not drain the caches first', 'plain oo
     ('last_resort', 'bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;', 'bool all = true, moved;'))
 bug('nomem-one-round', 'the pass is not repeated when frames moved', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
     ('last_resort', 'if (!moved && (all || (!wait && !r->barrier_all_cpus)))\n			break;', '(void)all;\n		break;'))
-bug('nomem-give-back-uncounted', 'frames that a claim gives back are counted by no CPU', 'checker nomem_promise_back', 60,
-    ('give_back', '	ramka_add(&b->returned, 1, release, nomem.collect);\n', ''))
 bug('nomem-trim-uncounted', 'the rest of a trimmed run comes back past a scan', 'checker nomem_trim_none nomem_trim', 60,
     ('zone_give_back', '	ramka_add(&z->map.returned, 1, release, nomem.collect);\n', ''))
 bug('mail-loses-one', 'a list of letters goes to its owner without the last one', 'checker cpu_mail cpu_mail_drain', 30,
