@@ -146,7 +146,6 @@
 #define order_number ramka_core_order_number
 #define order_push ramka_core_order_push
 #define order_set_bounds ramka_core_order_set_bounds
-#define order_take ramka_core_order_take
 #define outbox_bytes ramka_core_outbox_bytes
 #define outbox_init ramka_core_outbox_init
 #define outbox_size ramka_core_outbox_size

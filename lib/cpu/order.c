@@ -279,17 +279,3 @@ bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 	count_move(cpu, true);
 	return n != 0;
 }
-
-bool order_take(struct ramka_cpu *cpu, unsigned order, uint32_t n)
-{
-	uint32_t count = order_count(cpu, order), *frames = stack_of(cpu, order);
-
-	for (uint32_t i = 0; i < count; i++)
-		if (frames[i] == n) {
-			cpu_settle(cpu);
-			frames[i] = frames[count - 1];
-			set_order_count(cpu, order, count - 1);
-			return true;
-		}
-	return false;
-}

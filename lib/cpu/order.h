@@ -62,7 +62,5 @@ bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsign
 bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n);
 /* All stacks go to the zone; inside the section or while the CPU is stopped. The caller counts the movement. */
 void order_flush_all(struct ramka_cpu *cpu);
-/* Takes exactly frame n of an order out of the stack, inside the section. */
-bool order_take(struct ramka_cpu *cpu, unsigned order, uint32_t n);
 
 #endif
