@@ -32,8 +32,8 @@ INFO_ORDER_SHIFT = 8
 INFO_FLAGS = ((1, 'detached'), (2, 'reserved'), (4, 'has a drop hook'), (8, 'deferred by type'))
 INFO_RESERVED = 2
 BLOCK_FRAMES = 512
-LANE_HUGE = 0x8000
-LANE_COUNT = 0x3ff
+ENTRY_HUGE = 0x8000
+ENTRY_COUNT = 0x3ff
 MAP_HOLE = 8
 RECLAIMABLE = 2
 KINDS = ('usable', 'detached', 'reclaimable', 'reserved', 'bad', 'kernel', 'mmio', 'metadata', 'hole')
@@ -90,25 +90,25 @@ class Zone:
 		self.present = Sparse(z['present'])
 		self.origin, self.low, self.end = int(z['origin']), int(z['low']), int(z['end'])
 		self.node = int(z['node'])
-		self.words, self.block_words = z['map']['words'], z['map']['packs']
+		self.words, self.quads = z['map']['words'], z['map']['quads']
 		self.blocks = int(z['map']['blocks'])
 
 	def holds(self, frame):
 		return self.origin + self.low <= frame < self.origin + self.end
 
 	def block_word(self, block):
-		return words(self.block_words, block // 4, 1)[0] >> block % 4 * 16 & 0xffff
+		return words(self.quads, block // 4, 1)[0] >> block % 4 * 16 & 0xffff
 
 	def is_free(self, bit):
 		"""By the bitmap; a block that is claimed whole keeps its bits."""
 		block = bit // BLOCK_FRAMES
-		if not self.present.has(block) or self.block_word(block) & LANE_HUGE:
+		if not self.present.has(block) or self.block_word(block) & ENTRY_HUGE:
 			return False
 		return bool(words(self.words, bit // 64, 1)[0] >> bit % 64 & 1)
 
 	def free_in_block(self, block):
 		"""The same for the frames of a block, as an integer of so many bits."""
-		if not self.present.has(block) or self.block_word(block) & LANE_HUGE:
+		if not self.present.has(block) or self.block_word(block) & ENTRY_HUGE:
 			return 0
 		return int.from_bytes(read(int(self.words) + block * BLOCK_FRAMES // 8, BLOCK_FRAMES // 8), 'little')
 
@@ -480,7 +480,7 @@ def who(instance, frame):
 		zone = instance.zone(frame)
 		if zone and zone.is_free(frame - zone.origin):
 			block = (frame - zone.origin) // BLOCK_FRAMES
-			count = zone.block_word(block) & LANE_COUNT
+			count = zone.block_word(block) & ENTRY_COUNT
 			return f'free, in the bitmap of node {zone.node}: block {block}, which has {count} free frames'
 		return 'free, ' + holder(instance, frame)
 	if slot.state == 'unused':

@@ -38,7 +38,7 @@ static void add_zone(const struct zone *z)
 					     "hint whole, above" };
 
 	add("bits of block", "u64", z->map.words, z->map.blocks, BLOCK_FRAMES / 8);
-	add("block words of four blocks", "u64", z->map.packs, z->map.blocks / LANES, 8);
+	add("block entries of four blocks", "u64", z->map.quads, z->map.blocks / QUAD_BLOCKS, 8);
 	add_hints(&z->map.some, some);
 	add_hints(&z->map.whole, whole);
 }

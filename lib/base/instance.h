@@ -31,7 +31,7 @@
 struct stripe {
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 moves; /* movements of frames: one before and one after each */
 	struct ramka_atomic_u64 allocs, puts;           /* frames of any order handed out and given back */
-	struct ramka_atomic_u64 other;                  /* base frames of these, net */
+	struct ramka_atomic_u64 uncached;                  /* base frames of these, net */
 };
 #ifndef RAMKA_STRIPES /* 1: the same order of frames in each run, for tests */
 # define RAMKA_STRIPES 16
@@ -71,7 +71,7 @@ struct ramka {
 	uint32_t meta_size;
 	bool high_water_given;     /* else it follows the memory */
 	struct ramka_atomic_u32 batch; /* frames of a refill; follows the memory, as the next two do (setup/tune.c) */
-	struct ramka_atomic_u32 fold;  /* frames between two updates of a zone's estimate */
+	struct ramka_atomic_u32 tell_max;  /* frames between two updates of a zone's estimate */
 	struct ramka_atomic_u64 high_water;
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
 	struct ramka_atomic_u32 order_max[11]; /* most frames of each order that a CPU caches, cpu/order.h */

@@ -16,15 +16,15 @@
 #define bitmap_claim ramka_core_bitmap_claim
 #define bitmap_claim_any ramka_core_bitmap_claim_any
 #define bitmap_claim_blocks ramka_core_bitmap_claim_blocks
-#define bitmap_claim_lanes ramka_core_bitmap_claim_lanes
 #define bitmap_claim_mask ramka_core_bitmap_claim_mask
+#define bitmap_claim_quad ramka_core_bitmap_claim_quad
 #define bitmap_close_block ramka_core_bitmap_close_block
 #define bitmap_fill ramka_core_bitmap_fill
 #define bitmap_fix_hints ramka_core_bitmap_fix_hints
 #define bitmap_free ramka_core_bitmap_free
 #define bitmap_free_blocks ramka_core_bitmap_free_blocks
-#define bitmap_free_lanes ramka_core_bitmap_free_lanes
 #define bitmap_free_mask ramka_core_bitmap_free_mask
+#define bitmap_free_quad ramka_core_bitmap_free_quad
 #define bitmap_open_block ramka_core_bitmap_open_block
 #define bitmap_take ramka_core_bitmap_take
 #define bitmap_take_runs ramka_core_bitmap_take_runs

@@ -10,10 +10,10 @@
 void cpu_settle(struct ramka_cpu *cpu)
 {
 	uint64_t in = ramka_load(&cpu->moved_in, relaxed, stat), out = ramka_load(&cpu->moved_out, relaxed, stat);
-	uint64_t other = ramka_load(&cpu->other, relaxed, stat);
+	uint64_t uncached = ramka_load(&cpu->uncached, relaxed, stat);
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
-	uint32_t least = HOT_COUNT(hot) < HOT_LEAST(hot) ? HOT_COUNT(hot) : HOT_LEAST(hot); /* pops do not lower it */
-	int64_t most = (int64_t)(in - out + other - least - cpu->rows_settled);
+	uint32_t least = HOT_COUNT(hot) < HOT_LOWEST(hot) ? HOT_COUNT(hot) : HOT_LOWEST(hot); /* pops do not lower it */
+	int64_t most = (int64_t)(in - out + uncached - least - cpu->rows_settled);
 
 	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
 		ramka_store(&cpu->peak, (uint64_t)most, relaxed, stat);
@@ -37,16 +37,16 @@ static void sample_peak(struct ramka *r)
  * How many frames a CPU may take or give before it tells the zone. Few when memory is low, so that the zone's estimate is
  * good where it matters.
  */
-static int64_t quantum(const struct ramka *r)
+static int64_t tell_at(const struct ramka *r)
 {
-	uint64_t above, n = 0, fold = ramka_load(&r->fold, relaxed, stat);
+	uint64_t above, n = 0, max = ramka_load(&r->tell_max, relaxed, stat);
 
 	if (!r->low_memory)
-		return (int64_t)fold;
+		return (int64_t)max;
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		n += zone_estimate_free(&r->zones[i]);
 	above = n > r->low_watermark ? (n - r->low_watermark) / 4 / r->nr_cpus : 0;
-	return above < 1 ? 1 : above < fold ? (int64_t)above : (int64_t)fold;
+	return above < 1 ? 1 : above < max ? (int64_t)above : (int64_t)max;
 }
 
 /* Base frames left (n > 0) or came back to the zone. `inside`: the CPU's own section. */
@@ -57,12 +57,12 @@ void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 		sample_peak(cpu->r);
 		return;
 	}
-	cpu->unfolded += n;
-	if (cpu->unfolded < cpu->quantum && cpu->unfolded > -cpu->quantum)
+	cpu->untold += n;
+	if (cpu->untold < cpu->tell_at && cpu->untold > -cpu->tell_at)
 		return;
-	ramka_add(&z->taken, (uint64_t)cpu->unfolded, relaxed, stat);
-	cpu->unfolded = 0;
-	cpu->quantum = quantum(cpu->r);
+	ramka_add(&z->taken, (uint64_t)cpu->untold, relaxed, stat);
+	cpu->untold = 0;
+	cpu->tell_at = tell_at(cpu->r);
 	sample_peak(cpu->r);
 }
 
@@ -73,20 +73,20 @@ void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool insi
 	if (inside) {
 		uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-		if (HOT_COUNT(hot) != HOT_LEAST(hot)) /* else now is the peak, and it is settled before it goes down */
+		if (HOT_COUNT(hot) != HOT_LOWEST(hot)) /* else now is the peak, and it is settled before it goes down */
 			cpu_settle(cpu);
 		own_add(&cpu->allocs, 1);
-		own_add(&cpu->other, nr);
+		own_add(&cpu->uncached, nr);
 	} else {
 		ramka_add(&stripe_of(cpu->r)->allocs, 1, relaxed, stat);
-		ramka_add(&stripe_of(cpu->r)->other, nr, relaxed, stat);
+		ramka_add(&stripe_of(cpu->r)->uncached, nr, relaxed, stat);
 	}
 }
 
 void account_kept(struct ramka *r)
 {
 	ramka_add(&stripe_of(r)->allocs, 1, relaxed, stat);
-	ramka_add(&stripe_of(r)->other, 1, relaxed, stat);
+	ramka_add(&stripe_of(r)->uncached, 1, relaxed, stat);
 }
 
 /* A movement of frames begins or ends; see account.h. */
@@ -132,9 +132,9 @@ void account_low_memory(struct ramka_cpu *cpu, const struct zone *z)
 		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
 	}
 	here = zone_estimate_free(z);
-	if (cpu->unfolded > 0) { /* what this CPU has not told yet */
-		all -= all < (uint64_t)cpu->unfolded ? all : (uint64_t)cpu->unfolded;
-		here -= z != cpu->zone ? 0 : here < (uint64_t)cpu->unfolded ? here : (uint64_t)cpu->unfolded;
+	if (cpu->untold > 0) { /* what this CPU has not told yet */
+		all -= all < (uint64_t)cpu->untold ? all : (uint64_t)cpu->untold;
+		here -= z != cpu->zone ? 0 : here < (uint64_t)cpu->untold ? here : (uint64_t)cpu->untold;
 	}
 	if (all < r->low_watermark || (r->nr_zones > 1 && here < watermark_of(r, z, usable)))
 		call_low_memory(cpu->r, all);

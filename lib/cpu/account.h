@@ -3,7 +3,7 @@
  * Counting: what is in use, what moved, how low memory is. May use section.h.
  *
  * No memory. Each CPU counts every put and every movement of frames inside its section, before and after it; calls without a
- * section count in the instance. A request fails after a drain of all CPUs and a pass over the block words, if all these
+ * section count in the instance. A request fails after a drain of all CPUs and a pass over the block entries, if all these
  * counts are equal before and after and no CPU was left alone; else the pass repeats, a bounded number of times. So the
  * answer is exact when no other call is in progress.
  *

@@ -2,9 +2,9 @@
 /* Filling and emptying the cache of base frames. See cache.h. */
 #include "../base/mem.h"
 
-#include "../zone/territory.h"
 #include "cache.h"
 #include "depot.h"
+#include "gate.h"
 #include "mail.h"
 #include "row.h"
 
@@ -37,15 +37,14 @@ static void flush(struct ramka_cpu *cpu)
 	count_move(cpu, true);
 }
 
-/* The gate let the frame pass: it is the first one of its block, or the cache is full. */
+/* The gate let the frame pass: it is the first one of its block, or the cache may be full. */
 static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own) + HOT_PUSH;
 
-	if (HOT_COUNT(hot) < HOT_LEAST(hot))
-		hot = (hot & ~(uint64_t)0xff00) | HOT_COUNT(hot) << 8;
+	if (HOT_COUNT(hot) < HOT_LOWEST(hot))
+		hot = (hot & ~(uint64_t)HOT_LOWEST_MASK) | HOT_COUNT(hot) << 8;
 	ramka_store(&cpu->hot, hot, relaxed, section.own);
-	cpu->current = bit_of(cpu, n) / BLOCK_FRAMES * BLOCK_FRAMES - cpu->zone->low;
 	if (HOT_COUNT(hot) == CACHE_SIZE)
 		flush(cpu);
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
@@ -80,7 +79,7 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 
 	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block && free_mailed(cpu, owner - 1, n))
 		return;
-	if (block == cpu->block || bitmap_free_count(&cpu->zone->map, block) <= cpu->gate) {
+	if (gate_passes(cpu, n, cpu->block, &cpu->current)) {
 		free_cached(cpu, n);
 	} else if (unlikely(cpu->nr_rows == ROWS)) {
 		free_refused(cpu, bit);
@@ -161,16 +160,6 @@ static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64
 	return n;
 }
 
-/* Makes `block` the one that refills the cache of base frames. */
-static void work_in(struct ramka_cpu *cpu, uint32_t block)
-{
-	unsigned shift = cpu->zone->territory_shift;
-
-	if (cpu->block >> shift != block >> shift)
-		territory_move(cpu->zone, cpu->me, cpu->block >> shift == cpu->run_block >> shift ? NO_BLOCK : cpu->block, block);
-	cpu->block = block;
-}
-
 static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
@@ -185,7 +174,7 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 
 			if (block == NO_BLOCK)
 				break;
-			work_in(cpu, block);
+			refill_from(cpu, &cpu->block, cpu->run_block, block);
 			mask = bitmap_take(&cpu->zone->map, block, want - n, start, &word);
 		}
 		if (mask)

@@ -72,8 +72,8 @@ static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f,
 		section_leave(cpu);
 		return true;
 	}
-	if (unlikely(HOT_COUNT(hot) < HOT_LEAST(hot)))
-		hot = (hot & ~(uint64_t)0xff00) | HOT_COUNT(hot) << 8;
+	if (unlikely(HOT_COUNT(hot) < HOT_LOWEST(hot)))
+		hot = (hot & ~(uint64_t)HOT_LOWEST_MASK) | HOT_COUNT(hot) << 8;
 	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, relaxed, section.own);
 	section_leave(cpu);

@@ -22,8 +22,8 @@ static void drain_cache(struct ramka_cpu *cpu)
 	cpu->current = NO_ROW;
 	own_add(&cpu->moved_out, n);
 	own_add(&cpu->flushes, n != 0);
-	ramka_add(&cpu->zone->taken, (uint64_t)cpu->unfolded, relaxed, stat);
-	cpu->unfolded = 0;
+	ramka_add(&cpu->zone->taken, (uint64_t)cpu->untold, relaxed, stat);
+	cpu->untold = 0;
 }
 
 static uint64_t held_by_cpu(const struct ramka_cpu *cpu)

@@ -173,7 +173,7 @@ bool mail_open(struct ramka_cpu *cpu, uint32_t *count)
 	for (uint32_t i = 0; i < m->count; i++) {
 		uint32_t n = m->frames[i], bit = bit_of(cpu, n);
 
-		if (*count < CACHE_SIZE && gate_passes(cpu, n))
+		if (*count < CACHE_SIZE && gate_passes(cpu, n, cpu->block, &cpu->current))
 			cache_of(cpu)->frames[(*count)++] = n;
 		else
 			put_into_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));

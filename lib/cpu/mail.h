@@ -2,7 +2,7 @@
 /*
  * Mail: frames that a CPU frees and that lie in another CPU's territory. May use row.h, depot.h.
  *
- * A free into another CPU's territory would change a bitmap word and a block word that the owner changes all the time. So the
+ * A free into another CPU's territory would change a bitmap word and a block entry that the owner changes all the time. So the
  * frame waits in the outbox of the CPU that frees it, in a list for its owner. A list of 64 goes to the owner as one
  * magazine, by one CAS into the owner's mailbox. The owner puts what it finds there through its gate
  * when it refills its cache, and whenever it sends mail itself. So both CPUs change only lines of their own; what moves

@@ -2,7 +2,7 @@
 /* Caches of frames of orders 1 to 10: refill, flush, gate. See order.h. */
 #include "../base/mem.h"
 
-#include "../zone/territory.h"
+#include "gate.h"
 #include "order.h"
 #include "row.h"
 
@@ -62,11 +62,11 @@ static void corrupt_if(struct ramka_cpu *cpu, bool wrong)
 		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
 }
 
-/* Frees n stacked frames of an order; those that lie in one word, or in one word of block words, together. */
+/* Frees n stacked frames of an order; those that lie in one word, or in one quad, together. */
 static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
 	struct bitmap *map = &cpu->zone->map;
-	unsigned lanes = 0;
+	unsigned entries = 0;
 	uint64_t mask = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -82,15 +82,15 @@ static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *f
 		} else if (order < BLOCK_ORDER) {
 			corrupt_if(cpu, !bitmap_free(map, bit, order));
 		} else {
-			lanes |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % LANES;
-			if (next / BLOCK_FRAMES / LANES == block / LANES)
+			entries |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % QUAD_BLOCKS;
+			if (next / BLOCK_FRAMES / QUAD_BLOCKS == block / QUAD_BLOCKS)
 				continue;
-			corrupt_if(cpu, !bitmap_free_lanes(map, block / LANES, lanes));
-			lanes = 0;
+			corrupt_if(cpu, !bitmap_free_quad(map, block / QUAD_BLOCKS, entries));
+			entries = 0;
 		}
 	}
 	account_zone(cpu, cpu->zone, -((int64_t)n << order), true);
-	own_add(&cpu->other, 0 - ((uint64_t)n << order));
+	own_add(&cpu->uncached, 0 - ((uint64_t)n << order));
 	own_add(&cpu->larger_out, n);
 }
 
@@ -113,18 +113,6 @@ void order_flush_all(struct ramka_cpu *cpu)
 
 /* ---- into the stack ---- */
 
-static bool passes(struct ramka_cpu *cpu, uint32_t bit, uint32_t n)
-{
-	uint32_t block = bit / BLOCK_FRAMES;
-
-	if (n - cpu->run_current < BLOCK_FRAMES)
-		return true;
-	if (block != cpu->run_block && bitmap_free_count(&cpu->zone->map, block) > cpu->gate)
-		return false;
-	cpu->run_current = block * BLOCK_FRAMES - cpu->zone->low;
-	return true;
-}
-
 /* Counts a frame that was freed into a stack, and that lies where it can be found. */
 static void count_push(struct ramka_cpu *cpu)
 {
@@ -141,7 +129,7 @@ static void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 
 		put_into_row(cpu, bit, bits_run(bit % WORD_BITS, order));
 		own_add(&cpu->moved_in, nr);
-		own_add(&cpu->other, 0 - nr);
+		own_add(&cpu->uncached, 0 - nr);
 		own_add(&cpu->puts, 1);
 	} else {
 		cpu_settle(cpu);
@@ -154,13 +142,13 @@ static void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 
 bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order)
 {
-	uint32_t bit = bit_of(cpu, n), most, count;
+	uint32_t most, count;
 
 	if (!section_enter(cpu))
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	most = ramka_load(&cpu->r->order_max[order], relaxed, stat);
-	if (unlikely(!most) || (order < BLOCK_ORDER && !passes(cpu, bit, n))) {
+	if (unlikely(!most) || (order < BLOCK_ORDER && !gate_passes(cpu, n, cpu->run_block, &cpu->run_current))) {
 		refuse_run(cpu, n, order);
 		section_leave(cpu);
 		return true;
@@ -180,16 +168,6 @@ bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsign
 }
 
 /* ---- refill ---- */
-
-/* Makes `block` the one that refills orders 1 to 8. */
-static void order_work_in(struct ramka_cpu *cpu, uint32_t block)
-{
-	unsigned shift = cpu->zone->territory_shift;
-
-	if (cpu->run_block >> shift != block >> shift)
-		territory_move(cpu->zone, cpu->me, cpu->run_block >> shift == cpu->block >> shift ? NO_BLOCK : cpu->run_block, block);
-	cpu->run_block = block;
-}
 
 /* A wholly free block as frames of one order, ascending. */
 static uint32_t break_block(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t *ret_bits)
@@ -226,16 +204,16 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 	uint32_t block = cpu->run_block, n = 0;
 
 	for (unsigned i = 0; i < ORDER_TRIES && !n; i++) {
-		unsigned lane = block == NO_BLOCK ? 0 : bitmap_lane(&cpu->zone->map, block);
+		unsigned entry = block == NO_BLOCK ? 0 : bitmap_entry(&cpu->zone->map, block);
 
-		if (lane_count(lane) >= 1u << order && lane_hint(lane) >= order)
+		if (entry_count(entry) >= 1u << order && entry_hint(entry) >= order)
 			n = take_from_block(cpu, block, order, want, ret_bits);
 		if (n)
 			break;
 		block = territory_pick(cpu->zone, cpu->me, order, block == NO_BLOCK ? cpu->home : block);
 		if (block == NO_BLOCK)
 			break;
-		order_work_in(cpu, block);
+		refill_from(cpu, &cpu->run_block, cpu->block, block);
 	}
 	return n;
 }
@@ -244,10 +222,10 @@ static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want
 {
 	unsigned nr = 1u << (order - BLOCK_ORDER);
 	uint32_t first = 0, n = 0;
-	unsigned lanes = territory_take_blocks(cpu->zone, cpu->me, nr, want, &cpu->whole_block, &first);
+	unsigned entries = territory_take_blocks(cpu->zone, cpu->me, nr, want, &cpu->whole_block, &first);
 
-	for (unsigned i = 0; i < LANES; i += nr)
-		if (lanes >> i & 1)
+	for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
+		if (entries >> i & 1)
 			ret_bits[n++] = (first + i) * BLOCK_FRAMES;
 	return n;
 }
@@ -272,7 +250,7 @@ bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 		set_order_count(cpu, order, n - 1);
 		*ret_n = bits[0] - cpu->zone->low;
 		account_zone(cpu, cpu->zone, (int64_t)n << order, true);
-		own_add(&cpu->other, (uint64_t)n << order);
+		own_add(&cpu->uncached, (uint64_t)n << order);
 		own_add(&cpu->larger_in, n);
 		own_add(&cpu->refills, 1);
 	}

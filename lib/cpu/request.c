@@ -141,7 +141,7 @@ static bool drain_may_help(const struct ramka *r, uint64_t nr)
 }
 
 /*
- * Nothing was found by hints. Drains, looks at every block word, and says NULL only if no frame moved meanwhile and no CPU
+ * Nothing was found by hints. Drains, looks at every block entry, and says NULL only if no frame moved meanwhile and no CPU
  * was left alone; see account.h. The number of rounds is bounded, since other calls may move frames for ever.
  */
 static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
@@ -224,10 +224,10 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 	account_zone(cpu, z, -(int64_t)nr, inside);
 	if (inside) {
 		own_add(&cpu->puts, 1);
-		own_add(&cpu->other, 0 - nr);
+		own_add(&cpu->uncached, 0 - nr);
 	} else {
 		ramka_add(&stripe_of(cpu->r)->puts, 1, relaxed, stat);
-		ramka_add(&stripe_of(cpu->r)->other, 0 - nr, relaxed, stat);
+		ramka_add(&stripe_of(cpu->r)->uncached, 0 - nr, relaxed, stat);
 	}
 	count_move(cpu, inside);
 	if (inside)

@@ -65,12 +65,12 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 pushes;                /* of the hot word, as many as there were at the last settling */
 	struct ramka_atomic_u64 moved_in, moved_out; /* frames into the cache and out of it, but for pushes and pops */
 	struct ramka_atomic_u64 allocs, puts;        /* frames of any order handed out and given back around the cache */
-	struct ramka_atomic_u64 other;               /* base frames of these, net */
+	struct ramka_atomic_u64 uncached;               /* base frames of these, net */
 	struct ramka_atomic_u64 larger_pushes;         /* frames of orders 1 to 10 ever freed into their stacks (account.h) */
 	struct ramka_atomic_u64 larger_in, larger_out; /* frames into these stacks and out of them, but for pushes and pops */
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
-	int64_t unfolded;                /* base frames taken from the home zone that its estimate does not show yet */
-	int64_t quantum;                 /* so many of them are told at once */
+	int64_t untold;                /* base frames taken from the home zone that its estimate does not show yet */
+	int64_t tell_at;                 /* so many of them are told at once */
 };
 
 /* What every handle but the cache-less one has behind it. */
@@ -98,9 +98,9 @@ static inline struct cache *cache_of(const struct ramka_cpu *cpu)
 
 #define HOT_PUSH 0x10000u  /* one push */
 #define HOT_CACHE 0xffffu  /* lowest and count */
-#define HOT_LOWEST 0xff00u
+#define HOT_LOWEST_MASK 0xff00u
 #define HOT_PUSHES(hot) ((hot) >> 16)
-#define HOT_LEAST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
+#define HOT_LOWEST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
 #define HOT_COUNT(hot) ((uint32_t)(uint8_t)(hot))
 
 /* Pushes ever: the hot word's own number of them wraps after 2^48, a month at 100 million a second (cpu_settle). */

@@ -126,19 +126,19 @@ static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 	mark_bags(a, cpu->defer);
 }
 
-/* Block words against bits, hints against block words. */
+/* Block entries against bits, hints against block entries. */
 static void check_block(struct audit *a, const struct zone *z, uint32_t block)
 {
-	unsigned lane = bitmap_lane(&z->map, block), bits = 0;
+	unsigned entry = bitmap_entry(&z->map, block), bits = 0;
 	bool some = hints_next(&z->map.some, block, block + 1) == block;
 	bool whole = hints_next(&z->map.whole, block, block + 1) == block;
-	unsigned count = lane_count(lane);
+	unsigned count = entry_count(entry);
 
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		bits += bits_count(ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look));
-	if (lane & LANE_HUGE ? bits != BLOCK_FRAMES : bits != count)
-		defect(a, "block word does not agree with its bits", NULL);
-	if ((count == BLOCK_FRAMES && (lane != LANE_FULL || !whole)) || (count && count < BLOCK_FRAMES && !some))
+	if (entry & ENTRY_HUGE ? bits != BLOCK_FRAMES : bits != count)
+		defect(a, "block entry does not agree with its bits", NULL);
+	if ((count == BLOCK_FRAMES && (entry != ENTRY_FULL || !whole)) || (count && count < BLOCK_FRAMES && !some))
 		defect(a, "a hint hides a block", NULL);
 	a->in_bitmap += count;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics: sums of counters that their owners keep, and of the block words. Writes nothing but peak_in_use's memory. */
+/* Statistics: sums of counters that their owners keep, and of the block entries. Writes nothing but peak_in_use's memory. */
 #include "../base/mem.h"
 
 #include "../cpu/depot.h"
@@ -127,7 +127,7 @@ static void count_zone(struct ramka_stats *s, const struct zone *z)
 /* Frames that one CPU's calls hold in use, net. */
 static uint64_t in_use_by(const struct ramka_cpu *cpu)
 {
-	return get(&cpu->moved_in) - get(&cpu->moved_out) + get(&cpu->other) - held_by(cpu);
+	return get(&cpu->moved_in) - get(&cpu->moved_out) + get(&cpu->uncached) - held_by(cpu);
 }
 
 /* Did any call do without a section? */
@@ -162,7 +162,7 @@ static uint64_t peak(const struct ramka *r, uint64_t in_use)
 	}
 	if (!only)
 		return sampled > best ? sampled : best;
-	least = HOT_LEAST(get(&only->hot)) < cpu_count(only) ? HOT_LEAST(get(&only->hot)) : cpu_count(only);
+	least = HOT_LOWEST(get(&only->hot)) < cpu_count(only) ? HOT_LOWEST(get(&only->hot)) : cpu_count(only);
 	own = in_use_by(only) + held_by(only) - least;
 	if ((int64_t)own > (int64_t)best)
 		best = own;

@@ -57,7 +57,7 @@ static void find_exclusive(struct ramka *r, struct map_event *scratch)
 	}
 }
 
-/* The zones, by ascending node. Block words and hints are cleared, the bits not before a block gets its first frame. */
+/* The zones, by ascending node. Block entries and hints are cleared, the bits not before a block gets its first frame. */
 static void init_zones(struct ramka *r, const struct ramka_config *cfg, const struct layout *l, uint8_t *metadata)
 {
 	uint8_t *at = metadata + l->bitmaps;
@@ -77,8 +77,8 @@ static void init_zones(struct ramka *r, const struct ramka_config *cfg, const st
 		z->node = range.node;
 		z->map.blocks = (uint32_t)(bits / BLOCK_FRAMES);
 		z->map.words = words;
-		z->map.packs = words + bits / WORD_BITS;
-		hints_init(&z->map.some, z->map.packs + z->map.blocks / LANES, z->map.blocks);
+		z->map.quads = words + bits / WORD_BITS;
+		hints_init(&z->map.some, z->map.quads + z->map.blocks / QUAD_BLOCKS, z->map.blocks);
 		hints_init(&z->map.whole, z->map.some.level[0] + hints_size(z->map.blocks), z->map.blocks);
 		z->territory_shift = territory_shift(z->map.blocks, r->nr_cpus);
 		z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
@@ -87,7 +87,7 @@ static void init_zones(struct ramka *r, const struct ramka_config *cfg, const st
 		present += sparse_words(z->map.blocks);
 		at += bitmap_bytes(bits, r->nr_cpus);
 		if (!(cfg->flags & RAMKA_METADATA_ZEROED))
-			memset((void *)z->map.packs, 0, (size_t)(at - (uint8_t *)z->map.packs));
+			memset((void *)z->map.quads, 0, (size_t)(at - (uint8_t *)z->map.quads));
 	}
 	find_exclusive(r, (void *)(metadata + l->events));
 }
@@ -128,7 +128,7 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->block = cpu->run_block = NO_BLOCK;
 	cpu->current = cpu->run_current = cpu->row = NO_ROW;
 	cpu->random = random_start(r->seed, id);
-	cpu->quantum = ramka_load(&r->fold, relaxed, stat);
+	cpu->tell_at = ramka_load(&r->tell_max, relaxed, stat);
 	cpu->zone = zone_of_node(r, node);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
 	/* with a check of who uses the handle, nothing is a hit and no frame is at home: all calls take the ways that check */
@@ -275,7 +275,7 @@ static bool init_held(struct ramka *r, struct zone *z, uint64_t first, uint64_t 
 	ramka_add(&z->usable, nr, relaxed, stat);
 	ramka_add(&z->taken, nr, relaxed, stat);
 	ramka_add(&r->stripes[0].allocs, nr, relaxed, stat);
-	ramka_add(&r->stripes[0].other, nr, relaxed, stat);
+	ramka_add(&r->stripes[0].uncached, nr, relaxed, stat);
 	ramka_add(&r->peak, nr, relaxed, stat);
 	return true;
 }

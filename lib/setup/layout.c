@@ -9,7 +9,7 @@
 #include "early.h"
 
 #define MAX_CPUS (0xffffff / SHARD_MAGAZINES - 1) /* magazines are numbered by 24 bits */
-#define MIN_ALIGN_ORDER 11u /* four blocks, one word of block words */
+#define MIN_ALIGN_ORDER 11u /* four blocks, one quad */
 
 /* May the allocator ever hand out frames of this region? */
 static bool feeds_zone(const struct ramka_region *g)
@@ -94,7 +94,7 @@ uint64_t zone_origin(const struct node_range *n)
 
 uint64_t zone_bits(const struct node_range *n)
 {
-	return align_up(n->end - zone_origin(n), (uint64_t)BLOCK_FRAMES * LANES) + (n->end == n->first) * BLOCK_FRAMES * LANES;
+	return align_up(n->end - zone_origin(n), (uint64_t)BLOCK_FRAMES * QUAD_BLOCKS) + (n->end == n->first) * BLOCK_FRAMES * QUAD_BLOCKS;
 }
 
 size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
@@ -102,7 +102,7 @@ size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
 	uint32_t blocks = (uint32_t)(bits / BLOCK_FRAMES);
 	uint32_t territories = territory_count(blocks, territory_shift(blocks, nr_cpus));
 
-	return (size_t)align_up(bits / 8 + (blocks / LANES + 2 * hints_size(blocks)) * sizeof(uint64_t) +
+	return (size_t)align_up(bits / 8 + (blocks / QUAD_BLOCKS + 2 * hints_size(blocks)) * sizeof(uint64_t) +
 				territories * sizeof(struct ramka_atomic_u32), 64);
 }
 

@@ -24,7 +24,7 @@ void tune(struct ramka *r)
 	share = usable / r->nr_cpus;
 	ramka_store(&r->batch, clamp(share / 16, 1, MAGAZINE_SIZE), relaxed, stat);
 	order_set_bounds(r, share);
-	ramka_store(&r->fold, clamp(share / 8, 1, MAX_FOLD), relaxed, stat);
+	ramka_store(&r->tell_max, clamp(share / 8, 1, MAX_FOLD), relaxed, stat);
 	if (!r->high_water_given)
 		ramka_store(&r->high_water, clamp(share / 64, HIGH_WATER_MIN, HIGH_WATER_MAX), relaxed, stat);
 }

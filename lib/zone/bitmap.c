@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The bitmap of one zone. States, rules and pairs: bitmap.h. May touch: words, packs and hints of its bitmap. */
+/* The bitmap of one zone. States, rules and pairs: bitmap.h. May touch: words, quads and hints of its bitmap. */
 #include "bitmap.h"
 
 /* ---- hints ---- */
@@ -30,13 +30,13 @@ void bitmap_fix_hints(struct bitmap *b, uint32_t block)
 		hints_clear(b, &b->whole, block);
 }
 
-/* ---- block words ---- */
+/* ---- block entries ---- */
 
-static uint64_t pack_with(uint64_t pack, uint32_t block, unsigned lane)
+static uint64_t quad_with(uint64_t quad, uint32_t block, unsigned entry)
 {
-	unsigned shift = lane_shift(block);
+	unsigned shift = entry_shift(block);
 
-	return (pack & ~((uint64_t)0xffff << shift)) | (uint64_t)lane << shift;
+	return (quad & ~((uint64_t)0xffff << shift)) | (uint64_t)entry << shift;
 }
 
 /*
@@ -45,18 +45,18 @@ static uint64_t pack_with(uint64_t pack, uint32_t block, unsigned lane)
  */
 static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned max)
 {
-	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
-	uint64_t pack = ramka_load(p, relaxed, count.look);
-	unsigned lane, count, got;
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t quad = ramka_load(p, relaxed, count.look);
+	unsigned entry, count, got;
 
 	do {
-		lane = (unsigned)(pack >> lane_shift(block)) & 0xffff;
-		count = lane_count(lane);
+		entry = (unsigned)(quad >> entry_shift(block)) & 0xffff;
+		count = entry_count(entry);
 		if (count < min)
 			return 0;
 		got = count < max ? count : max;
-		lane = got == count ? 0 : lane - got;
-	} while (!ramka_cas(p, &pack, pack_with(pack, block, lane), acq_rel, count.raise));
+		entry = got == count ? 0 : entry - got;
+	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), acq_rel, count.raise));
 
 	if (count == BLOCK_FRAMES) {
 		if (got < count)
@@ -72,21 +72,21 @@ static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned
  * The other way: n frames whose bits are set, or a promise given back. `run`: an order that is now free in
  * the block. False if the word cannot be right.
  */
-static bool raise(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
+static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
 {
-	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
-	uint64_t pack = ramka_load(p, relaxed, count.look);
-	unsigned lane, old, count, hint;
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t quad = ramka_load(p, relaxed, count.look);
+	unsigned entry, old, count, hint;
 
 	do {
-		lane = (unsigned)(pack >> lane_shift(block)) & 0xffff;
-		old = lane_count(lane);
+		entry = (unsigned)(quad >> entry_shift(block)) & 0xffff;
+		old = entry_count(entry);
 		count = old + n;
-		if (lane & LANE_HUGE || count > BLOCK_FRAMES)
+		if (entry & ENTRY_HUGE || count > BLOCK_FRAMES)
 			return false;
-		hint = lane_hint(lane) > run ? lane_hint(lane) : run;
-		lane = count == BLOCK_FRAMES ? LANE_FULL : count | hint << LANE_HINT_SHIFT;
-	} while (!ramka_cas(p, &pack, pack_with(pack, block, lane), release, count.raise));
+		hint = entry_hint(entry) > run ? entry_hint(entry) : run;
+		entry = count == BLOCK_FRAMES ? ENTRY_FULL : count | hint << ENTRY_HINT_SHIFT;
+	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), release, count.raise));
 
 	if (count == BLOCK_FRAMES) {
 		hints_set(&b->whole, block);
@@ -101,19 +101,19 @@ static bool raise(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
 /* Of a promise, n frames that the caller did not take. Counted after they can be seen again: pair nomem.collect. */
 static void give_back(struct bitmap *b, uint32_t block, unsigned n)
 {
-	raise(b, block, n, 0);
+	raise_count(b, block, n, 0);
 	ramka_add(&b->returned, 1, release, nomem.collect);
 }
 
-/* A search found no run of `order`: says so, unless the block changed since `lane` was read. Only a hint. */
-static void lower_hint(struct bitmap *b, uint32_t block, unsigned lane, unsigned order)
+/* A search found no run of `order`: says so, unless the block changed since `entry` was read. Only a hint. */
+static void lower_hint(struct bitmap *b, uint32_t block, unsigned entry, unsigned order)
 {
-	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
-	uint64_t pack = ramka_load(p, relaxed, count.look);
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t quad = ramka_load(p, relaxed, count.look);
 
-	if (((unsigned)(pack >> lane_shift(block)) & 0xffff) != lane || lane & LANE_HUGE || lane_hint(lane) < order)
+	if (((unsigned)(quad >> entry_shift(block)) & 0xffff) != entry || entry & ENTRY_HUGE || entry_hint(entry) < order)
 		return;
-	ramka_cas(p, &pack, pack_with(pack, block, (lane & LANE_COUNT) | (order - 1) << LANE_HINT_SHIFT), relaxed, count.look);
+	ramka_cas(p, &quad, quad_with(quad, block, (entry & ENTRY_COUNT) | (order - 1) << ENTRY_HINT_SHIFT), relaxed, count.look);
 }
 
 /* ---- below order 9 ---- */
@@ -216,7 +216,7 @@ static unsigned claim_in_word(struct ramka_atomic_u64 *word, unsigned order, uin
 uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block)
 {
 	/* who saw no count has to see what its taker counted before (cpu/account.h): the look in `promise` does not say */
-	while (lane_count((unsigned)(ramka_load(&b->packs[block / LANES], acquire, count.raise) >> lane_shift(block)) & 0xffff))
+	while (entry_count((unsigned)(ramka_load(&b->quads[block / QUAD_BLOCKS], acquire, count.raise) >> entry_shift(block)) & 0xffff))
 		if (promise(b, block, 1, 1))
 			return fill_one(b, block, 0);
 	return NO_FRAME;
@@ -241,12 +241,12 @@ static uint64_t clear_runs(struct ramka_atomic_u64 *word, unsigned order, unsign
 unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsigned max, uint32_t *ret_frames)
 {
 	struct ramka_atomic_u64 *words = block_words(b, block);
-	unsigned lane = bitmap_lane(b, block), n = 1u << order, seen = 0, got = 0, promised;
+	unsigned entry = bitmap_entry(b, block), n = 1u << order, seen = 0, got = 0, promised;
 
 	for (unsigned i = 0; i < BLOCK_WORDS && seen < max; i++)
 		seen += bits_count(bits_run_starts(ramka_load(&words[i], relaxed, bit.look), order));
 	if (!seen) {
-		lower_hint(b, block, lane, order);
+		lower_hint(b, block, entry, order);
 		return 0;
 	}
 	promised = promise(b, block, n, (seen < max ? seen : max) * n);
@@ -282,12 +282,12 @@ static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsi
 uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
 {
 	struct ramka_atomic_u64 *words = block_words(b, block);
-	unsigned lane = bitmap_lane(b, block), n = 1u << order;
+	unsigned entry = bitmap_entry(b, block), n = 1u << order;
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
 	if (!has_run(b, block, order, limit)) { /* looking before promising: a promise hides frames */
 		if (order && limit == BLOCK_FRAMES)
-			lower_hint(b, block, lane, order);
+			lower_hint(b, block, entry, order);
 		return NO_FRAME;
 	}
 	if (!promise(b, block, n, n))
@@ -341,11 +341,11 @@ static unsigned run_around(uint64_t w, unsigned at, unsigned from)
 unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 {
 	uint32_t block = word / BLOCK_WORDS;
-	unsigned lane = bitmap_lane(b, block), run = lane_hint(lane), n = 1;
+	unsigned entry = bitmap_entry(b, block), run = entry_hint(entry), n = 1;
 	uint64_t old = ramka_load(&b->words[word], relaxed, bit.look);
 
 	do
-		if (lane & LANE_HUGE || old & mask)
+		if (entry & ENTRY_HUGE || old & mask)
 			return 0;
 	while (!ramka_cas(&b->words[word], &old, old | mask, release, bit.free));
 
@@ -356,8 +356,8 @@ unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 		run = run_around(old | mask, bits_lowest(mask), run);
 	}
 	if ((old | mask) == ~(uint64_t)0)
-		run = LANE_HINT_MAX; /* neighbours may be free as well: not looked at */
-	return raise(b, block, n, run) ? n : 0;
+		run = ENTRY_HINT_MAX; /* neighbours may be free as well: not looked at */
+	return raise_count(b, block, n, run) ? n : 0;
 }
 
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
@@ -366,25 +366,25 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 
 	if (order <= WORD_ORDER)
 		return bitmap_free_mask(b, word, bits_run(frame % WORD_BITS, order));
-	if (bitmap_lane(b, block) & LANE_HUGE)
+	if (bitmap_entry(b, block) & ENTRY_HUGE)
 		return false;
 	for (unsigned i = 0; i < 1u << (order - WORD_ORDER); i++)
 		if (ramka_or(&b->words[word + i], ~(uint64_t)0, release, bit.free))
 			return false;
-	return raise(b, block, 1u << order, LANE_HINT_MAX);
+	return raise_count(b, block, 1u << order, ENTRY_HINT_MAX);
 }
 
 /* ---- order 9 and above ---- */
 
-/* Turns `nr` lanes (1, 2 or 4, the first at a multiple of nr) of one pack from `from` to `to`; false if they are anything else. */
-static bool lanes_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from, unsigned to)
+/* Turns `nr` entries (1, 2 or 4, the first at a multiple of nr) of one quad from `from` to `to`; false if they are anything else. */
+static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from, unsigned to)
 {
-	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
-	uint64_t mask = bits_below(16 * (unsigned)nr) << lane_shift(block);
-	uint64_t pack = ramka_load(p, relaxed, count.look);
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t mask = bits_below(16 * (unsigned)nr) << entry_shift(block);
+	uint64_t quad = ramka_load(p, relaxed, count.look);
 
-	while ((pack & mask) == (PACK_OF(from) & mask))
-		if (ramka_cas(p, &pack, (pack & ~mask) | (PACK_OF(to) & mask), acq_rel, huge.free))
+	while ((quad & mask) == (QUAD_OF(from) & mask))
+		if (ramka_cas(p, &quad, (quad & ~mask) | (QUAD_OF(to) & mask), acq_rel, huge.free))
 			return true;
 	return false;
 }
@@ -392,20 +392,20 @@ static bool lanes_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigne
 /* Read the whole run first: undoing is then rare. */
 static bool blocks_free(const struct bitmap *b, uint32_t block, uint32_t nr)
 {
-	for (uint32_t i = 0; i < nr; i += LANES)
-		if (ramka_load(&b->packs[(block + i) / LANES], relaxed, count.look) != PACK_OF(LANE_FULL))
+	for (uint32_t i = 0; i < nr; i += QUAD_BLOCKS)
+		if (ramka_load(&b->quads[(block + i) / QUAD_BLOCKS], relaxed, count.look) != QUAD_OF(ENTRY_FULL))
 			return false;
 	return true;
 }
 
 bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 {
-	uint32_t step = nr < LANES ? nr : LANES;
+	uint32_t step = nr < QUAD_BLOCKS ? nr : QUAD_BLOCKS;
 
-	if (nr > LANES && !blocks_free(b, block, nr))
+	if (nr > QUAD_BLOCKS && !blocks_free(b, block, nr))
 		return false;
 	for (uint32_t i = 0; i < nr; i += step) {
-		if (lanes_from_to(b, block + i, step, LANE_FULL, LANE_HUGE))
+		if (entries_from_to(b, block + i, step, ENTRY_FULL, ENTRY_HUGE))
 			continue;
 		if (i) {
 			bitmap_free_blocks(b, block, i);
@@ -426,10 +426,10 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 {
-	uint32_t step = nr < LANES ? nr : LANES;
+	uint32_t step = nr < QUAD_BLOCKS ? nr : QUAD_BLOCKS;
 
 	for (uint32_t i = 0; i < nr; i += step)
-		if (!lanes_from_to(b, block + i, step, LANE_HUGE, LANE_FULL))
+		if (!entries_from_to(b, block + i, step, ENTRY_HUGE, ENTRY_FULL))
 			return false;
 	if (nr == 1) {
 		hints_set(&b->whole, block);
@@ -446,46 +446,46 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	return true;
 }
 
-unsigned bitmap_claim_lanes(struct bitmap *b, uint32_t pack, unsigned want, unsigned nr)
+unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr)
 {
-	struct ramka_atomic_u64 *p = &b->packs[pack];
+	struct ramka_atomic_u64 *p = &b->quads[quad];
 	uint64_t old = ramka_load(p, relaxed, count.look), now;
 	unsigned got, run = (1u << nr) - 1;
 
 	do {
 		got = 0;
 		now = old;
-		for (unsigned i = 0; i < LANES; i++)
-			got |= (unsigned)((want >> i & 1) && (old >> (16 * i) & 0xffff) == LANE_FULL) << i;
-		for (unsigned i = 0; i < LANES; i += nr)
+		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
+			got |= (unsigned)((want >> i & 1) && (old >> (16 * i) & 0xffff) == ENTRY_FULL) << i;
+		for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
 			if ((got >> i & run) != run)
 				got &= ~(run << i);
 		if (!got)
 			return 0;
-		for (unsigned i = 0; i < LANES; i++)
+		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
 			if (got >> i & 1)
-				now ^= (uint64_t)(LANE_FULL ^ LANE_HUGE) << (16 * i);
+				now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
 	} while (!ramka_cas(p, &old, now, acq_rel, huge.free));
-	hints_clear_mask(&b->whole, pack * LANES / WORD_BITS, (uint64_t)got << (pack * LANES % WORD_BITS));
+	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / WORD_BITS, (uint64_t)got << (quad * QUAD_BLOCKS % WORD_BITS));
 	return got;
 }
 
-bool bitmap_free_lanes(struct bitmap *b, uint32_t pack, unsigned lanes)
+bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 {
-	struct ramka_atomic_u64 *p = &b->packs[pack];
+	struct ramka_atomic_u64 *p = &b->quads[quad];
 	uint64_t old = ramka_load(p, relaxed, count.look), now;
 
 	do {
 		now = old;
-		for (unsigned i = 0; i < LANES; i++) {
-			if (!(lanes >> i & 1))
+		for (unsigned i = 0; i < QUAD_BLOCKS; i++) {
+			if (!(entries >> i & 1))
 				continue;
-			if ((old >> (16 * i) & 0xffff) != LANE_HUGE)
+			if ((old >> (16 * i) & 0xffff) != ENTRY_HUGE)
 				return false;
-			now ^= (uint64_t)(LANE_FULL ^ LANE_HUGE) << (16 * i);
+			now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
 		}
 	} while (!ramka_cas(p, &old, now, release, huge.free));
-	hints_set_mask(&b->whole, 0, pack * LANES / WORD_BITS, (uint64_t)lanes << (pack * LANES % WORD_BITS));
+	hints_set_mask(&b->whole, 0, quad * QUAD_BLOCKS / WORD_BITS, (uint64_t)entries << (quad * QUAD_BLOCKS % WORD_BITS));
 	return true;
 }
 
@@ -493,18 +493,18 @@ void bitmap_open_block(struct bitmap *b, uint32_t block)
 {
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], 0, relaxed, huge.open);
-	lanes_from_to(b, block, 1, LANE_HUGE, 0);
+	entries_from_to(b, block, 1, ENTRY_HUGE, 0);
 }
 
 void bitmap_close_block(struct bitmap *b, uint32_t block)
 {
-	struct ramka_atomic_u64 *p = &b->packs[block / LANES];
-	uint64_t mask = bits_below(16) << lane_shift(block), pack = ramka_load(p, relaxed, count.look);
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t mask = bits_below(16) << entry_shift(block), quad = ramka_load(p, relaxed, count.look);
 
 	/* with a count of 0 no promise is left, so no CPU looks for a bit here */
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, huge.open);
-	while (!ramka_cas(p, &pack, (pack & ~mask) | (uint64_t)LANE_HUGE << lane_shift(block), relaxed, huge.open))
+	while (!ramka_cas(p, &quad, (quad & ~mask) | (uint64_t)ENTRY_HUGE << entry_shift(block), relaxed, huge.open))
 		; /* other blocks of the word changed, or the hint of this one */
 }
 
@@ -515,7 +515,7 @@ static void fill_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr * BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, bit.look);
-	lanes_from_to(b, block, nr, 0, LANE_FULL);
+	entries_from_to(b, block, nr, 0, ENTRY_FULL);
 	hints_set_mask(&b->whole, 0, block / WORD_BITS, bits_below(nr) << (block % WORD_BITS));
 }
 
@@ -527,7 +527,7 @@ void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end)
 		uint32_t block = first / BLOCK_FRAMES, whole = first % BLOCK_FRAMES ? 0 : (end - first) / BLOCK_FRAMES, nr = 1;
 
 		if (whole) {
-			while (nr < LANES && block % (2 * nr) == 0 && 2 * nr <= whole)
+			while (nr < QUAD_BLOCKS && block % (2 * nr) == 0 && 2 * nr <= whole)
 				nr *= 2;
 			fill_blocks(b, block, nr);
 			n = nr * BLOCK_FRAMES;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bitmap of one zone: bits, block words, hints. The lowest layer: it knows frame numbers relative to the
+ * The bitmap of one zone: bits, block entries, hints. The lowest layer: it knows frame numbers relative to the
  * zone and nothing of slots, CPUs or policy. Called by zone.c and, for whole words, by lib/cpu.
  *
- * A bit is 1 when its frame is free. A block is 512 frames. Its 16-bit *block word*, four to a u64 (the only
+ * A bit is 1 when its frame is free. A block is 512 frames. Its 16-bit *block entry*, four to a u64 (the only
  * access size), is the truth about the block: OPEN with a count of free frames, or HUGE (claimed whole; the
  * bits stay set, untouched).
  *
@@ -18,27 +18,27 @@
  *
  * Hints tell where to look: `some` = blocks with 1..511 free frames, `whole` = blocks wholly free. Each is a
  * tree of 64-ary words. They may be stale for as long as a call is parked half-way; they are never believed
- * when the answer would be "no memory" (zone.c then passes over the block words).
- *   set: unconditional RMW once the block word says so; clear: RMW, then look again and set again if needed.
+ * when the answer would be "no memory" (zone.c then passes over the block entries).
+ *   set: unconditional RMW once the block entry says so; clear: RMW, then look again and set again if needed.
  *
- * Pairs: bit.free (bits), count.raise (block words), huge.free, hint. See docs/ordering.md.
+ * Pairs: bit.free (bits), count.raise (block entries), huge.free, hint. See docs/ordering.md.
  */
 #ifndef RAMKA_LIB_BITMAP_H
 #define RAMKA_LIB_BITMAP_H
 
 #include "hints.h"
 
-#define LANE_COUNT 0x3ffu
-#define LANE_HINT_SHIFT 10u
-#define LANE_HUGE 0x8000u
-#define LANE_HINT_MAX 8u
-#define LANE_FULL (BLOCK_FRAMES | LANE_HINT_MAX << LANE_HINT_SHIFT)
-#define LANES 4u
-#define PACK_OF(lane) ((uint64_t)(lane) * 0x0001000100010001u) /* four times the same lane */
+#define ENTRY_COUNT 0x3ffu
+#define ENTRY_HINT_SHIFT 10u
+#define ENTRY_HUGE 0x8000u
+#define ENTRY_HINT_MAX 8u
+#define ENTRY_FULL (BLOCK_FRAMES | ENTRY_HINT_MAX << ENTRY_HINT_SHIFT)
+#define QUAD_BLOCKS 4u
+#define QUAD_OF(entry) ((uint64_t)(entry) * 0x0001000100010001u) /* four times the same entry */
 
 struct bitmap {
 	struct ramka_atomic_u64 *words; /* bit = frame */
-	struct ramka_atomic_u64 *packs; /* four block words each */
+	struct ramka_atomic_u64 *quads; /* four block entries each */
 	struct hints some, whole;
 	uint32_t blocks;                /* a multiple of 4 */
 	/* claims that were given back, whole or in part: frames were out of sight meanwhile (cpu/account.h) */
@@ -49,30 +49,30 @@ struct bitmap {
 
 /* ---- looking ---- */
 
-static inline unsigned lane_shift(uint32_t block)
+static inline unsigned entry_shift(uint32_t block)
 {
-	return (block % LANES) * 16;
+	return (block % QUAD_BLOCKS) * 16;
 }
 
-static inline unsigned bitmap_lane(const struct bitmap *b, uint32_t block)
+static inline unsigned bitmap_entry(const struct bitmap *b, uint32_t block)
 {
-	return (unsigned)(ramka_load(&b->packs[block / LANES], relaxed, count.look) >> lane_shift(block)) & 0xffff;
+	return (unsigned)(ramka_load(&b->quads[block / QUAD_BLOCKS], relaxed, count.look) >> entry_shift(block)) & 0xffff;
 }
 
-static inline unsigned lane_count(unsigned lane)
+static inline unsigned entry_count(unsigned entry)
 {
-	return lane & LANE_HUGE ? 0 : lane & LANE_COUNT;
+	return entry & ENTRY_HUGE ? 0 : entry & ENTRY_COUNT;
 }
 
-static inline unsigned lane_hint(unsigned lane)
+static inline unsigned entry_hint(unsigned entry)
 {
-	return lane >> LANE_HINT_SHIFT & 0xf;
+	return entry >> ENTRY_HINT_SHIFT & 0xf;
 }
 
 /* Free frames of the block, 0 if HUGE. */
 static inline unsigned bitmap_free_count(const struct bitmap *b, uint32_t block)
 {
-	return lane_count(bitmap_lane(b, block));
+	return entry_count(bitmap_entry(b, block));
 }
 
 /* Is the bit set? An answer for the moment. */
@@ -105,10 +105,10 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
 
 bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
-/* Claims those of the wanted blocks of one word of block words that are whole, in aligned runs of `nr`, by one CAS: their mask. */
-unsigned bitmap_claim_lanes(struct bitmap *b, uint32_t pack, unsigned want, unsigned nr);
-/* Frees blocks of one word of block words by one CAS; false: one of them is not claimed whole. */
-bool bitmap_free_lanes(struct bitmap *b, uint32_t pack, unsigned lanes);
+/* Claims those of the wanted blocks of one quad that are whole, in aligned runs of `nr`, by one CAS: their mask. */
+unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr);
+/* Frees blocks of one quad by one CAS; false: one of them is not claimed whole. */
+bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries);
 /* The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one. */
 void bitmap_open_block(struct bitmap *b, uint32_t block);
 /* The one owner of all frames of an OPEN block claims it whole. */

@@ -3,11 +3,11 @@
  * A tree of hints: which blocks are worth a look. May use base/bits.h. Called by bitmap.c and zone.c.
  *
  * Level 0 has a bit for each block, every level above a bit for each word below. A hint may be stale for as long as a call
- * is parked half-way, so it is never believed when the answer would be "no memory" (zone.c then reads the block words).
+ * is parked half-way, so it is never believed when the answer would be "no memory" (zone.c then reads the block entries).
  *
- *   set     unconditional RMW, once the block word says so; on to the level above if the word was empty. There is no
+ *   set     unconditional RMW, once the block entry says so; on to the level above if the word was empty. There is no
  *           "test, then set": a setter that saw a bit which a clearer is about to remove would leave the block hidden.
- *   clear   RMW, then the clearer looks at the block word again and sets the hint again if needed.
+ *   clear   RMW, then the clearer looks at the block entry again and sets the hint again if needed.
  *
  * Pair: hint.
  */
@@ -35,7 +35,7 @@ uint64_t hints_word(const struct hints *h, uint32_t chunk);
 /* Sets bits of one word and tells the levels above when the word was empty. */
 void hints_set_mask(struct hints *h, unsigned level, uint32_t word, uint64_t mask);
 void hints_set(struct hints *h, uint32_t block);
-/* Clears bits of one word of level 0. The caller looks at the block words again. */
+/* Clears bits of one word of level 0. The caller looks at the block entries again. */
 void hints_clear_mask(struct hints *h, uint32_t word, uint64_t mask);
 
 /* ---- set-up, before other CPUs look ---- */

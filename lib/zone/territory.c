@@ -2,7 +2,7 @@
 /* Which block a CPU takes from. The order of preference, and what an owner word means: territory.h. */
 #include "territory.h"
 
-#define MIN_SHIFT 2u          /* one word of block words */
+#define MIN_SHIFT 2u          /* one quad */
 #define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
 #define TERRITORY_WINDOW 16u            /* partly used blocks compared before one is picked */
 #define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
@@ -93,13 +93,13 @@ static void look(struct zone *z, struct window *w, unsigned order, uint32_t from
 {
 	while (w->seen < TERRITORY_WINDOW && (from = next_in(&z->map.some, from, end)) != NO_BLOCK) {
 		uint32_t block = from++;
-		unsigned lane = bitmap_lane(&z->map, block), count = lane_count(lane);
+		unsigned entry = bitmap_entry(&z->map, block), count = entry_count(entry);
 
 		if (!count || count == BLOCK_FRAMES) {
 			bitmap_fix_hints(&z->map, block);
 			continue;
 		}
-		if (order && (lane_hint(lane) < order || count < 1u << order))
+		if (order && (entry_hint(entry) < order || count < 1u << order))
 			continue;
 		w->seen++;
 		if (count >= ENOUGH && count < w->best_count) {
@@ -269,7 +269,7 @@ static unsigned first_runs(unsigned mask, unsigned nr, unsigned most)
 {
 	unsigned run = (1u << nr) - 1, kept = 0;
 
-	for (unsigned i = 0; i < LANES && most; i += nr)
+	for (unsigned i = 0; i < QUAD_BLOCKS && most; i += nr)
 		if ((mask >> i & run) == run) {
 			kept |= run << i;
 			most--;
@@ -290,14 +290,14 @@ static unsigned take_blocks_in(struct zone *z, unsigned nr, unsigned most, uint3
 			w &= bits_below(end - base);
 		w = runs_of(w, nr);
 		while (w) {
-			unsigned at = bits_lowest(w) & ~(LANES - 1);
+			unsigned at = bits_lowest(w) & ~(QUAD_BLOCKS - 1);
 
-			got = bitmap_claim_lanes(&z->map, (base + at) / LANES, first_runs((unsigned)(w >> at) & 0xf, nr, most), nr);
+			got = bitmap_claim_quad(&z->map, (base + at) / QUAD_BLOCKS, first_runs((unsigned)(w >> at) & 0xf, nr, most), nr);
 			if (got) {
 				*ret_first = base + at;
 				return got;
 			}
-			for (unsigned i = 0; i < LANES; i++)
+			for (unsigned i = 0; i < QUAD_BLOCKS; i++)
 				if (bitmap_free_count(&z->map, base + at + i) != BLOCK_FRAMES)
 					bitmap_fix_hints(&z->map, base + at + i);
 			w &= ~((uint64_t)0xf << at);
@@ -319,7 +319,7 @@ static uint32_t find_single(struct zone *z, unsigned order, uint32_t first, uint
 
 unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at, uint32_t *ret_first)
 {
-	uint32_t i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, LANES) : 0, block;
+	uint32_t i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0, block;
 	unsigned got = 0;
 	struct piece p;
 

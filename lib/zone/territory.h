@@ -2,7 +2,7 @@
 /*
  * Territories: where a CPU works, so that it meets no other CPU there. May use zone.h.
  *
- * A territory is an aligned run of 2^shift blocks of a zone, at least four (one word of block words). Each has an owner word:
+ * A territory is an aligned run of 2^shift blocks of a zone, at least four (one quad). Each has an owner word:
  *
  *    31         30 29                                 0
  *   +------------+-------------------------------------+
@@ -50,7 +50,7 @@ static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 }
 
 /*
- * A block that has a free aligned run of 2^order frames as far as block words and hints tell, near block `from`; order
+ * A block that has a free aligned run of 2^order frames as far as block entries and hints tell, near block `from`; order
  * below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories. In this order: the densest of a window of
  * partly used blocks of the CPU's own territories, a whole block there, a territory to adopt, the densest block of others.
  */
@@ -63,7 +63,7 @@ void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to);
 void territory_leave(struct zone *z, uint32_t me);
 
 /*
- * Up to `most` aligned runs of `nr` whole blocks, 1 or 2, that lie in one word of block words, claimed by one CAS; near block
+ * Up to `most` aligned runs of `nr` whole blocks, 1 or 2, that lie in one quad, claimed by one CAS; near block
  * *at, which is updated. The mask of the blocks, of which bit 0 is block *ret_first; 0: none.
  */
 unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at, uint32_t *ret_first);

@@ -62,9 +62,9 @@ static uint32_t next_whole(struct zone *z, struct around *a)
 
 static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_t limit)
 {
-	unsigned lane = bitmap_lane(&z->map, block);
+	unsigned entry = bitmap_entry(&z->map, block);
 
-	if (lane_count(lane) < 1u << order || (order && lane_hint(lane) < order))
+	if (entry_count(entry) < 1u << order || (order && entry_hint(entry) < order))
 		return NO_FRAME;
 	return bitmap_claim(&z->map, block, order, limit_in_block(block, limit));
 }
@@ -88,9 +88,9 @@ static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint
 	if (bit != NO_FRAME)
 		return bit;
 	for (unsigned i = 0; i < SEARCH_BLOCKS && (block = next_around(&z->map.some, &some)) != NO_BLOCK;) {
-		unsigned lane = bitmap_lane(&z->map, block);
+		unsigned entry = bitmap_entry(&z->map, block);
 
-		if (lane_count(lane) && order && lane_hint(lane) < order)
+		if (entry_count(entry) && order && entry_hint(entry) < order)
 			continue; /* one look at its word, no more: not one of those that count */
 		i++;
 		bit = claim_at(z, block, order, limit);
@@ -218,19 +218,20 @@ uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cu
 }
 
 /*
- * May one of the four blocks of a word of block words have a run of 2^order frames? The run hints in block words are upper
+ * May one of the four blocks of a quad have a run of 2^order frames? The run hints in block entries are upper
  * bounds, so they may be believed. Acquire: a request that sees no frame here must see what their taker counted before.
  */
 static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 {
-	uint64_t pack = ramka_load(&z->map.packs[block / LANES], acquire, count.raise);
+	uint64_t quad = ramka_load(&z->map.quads[block / QUAD_BLOCKS], acquire, count.raise);
 
 	if (order > BLOCK_ORDER + 1)
-		return pack == PACK_OF(LANE_FULL);
-	for (unsigned i = 0; i < LANES; i++, pack >>= 16) {
-		unsigned lane = (unsigned)pack & 0xffff;
+		return quad == QUAD_OF(ENTRY_FULL);
+	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= 16) {
+		unsigned entry = (unsigned)quad & 0xffff;
 
-		if (order >= BLOCK_ORDER ? lane == LANE_FULL : lane_count(lane) >= 1u << order && (!order || lane_hint(lane) >= order))
+		if (order >= BLOCK_ORDER ? entry == ENTRY_FULL :
+		    entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))
 			return true;
 	}
 	return false;
@@ -244,11 +245,11 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 	limit = clamp_limit(z, limit);
 	for (uint32_t block = 0;; block += nr) {
 		if (block % CHUNK_BLOCKS == 0)
-			block = (uint32_t)align_up(align_down(zone_next_block(z, block), LANES), nr);
+			block = (uint32_t)align_up(align_down(zone_next_block(z, block), QUAD_BLOCKS), nr);
 		if (block >= z->map.blocks || block * BLOCK_FRAMES >= limit)
 			return NO_FRAME;
-		if (block % LANES == 0 && !may_have(z, block, order)) {
-			block += nr < LANES ? LANES - nr : 0;
+		if (block % QUAD_BLOCKS == 0 && !may_have(z, block, order)) {
+			block += nr < QUAD_BLOCKS ? QUAD_BLOCKS - nr : 0;
 			continue;
 		}
 		if (order >= BLOCK_ORDER) {
@@ -273,7 +274,7 @@ uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr)
 		uint64_t missing = 0;
 
 		if (block % CHUNK_BLOCKS == 0)
-			block = (uint32_t)align_up(align_down(zone_next_block(z, block), LANES), nr);
+			block = (uint32_t)align_up(align_down(zone_next_block(z, block), QUAD_BLOCKS), nr);
 		if (block + nr > z->map.blocks)
 			break;
 		for (uint32_t i = 0; i < nr && missing < fewest; i++)
@@ -407,9 +408,9 @@ uint64_t zone_count_free(const struct zone *z)
 	uint64_t n = 0;
 
 	for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks; block = zone_next_block(z, block + 1)) {
-		unsigned lane = bitmap_lane(&z->map, block);
+		unsigned entry = bitmap_entry(&z->map, block);
 
-		n += lane_count(lane);
+		n += entry_count(entry);
 	}
 	return n;
 }

@@ -6,7 +6,7 @@
  *
  * Policy: stay in the caller's block; then the densest of a window of partly used blocks, so that sparse ones
  * drain; a whole block last. Searches go by hints and visit a bounded number of blocks; only the exhaustive
- * pass, which must precede every "no memory", looks at each block word.
+ * pass, which must precede every "no memory", looks at each block entry.
  */
 #ifndef RAMKA_LIB_ZONE_H
 #define RAMKA_LIB_ZONE_H
@@ -56,7 +56,7 @@ static inline uint32_t zone_next_block(const struct zone *z, uint32_t block)
 	return (uint32_t)sparse_next(&z->present, block, z->map.blocks);
 }
 
-/* Free frames by the block words: exact at quiescence. */
+/* Free frames by the block entries: exact at quiescence. */
 uint64_t zone_count_free(const struct zone *z);
 
 static inline uint64_t zone_estimate_free(const struct zone *z)

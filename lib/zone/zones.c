@@ -17,10 +17,10 @@ struct zone *instance_zone(const struct ramka *r, const struct ramka_frame *f)
 	return frame - z->origin - z->low < z->end - z->low ? z : NULL;
 }
 
-/* Are the block word and the bits of a block that was never used all zeroes? */
+/* Are the block entry and the bits of a block that was never used all zeroes? */
 static bool is_clear(const struct zone *z, uint32_t block)
 {
-	uint64_t any = bitmap_lane(&z->map, block);
+	uint64_t any = bitmap_entry(&z->map, block);
 
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		any |= ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look);

@@ -34,7 +34,7 @@ static inline bool slot_in_bitmap(const struct ramka *r, const struct zone *z, c
 	uint32_t bit = slot_bit(r, z, f);
 
 	return sparse_has(&z->present, bit / BLOCK_FRAMES) && bitmap_is_free(&z->map, bit) &&
-	       !(bitmap_lane(&z->map, bit / BLOCK_FRAMES) & LANE_HUGE);
+	       !(bitmap_entry(&z->map, bit / BLOCK_FRAMES) & ENTRY_HUGE);
 }
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * G: the two collects before the answer no-memory (docs/design.md, "Zone", "No memory"; lib/cpu).
  *
- * The asker collects the counters of movements and pushes, looks at the other CPU, drains it, passes over the block words
+ * The asker collects the counters of movements and pushes, looks at the other CPU, drains it, passes over the block entries
  * and the depot, collects again. If nothing moved and no CPU was left alone, it answers. Just before the second collect it
  * looks whether the other call has ended (`done`, acquire): if it has, a free frame that it left is in no call in progress,
  * and the answer is wrong. Where the other call takes the frames out of a place that the asker must see empty, `done` is
@@ -35,16 +35,16 @@
  * mirrors: holds_frames sha256:ee186c36
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
- * mirrors: give_back sha256:7126a28f
+ * mirrors: give_back sha256:839886b3
  * mirrors: count_push sha256:0ebd4c8e
  * mirrors: drain_stack sha256:d1c7dfd0
- * mirrors: drain_cache sha256:f598d99a
+ * mirrors: drain_cache sha256:3f93a960
  * mirrors: count_row_pushes sha256:0f044d70
  * mirrors: cpu_alloc_refill sha256:9efe0cbf
  * mirrors: flush sha256:ee3098f7
  * mirrors: give_rows sha256:6084ab79
- * mirrors: cpu_free_slow sha256:99ee337e
- * mirrors: bitmap_claim_any sha256:ae769a93
+ * mirrors: cpu_free_slow sha256:57da7451
+ * mirrors: bitmap_claim_any sha256:a03b5622
  *
  * litmus: 1
  * litmus: 1 BUG_REFILL_UNCOUNTED
@@ -92,7 +92,7 @@
 #define WHAT (BARRIER ? (SCENARIO == 10 ? 4 : SCENARIO - 6) : SCENARIO)
 #define DONE (WHAT == 1 || WHAT == 6 ? relaxed : acquire)
 
-static atom zone[2];           /* block words: free frames */
+static atom zone[2];           /* block entries: free frames */
 static atom moves;             /* movements of the CPU, or the instance's */
 static atom hot;               /* pushes:32 | frames in the cache */
 static atom row;               /* frames in the row */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * D: block word and bits (docs/design.md, "Zone"; lib/zone/bitmap.c).
+ * D: block entry and bits (docs/design.md, "Zone"; lib/zone/bitmap.c).
  *
- * The block word is the truth: a free count, or HUGE. A promise first: lower the count by CAS (acq_rel), then clear
+ * The block entry is the truth: a free count, or HUGE. A promise first: lower the count by CAS (acq_rel), then clear
  * bits against it (acq_rel); who holds a promise scans until it finds (acquire). Free: set bits (release), then raise
  * the count by CAS (release); give-back and undo the same. So at every instant there are at least as many bits as count
  * plus promises. Whole block: CAS full -> HUGE (acquire), bits untouched; free, undo and opening: CAS back (release).
@@ -14,7 +14,7 @@
  * 2: a scan over three words || a free behind it || a taker before it.
  * 3: exact claim || alloc || free.
  * 4: a run over two words, claimed word by word and undone || alloc || alloc.
- * 5: two block words of one frame, claimed in ascending order and undone || last free of the first || a whole-block
+ * 5: two block entries of one frame, claimed in ascending order and undone || last free of the first || a whole-block
  *    claim of the first.
  * 6: a whole block is split by its owner, its two parts are freed by two threads || alloc.
  * 7: the run of 4 || a free whose bit may be taken before its count is raised.
@@ -34,20 +34,20 @@
  * weakens bit.free: BUG_SET_RELAXED BUG_CLEAR_RELEASE BUG_CLEAR_ACQUIRE BUG_SCAN_RELAXED BUG_RUN_RELEASE BUG_RUN_ACQUIRE
  * weakens huge.free: BUG_HUGE_RELEASE BUG_HUGE_ACQUIRE BUG_LANES_RELEASE BUG_FREE_LANES_RELAXED
  *
- * mirrors: promise sha256:5a438c95
- * mirrors: raise sha256:75fe0d3f
+ * mirrors: promise sha256:c8a887d4
+ * mirrors: raise_count sha256:6020f6f8
  * mirrors: fill_one sha256:0e2402de
  * mirrors: bitmap_take sha256:2696e467
  * mirrors: claim_words sha256:87d7a2f1
  * mirrors: bitmap_claim_mask sha256:90f12c62
- * mirrors: bitmap_free_mask sha256:513ad96a
- * mirrors: lanes_from_to sha256:9cc2c215
- * mirrors: bitmap_claim_blocks sha256:a7730400
- * mirrors: bitmap_free_blocks sha256:92cb9b9d
+ * mirrors: bitmap_free_mask sha256:1b3fd197
+ * mirrors: entries_from_to sha256:32d5e9d0
+ * mirrors: bitmap_claim_blocks sha256:e76f1b60
+ * mirrors: bitmap_free_blocks sha256:e3a363b5
  * mirrors: clear_runs sha256:d8435d25
- * mirrors: bitmap_claim_lanes sha256:fccb7fcd
- * mirrors: bitmap_free_lanes sha256:3205f116
- * mirrors: bitmap_open_block sha256:86d1d089
+ * mirrors: bitmap_claim_quad sha256:f6af79aa
+ * mirrors: bitmap_free_quad sha256:67fa1607
+ * mirrors: bitmap_open_block sha256:58e82950
  *
  * litmus: 1
  * litmus: 1 BUG_LOWER_RELEASE race
@@ -143,16 +143,16 @@ static inline void raise_count(unsigned n)
 	while (!cas(&word, &old, old + n, weak(BUG_RAISE_RELAXED, release), relaxed));
 }
 
-static inline bool lane(atom *p, uint64_t mask, uint64_t from, uint64_t to)
+static inline bool entry(atom *p, uint64_t mask, uint64_t from, uint64_t to)
 {
-	uint64_t pack = load(p, relaxed);
+	uint64_t quad = load(p, relaxed);
 
-	while ((pack & mask) == from) {
+	while ((quad & mask) == from) {
 		if (variant(BUG_LANE_STORED)) {
-			store(p, (pack & ~mask) | to, release);
+			store(p, (quad & ~mask) | to, release);
 			return true;
 		}
-		if (cas(p, &pack, (pack & ~mask) | to,
+		if (cas(p, &quad, (quad & ~mask) | to,
 			instead(BUG_HUGE_RELEASE, release, instead(BUG_HUGE_ACQUIRE, acquire, acq_rel)), relaxed))
 			return true;
 	}
@@ -291,13 +291,13 @@ static void t1(void)
 
 static void t2(void)
 {
-	if (!lane(&word, ALL, 2, HUGE))
+	if (!entry(&word, ALL, 2, HUGE))
 		return;
 	for (unsigned f = 0; f < 2; f++) {
 		use(f);
 		disown(f);
 	}
-	check(lane(&word, ALL, HUGE, 2));
+	check(entry(&word, ALL, HUGE, 2));
 }
 
 static void finish(void)
@@ -365,17 +365,17 @@ static void setup(void)
 
 static void t0(void)
 {
-	if (!lane(&word, ALL, 1, HUGE))
+	if (!entry(&word, ALL, 1, HUGE))
 		return;
-	check(!lane(&second, ALL, 1, HUGE));
-	check(lane(&word, ALL, HUGE, 1));
+	check(!entry(&second, ALL, 1, HUGE));
+	check(entry(&word, ALL, HUGE, 1));
 }
 
 static void t1(void) { free_frame(0); }
 
 static void t2(void)
 {
-	if (lane(&word, ALL, 1, HUGE))
+	if (entry(&word, ALL, 1, HUGE))
 		use(0);
 }
 
@@ -409,7 +409,7 @@ static void t0(void)
 {
 	if (!variant(BUG_SPLIT_BY_PARTS)) {
 		store(&bits[0], 0, relaxed);
-		check(lane(&word, ALL, HUGE, 0));
+		check(entry(&word, ALL, HUGE, 0));
 	}
 	store(&handed, 1, release);
 	free_part(0);
@@ -459,7 +459,7 @@ static void finish(void) { count_agrees(); }
 
 #elif SCENARIO == 10
 
-#define LANE ((uint64_t)0xffff)
+#define ENTRY ((uint64_t)0xffff)
 #define OTHER ((uint64_t)1 << 16)
 
 static void setup(void)
@@ -472,7 +472,7 @@ static void t0(void)
 {
 	set(content[0], get(content[0]) + 1);
 	disown(0);
-	check(lane(&word, LANE, HUGE, 1));
+	check(entry(&word, ENTRY, HUGE, 1));
 }
 
 static void t1(void)
@@ -485,7 +485,7 @@ static void t1(void)
 
 static void t2(void)
 {
-	if (lane(&word, LANE, 1, HUGE))
+	if (entry(&word, ENTRY, 1, HUGE))
 		use(0);
 }
 
@@ -496,9 +496,9 @@ static void finish(void)
 
 #elif SCENARIO == 12
 
-#define LANE(i) ((uint64_t)0xffff << 16 * (i))
+#define ENTRY(i) ((uint64_t)0xffff << 16 * (i))
 #define FULL(i) ((uint64_t)1 << 16 * (i))
-#define BOTH (LANE(0) | LANE(1))
+#define BOTH (ENTRY(0) | ENTRY(1))
 
 static void setup(void)
 {
@@ -537,9 +537,9 @@ static void t2(void)
 		now = old;
 		got = 0;
 		for (unsigned i = 0; i < 2; i++)
-			if ((old & LANE(i)) == FULL(i)) {
+			if ((old & ENTRY(i)) == FULL(i)) {
 				got |= 1u << i;
-				now = (now & ~LANE(i)) | HUGE << 16 * i;
+				now = (now & ~ENTRY(i)) | HUGE << 16 * i;
 			}
 		if (!got)
 			return;
@@ -558,8 +558,8 @@ static void finish(void)
 	uint64_t v = load(&word, relaxed);
 
 	for (unsigned i = 0; i < 2; i++)
-		check((v & LANE(i)) == (owned(i) ? HUGE << 16 * i : FULL(i)));
-	check((v & LANE(2)) == FULL(2));
+		check((v & ENTRY(i)) == (owned(i) ? HUGE << 16 * i : FULL(i)));
+	check((v & ENTRY(2)) == FULL(2));
 }
 
 #else /* 11 */

@@ -12,42 +12,42 @@
 
 #define BLOCKS 512u
 
-static struct ramka_atomic_u64 words[BLOCKS * BLOCK_WORDS], packs[BLOCKS / LANES], hint_words[2 * (BLOCKS / 64 + 1)];
+static struct ramka_atomic_u64 words[BLOCKS * BLOCK_WORDS], quads[BLOCKS / QUAD_BLOCKS], hint_words[2 * (BLOCKS / 64 + 1)];
 static struct bitmap map;
 
 static void fill(uint32_t blocks)
 {
 	memset((void *)words, 0, sizeof(words));
-	memset((void *)packs, 0, sizeof(packs));
+	memset((void *)quads, 0, sizeof(quads));
 	memset((void *)hint_words, 0, sizeof(hint_words));
-	map = (struct bitmap){ .words = words, .packs = packs, .blocks = BLOCKS };
+	map = (struct bitmap){ .words = words, .quads = quads, .blocks = BLOCKS };
 	hints_init(&map.some, hint_words, BLOCKS);
 	hints_init(&map.whole, hint_words + BLOCKS / 64 + 1, BLOCKS);
 	bitmap_fill(&map, 0, blocks * BLOCK_FRAMES);
 	before_cas = NULL;
 }
 
-/* Bits and counts; the order hints of the block words aside, which may only promise too much. */
-struct image { uint64_t words[BLOCKS * BLOCK_WORDS]; uint16_t lanes[BLOCKS]; };
+/* Bits and counts; the order hints of the block entries aside, which may only promise too much. */
+struct image { uint64_t words[BLOCKS * BLOCK_WORDS]; uint16_t entries[BLOCKS]; };
 
 static void look(struct image *i)
 {
 	for (uint32_t w = 0; w < BLOCKS * BLOCK_WORDS; w++)
 		i->words[w] = words[w].value;
 	for (uint32_t block = 0; block < BLOCKS; block++)
-		i->lanes[block] = (uint16_t)(bitmap_lane(&map, block) & (LANE_HUGE | LANE_COUNT));
+		i->entries[block] = (uint16_t)(bitmap_entry(&map, block) & (ENTRY_HUGE | ENTRY_COUNT));
 }
 
 static void nothing_hidden(void)
 {
 	for (uint32_t block = 0; block < BLOCKS; block++) {
-		unsigned lane = bitmap_lane(&map, block), count = lane_count(lane);
+		unsigned entry = bitmap_entry(&map, block), count = entry_count(entry);
 
 		if (count && count < BLOCK_FRAMES)
 			assert_int_equal(hints_next(&map.some, block, block + 1), block);
 		if (count == BLOCK_FRAMES) {
 			assert_int_equal(hints_next(&map.whole, block, block + 1), block);
-			assert_int_equal(lane, LANE_FULL);
+			assert_int_equal(entry, ENTRY_FULL);
 		}
 	}
 }
@@ -122,7 +122,7 @@ static void same_as_after_the_obstacle(void)
 
 	look(&now);
 	assert_memory_equal(now.words, after.words, sizeof(now.words));
-	assert_memory_equal(now.lanes, after.lanes, sizeof(now.lanes));
+	assert_memory_equal(now.entries, after.entries, sizeof(now.entries));
 	nothing_hidden();
 }
 
@@ -136,7 +136,7 @@ static void runs_of_blocks(void **state)
 	for (uint32_t nr = 1; nr <= BLOCKS; nr *= 2)
 		for (unsigned kind = 0; kind < NELEMS(kinds); kind++)
 			for (its_block = 0; its_block < nr; its_block += nr > 64 && its_block % 64 > 8 ? 11 : 1) {
-				unsigned step = its_block / LANES + 1;
+				unsigned step = its_block / QUAD_BLOCKS + 1;
 
 				for (unsigned nth = 1; nth <= step; nth += step > 8 ? step / 4 : 1) {
 					fill(BLOCKS);

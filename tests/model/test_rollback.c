@@ -11,7 +11,7 @@ static RAMKA_DEFINE_TYPE_PLAIN(type, .id = 16);
 
 struct image {
 	uint64_t *words;
-	uint16_t *lanes;
+	uint16_t *entries;
 	struct tally tally;
 	uint32_t blocks;
 };
@@ -23,11 +23,11 @@ static struct image look(const struct fixture *f)
 	struct image i = { .blocks = b->blocks, .tally = tally(f) };
 
 	i.words = malloc(b->blocks * BLOCK_WORDS * sizeof(*i.words));
-	i.lanes = malloc(b->blocks * sizeof(*i.lanes));
-	assert_true(i.words && i.lanes);
+	i.entries = malloc(b->blocks * sizeof(*i.entries));
+	assert_true(i.words && i.entries);
 	memcpy(i.words, (const void *)b->words, b->blocks * BLOCK_WORDS * sizeof(*i.words));
 	for (uint32_t block = 0; block < b->blocks; block++)
-		i.lanes[block] = (uint16_t)(bitmap_lane(b, block) & (LANE_HUGE | LANE_COUNT));
+		i.entries[block] = (uint16_t)(bitmap_entry(b, block) & (ENTRY_HUGE | ENTRY_COUNT));
 	return i;
 }
 
@@ -36,13 +36,13 @@ static void same(const struct fixture *f, struct image before)
 	struct image now = look(f);
 
 	assert_memory_equal(before.words, now.words, now.blocks * BLOCK_WORDS * sizeof(*now.words));
-	assert_memory_equal(before.lanes, now.lanes, now.blocks * sizeof(*now.lanes));
+	assert_memory_equal(before.entries, now.entries, now.blocks * sizeof(*now.entries));
 	assert_memory_equal(before.tally.state, now.tally.state, sizeof(now.tally.state));
 	AUDIT(f);
 	free(before.words);
-	free(before.lanes);
+	free(before.entries);
 	free(now.words);
-	free(now.lanes);
+	free(now.entries);
 }
 
 /* Memory of 2^order frames with one that is in the way; regions for those that are so from the start. */
@@ -139,7 +139,7 @@ static void frames_of_large_orders(void **state)
 				assert_null(ramka_frame_alloc(f->none, &ramka_type_untyped, NULL, order_req(order)));
 				assert_memory_equal(before, (const void *)b->words, b->blocks * BLOCK_WORDS * 8);
 				for (uint32_t j = 0; j < blocks; j++)
-					free_blocks += bitmap_lane(b, j) == LANE_FULL;
+					free_blocks += bitmap_entry(b, j) == ENTRY_FULL;
 				assert_int_equal(free_blocks, blocks - 1);
 				assert_int_equal(stats(f).free, (UINT64_C(1) << order) - 1);
 				ramka_frame_put(f->none, frame);
@@ -206,8 +206,8 @@ static void ranges(void **state)
 			assert_false(zone_claim_range(z, tries[i].first, tries[i].nr));
 			now = look(f);
 			assert_memory_equal(before.words, now.words, now.blocks * BLOCK_WORDS * sizeof(*now.words));
-			assert_memory_equal(before.lanes, now.lanes, now.blocks * sizeof(*now.lanes));
-			free(before.words), free(before.lanes), free(now.words), free(now.lanes);
+			assert_memory_equal(before.entries, now.entries, now.blocks * sizeof(*now.entries));
+			free(before.words), free(before.entries), free(now.words), free(now.entries);
 			assert_true(bitmap_free_mask(&z->map, hit / 64, UINT64_C(1) << hit % 64));
 		}
 	CLOSE(f);

@@ -164,8 +164,8 @@ bug('cache-overruns', 'the cache is full one frame too late', 'unit cpu', 10,
 # ---- zone ----
 
 bug('free-counts-first', 'the count is raised before the bits are set', 'park bit.free', 20,
-    ('bitmap_free_mask', 'do', 'if (!(lane & LANE_HUGE) && !(old & mask))\n		raise(b, block, bits_count(mask), 0);\n	do'),
-    ('bitmap_free_mask', 'return raise(b, block, n, run) ? n : 0;', '(void)run;\n	return n;'))
+    ('bitmap_free_mask', 'do', 'if (!(entry & ENTRY_HUGE) && !(old & mask))\n		raise_count(b, block, bits_count(mask), 0);\n	do'),
+    ('bitmap_free_mask', 'return raise_count(b, block, n, run) ? n : 0;', '(void)run;\n	return n;'))
 bug('exact-without-promise', 'an exact claim clears its bit without a promise', 'checker bitmap_exact', 20,
     ('bitmap_claim_mask', '!= mask || !promise(b, block, n, n))', '!= mask)'),
     ('bitmap_claim_mask', 'return true;', 'return promise(b, block, n, n);'),
@@ -181,12 +181,12 @@ bug('undo-one-too-many', 'the undo of a run of words frees one that another has'
 bug('undo-wrong-word', 'the undo of a run of words counts from its end', 'checker bitmap_words', 30,
     ('claim_words', 'ramka_or(&words[i],', 'ramka_or(&words[nr - 1 - i],'))
 bug('closes-early', 'a block counts as whole with one frame missing', 'unit bitmap', 20,
-    ('raise', 'lane = count == BLOCK_FRAMES ? LANE_FULL :', 'lane = count >= BLOCK_FRAMES - 1 ? LANE_FULL :'),
+    ('raise_count', 'entry = count == BLOCK_FRAMES ? ENTRY_FULL :', 'entry = count >= BLOCK_FRAMES - 1 ? ENTRY_FULL :'),
     hangs=True)
 bug('undo-blocks-short', 'the undo of a run of blocks leaves some claimed', 'stress huge', 15,
     ('bitmap_claim_blocks', 'bitmap_free_blocks(b, block, i);', 'bitmap_free_blocks(b, block, i - step);'))
 bug('huge-free-relaxed', 'a freed huge frame does not show what its owner did', 'checker bitmap_huge_pair bitmap_close', 30,
-    weaken('lanes_from_to', 'huge.free', 'cas', 'acq_rel', 'relaxed'))
+    weaken('entries_from_to', 'huge.free', 'cas', 'acq_rel', 'relaxed'))
 bug('hint-tests-first', 'a setter of a hint looks before it sets', 'checker bitmap_hints bitmap_hints_whole bitmap_hints_fix', 60,
     ('hints_set_mask', 'while (!ramka_or(&h->level[level][word],',
      'while (!(ramka_load(&h->level[level][word], relaxed, hint) & mask) && !ramka_or(&h->level[level][word],'))
@@ -238,8 +238,8 @@ bug('nomem-forgets-skipped', 'a CPU that was left alone does not count', 'checke
 bug('refill-all-or-nothing', 'a refill that cannot have its batch takes nothing', 'plain oom', 5,
     ('bitmap_take', 'n = promise(b, block, 1, w ? max : 1);',
      'n = promise(b, block, w ? max : 1, w ? max : 1);\n	if (n < 64)\n'
-     '		return n && raise(b, block, n, 0) ? 0 : 0;'),
-    ('bitmap_claim_any', '>> lane_shift(block)) & 0xffff))', '>> lane_shift(block)) & 0xffff) >= 64)'))
+     '		return n && raise_count(b, block, n, 0) ? 0 : 0;'),
+    ('bitmap_claim_any', '>> entry_shift(block)) & 0xffff))', '>> entry_shift(block)) & 0xffff) >= 64)'))
 
 # ---- by address, requests, set-up ----
 

@@ -39,7 +39,7 @@
  * mirrors: cpu_drain_all sha256:1fa9cb5f
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: cpu_alloc_refill sha256:9efe0cbf
- * mirrors: cpu_free_slow sha256:99ee337e
+ * mirrors: cpu_free_slow sha256:57da7451
  * mirrors: count_move sha256:b257c604
  */
 #define DRAIN 3                         /* counter of the CPU that drains */

@@ -16,18 +16,18 @@ struct map {
 static struct map *map_new(uint32_t blocks)
 {
 	struct map *m = calloc(1, sizeof(*m));
-	size_t bits = (size_t)blocks * BLOCK_WORDS, packs = blocks / LANES, hints = hints_size(blocks);
+	size_t bits = (size_t)blocks * BLOCK_WORDS, quads = blocks / QUAD_BLOCKS, hints = hints_size(blocks);
 
 	assert_non_null(m);
-	assert_int_equal(blocks % LANES, 0);
-	m->words = bits + packs + 2 * hints;
+	assert_int_equal(blocks % QUAD_BLOCKS, 0);
+	m->words = bits + quads + 2 * hints;
 	m->memory = calloc(m->words, sizeof(*m->memory));
 	assert_non_null(m->memory);
 	m->b.words = m->memory;
-	m->b.packs = m->memory + bits;
+	m->b.quads = m->memory + bits;
 	m->b.blocks = blocks;
-	hints_init(&m->b.some, m->memory + bits + packs, blocks);
-	hints_init(&m->b.whole, m->memory + bits + packs + hints, blocks);
+	hints_init(&m->b.some, m->memory + bits + quads, blocks);
+	hints_init(&m->b.whole, m->memory + bits + quads + hints, blocks);
 	return m;
 }
 
@@ -55,22 +55,22 @@ static bool hinted(const struct hints *h, uint32_t block)
 static void check_map(const struct map *m, bool exact)
 {
 	for (uint32_t block = 0; block < m->b.blocks; block++) {
-		unsigned lane = bitmap_lane(&m->b, block), bits = bits_in_block(m, block);
-		bool some = bits && bits < BLOCK_FRAMES && !(lane & LANE_HUGE), whole = bits == BLOCK_FRAMES && !(lane & LANE_HUGE);
+		unsigned entry = bitmap_entry(&m->b, block), bits = bits_in_block(m, block);
+		bool some = bits && bits < BLOCK_FRAMES && !(entry & ENTRY_HUGE), whole = bits == BLOCK_FRAMES && !(entry & ENTRY_HUGE);
 
-		if (lane & LANE_HUGE)
+		if (entry & ENTRY_HUGE)
 			assert_int_equal(bits, BLOCK_FRAMES);
 		else
-			assert_int_equal(lane & LANE_COUNT, bits);
+			assert_int_equal(entry & ENTRY_COUNT, bits);
 		if (whole)
-			assert_int_equal(lane, LANE_FULL);
+			assert_int_equal(entry, ENTRY_FULL);
 		assert_true(!some || hinted(&m->b.some, block));
 		assert_true(!whole || hinted(&m->b.whole, block));
 		if (exact) {
 			assert_int_equal(hinted(&m->b.some, block), some);
 			assert_int_equal(hinted(&m->b.whole, block), whole);
 		}
-		for (unsigned order = lane_hint(lane) + 1; !(lane & LANE_HUGE) && bits && order < BLOCK_ORDER; order++)
+		for (unsigned order = entry_hint(entry) + 1; !(entry & ENTRY_HUGE) && bits && order < BLOCK_ORDER; order++)
 			for (unsigned at = 0; order <= WORD_ORDER && at < BLOCK_WORDS; at++)
 				assert_true(!bits_run_starts(m->memory[(size_t)block * BLOCK_WORDS + at].value, order));
 	}
@@ -114,7 +114,7 @@ static void fills_in_pieces(void **state)
 	bitmap_fill(&m->b, 0, 100);
 	bitmap_fill(&m->b, 200, 700);
 	for (uint32_t block = 0; block < 4; block++)
-		assert_int_equal(bitmap_lane(&m->b, block), LANE_FULL);
+		assert_int_equal(bitmap_entry(&m->b, block), ENTRY_FULL);
 	check_map(m, true);
 	map_free(m);
 }
@@ -244,7 +244,7 @@ static void never_takes_more_than_the_count(void **state)
 
 	(void)state;
 	bitmap_fill(&m->b, 0, 64);
-	m->b.packs[0].value = 3 | LANE_HINT_MAX << LANE_HINT_SHIFT; /* 61 promised to others */
+	m->b.quads[0].value = 3 | ENTRY_HINT_MAX << ENTRY_HINT_SHIFT; /* 61 promised to others */
 	assert_int_equal(bits_count(bitmap_take(&m->b, 0, 64, 0, &word)), 3);
 	assert_int_equal(bitmap_free_count(&m->b, 0), 0);
 	assert_true(bitmap_take(&m->b, 0, 64, 0, &word) == 0);
@@ -281,7 +281,7 @@ static void claims_every_order(void **state)
 			assert_true(bitmap_free(&m->b, 512 + (i << order), order));
 			check_map(m, false);
 		}
-		assert_int_equal(bitmap_lane(&m->b, 1), LANE_FULL);
+		assert_int_equal(bitmap_entry(&m->b, 1), ENTRY_FULL);
 		map_free(m);
 	}
 }
@@ -303,7 +303,7 @@ static void claims_below_the_limit_only(void **state)
 				got++;
 			}
 			assert_int_equal(got, limits[i] >> order);
-			assert_int_equal(lane_count(bitmap_lane(&m->b, 0)), 512 - (got << order));
+			assert_int_equal(entry_count(bitmap_entry(&m->b, 0)), 512 - (got << order));
 			assert_int_equal(bits_in_block(m, 0), 512 - (got << order)); /* a failing search takes nothing */
 			map_free(m);
 		}
@@ -334,8 +334,8 @@ static void a_hint_of_order_never_hides_a_run(void **state)
 					n++;
 				any |= n == 1u << order;
 			}
-			if (any && order) /* the hint of the block word says so, too */
-				assert_true(lane_hint(bitmap_lane(&m->b, 0)) >= (order < LANE_HINT_MAX ? order : LANE_HINT_MAX));
+			if (any && order) /* the hint of the block entry says so, too */
+				assert_true(entry_hint(bitmap_entry(&m->b, 0)) >= (order < ENTRY_HINT_MAX ? order : ENTRY_HINT_MAX));
 			assert_int_equal(bitmap_claim(&m->b, 0, order, BLOCK_FRAMES) != NO_FRAME, any);
 		}
 	}
@@ -431,7 +431,7 @@ static void claims_whole_blocks(void **state)
 			assert_true(bitmap_claim_blocks(&m->b, block, nr));
 			assert_false(bitmap_claim_blocks(&m->b, block, nr));
 			for (uint32_t i = 0; i < nr; i++)
-				assert_true(bitmap_lane(&m->b, block + i) & LANE_HUGE);
+				assert_true(bitmap_entry(&m->b, block + i) & ENTRY_HUGE);
 		}
 		assert_int_equal(hints_next(&m->b.whole, 0, 1024), NO_BLOCK);
 		check_map(m, true);
@@ -480,12 +480,12 @@ static void an_opened_block_is_freed_in_parts(void **state)
 	bitmap_fill(&m->b, 0, 2048);
 	assert_true(bitmap_claim_blocks(&m->b, 1, 1));
 	bitmap_open_block(&m->b, 1);
-	assert_int_equal(bitmap_lane(&m->b, 1), 0);
+	assert_int_equal(bitmap_entry(&m->b, 1), 0);
 	assert_int_equal(bits_in_block(m, 1), 0);
 	assert_false(bitmap_free_blocks(&m->b, 1, 1));
 	for (uint32_t i = 0; i < 512; i++)
 		assert_true(bitmap_free(&m->b, 512 + i, 0));
-	assert_int_equal(bitmap_lane(&m->b, 1), LANE_FULL);
+	assert_int_equal(bitmap_entry(&m->b, 1), ENTRY_FULL);
 	check_map(m, false);
 	assert_true(bitmap_claim_blocks(&m->b, 0, 4));
 	map_free(m);

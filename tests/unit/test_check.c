@@ -209,17 +209,17 @@ static void a_free_frame_that_was_written_to(void **state)
 static void a_count_that_is_not_its_bits(void **state)
 {
 	struct fixture *f = open_it();
-	struct ramka_atomic_u64 *p = &f->r->zones[0].map.packs[0], *w = &f->r->zones[0].map.words[3];
+	struct ramka_atomic_u64 *p = &f->r->zones[0].map.quads[0], *w = &f->r->zones[0].map.words[3];
 	uint64_t keep = p->value;
 
 	(void)state;
 	p->value = keep - (UINT64_C(1) << 16); /* block 1 */
-	finds(f, "block word", NULL);
+	finds(f, "block entry", NULL);
 	p->value = keep;
 	is_well(f);
 	keep = w->value;
 	w->value = keep & ~(UINT64_C(1) << 17);
-	finds(f, "block word", NULL);
+	finds(f, "block entry", NULL);
 	w->value = keep;
 	CLOSE(f);
 }
@@ -233,7 +233,7 @@ static void a_hole_in_a_huge_frame(void **state)
 
 	(void)state;
 	w->value &= ~UINT64_C(8);
-	finds(f, "block word", NULL);
+	finds(f, "block entry", NULL);
 	w->value |= 8;
 	ramka_frame_put(f->cpu[0], a);
 	CLOSE(f);
@@ -449,12 +449,12 @@ static void every_bit_of_the_bitmap(void **state)
 	}
 	is_well(f);
 	for (unsigned bit = 0; bit < 64; bit++) {
-		if (bit % 16 >= LANE_HINT_SHIFT && bit % 16 != 15)
+		if (bit % 16 >= ENTRY_HINT_SHIFT && bit % 16 != 15)
 			continue; /* the hint of the order may be any */
-		b->packs[0].value ^= UINT64_C(1) << bit;
-		if (!(b->packs[0].value >> (bit & ~15u) & LANE_HUGE)) /* the count of a huge block says nothing */
+		b->quads[0].value ^= UINT64_C(1) << bit;
+		if (!(b->quads[0].value >> (bit & ~15u) & ENTRY_HUGE)) /* the count of a huge block says nothing */
 			assert_true(ramka_check(f->r, NULL) > 0);
-		b->packs[0].value ^= UINT64_C(1) << bit;
+		b->quads[0].value ^= UINT64_C(1) << bit;
 	}
 	is_well(f);
 	ramka_frame_put(f->none, used);

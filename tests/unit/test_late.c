@@ -255,7 +255,7 @@ static void sizes_follow_the_memory(void **state)
 		assert_true(ramka_load(&f->r->batch, relaxed, stat) < ramka_load(&w->r->batch, relaxed, stat));
 		assert_int_equal(add(f, 4 * GIB, GIB), 0);
 		assert_int_equal(ramka_load(&f->r->batch, relaxed, stat), ramka_load(&w->r->batch, relaxed, stat));
-		assert_int_equal(ramka_load(&f->r->fold, relaxed, stat), ramka_load(&w->r->fold, relaxed, stat));
+		assert_int_equal(ramka_load(&f->r->tell_max, relaxed, stat), ramka_load(&w->r->tell_max, relaxed, stat));
 		assert_int_equal(ramka_load(&f->r->high_water, relaxed, stat), ramka_load(&w->r->high_water, relaxed, stat));
 		assert_int_equal(ramka_load(&f->r->high_water, relaxed, stat), fixed ? 77 : 4096);
 		CLOSE(f);
@@ -270,7 +270,7 @@ static void sizes_have_a_floor(void **state)
 
 	(void)state;
 	assert_true(ramka_load(&f->r->batch, relaxed, stat) >= 1);
-	assert_true(ramka_load(&f->r->fold, relaxed, stat) >= 1);
+	assert_true(ramka_load(&f->r->tell_max, relaxed, stat) >= 1);
 	assert_int_equal(ramka_load(&f->r->high_water, relaxed, stat), 16);
 	assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0); /* the first one is no pressure */
 	ramka_reclaim(f->cpu[0], true);

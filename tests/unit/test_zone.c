@@ -17,19 +17,19 @@ static struct zone *zone_new(uint64_t first, uint64_t end)
 	z->origin = align_down(first, UINT64_C(1) << order);
 	z->low = (uint32_t)(first - z->origin);
 	z->end = (uint32_t)(end - z->origin);
-	z->map.blocks = (uint32_t)align_up(z->end, BLOCK_FRAMES * LANES) / BLOCK_FRAMES;
+	z->map.blocks = (uint32_t)align_up(z->end, BLOCK_FRAMES * QUAD_BLOCKS) / BLOCK_FRAMES;
 	hints = hints_size(z->map.blocks);
 	z->territory_shift = territory_shift(z->map.blocks, 1);
 	z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
-	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / LANES + 2 * hints + z->nr_territories +
+	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / QUAD_BLOCKS + 2 * hints + z->nr_territories +
 			sparse_words(z->map.blocks), sizeof(*memory));
 	assert_non_null(memory);
 	z->map.words = memory;
-	z->map.packs = memory + (size_t)z->map.blocks * BLOCK_WORDS;
-	hints_init(&z->map.some, z->map.packs + z->map.blocks / LANES, z->map.blocks);
-	hints_init(&z->map.whole, z->map.packs + z->map.blocks / LANES + hints, z->map.blocks);
-	z->owners = (void *)(z->map.packs + z->map.blocks / LANES + 2 * hints);
-	sparse_init(&z->present, z->map.packs + z->map.blocks / LANES + 2 * hints + z->nr_territories, z->map.blocks);
+	z->map.quads = memory + (size_t)z->map.blocks * BLOCK_WORDS;
+	hints_init(&z->map.some, z->map.quads + z->map.blocks / QUAD_BLOCKS, z->map.blocks);
+	hints_init(&z->map.whole, z->map.quads + z->map.blocks / QUAD_BLOCKS + hints, z->map.blocks);
+	z->owners = (void *)(z->map.quads + z->map.blocks / QUAD_BLOCKS + 2 * hints);
+	sparse_init(&z->present, z->map.quads + z->map.blocks / QUAD_BLOCKS + 2 * hints + z->nr_territories, z->map.blocks);
 	assert_true(zone_open(z, z->low, z->end, true));
 	bitmap_fill(&z->map, z->low, z->end);
 	return z;
@@ -309,7 +309,7 @@ static void claims_and_frees_any_range(void **state)
 		assert_int_equal(zone_count_free(z), 4096);
 	}
 	for (uint32_t block = 0; block < 8; block++)
-		assert_int_equal(bitmap_lane(&z->map, block), LANE_FULL);
+		assert_int_equal(bitmap_entry(&z->map, block), ENTRY_FULL);
 	zone_delete(z);
 }
 

@@ -11,15 +11,15 @@
 static unsigned blocks;
 static uint32_t origin;     /* frame that the oracle calls 0 */
 static struct bitmap b;
-static struct ramka_atomic_u64 *words, *packs;
+static struct ramka_atomic_u64 *words, *quads;
 
 static void make_blocks(unsigned n)
 {
 	blocks = n;
 	origin = 0;
 	words = ck_alloc(n * BLOCK_FRAMES / 8, 64);
-	packs = ck_alloc(n / LANES * 8, 64);
-	b = (struct bitmap){ .words = words, .packs = packs, .blocks = n };
+	quads = ck_alloc(n / QUAD_BLOCKS * 8, 64);
+	b = (struct bitmap){ .words = words, .quads = quads, .blocks = n };
 	hints_init(&b.some, ck_alloc(hints_size(n) * 8, 64), n);
 	hints_init(&b.whole, ck_alloc(hints_size(n) * 8, 64), n);
 }
@@ -67,7 +67,7 @@ static void not_free(uint32_t f)
 {
 	f += origin;
 	held++;
-	ck_assert(bitmap_lane(&b, f / BLOCK_FRAMES) & LANE_HUGE || !bitmap_is_free(&b, f),
+	ck_assert(bitmap_entry(&b, f / BLOCK_FRAMES) & ENTRY_HUGE || !bitmap_is_free(&b, f),
 			"frame %u is both free and owned", f);
 }
 
@@ -76,16 +76,16 @@ static void books(void)
 	held = 0;
 	ck_owned_each(not_free);
 	for (uint32_t block = 0; block < blocks; block++) {
-		unsigned lane = bitmap_lane(&b, block), n = 0;
+		unsigned entry = bitmap_entry(&b, block), n = 0;
 
 		for (unsigned i = 0; i < BLOCK_WORDS; i++)
 			n += bits_count(words[block * BLOCK_WORDS + i].value);
-		if (lane & LANE_HUGE) {
-			ck_assert(lane == LANE_HUGE && n == BLOCK_FRAMES, "block %u: huge word %#x, %u bits",
-					block, lane, n);
+		if (entry & ENTRY_HUGE) {
+			ck_assert(entry == ENTRY_HUGE && n == BLOCK_FRAMES, "block %u: huge word %#x, %u bits",
+					block, entry, n);
 			continue;
 		}
-		ck_assert(n == lane_count(lane), "block %u: count %u, but %u bits", block, lane_count(lane), n);
+		ck_assert(n == entry_count(entry), "block %u: count %u, but %u bits", block, entry_count(entry), n);
 		ck_assert(n == 0 || n == BLOCK_FRAMES || hinted(&b.some, block),
 				"block %u: %u free frames and no hint", block, n);
 		ck_assert(n != BLOCK_FRAMES || hinted(&b.whole, block), "block %u is whole and not hinted so", block);
@@ -435,22 +435,22 @@ CK_CLIENT(bitmap_runs_pair, .what = "a run against an exact claim of a half of i
 CK_CLIENT(bitmap_runs_twice, .what = "two that take runs", .setup = runs_setup,
 	  .thread = { take_runs, take_runs }, .check = all_6, .stale = 2);
 
-/* whole blocks of one word of block words, by one CAS */
+/* whole blocks of one quad, by one CAS */
 static void two_whole(void) { make(); bitmap_fill(&b, 0, 2 * BLOCK_FRAMES); }
-static void lanes(unsigned want, unsigned nr)
+static void entries(unsigned want, unsigned nr)
 {
-	unsigned got = bitmap_claim_lanes(&b, 0, want, nr);
+	unsigned got = bitmap_claim_quad(&b, 0, want, nr);
 
-	for (uint32_t i = 0; i < LANES; i++)
+	for (uint32_t i = 0; i < QUAD_BLOCKS; i++)
 		if (got >> i & 1)
 			took(i * BLOCK_FRAMES, BLOCK_FRAMES);
-	for (uint32_t i = 0; i < LANES; i++)
+	for (uint32_t i = 0; i < QUAD_BLOCKS; i++)
 		if (got >> i & 1)
 			gives(i * BLOCK_FRAMES, BLOCK_FRAMES);
-	ck_assert(!got || bitmap_free_lanes(&b, 0, got), "free of blocks %#x refused", got);
+	ck_assert(!got || bitmap_free_quad(&b, 0, got), "free of blocks %#x refused", got);
 }
-static void singles(void) { lanes(0xf, 1); }
-static void couple(void) { lanes(0xf, 2); }
+static void singles(void) { entries(0xf, 1); }
+static void couple(void) { entries(0xf, 2); }
 static void both_whole(void) { books(); ck_assert(free_frames() == 2 * BLOCK_FRAMES, "%u frames of 1024", free_frames()); }
 CK_CLIENT(bitmap_lanes, .what = "single blocks and pairs by one CAS", .setup = two_whole,
 	  .thread = { singles, couple }, .check = both_whole, .stale = 2);
