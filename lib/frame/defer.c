@@ -301,14 +301,14 @@ static noinline bool too_many_astray(struct ramka_cpu *cpu)
 }
 
 /* What the frame was for the open bag. */
-enum place { FIRST, LATER, FULL };
+enum place { OPENS_BAG, LIES_IN_BAG, FILLS_BAG };
 
 /* A frame more lies in the open bag, and the section has been left. */
 static inline int deferred_one(struct ramka_cpu *cpu, enum place place)
 {
-	if (unlikely(place == FIRST) && too_many_astray(cpu))
+	if (unlikely(place == OPENS_BAG) && too_many_astray(cpu))
 		return pressure(cpu->r);
-	if (unlikely(place == FULL))
+	if (unlikely(place == FILLS_BAG))
 		bag_full(cpu);
 	return likely(defer_waiting(cpu->defer) <= figure(&cpu->r->high_water)) ? 0 : pressure(cpu->r);
 }
@@ -318,7 +318,7 @@ static inline enum place open_push(struct ramka_cpu *cpu, struct ramka_frame *f,
 {
 	struct defer *d = cpu->defer;
 	uint32_t nr = ramka_load(&d->nr, relaxed, stat) + 1;
-	enum place place = nr == 1 ? FIRST : nr >= BAG_SIZE + d->late ? FULL : LATER;
+	enum place place = nr == 1 ? OPENS_BAG : nr >= BAG_SIZE + d->late ? FILLS_BAG : LIES_IN_BAG;
 
 	d->head = slot_index(cpu->r, f) + 1;
 	ramka_store(&d->nr, nr, relaxed, stat);

@@ -19,8 +19,9 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	length      a function of more than 75 lines in lib/
 	columns     a line of more than 140 columns in lib and include, 160 elsewhere (tabs to 8; not in Python)
 	blanks      blanks at the end of a line, or no newline at the end of the file
-	twice       a static function or a macro of a file of the core whose name another file of the core has as well: all of it
-	            compiles as one unit (tools/amalgamate)
+	twice       a name at file scope of a file of the core (function, object, type, tag, enumerator, macro) that another file
+	            of the core has as well, or a macro of a .c file whose name another file uses for anything: all of it compiles
+	            as one unit (tools/amalgamate)
 	seeded      a seeded bug whose text or order is not in the function that it names
 	matrix      an order of the core that tests/checker/matrix.txt has no line for, or a line that names none
 	mirror      a model of tests/litmus or tests/spin that names no function which it mirrors, or one whose text is
@@ -334,24 +335,100 @@ def check_text(path, text):
 
 # ---- one name, one place ----
 
-STATIC = re.compile(r'^static\b[^;={(]*?\b(\w+)\(', re.M)
 MACRO = re.compile(r'^[ \t]*#[ \t]*define[ \t]+(\w+)', re.M)
+DIRECTIVE = re.compile(r'^[ \t]*#(?:[^\n]*\\\n)*[^\n]*', re.M)
+ATTRIBUTE = re.compile(r'__attribute__\s*\(\(.*?\)\)', re.S)
+TAG = re.compile(r'\b(?:struct|union|enum)\s+(\w+)\s*\{')
+ENUM = re.compile(r'\benum\b[^;{}()]*\{([^}]*)\}')
+ENUMERATOR = re.compile(r'(?:^|,)\s*(\w+)', re.S)
+DECLARED = re.compile(r'(\w+)\s*(?:\[[^]]*\]\s*)*(?:=|$)|\(\s*\*\s*(\w+)\s*\)\s*\(') # an object or a type; a pointer to a function
+
+
+def blanked(match):
+	return re.sub(r'[^\n]', ' ', match.group(0))
+
+
+def flat_scope(code):
+	"""The code with all that stands in braces blank: what is left is at file scope. extern "C" does not count as a brace."""
+	code = re.sub(r'\bextern "[^"]*"\s*\{', blanked, code)
+	depth, out = 0, []
+	for c in code:
+		depth -= c == '}'
+		out.append(c if depth <= 0 or c == '\n' else ' ')
+		depth += c == '{'
+	return ''.join(out)
+
+
+def declared(code):
+	"""(position, name, is it a tag) of each name that a file without directives defines at file scope."""
+	for match in TAG.finditer(code):
+		yield match.start(1), match.group(1), True
+	for match in ENUM.finditer(code):
+		for each in ENUMERATOR.finditer(re.sub(r'\([^()]*\)', blanked, match.group(1))):
+			yield match.start(1) + each.start(1), each.group(1), False
+	flat, start = flat_scope(code), 0
+	for end in re.finditer(r'[;}]', flat):
+		if end.group() == '}' and not re.search(r'\)\s*\{\s*$', flat[start:end.start()]):
+			continue # of a type or an initialiser: the declaration goes on
+		yield from declared_in(flat[start:end.start()], start)
+		start = end.end()
+
+
+def declared_in(text, at):
+	"""The name that one declaration defines. Functions that are not static and mere declarations define none here."""
+	head = re.sub(r'\{[^{}]*\}', blanked, text).rstrip(' \n{')
+	if not head.strip() or re.match(r'\s*(extern|_Static_assert)\b', head):
+		return
+	called = re.search(r'\b(\w+)\s*\((?!\s*\*)', head)
+	if called and not head.lstrip().startswith('typedef') and '=' not in head[:called.start()]:
+		if re.match(r'\s*static\b', head) and text.rstrip().endswith('{'):
+			yield at + called.start(1), called.group(1), False
+		return
+	name = DECLARED.search(head)
+	if name and not re.fullmatch(r'\s*(struct|union|enum)\s+\w+\s*', head):
+		found = 1 if name.group(1) else 2
+		yield at + name.start(found), name.group(found), False
 
 
 class Names:
-	"""Names that are private to a file: (path, line) of each, in the order of the files."""
+	"""What the files of the core define at file scope: name -> {path: line}. Tags have a space of their own."""
 	def __init__(self):
-		self.places = {}
+		self.tags, self.others, self.macros = {}, {}, {}
+		self.words = {} # path -> {word: line of its first use}
 
 	def add(self, path, code):
-		for match in [*STATIC.finditer(code), *MACRO.finditer(code)]:
-			self.places.setdefault(match.group(1), {}).setdefault(path, line_of(code, match.start(1)))
+		plain = DIRECTIVE.sub(blanked, ATTRIBUTE.sub(blanked, code))
+		for match in MACRO.finditer(code):
+			self.macros.setdefault(match.group(1), {}).setdefault(path, line_of(code, match.start(1)))
+		for position, name, tag in declared(plain):
+			(self.tags if tag else self.others).setdefault(name, {}).setdefault(path, line_of(code, position))
+		words = self.words[path] = {}
+		for match in re.finditer(r'\b[A-Za-z_]\w*', code):
+			words.setdefault(match.group(0), match.start())
+		self.words[path] = {word: line_of(code, at) for word, at in words.items()}
 
 	def check(self):
-		for name, places in sorted(self.places.items()):
-			(first, _), *others = sorted(places.items())
-			for path, line in others:
-				yield path, line, 'twice', f'{first} has a "{name}" too'
+		breaches = {}
+		for kind in (self.tags, self.others, self.macros):
+			for name, places in kind.items():
+				(first, _), *others = sorted(places.items())
+				for path, line in others:
+					breaches[path, line, name] = f'{first} has a "{name}" too'
+		for name, places in self.macros.items():
+			for place in sorted(places):
+				self.check_macro(name, place, breaches)
+		for (path, line, _), what in sorted(breaches.items()):
+			yield path, line, 'twice', what
+
+	def check_macro(self, name, place, breaches):
+		"""A macro of a .c file is that file's own; one of a header may be used, but nothing else may be called so."""
+		for path, words in self.words.items():
+			if path == place or path in self.macros[name]:
+				continue
+			defined = self.tags.get(name, {}).get(path) or self.others.get(name, {}).get(path)
+			line = defined or (place.endswith('.c') and words.get(name))
+			if line:
+				breaches.setdefault((path, line, name), f'"{name}" is a macro of {place}')
 
 
 def lint(root):
