@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core's own functions under names that no kernel has: the sources say zone_alloc, the linker sees ramka_core_zone_alloc. Kept
- * complete by tests/freestanding, which looks at the symbols of the objects. None of these is exported by the library.
+ * The core's own functions under names that no kernel has: the sources say zone_alloc, the linker sees ramka_core_zone_alloc.
+ * `tests/names.py --write` writes this list, and the suite lint checks it. The library exports none of these.
  */
 #ifndef RAMKA_LIB_NAMES_H
-
 #define RAMKA_LIB_NAMES_H
+
 #define account_alloc ramka_core_account_alloc
 #define account_kept ramka_core_account_kept
 #define account_low_memory ramka_core_account_low_memory
