@@ -9,7 +9,7 @@
 	tail.svg        how long single calls take: percentiles, by how full the memory is and how many threads there are
 	scale.svg       simulated: time, locked operations and line moves of a pair, over CPUs, order 0
 	orders.svg      simulated: the same for frames of other orders and other uses of ramka
-	headline.svg    four panels of these, for the README
+	headline.svg    three panels of these, with peers named in words, for the README
 """
 
 import importlib.util
@@ -33,6 +33,12 @@ STYLE = {  # peer -> colour, marker
 }
 OTHER = ("#5d9b64", "o")
 PER_ROW = 3
+
+WORDS = {  # peers as a newcomer knows them
+    "ramka": "ramka", "ramka-shared": "ramka, counted", "floor": "lower bound, by hand", "buddy": "buddy, as in Linux",
+    "buddy-owner": "buddy per CPU", "treiber": "lock-free stack", "dpdk": "DPDK mempool", "ck_ring": "ck_ring",
+    "ck_stack": "ck_stack", "tcmalloc": "tcmalloc", "jemalloc": "jemalloc", "mimalloc": "mimalloc", "glibc": "glibc",
+}
 
 
 def style(peer):
@@ -61,6 +67,18 @@ def head_of(report):
             f"{build}; {report['command']}")
 
 
+def plain_log(axis, steps=(1, 2, 5)):
+    """A logarithmic axis with numbers as people write them; over many decades at the decades only."""
+    from matplotlib import ticker
+
+    low, high = axis.get_view_interval()
+    wide = high / low > 100
+    axis.set_major_locator(ticker.LogLocator(subs=(1,) if wide else steps, numticks=20))
+    axis.set_minor_formatter(ticker.NullFormatter())
+    if high < 1e5:
+        axis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
+
+
 # ---- measured rows ----
 
 def medians(row):
@@ -78,22 +96,26 @@ def title_of(row):
     return f"{row['workload']}, order {row['order']}, {threads(row['threads'])}"
 
 
-def draw_row(ax, row):
+def draw_row(ax, row, peer_of=lambda name: name):
     points = medians(row)
-    for y, (median, peer, samples) in enumerate(points):
-        colour, marker = style(peer)
+    for y, (median, name, samples) in enumerate(points):
+        colour, marker = style(peer_of(name))
         ax.plot([min(samples), max(samples)], [y, y], color=colour, linewidth=1, alpha=0.6)
         ax.plot([median], [y], marker=marker, color=colour, markersize=5)
-        ax.annotate(f"{median:.3g}", (max(samples), y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7)
+        ax.annotate(f"{median:.3g}" if median < 999.5 else f"{median:.0f}", (max(samples), y), xytext=(5, 0),
+                    textcoords="offset points", va="center", fontsize=7)
     ax.set_yticks(range(len(points)), [p for _, p, _ in points], fontsize=8)
     for label, (_, peer, _) in zip(ax.get_yticklabels(), points):
         label.set_fontweight("bold" if peer.startswith(("ramka", "rcu-")) else "normal")
     if row["larger_is_better"]:
         ax.set_xlim(0, 110)
+        ax.tick_params(axis="x", labelsize=7)
     else:
         ax.set_xscale("log")
         low, high = ax.get_xlim()
         ax.set_xlim(low, high * 1.6)
+        plain_log(ax.xaxis)
+        ax.tick_params(axis="x", labelsize=7)
     ax.set_ylim(-0.6, len(points) - 0.4)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_title(title_of(row), fontsize=9, fontweight="bold", loc="left")
@@ -173,11 +195,17 @@ def over_cpus(ax, rows, key, series, label):
 
 
 def set_scale(ax, key):
+    from matplotlib import ticker
+
     if key == "ns":
         ax.set_yscale("log")
+        plain_log(ax.yaxis)
     else:
+        most = max([1] + [max(line.get_ydata()) for line in ax.lines])
         ax.set_yscale("symlog", linthresh=0.1)
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(-0.01, most * 1.6)
+        ax.yaxis.set_major_locator(ticker.FixedLocator([0, 0.1, 1, 10]))
+        ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
 
 
 def draw_grid(plt, report, directory, name, title, panels):
@@ -191,8 +219,10 @@ def draw_grid(plt, report, directory, name, title, panels):
             over_cpus(ax, rows, key, series, label)
             set_scale(ax, key)
             ax.set_title(f"{text}: {unit}", fontsize=8, fontweight="bold", loc="left")
-            if k == 0:
-                ax.legend(fontsize=6, loc="upper left")
+            if k == 2:  # beside the row: no line is hidden
+                handles = {line.get_label(): line for a in f.axes[-3:] for line in a.lines}
+                ax.legend(handles.values(), handles.keys(), fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.05),
+                          frameon=False)
             if i == len(panels) - 1:
                 ax.set_xlabel("CPUs", fontsize=8)
     f.tight_layout(rect=(0, 0, 1, 1 - 0.7 / height))
@@ -226,38 +256,44 @@ def draw_orders(plt, report, directory):
 
 # ---- the headline ----
 
-def simulated_panel(ax, scale, workload, text, key="ns"):
-    over_cpus(ax, [r for r in scale["rows"] if r["workload"] == workload and r["order"] == 0 and r["peer"] in PLAIN],
-              key, lambda r: r["peer"], style)
+def at_the_ends(ax, lines):
+    """Names each line at its right end, spread so that none covers another."""
+    low, high = (math.log10(y) for y in ax.get_ylim())
+    ends = sorted((math.log10(points[-1][1]), name) for name, points in lines.items())
+    gap, y = (high - low) * 0.065, low
+    for end, name in ends:
+        y = max(y + gap, end)
+        x = max(p[0] for p in lines[name])
+        ax.annotate(WORDS.get(name, name), (x, 10 ** y), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8,
+                    color=style(name)[0], fontweight="bold" if name == "ramka" else "normal", annotation_clip=False)
+
+
+def simulated_panel(ax, scale, workload, text, key):
+    lines = over_cpus(ax, [r for r in scale["rows"] if r["workload"] == workload and r["order"] == 0 and r["peer"] in PLAIN],
+                      key, lambda r: r["peer"], style)
     ax.set_yscale("log")
-    ax.set_xlabel("simulated CPUs", fontsize=8)
+    plain_log(ax.yaxis)
+    at_the_ends(ax, {name: sorted(points) for name, points in lines.items()})
+    ax.set_xlabel("CPUs, simulated", fontsize=8)
     ax.set_ylabel("ns of CPU", fontsize=8)
     ax.set_title(text, fontsize=9, fontweight="bold", loc="left")
 
 
-def draw_headline(plt, results, tail, scale, directory):
+def draw_headline(plt, results, scale, directory):
     hot = next((r for r in results["rows"] if r["name"] == "repeat/order:0/threads:1"), None)
-    tails = [r for r in tail["rows"] if r["workload"] == "tail:90" and r["threads"] > 1]
-    if not hot or not tails:
+    if not hot:
         return None
-    heads = [f"Measured: {head_of(results)}."] + ([] if tail is results else [f"Single calls: {head_of(tail)}."])
-    f = figure(plt, 11, 8, "ramka at a glance", "\n".join(heads + [f"Simulated: {head_of(scale)}."]))
+    hot = dict(hot, peers={WORDS[p]: dict(c, peer=p) for p, c in hot["peers"].items() if p in WORDS})
+    f = figure(plt, 13, 4.4, "A page frame, allocated and freed",
+               f"Measured: {head_of(results)}.\nSimulated: {head_of(scale)}. A flat line scales perfectly. Less is better.")
     for i, (workload, text, key) in enumerate([
-            ("bulk", "alloc 8192 frames, free them: a pair", "ns"),
-            ("purge", "one CPU in eight frees for all: a free", "free_ns")]):
-        ax = f.add_subplot(2, 2, i + 1)
-        simulated_panel(ax, scale, workload, text, key)
-        if i == 0:
-            ax.legend(fontsize=7)
-    ax = f.add_subplot(2, 2, 3)
-    draw_row(ax, hot)
-    ax.set_title("alloc and free the same frame, measured", fontsize=9, fontweight="bold", loc="left")
-    ax = f.add_subplot(2, 2, 4)
-    draw_tail_panel(ax, tails[0])
-    ax.set_title(f"one call, 90 % full, {threads(tails[0]['threads'])}, measured, ns", fontsize=9, fontweight="bold",
-                 loc="left")
-    ax.legend(fontsize=7)
-    f.tight_layout(rect=(0, 0, 1, 0.86))
+            ("bulk", "All CPUs allocate and free: a pair", "ns"),
+            ("purge", "One CPU in eight frees for all: a free", "free_ns")]):
+        simulated_panel(f.add_axes([0.05 + 0.335 * i, 0.12, 0.215, 0.6]), scale, workload, text, key)
+    ax = f.add_axes([0.805, 0.12, 0.185, 0.6])
+    draw_row(ax, hot, lambda name: hot["peers"][name]["peer"])
+    ax.set_title("The same frame again, measured: a pair", fontsize=9, fontweight="bold", loc="left", x=-0.3)
+    ax.set_xlabel("ns of CPU", fontsize=8)
     return save(plt, f, directory, "headline.svg")
 
 
@@ -286,7 +322,7 @@ def draw_all(directory):
     if scale:
         drawn += [draw_scale(plt, scale, directory), draw_orders(plt, scale, directory)]
     if results and scale:
-        drawn.append(draw_headline(plt, results, tail, scale, directory))
+        drawn.append(draw_headline(plt, results, scale, directory))
     return [d for d in drawn if d]
 
 
@@ -298,7 +334,7 @@ def draw(directory):
         if shutil.which(python) and not subprocess.run([python, "-c", "import matplotlib"], capture_output=True,
                                                        check=False).returncode:
             done = subprocess.run([python, "-B", __file__, directory], stdout=subprocess.PIPE, text=True, check=True)
-            return done.stdout.split()
+            return done.stdout.splitlines()
     return []
 
 

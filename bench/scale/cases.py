@@ -7,6 +7,20 @@ import subprocess
 
 FIELDS = ("ps", "calls", "accesses", "locked", "moves", "own", "waited", "barriers")
 
+# What the program knows, so that arguments can be looked at before it is built; check.py compares.
+PEERS = ["floor", "floor-shared", "ramka", "ramka-shared", "ramka-deferred", "ramka-address", "ramka-none", "buddy",
+         "buddy-owner", "treiber"]
+WORKLOADS = ["repeat", "bulk", "churn:50", "churn:90", "rand", "exit", "purge", "pipe", "beside"]
+CONSTANTS = ["access", "locked", "l2", "l3", "memory", "move", "far", "window", "stores", "pause", "barrier", "interrupt",
+             "sockets"]
+
+
+def names(program):
+    """The same as the program lists them."""
+    out = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split("\t") for line in out.splitlines()]
+    return [[r[1] for r in rows if r[0] == kind] for kind in ("peer", "workload", "constant")]
+
 
 class Case:
     """Which peer, workload and order, on how many CPUs; the other options of the program as they are."""

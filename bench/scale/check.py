@@ -106,7 +106,8 @@ def self_test(program):
     low = [Limit("treiber bulk 0 4 alloc locked 0.01")]
     wrong = exceeded(program, low, measure(program, low))
     test(len(wrong) == 1 and "treiber.c:" in wrong[0][1], "and so are locked operations")
-    return 6, failed
+    test(cases.names(program) == [cases.PEERS, cases.WORKLOADS, cases.CONSTANTS], "the program has the names of cases.py")
+    return 7, failed
 
 
 def check(program, path, write):

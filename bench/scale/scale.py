@@ -27,28 +27,52 @@ PEERS = ["floor", "ramka", "buddy", "buddy-owner"]
 USES = ["ramka", "ramka-shared", "ramka-deferred", "ramka-address"]
 
 
-def numbers(text):
-    return [int(x) for x in text.split(",")]
+MOST_ORDER, MOST_CPUS = 18, 256
 
 
-def words(text):
-    return text.split(",")
+def number(low, high=None):
+    def parse_number(text):
+        if not text.isascii() or not text.isdigit() or int(text) < low or (high and int(text) > high):
+            raise argparse.ArgumentTypeError(f'"{text}" is no number from {low}' + (f" to {high}" if high else ""))
+        return int(text)
+    return parse_number
+
+
+def numbers(low, high):
+    return lambda text: [number(low, high)(x) for x in text.split(",")]
+
+
+def words(known):
+    def parse_words(text):
+        unknown = [w for w in text.split(",") if w not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f'there is no "{unknown[0]}"; there are: {", ".join(known)}')
+        return text.split(",")
+    return parse_words
+
+
+def constant(text):
+    name, colon, value = text.partition(":")
+    if not colon or name not in cases.CONSTANTS or not value.isdigit():
+        raise argparse.ArgumentTypeError(f'"{text}" is not NAME:N; names are: {", ".join(cases.CONSTANTS)}')
+    return text
 
 
 def parse():
+    """Refuses what cannot be run; bench/scale/run asks before it builds."""
     p = argparse.ArgumentParser(prog="bench/run --scale", description=__doc__, epilog=
                                 "Without --peers, --workloads, --orders and --cpus: the whole plan, some minutes. Before "
                                 "the others: --build DIR, --offline.")
-    p.add_argument("--program", required=True, help=argparse.SUPPRESS)
+    p.add_argument("--program", help=argparse.SUPPRESS)  # without it: the arguments are looked at, nothing is run
     p.add_argument("--command", default="bench/run --scale", help=argparse.SUPPRESS)
-    p.add_argument("--peers", type=words)
-    p.add_argument("--workloads", type=words)
-    p.add_argument("--orders", type=numbers)
-    p.add_argument("--cpus", type=numbers)
-    p.add_argument("--sockets", type=int, default=1, help="over which the CPUs are spread")
-    p.add_argument("--set", action="append", default=[], metavar="NAME:N", help="a constant of the machine")
-    p.add_argument("--pairs", type=int, help="that each CPU makes, about")
-    p.add_argument("--mib", type=int, help="memory of each CPU")
+    p.add_argument("--peers", type=words(cases.PEERS))
+    p.add_argument("--workloads", type=words(cases.WORKLOADS))
+    p.add_argument("--orders", type=numbers(0, MOST_ORDER))
+    p.add_argument("--cpus", type=numbers(1, MOST_CPUS))
+    p.add_argument("--sockets", type=number(1), default=1, help="over which the CPUs are spread")
+    p.add_argument("--set", action="append", type=constant, default=[], metavar="NAME:N", help="a constant of the machine")
+    p.add_argument("--pairs", type=number(1), help="that each CPU makes, about")
+    p.add_argument("--mib", type=number(1), help="memory of each CPU")
     p.add_argument("--lines", action="store_true", help="which lines move, for each case")
     p.add_argument("--calibrate", action="store_true", help="measure the constants on this machine and use them")
     p.add_argument("--compare", action="store_true", help="simulated beside measured figures for 1 and 2 CPUs only")
@@ -170,6 +194,8 @@ def show_lines(args, todo):
 def main():
     args = parse()
     began = time.monotonic()
+    if not args.program:
+        return 0
     if args.list:
         return subprocess.run([args.program, "--list"], check=False).returncode
     if args.check:
