@@ -29,6 +29,12 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	tested      a row of docs/ordering.md that names other clients than tests/checker/matrix.txt has for the pair, or other
 	            models than those of tests/litmus that weaken it ("weakens PAIR: BUG_X BUG_Y", each of which is run)
 	words       a word that says that something is unfinished
+	storey      an #include of lib/ that leads to a higher storey than the file's own: base zone rcu cpu frame inspect setup host
+	cited       a file, a page of docs/ or a heading that is cited and does not exist: links of pages, a page and
+	            the headings in quotes behind it, paths that begin with a folder of the project, and FILE.h in comments of lib/ and include/
+	sentence    a line of docs/*.md or README.md that holds two sentences, or that ends within one
+	english     a sentence of lib/, include/, docs/ or README.md whose subject is no thing: one of the words in NO_THING
+	picture     a picture of docs/pictures that is not what the text beside it says
 """
 import hashlib
 import os
@@ -63,6 +69,11 @@ FORBIDDEN = re.compile(
 	r'\b(__ATOMIC_\w+|memory_order\w*|__atomic_\w+|__sync_\w+|_Atomic|atomic_\w+|stdatomic|volatile|'
 	r'\w*fence\w*|\w*smp_[rw]?mb\w*|cmm_\w+|uatomic_\w+|ck_pr_\w+|__asm__|asm|RAMKA_(?:ORDER|FAIL|BACKEND)_\w+)\b')
 ORDERS = ('relaxed', 'acquire', 'release', 'acq_rel')
+STOREYS = ('base', 'zone', 'rcu', 'cpu', 'frame', 'inspect', 'setup', 'host')
+RESULTS = os.path.join('docs', 'results.md')
+PICTURES = os.path.join('docs', 'pictures')
+# begins on one line and may end on the next, of a comment too
+NO_THING = re.compile(r'\b(nobody|somebody|whoever|anybody|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
 UNFINISHED = re.compile(r'\b(' + '|'.join(('TO' 'DO', 'FIX' 'ME', 'XX' 'X')) + r')\b')
 
 
@@ -333,6 +344,142 @@ def check_text(path, text):
 			yield number, 'words', f'"{UNFINISHED.search(line).group(1)}"'
 
 
+# ---- the storeys ----
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
+
+
+def check_storeys(path, text):
+	parts = path.split(os.sep)
+	if len(parts) < 3:
+		return
+	if parts[1] not in STOREYS:
+		yield 1, 'storey', f'lib/{parts[1]} is no storey'
+		return
+	for match in INCLUDE.finditer(text):
+		target = os.path.normpath(os.path.join(os.path.dirname(path), match.group(1))).split(os.sep)
+		line = line_of(text, match.start(1))
+		if target[0] != 'lib' or len(target) < 3 or target[1] not in STOREYS:
+			yield line, 'storey', f'"{match.group(1)}" is in no storey'
+		elif STOREYS.index(target[1]) > STOREYS.index(parts[1]):
+			yield line, 'storey', f'{target[1]} is above {parts[1]}'
+
+
+# ---- what is cited ----
+
+LINK = re.compile(r'\]\(([^)\s]+)\)')
+CITED_PAGE = re.compile(r'\bdocs/[\w-]+\.md\b((?:,(?:\s|\n[ \t]*[*#]?[ \t]*)*"[^"\n]+")*)')
+CITED_FILE = re.compile(r'(?<![\w./$}{-])((?:lib|include|tests|bench|tools|examples|stress|docs)/[\w./-]*\w\.(?:c|h|hh|cc|py|md|txt|pml|sh|svg|png))\b')
+SOURCE_FILE = re.compile(r'(?<![\w./<"-])(?!sys/)((?:\w+/)*\w+\.[ch])\b')
+COMMENT = re.compile(r'/\*.*?\*/', re.S)
+
+
+def headings(root, page):
+	"""The headings of a page."""
+	with open(os.path.join(root, page), encoding='utf-8') as f:
+		text = re.sub(r'^```.*?^```', '', f.read(), flags=re.M | re.S)
+	return re.findall(r'^#+ (.*)$', text, re.M)
+
+
+def anchor(heading):
+	return re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-')
+
+
+class Cited:
+	"""What is cited anywhere in the project."""
+	def __init__(self, root):
+		self.root = root
+		self.paths = ['/' + p for p in files(root) if p.startswith(('lib', 'include', 'tests')) and p.endswith(('.c', '.h'))]
+
+	def exists(self, path):
+		return os.path.exists(os.path.join(self.root, path))
+
+	def link(self, path, target):
+		target, _, name = target.partition('#')
+		page = os.path.normpath(os.path.join(os.path.dirname(path), target)) if target else path
+		if not self.exists(page):
+			return f'there is no {page}'
+		if name and page.endswith('.md') and name not in [anchor(h) for h in headings(self.root, page)]:
+			return f'{page} has no heading "#{name}"'
+		return None
+
+	def page(self, cited, names):
+		if not self.exists(cited):
+			return f'there is no {cited}'
+		known = headings(self.root, cited)
+		for name in re.findall(r'"([^"]+)"', names):
+			if name not in known:
+				return f'{cited} has no heading "{name}"'
+		return None
+
+	def check(self, path, text):
+		if path.endswith(TEXTS):
+			for match in LINK.finditer(re.sub(r'`[^`\n]*`', lambda m: ' ' * len(m.group(0)), text)):
+				wrong = '://' not in match.group(1) and self.link(path, match.group(1))
+				if wrong:
+					yield line_of(text, match.start()), 'cited', wrong
+		for match in CITED_PAGE.finditer(text):
+			wrong = self.page(match.group(0)[:len(match.group(0)) - len(match.group(1))], match.group(1))
+			if wrong:
+				yield line_of(text, match.start()), 'cited', wrong
+		for match in CITED_FILE.finditer(text):
+			if not match.group(1).startswith('docs/') and not self.exists(match.group(1)):
+				yield line_of(text, match.start()), 'cited', f'there is no {match.group(1)}'
+		if is_core(path):
+			for comment in COMMENT.finditer(text):
+				for match in SOURCE_FILE.finditer(comment.group(0)):
+					if not any(p.endswith('/' + match.group(1)) for p in self.paths):
+						yield line_of(text, comment.start() + match.start()), 'cited', f'there is no {match.group(1)}'
+
+
+# ---- pages ----
+
+ITEM = re.compile(r'\s*(?:[*-]|\d+\.) +')
+TWO_SENTENCES = re.compile(r'(?<![ .(][a-z])(?<!etc)[.!?][)"*`_]* +(?=["*`(\[]*[A-Z`])')
+ENDED = re.compile(r'[.!?:][)"*`_]*$')
+
+
+def prose(text):
+	"""(line, text) of each line of a page that is no table, code, heading or markup."""
+	code = False
+	for number, line in enumerate(text.split('\n'), 1):
+		if line.lstrip().startswith('```'):
+			code = not code
+			yield number, ''
+		elif code or re.match(r'\s*[|#<]|    \S|!\[|---', line) and not ITEM.match(line):
+			yield number, ''
+		else:
+			yield number, line
+
+
+def check_sentences(text):
+	lines = list(prose(text))
+	for (number, line), (_, below) in zip(lines, [*lines[1:], (0, '')]):
+		if TWO_SENTENCES.search(ITEM.sub('', line, count=1)):
+			yield number, 'sentence', 'two sentences on a line'
+		goes_on = below.strip() and not ITEM.match(below)
+		if line.strip() and goes_on and not ENDED.search(line.rstrip()) and not line.endswith('·'):
+			yield number, 'sentence', 'a sentence goes on in the next line'
+
+
+def check_english(text):
+	for match in NO_THING.finditer(text):
+		yield line_of(text, match.start()), 'english', f'"{" ".join(match.group(1).replace("*", " ").split())}"'
+
+
+def check_pictures(root):
+	if not os.path.exists(os.path.join(root, PICTURES)):
+		return
+	for name, new in runpy.run_path(os.path.join(csource.ROOT, PICTURES, 'draw.py'))['pictures'](os.path.join(root, PICTURES)):
+		path = os.path.join(PICTURES, name + '.svg')
+		old = None
+		if os.path.exists(os.path.join(root, path)):
+			with open(os.path.join(root, path), encoding='utf-8') as f:
+				old = f.read()
+		if old != new:
+			yield path, 1, 'picture', f'{name}.txt says something else: docs/pictures/draw.py --write'
+
+
 # ---- one name, one place ----
 
 MACRO = re.compile(r'^[ \t]*#[ \t]*define[ \t]+(\w+)', re.M)
@@ -433,19 +580,23 @@ class Names:
 
 def lint(root):
 	"""Every breach: (path, line, rule, text)."""
-	pairs, table, names = Pairs(), Table(), Names()
+	pairs, table, names, cited = Pairs(), Table(), Names(), Cited(root)
 	for path in files(root):
 		if not is_source(path) and not path.endswith(TEXTS):
 			continue
 		with open(os.path.join(root, path), encoding='utf-8') as f:
 			text = f.read()
-		found = list(check_text(path, text))
+		found = list(check_text(path, text)) + list(cited.check(path, text))
+		if path.startswith('docs') and path.endswith('.md') and path != RESULTS:
+			found += check_sentences(text)
+			found += check_english(text)
 		if path == TABLE:
 			found += table.read(text)
 		if is_core(path):
 			code = csource.without_comments(text)
 			if path.startswith('lib'):
 				found += check_functions(code)
+				found += check_storeys(path, text)
 				if not path.startswith(HOST) and os.path.basename(path) != 'names.h':
 					names.add(path, code)
 			if path != ATOMICS:
@@ -460,6 +611,7 @@ def lint(root):
 	yield from check_matrix(root, sources)
 	yield from check_mirrors(root, sources)
 	yield from check_tested(root, table)
+	yield from check_pictures(root)
 
 
 def main():

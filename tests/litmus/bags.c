@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * F: deferred frames and the quiescent-state backend (docs/design.md, "Deferred reclaim"; lib/frame/defer.c,
+ * F: deferred frames and the quiescent-state backend (docs/design.md, "Deferred frames"; lib/frame/defer.c,
  * lib/rcu/qsbr.c).
  *
  *   snapshot   fetch_add of the grace-period counter (acq_rel), after the unlink; the cookie is what it is now

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * C: a depot shard, two tagged stacks of magazines (docs/design.md, "Depot"; lib/cpu/depot.c).
+ * C: a depot shard, two tagged stacks of magazines (docs/design.md, "The depot"; lib/cpu/depot.c).
  *
  * head = {tag:40, index:24}; every change of head is a CAS that takes a tag one higher, computed anew in every
  * retry. push: release. pop: acquire, as are its first load of head and its failures: the `next` of the descriptor

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * E: hints over block entries (docs/design.md, "Zone", "Hints"; lib/zone/hints.c). A bit says that the block has a free frame; a
+ * E: hints over block entries (docs/design.md, "Hints"; lib/zone/hints.c). A bit says that the block has a free frame; a
  * bit of the level above says that the word below is not empty.
  *
  *   taker   lowers the count; if it is 0 now: fetch_and of the hint (acquire), loads the count again, and sets the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * G: the two collects before the answer no-memory (docs/design.md, "Zone", "No memory"; lib/cpu).
+ * G: the two collects before the answer no-memory (docs/design.md, "No memory"; lib/cpu).
  *
  * The asker collects the counters of movements and pushes, looks at the other CPU, drains it, passes over the block entries
  * and the depot, collects again. If nothing moved and no CPU was left alone, it answers. Just before the second collect it

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * B: the section of a CPU cache against a thief (docs/design.md, "CPU cache"; lib/cpu).
+ * B: the section of a CPU cache against a thief (docs/design.md, "The section"; lib/cpu).
  *
  *   owner   active already 1: nested, no cache. Else active = 1; barrier; load revoked (acquire); if set, active = 0
  *           (release) and no cache. Leave: active = 0 (release).

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A: the state word of a slot (docs/design.md, "Slot and state word"; lib/base/slot.h).
+ * A: the state word of a slot (docs/design.md, "The slot"; lib/base/slot.h).
  *
  * One frame. Its metadata is plain: whoever has a reference reads it, the one who brings the frame to life or to its
  * end writes it, so a missing order is a race. A free frame is a set bit in `pool`, handed over by release and acquire.

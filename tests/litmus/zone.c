@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * D: block entry and bits (docs/design.md, "Zone"; lib/zone/bitmap.c).
+ * D: block entry and bits (docs/design.md, "The bitmap"; lib/zone/bitmap.c).
  *
  * The block entry is the truth: a free count, or HUGE. A promise first: lower the count by CAS (acq_rel), then clear
  * bits against it (acq_rel); who holds a promise scans until it finds (acquire). Free: set bits (release), then raise

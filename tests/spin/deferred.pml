@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * P-3: deferred reclaim: bags with a grace-period cookie, the shared stack, the high-water mark and their
- * liveness (docs/design.md, "Deferred reclaim").
+ * liveness (docs/design.md, "Deferred frames").
  *
  * A CPU and a cache-less caller each replace the frame in a slot of their own for ever: allocate, publish,
  * put_rcu the old one. Readers enter a section, load a slot, look at the frame, leave.

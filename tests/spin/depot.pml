@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * P-2: a depot shard: the tagged stack of full magazines and the tagged stack of empty descriptors
- * (docs/design.md, "Depot").
+ * (docs/design.md, "The depot").
  *
  *   head = {tag, index}. Every change of a head is a CAS that takes the old head and puts a tag one higher,
  *   computed anew in every retry. next[] of a descriptor is read before the CAS, so it may be stale: only the

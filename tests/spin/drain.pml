@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * P-1: the section of a CPU cache against interrupt handlers and remote drainers (docs/design.md, "CPU cache").
+ * P-1: the section of a CPU cache against interrupt handlers and remote drainers (docs/design.md, "The section").
  *
  *   enter   active is 1: nested, take the cache-less path. Else active = 1, compiler barrier, load revoked;
  *           if set: active = 0, cache-less path.                       leave   active = 0

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * P-4: when may an allocation answer no-memory? (docs/design.md, "Zone", "No memory")
+ * P-4: when may an allocation answer no-memory? (docs/design.md, "No memory")
  *
  *   Every CPU counts, in a line of its own and inside its section, each free and each movement of frames,
  *   before and after it; the cache-less handle counts in a shared counter. The caller collects all counters,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Classes of bugs that other reference counters, page allocators and reclaimers had (docs/testing.md has the list F1 to
+ * Classes of bugs that other reference counters, page allocators and reclaimers had (docs/original.md has the list F1 to
  * F31), as far as one thread can show them: each test is the shape of the bug, not one instance of it.
  */
 #include "fixture.h"
