@@ -63,7 +63,33 @@ struct ramka_rcu_ops {
 #define RAMKA_REF_SATURATE 4u     /**< a reference count at its top saturates silently instead of reporting a bug */
 #define RAMKA_SHUFFLE 8u          /**< hand out frames of a block in random order, see seed (hardening; costs locality) */
 
+/*
+ * Diagnosis, see docs/looking.md for what each costs. They cost nothing when they are off. With one of the first three the caches
+ * are used but no call is served by the inlined paths.
+ */
+/** Remember for each base frame who allocated it and who freed it: ramka_frame_history, ramka_bug.history. 16 bytes a base frame. */
+#define RAMKA_TRACE 0x100u
+/** Fill freed frames with 0xd7; a frame that changed while it was free is reported when it is allocated, and leaked. */
+#define RAMKA_POISON 0x200u
+/** Clear frames when they are freed. With RAMKA_POISON they are poisoned instead. */
+#define RAMKA_INIT_ON_FREE 0x400u
+/** Each freed frame waits for a grace period before it is reused, first in, first out: needs `rcu`. */
+#define RAMKA_QUARANTINE 0x800u
+/**
+ * A child that is a page-table node must be of the level below its parent and of the same configuration. Else it is reported when
+ * the parent is freed, and leaked. Not for trees of another shape, whose decoders give nodes as children of level 1.
+ */
+#define RAMKA_CHECK_LEVELS 0x1000u
+
 struct ramka_early;
+
+/** Told about each frame, as a memory checker wants to be: kasan, AddressSanitizer, valgrind. Called in the context of the call. */
+struct ramka_watch {
+	/** The frame is being handed out; the library touches its content only after this. Optional. */
+	void (*allocated)(void *ctx, ramka_paddr_t pa, unsigned order);
+	/** The frame is free; the library touches its content no more. Optional. */
+	void (*freed)(void *ctx, ramka_paddr_t pa, unsigned order);
+};
 
 struct ramka_config {
 	const struct ramka_region *regions; /**< any order, overlaps allowed; read during init only */
@@ -109,6 +135,7 @@ struct ramka_config {
 	 * cost; else nothing is served by the inlined paths and freed frames go past the cache: a few times slower.
 	 */
 	unsigned (*this_cpu)(void *ctx, unsigned used);
+	const struct ramka_watch *watch;    /**< copied; NULL: no checker, at no cost */
 };
 
 #endif

@@ -70,6 +70,16 @@ enum ramka_state {
 	RAMKA_STATE_SATURATED  /**< reference count overflowed: never freed again */
 };
 
+#define RAMKA_NO_CPU 0xffffu          /**< ramka_history: a call on the cache-less handle */
+
+/** Who allocated a base frame last and who gave up its last reference, see RAMKA_TRACE. All zeroes: it never happened. */
+struct ramka_history {
+	uintptr_t allocated_by; /**< address to which the allocating function returned */
+	uintptr_t freed_by;     /**< the same of the function that gave up the last reference */
+	uint16_t allocated_on;  /**< CPU + 1; 0: never; RAMKA_NO_CPU; 0xfffe: CPU 65533 or a higher one */
+	uint16_t freed_on;      /**< the same */
+};
+
 /** What the panic function is told about a programmer error. Lives on the caller's stack. */
 struct ramka_bug {
 	const char *operation;         /**< public function, e.g. "ramka_frame_put" */
@@ -81,6 +91,7 @@ struct ramka_bug {
 	const char *argument;          /**< the argument that is wrong, by its name in the header; NULL: none in particular */
 	uint64_t value;                /**< of that argument: an address, a number, or a pointer, also one that is no slot at all */
 	uint64_t expected;             /**< what the argument should have been, where one value is right; else 0 */
+	struct ramka_history history;  /**< of the frame; all zeroes without RAMKA_TRACE */
 };
 
 #endif

@@ -25,6 +25,12 @@ struct ramka_run {
  */
 RAMKA_API void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx);
 
+/**
+ * Who allocated the base frame at `pa` last and who freed it. False: the instance has no RAMKA_TRACE, there is no frame, or ret is
+ * NULL. What is noted while the call runs may be seen by half. Any context, wait-free.
+ */
+RAMKA_API bool ramka_frame_history(const struct ramka *r, ramka_paddr_t pa, struct ramka_history *ret);
+
 RAMKA_END_DECLS
 
 #endif

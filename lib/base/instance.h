@@ -39,6 +39,7 @@ struct stripe {
 #define STRIPES ((unsigned)RAMKA_STRIPES)
 
 struct cached_cpu;
+struct trace;
 struct zone;
 struct depot;
 
@@ -93,6 +94,8 @@ struct ramka {
 	void *ctx;
 	unsigned (*this_cpu)(void *ctx, unsigned used);
 	uint64_t seed;
+	struct ramka_watch watch;           /* watch.h */
+	bool watched;
 	struct type_entry no_type;          /* of no type at all: a hit never finds it */
 	bool has_rcu;
 	struct ramka_rcu_ops rcu;
@@ -114,6 +117,7 @@ struct ramka {
 	struct ramka_atomic_u32 telling_low;                /* low_memory is being called */
 	struct ramka_atomic_u64 drains_begun, drains_ended; /* drains of all CPUs (cpu/drain.h) */
 	struct ramka_atomic_u32 corrupt;                    /* frames found free twice inside a section; ramka_check reports them */
+	struct trace *traces;  /* RAMKA_TRACE, watch.h */
 	struct shadow *shadow; /* contract build, contracts.c */
 };
 

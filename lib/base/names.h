@@ -119,6 +119,7 @@
 #define instance_bug ramka_core_instance_bug
 #define instance_bug_address ramka_core_instance_bug_address
 #define instance_bug_argument ramka_core_instance_bug_argument
+#define instance_bug_content ramka_core_instance_bug_content
 #define instance_bug_of ramka_core_instance_bug_of
 #define instance_find_solid ramka_core_instance_find_solid
 #define instance_kind ramka_core_instance_kind
@@ -169,6 +170,13 @@
 #define type_argument_bad ramka_core_type_argument_bad
 #define types_init ramka_core_types_init
 #define unique_argument_bad ramka_core_unique_argument_bad
+#define watch_changed ramka_core_watch_changed
+#define watch_forget ramka_core_watch_forget
+#define watch_freed ramka_core_watch_freed
+#define watch_history ramka_core_watch_history
+#define watch_note_allocated ramka_core_watch_note_allocated
+#define watch_note_given_up ramka_core_watch_note_given_up
+#define watch_taken ramka_core_watch_taken
 #define zone_alloc ramka_core_zone_alloc
 #define zone_alloc_exhaustive ramka_core_zone_alloc_exhaustive
 #define zone_bits ramka_core_zone_bits

@@ -23,6 +23,12 @@ static int check_meta(const struct ramka *r, const struct ramka_type *type, stru
 	return 0;
 }
 
+/* Do all frames of the type wait for a grace period, whether it asks for that or not? */
+static bool quarantined(const struct ramka *r, const struct ramka_type *type)
+{
+	return r->flags & RAMKA_QUARANTINE && (type->id >= RAMKA_TYPE_ID_USER || type == &ramka_type_untyped);
+}
+
 static int enter_type(struct ramka *r, const struct ramka_type *type, unsigned extra, struct ramka_why *why)
 {
 	struct type_entry *e = &r->types[type->id];
@@ -31,7 +37,8 @@ static int enter_type(struct ramka *r, const struct ramka_type *type, unsigned e
 	if (!ramka_cas(&r->type_taken[type->id], &none, 1, relaxed, type.id))
 		return refuse(why, RAMKA_E_INVAL, "the id is taken, perhaps by this very type", "type->id", RAMKA_NO_INDEX, type->id, 0);
 	e->info = info_make(type->id, 0, extra | (type->on_drop ? INFO_HOOK : 0u) |
-						(type->flags & RAMKA_TYPE_RCU ? INFO_RCU : 0u));
+						(type->flags & RAMKA_TYPE_RCU || quarantined(r, type) ? INFO_RCU : 0u) |
+						(r->watched ? INFO_WATCHED : 0u));
 	ramka_store(&e->type, (uintptr_t)type, release, type.entry);
 	return 0;
 }

@@ -81,7 +81,11 @@ static noinline struct ramka_frame *take_missed(struct ramka_cpu *cpu, struct ra
 
 noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref, const char *operation)
 {
-	instance_bug(r, operation, "a free frame's state word was changed: leaked", f, ref);
+	if (ref == REF_FREE)
+		instance_bug_content(r, operation, "a free frame's content was changed: leaked", f,
+				     watch_changed(r, f, info_order(slot_info(f))));
+	else
+		instance_bug(r, operation, "a free frame's state word was changed: leaked", f, ref);
 }
 
 /* A FREE frame, now the caller's. */
@@ -95,7 +99,7 @@ static struct ramka_frame *take(struct ramka_cpu *cpu, struct ramka_request req,
 			if (!f)
 				return NULL;
 		}
-		if (likely(slot_ref(f) == REF_FREE))
+		if (likely(frame_intact(cpu->r, f, req.order)))
 			return f;
 		frame_changed(cpu->r, f, frame_leak(f, req.order), operation);
 	}
@@ -128,7 +132,7 @@ static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const
 
 	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
 		return NULL;
-	if (!entry_type(e)->meta_size) {
+	if (!entry_type(e)->meta_size && likely(!r->watched)) {
 		if (frame_alloc_run(cpu, e, req, ref, operation, &f))
 			return f;
 		if (!cpu->cacheless && !r->this_cpu)
@@ -162,7 +166,9 @@ struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_
 
 	if (likely(frame_hit(cpu, type, req, REF_SHARED(1), &f)))
 		return f;
-	return frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
+	f = frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
+	note_allocated(cpu, f, (uint64_t)1 << req.order, CALLER);
+	return f;
 }
 
 /* Up to BULK_CHUNK frames. */
@@ -193,7 +199,7 @@ static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_ent
 	for (size_t i = 0; i < have; i++) {
 		struct ramka_frame *f = b->frames[i];
 
-		if (unlikely(slot_ref(f) != REF_FREE)) {
+		if (unlikely(!frame_intact(cpu->r, f, req.order))) {
 			b->frames[b->bad + b->nr] = b->frames[b->bad]; /* what is in front makes room */
 			b->frames[b->bad++] = f;
 			continue;
@@ -225,8 +231,10 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 		return 0;
 	while (done < n && b.more) {
 		take_bulk(cpu, e, req, n - done, REF_SHARED(1), operation, &b);
-		for (size_t i = 0; i < b.nr; i++)
+		for (size_t i = 0; i < b.nr; i++) {
 			ret_frames[done++] = b.frames[b.bad + i];
+			note_allocated(cpu, b.frames[b.bad + i], (uint64_t)1 << req.order, CALLER);
+		}
 		if (unlikely(b.bad))
 			bulk_changed(cpu, &b, req.order, operation);
 	}
@@ -245,8 +253,10 @@ size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *t
 		return 0;
 	while (done < n && b.more) {
 		take_bulk(cpu, e, req, n - done, REF_UNIQUE, operation, &b);
-		for (size_t i = 0; i < b.nr; i++)
+		for (size_t i = 0; i < b.nr; i++) {
 			ret_u[done++] = unique_of(b.frames[b.bad + i]);
+			note_allocated(cpu, b.frames[b.bad + i], (uint64_t)1 << req.order, CALLER);
+		}
 		if (unlikely(b.bad))
 			bulk_changed(cpu, &b, req.order, operation);
 	}
@@ -254,9 +264,10 @@ size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *t
 }
 
 /* UNUSED or FREE to the caller's: 0 and what to keep in info, or an error. */
-int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags)
+int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags, const char *operation)
 {
 	uint64_t ref = slot_ref(f);
+	int rc;
 
 	switch ((enum ref_tag)ref_tag(ref)) {
 	case TAG_UNUSED:
@@ -267,7 +278,12 @@ int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flag
 		return 0;
 	case TAG_FREE:
 		*ret_flags = 0;
-		return cpu_claim(cpu, f);
+		rc = cpu_claim(cpu, f);
+		if (!rc && unlikely(cpu->r->watched) && !watch_taken(cpu->r, f, 0)) {
+			frame_changed(cpu->r, f, frame_leak(f, 0), operation);
+			return RAMKA_E_IN_USE;
+		}
+		return rc;
 	case TAG_UNIQUE:
 		return RAMKA_E_UNIQUE;
 	case TAG_SHARED:
@@ -294,7 +310,7 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 		return RAMKA_E_INVAL;
 	rc = instance_slot(cpu->r, pa, &f);
 	if (!rc)
-		rc = frame_claim(cpu, f, &flags);
+		rc = frame_claim(cpu, f, &flags, operation);
 	if (rc)
 		return rc;
 	frame_build(cpu->r, f, e, meta, 0, flags, false, operation);
@@ -307,5 +323,9 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 			    struct ramka_frame **ret_frame)
 {
-	return frame_from_unused(cpu, pa, type, meta, REF_SHARED(1), "ramka_frame_from_unused", ret_frame);
+	int rc = frame_from_unused(cpu, pa, type, meta, REF_SHARED(1), "ramka_frame_from_unused", ret_frame);
+
+	if (!rc)
+		note_allocated(cpu, *ret_frame, 1, CALLER);
+	return rc;
 }

@@ -4,6 +4,7 @@
 #define RAMKA_LIB_HANDLE_H
 
 #include "../base/mem.h"
+#include "../base/watch.h"
 
 #include "../cpu/cache.h"
 #include "../cpu/claim.h"
@@ -38,12 +39,19 @@ static inline uint64_t frame_leak(struct ramka_frame *f, unsigned order)
 {
 	uint64_t ref = slot_ref(f);
 
-	slot_set_info(f, info_make(ramka_type_untyped.id, order, 0));
+	slot_set_info(f, info_make(ramka_type_untyped.id, order, (unsigned)slot_info(f) & INFO_WATCHED));
 	ramka_store(&f->ref, REF_SATURATED, release, slot.publish);
 	return ref;
 }
 
+/* `ref`: what frame_leak returned. REF_FREE: not the word but the content was changed. */
 void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref, const char *operation);
+
+/* Is a frame out of the allocator as it was left there? */
+static inline bool frame_intact(const struct ramka *r, const struct ramka_frame *f, unsigned order)
+{
+	return likely(slot_ref(f) == REF_FREE) && (likely(!r->watched) || watch_taken(r, f, order));
+}
 
 /*
  * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,
@@ -86,18 +94,31 @@ static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entr
 	return true;
 }
 
+/* RAMKA_TRACE: the handle's call that returns to `caller` allocated `nr` base frames from f on, or gave up f. f may be NULL. */
+static inline void note_allocated(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint64_t nr, uintptr_t caller)
+{
+	if (unlikely(cpu->r->watched) && f)
+		watch_note_allocated(cpu->r, f, nr, cpu->cacheless ? RAMKA_NO_CPU : cpu->id, caller);
+}
+
+static inline void note_given_up(const struct ramka_cpu *cpu, const struct ramka_frame *f, uintptr_t caller)
+{
+	if (unlikely(cpu->r->watched))
+		watch_note_given_up(cpu->r, f, cpu->cacheless ? RAMKA_NO_CPU : cpu->id, caller);
+}
+
 int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
 		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
 /* Hands out a built frame. False, in the contract build: its metadata is invalid, or it is held by somebody and leaked. */
 bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation);
 /* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */
-int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags);
+int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags, const char *operation);
 
 /* ---- frame.c: what other files do to handles, in the name of the public function `operation` ---- */
 
 /* ramka_frame_get and ramka_frame_put. */
 struct ramka_frame *frame_get(struct ramka *r, struct ramka_frame *f, const char *operation);
-void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation);
+void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation, uintptr_t caller);
 /* ramka_frame_meta and ramka_frame_meta_as. */
 void *frame_meta(const struct ramka *r, const struct ramka_frame *f, const char *operation);
 void *frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const char *operation);

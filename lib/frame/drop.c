@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The birth and the end of a frame. Protocol: drop.h. */
 #include "../base/mem.h"
+#include "../base/watch.h"
 
 #include "../cpu/take_back.h"
 #include "contracts.h"
@@ -19,6 +20,8 @@ void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info
 {
 	if (!contract_move(cpu->r, f, STEP_RELEASE, operation))
 		return;
+	if (unlikely(info & INFO_WATCHED) && !(info & INFO_DETACHED))
+		watch_freed(cpu->r, f, info_order(info));
 	if (likely(!(info & INFO_DETACHED)))
 		cpu_take_back(cpu, f, info_order(info), operation);
 	else

@@ -161,7 +161,7 @@ struct ramka_frame *ramka_frame_get_n(struct ramka *r, struct ramka_frame *f, un
 		for (unsigned i = 0; i < n; i++)
 			if (!get_reference(r, f, operation)) {
 				while (i--)
-					frame_put(r->none, f, operation);
+					frame_put(r->none, f, operation, CALLER);
 				return NULL;
 			}
 		return f;
@@ -189,7 +189,7 @@ struct ramka_frame *frame_get(struct ramka *r, struct ramka_frame *f, const char
 }
 
 /* The last reference is gone: the state word says SHARED(0), with or without the mark, and the frame is the caller's. */
-static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation)
+static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation, uintptr_t caller)
 {
 	uint64_t info = slot_info(f);
 
@@ -198,6 +198,7 @@ static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uin
 		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, REF_SHARED(1));
 		return RAMKA_E_INVAL;
 	}
+	note_given_up(cpu, f, caller);
 	if (old & REF_MARK || info & INFO_RCU)
 		return defer_frame(cpu, f, info);
 	frame_end(cpu, f, info, operation);
@@ -218,7 +219,7 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 
 /* f is a slot, number n of the home zone if `home`. `hot`: see put_reference. */
 static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, bool hot, uint32_t n,
-					 const char *operation)
+					 const char *operation, uintptr_t caller)
 {
 	uint64_t old, others;
 
@@ -232,39 +233,39 @@ static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_fra
 	if (unlikely(others >= REF_MAX))
 		put_failed(cpu->r, f, old, operation);
 	else if (!others)
-		end_shared(cpu, f, old, operation);
+		end_shared(cpu, f, old, operation, caller);
 }
 
 /* No frame of the home zone, or the instance checks who uses its handles. */
-static noinline void put_checked(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation)
+static noinline void put_checked(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation, uintptr_t caller)
 {
 	if (frame_pointer_ok(cpu->r, f, operation) && cpu_argument_ok(cpu, operation))
-		drop_reference(cpu, f, false, false, 0, operation);
+		drop_reference(cpu, f, false, false, 0, operation, caller);
 }
 
 /*
  * One reference less, for the public function `operation`. `hot`: inlined down to the cache, which is the same as end_shared for
  * a base frame of a plain type.
  */
-static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot, const char *operation)
+static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot, const char *operation, uintptr_t caller)
 {
 	uint32_t n;
 	bool home = cpu_home(cpu, f, &n);
 
 	if (unlikely(!home) && (unlikely(!slot_valid(cpu->r, f)) || unlikely(cpu->r->this_cpu)))
-		put_checked(cpu, f, operation);
+		put_checked(cpu, f, operation, caller);
 	else
-		drop_reference(cpu, f, home, hot, n, operation);
+		drop_reference(cpu, f, home, hot, n, operation, caller);
 }
 
 void ramka_frame_put(struct ramka_cpu *cpu, struct ramka_frame *f)
 {
-	put_reference(cpu, f, true, "ramka_frame_put");
+	put_reference(cpu, f, true, "ramka_frame_put", CALLER);
 }
 
-void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation)
+void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation, uintptr_t caller)
 {
-	put_reference(cpu, f, false, operation);
+	put_reference(cpu, f, false, operation, caller);
 }
 
 void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)
@@ -274,7 +275,7 @@ void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **
 	for (size_t i = 0; i < n; i++) {
 		if (i + PREFETCH_AHEAD < n)
 			__builtin_prefetch(frames[i + PREFETCH_AHEAD], 1);
-		put_reference(cpu, frames[i], true, "ramka_frame_put_bulk");
+		put_reference(cpu, frames[i], true, "ramka_frame_put_bulk", CALLER);
 	}
 }
 
@@ -288,7 +289,7 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 	if (unlikely(!cpu->r->has_rcu))
 		return RAMKA_E_UNSUPPORTED;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_SHARED(1)) &&
-	    likely(!(slot_info(f) & INFO_RESERVED)) && likely(!cpu->r->this_cpu) &&
+	    likely(!(slot_info(f) & (INFO_RESERVED | INFO_WATCHED))) && likely(!cpu->r->this_cpu) &&
 	    likely(defer_last(cpu, f, slot_info(f), &rc)))
 		return rc;
 	if (!frame_pointer_ok(cpu->r, f, operation) || !cpu_argument_ok(cpu, operation))
@@ -308,7 +309,7 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 		}
 	} while (!ramka_cas(&f->ref, &old, (old | REF_MARK) - 1, acq_rel, slot.drop));
 	contract_commit(cpu->r, f, STEP_PUT, operation);
-	return ref_others(old) ? 0 : end_shared(cpu, f, old | REF_MARK, operation);
+	return ref_others(old) ? 0 : end_shared(cpu, f, old | REF_MARK, operation, CALLER);
 }
 
 void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct ramka_frame *src)
@@ -319,7 +320,7 @@ void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct 
 		return;
 	*dst = src;
 	if (old)
-		frame_put(cpu, old, "ramka_frame_assign");
+		frame_put(cpu, old, "ramka_frame_assign", CALLER);
 }
 
 /* Everything but a plain shared frame, which into_raw answers at once. */
@@ -376,12 +377,12 @@ struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
 	return likely(f) ? f : from_raw_asked(r, pa, "ramka_frame_from_raw");
 }
 
-static noinline void put_at_asked(struct ramka_cpu *cpu, ramka_paddr_t pa)
+static noinline void put_at_asked(struct ramka_cpu *cpu, ramka_paddr_t pa, uintptr_t caller)
 {
 	struct ramka_frame *f = from_raw_asked(cpu->r, pa, "ramka_frame_put_at");
 
 	if (f)
-		frame_put(cpu, f, "ramka_frame_put_at");
+		frame_put(cpu, f, "ramka_frame_put_at", caller);
 }
 
 void ramka_frame_put_at(struct ramka_cpu *cpu, ramka_paddr_t pa)
@@ -389,9 +390,9 @@ void ramka_frame_put_at(struct ramka_cpu *cpu, ramka_paddr_t pa)
 	struct ramka_frame *f = from_raw(cpu->r, pa);
 
 	if (likely(f))
-		put_reference(cpu, f, true, "ramka_frame_put_at");
+		put_reference(cpu, f, true, "ramka_frame_put_at", CALLER);
 	else
-		put_at_asked(cpu, pa);
+		put_at_asked(cpu, pa, CALLER);
 }
 
 struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struct ramka_frame *f)

@@ -102,6 +102,14 @@ static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_un
 	contract_commit(l->r, slot_of(u), STEP_LIST, operation);
 }
 
+/* Do both neighbours agree with the link of u? Owner metadata is the embedder's to write, also by mistake. */
+static bool linked(const struct ramka_list *l, const struct ramka_unique *u, const struct ramka_link *link)
+{
+	if (link->prev ? !slot_valid(l->r, slot_of(link->prev)) || link_of(l, link->prev)->next != u : l->front != u)
+		return false;
+	return link->next ? slot_valid(l->r, slot_of(link->next)) && link_of(l, link->next)->prev == u : l->back == u;
+}
+
 /* u is in the list: by its place in it and by its marker. */
 static struct ramka_unique *list_take(struct ramka_list *l, struct ramka_unique *u, const char *operation)
 {
@@ -110,6 +118,12 @@ static struct ramka_unique *list_take(struct ramka_list *l, struct ramka_unique 
 	if (!contract_begin(l->r, slot_of(u), STEP_UNLIST, operation))
 		return NULL;
 	link = link_of(l, u);
+	if (unlikely(!linked(l, u, link))) {
+		contract_abort(l->r, slot_of(u));
+		instance_bug_of(l->r, operation, "the link in the frame's metadata was overwritten: the frame stays in the list", "u",
+				slot_of(u), slot_ref(slot_of(u)));
+		return NULL;
+	}
 	if (link->prev)
 		link_of(l, link->prev)->next = link->next;
 	else
@@ -225,12 +239,15 @@ void *ramka_cursor_meta(struct ramka_cursor *c)
 
 struct ramka_unique *ramka_cursor_take(struct ramka_cursor *c)
 {
-	struct ramka_unique *u = c->at;
+	struct ramka_unique *u = c->at, *next;
 
 	if (!cursor_ok(c, "ramka_cursor_take") || !u)
 		return NULL;
-	c->at = link_of(c->list, u)->next;
-	return list_take(c->list, u, "ramka_cursor_take");
+	next = link_of(c->list, u)->next;
+	u = list_take(c->list, u, "ramka_cursor_take");
+	if (u)
+		c->at = next;
+	return u;
 }
 
 void ramka_cursor_insert_before(struct ramka_cursor *c, struct ramka_unique *u)

@@ -5,6 +5,21 @@
  */
 #include "alloc.h"
 
+/* Is the frame a node, with RAMKA_CHECK_LEVELS one of the level below `m` and of its configuration? Else reports; it is leaked. */
+static bool is_child(const struct ramka *r, const struct ramka_frame *f, const struct ramka_pt_meta *m)
+{
+	const struct ramka_pt_meta *child = ramka_pt_node(r, f);
+
+	if (child && (!(r->flags & RAMKA_CHECK_LEVELS) || (child->level + 1 == m->level && child->config == m->config)))
+		return true;
+	instance_bug_of(r, "ramka_frame_put",
+			!child ? "entry says node, frame is none: leaked" :
+			child->config == m->config ? "entry says node, but its level is not the next one: leaked" :
+						     "entry says node, but it is one of another configuration: leaked",
+			"pte", f, slot_ref(f));
+	return false;
+}
+
 /* Gives up the reference that each entry holds. */
 static void drop_node(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
 {
@@ -22,11 +37,8 @@ static void drop_node(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, vo
 		child = ramka_frame_from_raw(cpu->r, pa);
 		if (!child)
 			continue;
-		if (is_node && !ramka_pt_node(cpu->r, child)) {
-			instance_bug_of(cpu->r, "ramka_frame_put", "entry says node, frame is none: leaked", "pte", child,
-					slot_ref(child));
+		if (is_node && !is_child(cpu->r, child, m))
 			continue;
-		}
 		ramka_frame_put(cpu, child);
 	}
 }

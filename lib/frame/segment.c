@@ -85,7 +85,7 @@ static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, 
 	uint64_t ref = 0;
 
 	for (uint64_t i = 0; i < nr; i++)
-		if (slot_ref(f + i) != REF_FREE) {
+		if (!frame_intact(cpu->r, f + i, 0)) {
 			bad = f + i;
 			ref = frame_leak(f + i, 0);
 		}
@@ -131,6 +131,7 @@ int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct 
 	if (!publish(cpu, f, nr_frames, type, init, ctx, operation))
 		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ slot_paddr(r, f), nr_frames * RAMKA_PAGE_SIZE };
+	note_allocated(cpu, f, nr_frames, CALLER);
 	return 0;
 }
 
@@ -145,7 +146,7 @@ static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t
 
 		rc = instance_slot(cpu->r, base + i * RAMKA_PAGE_SIZE, &slot);
 		if (!rc)
-			rc = frame_claim(cpu, slot, &flags);
+			rc = frame_claim(cpu, slot, &flags, operation);
 		if (!rc) {
 			slot_set_info(slot, flags);
 			ramka_store(&slot->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
@@ -185,22 +186,23 @@ int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
 	if (!publish(cpu, f, nr, type, init, ctx, operation))
 		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ base, size };
+	note_allocated(cpu, f, nr, CALLER);
 	return 0;
 }
 
-static void put_all(struct ramka_cpu *cpu, struct ramka_segment s, const char *operation)
+static void put_all(struct ramka_cpu *cpu, struct ramka_segment s, const char *operation, uintptr_t caller)
 {
 	struct ramka_frame *f = slots_of(cpu->r, s, operation);
 
 	for (uint64_t i = 0; f && i < frame_of(s.size); i++)
 		if (contract_move(cpu->r, f + i, STEP_UNCOVER, operation))
-			frame_put(cpu, f + i, operation);
+			frame_put(cpu, f + i, operation, caller);
 }
 
 void ramka_segment_put(struct ramka_cpu *cpu, struct ramka_segment s)
 {
 	if (cpu_argument_ok(cpu, "ramka_segment_put"))
-		put_all(cpu, s, "ramka_segment_put");
+		put_all(cpu, s, "ramka_segment_put", CALLER);
 }
 
 static struct ramka_segment get_all(struct ramka *r, struct ramka_segment s, const char *operation)
@@ -214,7 +216,7 @@ static struct ramka_segment get_all(struct ramka *r, struct ramka_segment s, con
 			contract_move(r, f + i, STEP_COVER, operation);
 			continue;
 		}
-		put_all(ramka_cpu_none(r), (struct ramka_segment){ s.base, i * RAMKA_PAGE_SIZE }, operation);
+		put_all(ramka_cpu_none(r), (struct ramka_segment){ s.base, i * RAMKA_PAGE_SIZE }, operation, CALLER);
 		return empty;
 	}
 	return s;

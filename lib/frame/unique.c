@@ -18,7 +18,9 @@ struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramk
 
 	if (likely(frame_hit(cpu, type, req, REF_UNIQUE, &f)))
 		return unique_of(f);
-	return unique_of(frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc"));
+	f = frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc");
+	note_allocated(cpu, f, (uint64_t)1 << req.order, CALLER);
+	return unique_of(f);
 }
 
 int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
@@ -27,13 +29,15 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 	struct ramka_frame *f;
 	int rc = frame_from_unused(cpu, pa, type, meta, REF_UNIQUE, "ramka_unique_from_unused", &f);
 
-	if (!rc)
-		*ret_u = unique_of(f);
-	return rc;
+	if (rc)
+		return rc;
+	*ret_u = unique_of(f);
+	note_allocated(cpu, f, 1, CALLER);
+	return 0;
 }
 
 /* Everything but a plain base frame that the cache takes. */
-static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation)
+static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation, uintptr_t caller)
 {
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
@@ -41,6 +45,7 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, co
 	if (!CONTRACTS && (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation)))
 		return;
 	info = slot_info(f);
+	note_given_up(cpu, f, caller);
 	if (info & INFO_RCU)
 		defer_frame(cpu, f, info);
 	else
@@ -58,7 +63,7 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
 	    likely(info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
 		return;
-	free_slow(cpu, u, operation);
+	free_slow(cpu, u, operation, CALLER);
 }
 
 void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
@@ -114,6 +119,14 @@ struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame 
 	return NULL;
 }
 
+/* Do its frames wait for a grace period because all do, and not since readers look at them? */
+static bool quarantined_only(const struct ramka *r, uint64_t info)
+{
+	const struct ramka_type *type = type_by_id(r, info_type(info));
+
+	return r->flags & RAMKA_QUARANTINE && type != &ramka_type_page_table && !(type->flags & RAMKA_TYPE_RCU);
+}
+
 int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const struct ramka_type *type, const void *meta)
 {
 	static const char operation[] = "ramka_unique_repurpose";
@@ -132,7 +145,7 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 		return RAMKA_E_INVAL;
 	}
 	info = slot_info(f);
-	if (info & INFO_RCU) /* readers may look at the metadata until a grace period is over */
+	if (info & INFO_RCU && !quarantined_only(cpu->r, info)) /* readers may look at the metadata until a grace period is over */
 		return RAMKA_E_UNSUPPORTED;
 	runner = info & INFO_HOOK && drop_begin(cpu);
 	/*

@@ -4,6 +4,7 @@
  * the end. Slots of usable memory are not touched, since FREE is all zeroes.
  */
 #include "../base/mem.h"
+#include "../base/watch.h"
 
 #include "../cpu/drain.h"
 #include "../cpu/mail.h"
@@ -20,7 +21,11 @@
 
 static void init_config(struct ramka *r, const struct ramka_config *cfg)
 {
+#ifdef RAMKA_HARDENED
+	r->flags = cfg->flags | RAMKA_SHUFFLE;
+#else
 	r->flags = cfg->flags;
+#endif
 	r->nr_cpus = cfg->nr_cpus;
 	r->direct_map = cfg->direct_map;
 	r->barrier_all_cpus = cfg->barrier_all_cpus;
@@ -31,6 +36,9 @@ static void init_config(struct ramka *r, const struct ramka_config *cfg)
 	ramka_store(&r->high_water, cfg->high_water, relaxed, stat);
 	r->ctx = cfg->ctx;
 	r->this_cpu = cfg->this_cpu;
+	if (cfg->watch)
+		r->watch = *cfg->watch;
+	r->watched = cfg->watch || cfg->flags & (RAMKA_TRACE | RAMKA_POISON | RAMKA_INIT_ON_FREE);
 	r->seed = cfg->seed ? cfg->seed : (uintptr_t)r;
 	r->no_type = (struct type_entry){ .type = { (uintptr_t)r } };
 	r->has_rcu = cfg->rcu != NULL;
@@ -132,7 +140,7 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->zone = zone_of_node(r, node);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
 	/* with a check of who uses the handle, nothing is a hit and no frame is at home: all calls take the ways that check */
-	set_plain_entry(cpu, r->this_cpu ? &r->no_type : &r->types[ramka_type_untyped.id]);
+	set_plain_entry(cpu, r->this_cpu || r->watched ? &r->no_type : &r->types[ramka_type_untyped.id]);
 	cpu->span = cpu->zone->exclusive && !cpu->cacheless && !r->this_cpu ? cpu->zone->end - cpu->zone->low : 0;
 }
 
@@ -319,6 +327,8 @@ static int init_frames(struct ramka *r, const struct ramka_config *cfg, size_t s
 			continue;
 		r->total += end - first;
 		if (!(r->flags & RAMKA_METADATA_ZEROED))
+			watch_forget(r, first - r->first, end - first);
+		if (!(r->flags & RAMKA_METADATA_ZEROED))
 			memset((uint8_t *)r->shadow + (first - r->first) * shadow_bytes, 0, (size_t)(end - first) * shadow_bytes);
 		if (m->kind != RAMKA_USABLE) {
 			init_withheld(r, first, end, m->kind);
@@ -357,6 +367,7 @@ static void init_places(struct ramka *r, const struct layout *l)
 	r->slots = (void *)(at + l->slots);
 	r->meta = at + l->meta;
 	r->meta_size = l->meta_size;
+	r->traces = (void *)(at + l->traces);
 	r->shadow = (void *)(at + l->shadow);
 	r->nr_zones = l->nr_zones;
 	r->zones = (void *)(at + l->zones);

@@ -2,6 +2,7 @@
 /* Late memory: frames of holes and reclaimable regions become usable while everybody allocates. */
 #include "../base/mem.h"
 
+#include "../base/watch.h"
 #include "../base/why.h"
 #include "../frame/alloc.h"
 #include "tune.h"
@@ -115,6 +116,7 @@ static bool init_hole(struct ramka *r, const struct part *p)
 
 	if (r->flags & RAMKA_METADATA_ZEROED)
 		return !slot_ref(f) && !slot_info(f) && !slot_ref(last) && !slot_info(last);
+	watch_forget(r, p->first - r->first, p->end - p->first);
 	memset((uint8_t *)r->shadow + (p->first - r->first) * contracts_bytes(), 0, (size_t)(p->end - p->first) * contracts_bytes());
 	for (; f <= last; f++) {
 		slot_set_info(f, 0);

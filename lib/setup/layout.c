@@ -2,6 +2,7 @@
 /* The layout of the metadata memory: what lies where, and how much it is. */
 #include "layout.h"
 
+#include "../base/watch.h"
 #include "../cpu/mail.h"
 #include "../zone/territory.h"
 #include "../frame/contracts.h"
@@ -154,7 +155,9 @@ static uint64_t late_frames(const struct ramka_config *cfg, const struct map_spa
 
 static int check_config(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why)
 {
-	const uint32_t known = RAMKA_NO_DIRECT_MAP | RAMKA_METADATA_ZEROED | RAMKA_REF_SATURATE | RAMKA_SHUFFLE;
+	const uint32_t contents = RAMKA_POISON | RAMKA_INIT_ON_FREE;
+	const uint32_t known = RAMKA_NO_DIRECT_MAP | RAMKA_METADATA_ZEROED | RAMKA_REF_SATURATE | RAMKA_SHUFFLE | RAMKA_TRACE |
+			       RAMKA_QUARANTINE | RAMKA_CHECK_LEVELS | contents;
 
 	if (!cfg)
 		return refuse_plain(why, RAMKA_E_INVAL, "no configuration", "cfg");
@@ -165,6 +168,12 @@ static int check_config(const struct ramka_config *cfg, struct layout *l, struct
 			      MAX_CPUS);
 	if (cfg->flags & ~known)
 		return refuse(why, RAMKA_E_INVAL, "an unknown flag", "flags", RAMKA_NO_INDEX, cfg->flags & ~known, known);
+	if (cfg->flags & contents && cfg->flags & RAMKA_NO_DIRECT_MAP)
+		return refuse(why, RAMKA_E_INVAL, "contents can be neither poisoned nor cleared without a direct map", "flags",
+			      RAMKA_NO_INDEX, cfg->flags, cfg->flags & ~contents);
+	if (cfg->flags & RAMKA_QUARANTINE && !cfg->rcu)
+		return refuse(why, RAMKA_E_INVAL, "RAMKA_QUARANTINE needs grace periods, cfg.rcu", "flags", RAMKA_NO_INDEX, cfg->flags,
+			      cfg->flags & ~RAMKA_QUARANTINE);
 	l->meta_size = cfg->meta_size == RAMKA_META_NONE ? 0 : cfg->meta_size ? cfg->meta_size : RAMKA_META_SIZE_DEFAULT;
 	if (l->meta_size > RAMKA_META_SIZE_MAX)
 		return refuse(why, RAMKA_E_INVAL, "too much metadata for each frame", "meta_size", RAMKA_NO_INDEX, l->meta_size,
@@ -235,7 +244,7 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 		return rc;
 	ok = place(l, &l->late, sparse_words(l->late_frames), sizeof(uint64_t)) &&
 	     place(l, &l->slots, l->nr_slots, sizeof(struct ramka_frame)) && place(l, &l->meta, l->nr_slots, l->meta_size) &&
-	     place(l, &l->shadow, l->nr_slots, contracts_bytes());
+	     place(l, &l->traces, l->nr_slots, watch_bytes(cfg->flags)) && place(l, &l->shadow, l->nr_slots, contracts_bytes());
 	return ok ? 0 : refuse_plain(why, RAMKA_E_INVAL, "more metadata than addresses", "regions");
 }
 

@@ -26,7 +26,8 @@ struct layout {
 	uint64_t nr_slots, late_frames; /* frames that may become memory late, at most */
 	unsigned nr_zones;
 	uint32_t meta_size;
-	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, present, late, slots, meta, shadow, end;
+	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, present, late, slots, meta,
+	       traces, shadow, end;
 };
 
 /* What the configuration asks for, or an error with its reason. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Says what is wrong. See report.h. */
+#include "../base/watch.h"
 #include "report.h"
 
 bool state_is_tail(const struct ramka *r, const struct ramka_frame *f)
@@ -44,21 +45,35 @@ static noinline void report(const struct ramka *r, const struct ramka_bug *bug)
 	r->panic(r->ctx, bug);
 }
 
-void instance_bug_of(const struct ramka *r, const char *operation, const char *what, const char *argument,
-		     const struct ramka_frame *f, uint64_t ref)
+static void report_frame(const struct ramka *r, struct ramka_bug bug, const struct ramka_frame *f, uint64_t ref)
 {
-	struct ramka_bug bug = {
-		.operation = operation, .what = what, .ref = ref, .state = RAMKA_STATE_HOLE,
-		.argument = argument, .value = (uintptr_t)f,
-	};
-
+	bug.state = RAMKA_STATE_HOLE;
+	bug.ref = ref;
 	if (f && slot_valid(r, f)) {
 		bug.paddr = slot_paddr(r, f);
 		bug.state = state_of(r, f, ref); /* a hole has no info either */
-		if (bug.state != RAMKA_STATE_HOLE)
+		if (bug.state != RAMKA_STATE_HOLE) {
 			bug.type = type_by_id(r, info_type(slot_info(f)));
+			bug.history = watch_history(r, f);
+		}
 	}
 	report(r, &bug);
+}
+
+void instance_bug_of(const struct ramka *r, const char *operation, const char *what, const char *argument,
+		     const struct ramka_frame *f, uint64_t ref)
+{
+	struct ramka_bug bug = { .operation = operation, .what = what, .argument = argument, .value = (uintptr_t)f };
+
+	report_frame(r, bug, f, ref);
+}
+
+void instance_bug_content(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f,
+			  uintptr_t address)
+{
+	struct ramka_bug bug = { .operation = operation, .what = what, .argument = "content", .value = address };
+
+	report_frame(r, bug, f, slot_ref(f));
 }
 
 noinline void instance_bug(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f,

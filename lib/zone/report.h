@@ -21,6 +21,9 @@ void instance_bug(const struct ramka *r, const char *operation, const char *what
 /* The same of an argument that is not called f. */
 void instance_bug_of(const struct ramka *r, const char *operation, const char *what, const char *argument,
 		     const struct ramka_frame *f, uint64_t ref);
+/* The same where the content of a frame is wrong, at this address of it. */
+void instance_bug_content(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f,
+			  uintptr_t address);
 /* The same where an address is wrong, which no frame may have. */
 void instance_bug_address(const struct ramka *r, const char *operation, const char *what, ramka_paddr_t pa);
 /* The same where something else than a frame is wrong; `expected`: what would be right, or 0. */

@@ -73,6 +73,7 @@ struct spec {
 	uint32_t meta_size, flags;
 	bool rcu, no_barrier, no_wait, no_expedite, bounded;
 	uint64_t low_watermark, high_water;
+	const struct ramka_watch *watch;
 	bool metadata_inside;           /* at the end of the memory, in the direct map */
 };
 
@@ -266,6 +267,7 @@ static inline void fixture_config(struct fixture *f, const struct spec *s)
 		.low_memory = s->low_watermark ? fixture_low : NULL,
 		.low_watermark = s->low_watermark,
 		.high_water = s->high_water,
+		.watch = s->watch,
 		.ctx = f,
 	};
 }

@@ -358,6 +358,38 @@ static void raw_handles_of_listed_frames(void **state)
 	CLOSE(f);
 }
 
+/* Links lie in owner metadata, where an embedder may write by mistake: a frame is taken out only if both neighbours agree. */
+static void an_overwritten_link_is_found(void **state)
+{
+	for (unsigned which = 0; which < 3; which++) { /* the link of the first, of the middle, of the last frame */
+		for (unsigned wild = 0; wild < 2; wild++) {
+			struct ramka_list l;
+			struct fixture *f = open_with(&l);
+			struct ramka_unique *u[3], *taken;
+			struct ramka_link *link, before;
+			struct ramka_cursor c;
+
+			(void)state;
+			for (unsigned i = 0; i < 3; i++)
+				ramka_list_push_back(&l, u[i] = item(f, i));
+			link = ramka_unique_meta(f->r, u[which]);
+			before = *link;
+			if (wild)
+				link->next = (struct ramka_unique *)(uintptr_t)0x4141414141414141;
+			else
+				link->prev = u[which];
+			c = (struct ramka_cursor){ &l, u[which] };
+			EXPECT_BUG(f, "ramka_cursor_take", taken = ramka_cursor_take(&c));
+			assert_null(taken);
+			assert_int_equal(ramka_list_size(&l), 3);
+			*link = before;
+			HOLDS(f, &l, 0, 1, 2);
+			ramka_list_fini(f->cpu[0], &l);
+			CLOSE(f);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +404,7 @@ int main(void)
 		cmocka_unit_test(metadata_through_the_cursor),
 		cmocka_unit_test(against_an_array),
 		cmocka_unit_test(raw_handles_of_listed_frames),
+		cmocka_unit_test(an_overwritten_link_is_found),
 	};
 
 	return cmocka_run_group_tests_name("list", tests, NULL, NULL);

@@ -208,6 +208,37 @@ static void the_decoder_decides(void **state)
 	CLOSE(f);
 }
 
+static const struct ramka_pt_config other = { .levels = 4, .entries = 512, .child = child };
+
+/* A child that is a node, but not one of the next level or not of this tree. */
+static void wrong_levels_are_found_if_asked_for(void **state)
+{
+	static const struct { unsigned level, child_level; const struct ramka_pt_config *config; bool bug; } cases[] = {
+		{ 2, 1, &four, false }, { 4, 3, &four, false }, { 3, 1, &four, true },
+		{ 2, 2, &four, true },  { 1, 4, &four, true },  { 2, 1, &other, true },
+	};
+
+	(void)state;
+	for (unsigned asked = 0; asked < 2; asked++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .flags = asked ? RAMKA_CHECK_LEVELS : 0 });
+		uint64_t leaked = 0;
+
+		for (size_t i = 0; i < NELEMS(cases); i++) {
+			struct ramka_frame *node = ramka_pt_alloc(f->cpu[0], &four, cases[i].level);
+
+			set_entry(f, node, 3, ramka_pt_alloc(f->cpu[0], cases[i].config, cases[i].child_level));
+			if (asked && cases[i].bug) {
+				EXPECT_BUG(f, "ramka_frame_put", ramka_frame_put(f->cpu[0], node));
+				leaked++;
+			} else {
+				ramka_frame_put(f->cpu[0], node);
+			}
+			assert_int_equal(in_use(f), leaked);
+		}
+		CLOSE_LEAKING(f, leaked);
+	}
+}
+
 /* ---- a million levels ---- */
 
 #define CHAIN 1000000u
@@ -302,6 +333,7 @@ int main(void)
 		cmocka_unit_test(shared_children_stay),
 		cmocka_unit_test(only_the_entries_that_there_are),
 		cmocka_unit_test(the_decoder_decides),
+		cmocka_unit_test(wrong_levels_are_found_if_asked_for),
 		cmocka_unit_test(a_chain_of_a_million),
 	};
 
