@@ -249,7 +249,7 @@ bug('claim-without-taking', 'a free frame is claimed and stays in the bitmap', '
 bug('claim-cached-by-others', 'a frame in another CPU\'s cache can be claimed', 'plain claimers', 5,
     ('claim_frame', 'return d.mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;', 'return 0;'))
 bug('claim-accepts-free', 'a claim of a free frame leaves it where it is', 'checker frame_claim_alloc', 20,
-    ('frame_claim', 'return cpu_claim(cpu, f);', 'return 0;'))
+    ('frame_claim', 'rc = cpu_claim(cpu, f);', 'rc = 0;'))
 bug('claim-not-exclusive', 'two claims of unused memory both succeed', 'checker frame_from_unused', 20,
     ('frame_claim', 'if (!ramka_cas(&f->ref, &ref, REF_BUSY((uint64_t)0), acquire, slot.claim))\n'
      '			return RAMKA_E_BUSY;',
