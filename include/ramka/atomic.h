@@ -7,8 +7,8 @@
  * accident. Every operation names its order and its *pair*: a name from docs/ordering.md, which says what the
  * pair publishes and what breaks if it is weaker. tests/lint fails on a name that is not listed there, and on
  * an order spelled anywhere else. Orders: relaxed, acquire, release, acq_rel. There is no seq_cst and no
- * thread fence (ThreadSanitizer does not see fences); the one store-load barrier that the design needs is
- * asymmetric and is the embedder's `barrier_all_cpus`.
+ * thread fence, since ThreadSanitizer does not see fences. The design needs one store-load barrier; it is
+ * asymmetric, and the embedder provides it as `barrier_all_cpus`.
  *
  *     ramka_load(p, order, pair)             ramka_store(p, v, order, pair)
  *     ramka_cas(p, &expected, v, order, pair)    true if it took place; else expected is what was there. A
@@ -16,9 +16,10 @@
  *     ramka_xchg, ramka_add, ramka_sub, ramka_or, ramka_and, ramka_xor (p, v, order, pair)   the old value
  *     ramka_compiler_barrier()               keeps the compiler from moving accesses across (signal fence)
  *
- * Backends. By default the compiler's __atomic builtins. A build that defines RAMKA_ATOMIC_BACKEND names a
- * header that defines the RAMKA_BACKEND_* macros instead: the concurrency checker runs each operation as a
- * step of its scheduler (tests/checker), the stress tests put a delay or a parking point before it (stress).
+ * Backends. The default is the compiler's __atomic builtins. A build may define RAMKA_ATOMIC_BACKEND as the
+ * name of a header that defines the RAMKA_BACKEND_* macros instead. The concurrency checker runs each
+ * operation as a step of its scheduler that way (tests/checker), and the stress tests put a delay or a
+ * parking point before it (stress).
  */
 #ifndef RAMKA_ATOMIC_H
 #define RAMKA_ATOMIC_H
@@ -43,7 +44,8 @@ struct ramka_atomic_u32 { uint32_t value; };
 #else
 # define RAMKA_BACKEND_LOAD(p, mo, pair) __atomic_load_n(&(p)->value, mo)
 # define RAMKA_BACKEND_STORE(p, v, mo, pair) __atomic_store_n(&(p)->value, v, mo)
-# define RAMKA_BACKEND_CAS(p, e, v, mo, fail, pair) __atomic_compare_exchange_n(&(p)->value, e, v, 0, mo, fail)
+# define RAMKA_BACKEND_CAS(p, e, v, mo, fail, pair) \
+	__atomic_compare_exchange_n(&(p)->value, e, v, 0, mo, fail)
 # define RAMKA_BACKEND_XCHG(p, v, mo, pair) __atomic_exchange_n(&(p)->value, v, mo)
 # define RAMKA_BACKEND_ADD(p, v, mo, pair) __atomic_fetch_add(&(p)->value, v, mo)
 # define RAMKA_BACKEND_SUB(p, v, mo, pair) __atomic_fetch_sub(&(p)->value, v, mo)
@@ -55,7 +57,8 @@ struct ramka_atomic_u32 { uint32_t value; };
 
 #define ramka_load(p, order, pair) RAMKA_BACKEND_LOAD(p, RAMKA_ORDER_##order, #pair)
 #define ramka_store(p, v, order, pair) RAMKA_BACKEND_STORE(p, v, RAMKA_ORDER_##order, #pair)
-#define ramka_cas(p, e, v, order, pair) RAMKA_BACKEND_CAS(p, e, v, RAMKA_ORDER_##order, RAMKA_FAIL_##order, #pair)
+#define ramka_cas(p, e, v, order, pair) \
+	RAMKA_BACKEND_CAS(p, e, v, RAMKA_ORDER_##order, RAMKA_FAIL_##order, #pair)
 #define ramka_xchg(p, v, order, pair) RAMKA_BACKEND_XCHG(p, v, RAMKA_ORDER_##order, #pair)
 #define ramka_add(p, v, order, pair) RAMKA_BACKEND_ADD(p, v, RAMKA_ORDER_##order, #pair)
 #define ramka_sub(p, v, order, pair) RAMKA_BACKEND_SUB(p, v, RAMKA_ORDER_##order, #pair)

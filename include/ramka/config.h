@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file
- * What the embedder tells ramka at set-up: the memory map, the CPUs, and a handful of callbacks.
+ * What the embedder tells ramka at set-up: the memory map, the CPUs and the callbacks.
  */
 #ifndef RAMKA_CONFIG_H
 #define RAMKA_CONFIG_H
@@ -9,15 +9,18 @@
 #include <ramka/types.h>
 
 /**
- * Kind of a region. Where regions overlap the more restrictive kind wins, in the order MMIO, BAD, KERNEL,
- * RESERVED, RECLAIMABLE, DETACHED, USABLE. A partly covered frame belongs to the more restrictive side; at a hole
- * USABLE, DETACHED and RECLAIMABLE round inward, the others outward.
+ * Kind of a region. Where regions overlap, the more restrictive kind wins, in the order MMIO, BAD, KERNEL,
+ * RESERVED, RECLAIMABLE, DETACHED, USABLE. A frame that two regions share belongs to the more restrictive
+ * one. At a hole USABLE, DETACHED and RECLAIMABLE regions shrink to whole frames; the others grow.
  */
 enum ramka_region_kind {
 	RAMKA_USABLE,      /**< FREE: handed out by alloc */
 	RAMKA_DETACHED,    /**< UNUSED: claimable by address only, never handed out by alloc */
 	RAMKA_RECLAIMABLE, /**< as reserved, until ramka_add_memory makes it usable */
-	RAMKA_RESERVED,    /**< SHARED(1) of ramka_type_reserved: IN_USE; far from all memory: no frames, see ramka_metadata_size */
+	/**
+	 * SHARED(1) of ramka_type_reserved: IN_USE; far from all memory: no frames, see ramka_metadata_size
+	 */
+	RAMKA_RESERVED,
 	RAMKA_BAD,         /**< SHARED(1) of ramka_type_unusable; the same */
 	RAMKA_KERNEL,      /**< SHARED(1) of ramka_type_kernel; the same */
 	RAMKA_MMIO         /**< no frames here: OUT_OF_BOUND, as holes are */
@@ -27,7 +30,8 @@ struct ramka_region {
 	ramka_paddr_t base; /**< bytes; need not be aligned */
 	uint64_t size;      /**< bytes; a region of 0 bytes is ignored, whatever its other fields say */
 	enum ramka_region_kind kind;
-	uint32_t node;      /**< NUMA node, 0..65534; two usable regions of different nodes must not overlap */
+	/** NUMA node, 0..65534; two usable regions of different nodes must not overlap */
+	uint32_t node;
 };
 
 /**
@@ -35,33 +39,45 @@ struct ramka_region {
  * freestanding backend and for an adapter to `call_rcu`.
  */
 struct ramka_rcu_ops {
-	uint64_t (*snapshot)(void *ctx);                 /**< cookie of a grace period that starts after this call; any context */
-	/** Has it ended? Never blocks; any context. Once a cookie has elapsed, all that were taken before it have. */
+	/** Gives the cookie of a grace period that starts after this call. Any context. */
+	uint64_t (*snapshot)(void *ctx);
+	/**
+	 * Has the grace period ended? Never blocks; any context. Once a cookie has elapsed, all cookies that
+	 * were taken before it have elapsed.
+	 */
 	bool (*elapsed)(void *ctx, uint64_t cookie);
-	void (*wait)(void *ctx, uint64_t cookie);        /**< until it has; NULL where waiting is never allowed */
-	void (*expedite)(void *ctx);                     /**< please hurry; optional */
+	/** Waits until it has ended. NULL where waiting is never allowed. */
+	void (*wait)(void *ctx, uint64_t cookie);
+	void (*expedite)(void *ctx);                     /**< asks for an early end; may be NULL */
 	void *ctx;
 	/**
-	 * Waits for a while only (the backend decides: milliseconds), then says whether it has ended. Used by
-	 * RAMKA_ALLOC_WAIT, which must answer even if a reader never ends. NULL: RAMKA_ALLOC_WAIT calls `wait`, and answers
-	 * when the readers have ended; without `wait` too it asks `elapsed` a few hundred times.
+	 * Waits for some milliseconds at most, as the source decides, then says whether the grace period has
+	 * ended. RAMKA_ALLOC_WAIT uses it, since a request must be answered even if a reader never ends.
+	 * NULL: RAMKA_ALLOC_WAIT calls `wait`, and the request is answered when the readers have ended. If
+	 * `wait` is NULL as well, it asks `elapsed` a few hundred times.
 	 */
 	bool (*wait_bounded)(void *ctx, uint64_t cookie);
 	/**
-	 * The caller of ramka_reclaim(cpu, true) or of a request with RAMKA_ALLOC_WAIT uses CPU `cpu` (ramka_cpu_at) and is
-	 * about to wait; it holds no reference to a deferred frame. For sources that count CPUs: they need not wait for this
-	 * one. `nr_cpus` is the number of CPUs of the instance: a source whose readers are other things than these CPUs, or more of
-	 * them, must not take the number for one of its own. Never called for ramka_cpu_none. Optional.
+	 * Tells a source that counts CPUs that it need not wait for CPU `cpu` (ramka_cpu_at). The caller of
+	 * ramka_reclaim(cpu, true), or of a request with RAMKA_ALLOC_WAIT, is about to wait on that CPU and
+	 * holds no reference to a deferred frame. `nr_cpus` is the number of CPUs of the instance. A source
+	 * whose readers are not these CPUs must not take `cpu` for one of its own readers. Never called for
+	 * ramka_cpu_none. May be NULL.
 	 */
 	void (*quiescent)(void *ctx, unsigned cpu, unsigned nr_cpus);
 };
 
 /* ramka_config.flags */
-#define RAMKA_NO_DIRECT_MAP 1u    /**< contents cannot be reached: requests must be RAMKA_ALLOC_UNINIT */
-/** The metadata memory is all zeroes already, that of holes too once it is backed: slots that nobody uses stay untouched. */
+#define RAMKA_NO_DIRECT_MAP 1u    /**< the core cannot reach contents; requests must be RAMKA_ALLOC_UNINIT */
+/**
+ * The metadata memory is all zeroes already, and that of holes is once it is backed. Unused slots then stay
+ * untouched.
+ */
 #define RAMKA_METADATA_ZEROED 2u
-#define RAMKA_REF_SATURATE 4u     /**< a reference count at its top saturates silently instead of reporting a bug */
-#define RAMKA_SHUFFLE 8u          /**< hand out frames of a block in random order, see seed (hardening; costs locality) */
+/** a reference count at its top saturates silently instead of reporting a bug */
+#define RAMKA_REF_SATURATE 4u
+/** hands out the frames of a block in random order, see seed; for hardening, at the cost of locality */
+#define RAMKA_SHUFFLE 8u
 
 /*
  * Diagnosis, see docs/looking.md for what each costs. They cost nothing when they are off. With one of the first three the caches
@@ -95,44 +111,53 @@ struct ramka_config {
 	const struct ramka_region *regions; /**< any order, overlaps allowed; read during init only */
 	size_t nr_regions;
 	unsigned nr_cpus;
-	const uint32_t *cpu_node;           /**< node of each CPU, 0..65534; NULL: all on node 0; read during init only */
-	uint32_t meta_size;                 /**< owner metadata per base frame, bytes, 0..240; 0 = default, RAMKA_META_NONE = none */
-	uintptr_t direct_map;               /**< virtual address = direct_map + paddr; ignored with RAMKA_NO_DIRECT_MAP */
+	/** node of each CPU, 0..65534; NULL: all on node 0; read during init only */
+	const uint32_t *cpu_node;
+	/** owner metadata per base frame, bytes, 0..240; 0 = default, RAMKA_META_NONE = none */
+	uint32_t meta_size;
+	/** virtual address = direct_map + paddr; ignored with RAMKA_NO_DIRECT_MAP */
+	uintptr_t direct_map;
 	uint32_t flags;
 	const struct ramka_rcu_ops *rcu;    /**< copied; NULL: put_rcu answers UNSUPPORTED */
 	/**
-	 * Asymmetric barrier: membarrier(2) or an IPI to all CPUs. True once every CPU has executed a full memory
-	 * barrier since the call began; false where this context cannot (interrupts off): other CPUs' caches are
-	 * then left alone. Called outside any CPU section, possibly by several CPUs at once. NULL: no remote drain.
+	 * An asymmetric barrier: membarrier(2), or an IPI to all CPUs. Returns true once every CPU has
+	 * executed a full memory barrier since the call began. Returns false where the context cannot do
+	 * that, for example with interrupts off; other CPUs' caches are then left alone. Called outside any
+	 * CPU section, perhaps by several CPUs at once. NULL: other CPUs are never drained.
 	 */
 	bool (*barrier_all_cpus)(void *ctx);
 	/**
-	 * Told about programmer errors. May return, not return, or longjmp: it is called outside any CPU section. Not longjmp out
-	 * of an on_drop: what waits for its turn behind it would wait for ever.
-	 * If it returns, the operation has no lasting effect and a frame that can no longer be trusted is leaked.
-	 * NULL: trap.
+	 * Called for each programmer error, outside any CPU section. It may return, halt, or longjmp, but not
+	 * longjmp out of an on_drop, since the drops that wait for their turn would never run. If it returns,
+	 * the operation has no lasting effect, and a frame that can no longer be trusted is leaked. NULL: a
+	 * trap instruction.
 	 */
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	/**
-	 * Free memory fell below low_watermark: called by the allocating call, outside its section. May allocate and free: what it
-	 * does is told to nobody until it returns, nor what other CPUs allocate meanwhile. Must return. Optional.
+	 * Called when free memory fell below low_watermark, by the allocating call, outside its section. It
+	 * may allocate and free, and it must return. Until it returns it is not called again, on any CPU. May
+	 * be NULL.
 	 */
 	void (*low_memory)(void *ctx, uint64_t free_frames);
 	uint64_t low_watermark;             /**< base frames */
-	uint64_t high_water;                /**< deferred base frames per CPU; 0 = frames / 64 / nr_cpus, 16 to 4096. See rcu.h */
+	/** base frames that may be deferred on each CPU; 0 = frames / 64 / nr_cpus, 16 to 4096; see rcu.h */
+	uint64_t high_water;
 	void *ctx;                          /**< first argument of the callbacks */
-	/** What was handed out before ramka_init, which takes it over (early.h). NULL: nothing. */
+	/** The early allocator (early.h). ramka_init takes over what it handed out. NULL: there is none. */
 	struct ramka_early *early;
 	/**
-	 * RAMKA_SHUFFLE: what the order of the frames is derived from, for instance 64 bits of the machine's entropy. 0: the address of
-	 * the metadata, which many machines have the same at each boot.
+	 * With RAMKA_SHUFFLE the order of the frames is derived from this value, for instance 64 bits of the
+	 * machine's entropy. 0: from the address of the metadata, which is the same at each boot on many
+	 * machines.
 	 */
 	uint64_t seed;
 	/**
-	 * A check for bring-up, of the commonest mistake: a handle that another CPU, or two threads, use. Says which CPU the caller is on,
-	 * by its id; `used` is that of the handle, to be returned where any caller may use it. Calls that are given a handle of
-	 * another CPU then report it (ramka_bug.value is the handle's id, `expected` the caller's) and do nothing. NULL: no check and no
-	 * cost; else nothing is served by the inlined paths and freed frames go past the cache: a few times slower.
+	 * A check for bring-up that finds the commonest mistake: a handle that another CPU, or two threads,
+	 * use. It returns the id of the CPU that the caller is on. `used` is the id of the handle; return
+	 * that where any caller may use the handle. A call with the handle of another CPU reports it and does
+	 * nothing; ramka_bug.value is then the handle's id, and `expected` the caller's. NULL: no check and
+	 * no cost. With a check no call takes the inlined paths, and freed frames go past the cache, which is
+	 * a few times slower.
 	 */
 	unsigned (*this_cpu)(void *ctx, unsigned used);
 	const struct ramka_watch *watch;    /**< copied; NULL: no checker, at no cost */

@@ -11,8 +11,9 @@
 RAMKA_BEGIN_DECLS
 
 /**
- * No handle, raw reference, borrow or segment is outstanding (reserved frames apart); those that are, are
- * reported to cfg.panic with frame, type and operation. Always true in other builds. At quiescence.
+ * True if no handle, raw reference, borrow or segment is outstanding, reserved frames apart. Each one that is
+ * outstanding is reported to cfg.panic with frame, type and operation. Call it at quiescence. Always true in
+ * other builds.
  */
 RAMKA_API bool ramka_contracts_clean(const struct ramka *r);
 

@@ -11,23 +11,24 @@
 RAMKA_BEGIN_DECLS
 
 /**
- * Calls `print` with one line after the other. A line ends with a newline and a NUL and has at most 110 characters; it lies on
- * the stack, so `print` copies what it keeps. `print` must not change the instance.
+ * Calls `print` with one line after the other. A line ends with a newline and a NUL and has at most 110
+ * characters. It lies on the stack, so `print` must copy what it keeps. `print` must not change the instance.
  *
- * First, for people, lines that begin with "ramka: ": totals, free frames by order, each node, each CPU that holds something.
- * Then, for tools, lines that begin with "ramka-map: ", whatever a console puts before that:
+ * First, for people, lines that begin with "ramka: ": totals, free frames by order, each node, each CPU that
+ * holds frames. Then, for tools, lines that begin with "ramka-map: ", whatever a console puts before that:
  *
- *     ramka-map: 1 BASE FRAMES           version, first address in hexadecimal digits, base frames of the span
- *     ramka-map: type ID NAME            each registered type
- *     ramka-map: at FRAME RUN...         FRAME: number of the first frame, in hexadecimal digits; the runs follow each other
+ *     ramka-map: 1 BASE FRAMES     version, first address in hexadecimal digits, base frames of the span
+ *     ramka-map: type ID NAME      each registered type
+ *     ramka-map: at FRAME RUN...   number of the first frame, in hexadecimal digits; the runs follow
  *     ramka-map: end
  *
- * RUN is a letter, then `TYPE` (its id, where there is one), `/ORDER` (above 0), `@NODE` (above 0) and `:FRAMES` (above 1), all
- * in decimal digits. A run is frames of one state, type, order and node, their tails included. The letters:
- * `.` free, `c` cached, `U` unique, `S` shared, `d` deferred, `b` busy, `R` reserved, `-` unused, `_` hole, `!` saturated,
- * `t` a tail whose head is not there.
+ * RUN is a letter, then `TYPE` (its id, where there is one), `/ORDER` (above 0), `@NODE` (above 0) and
+ * `:FRAMES` (above 1), all in decimal digits. A run is frames of one state, type, order and node, their tails
+ * included. The letters: `.` free, `c` cached, `U` unique, `S` shared, `d` deferred, `b` busy, `R` reserved,
+ * `-` unused, `_` hole, `!` saturated, `t` a tail whose head is not there.
  *
- * Exact at quiescence, a snapshot otherwise. Any context, wait-free; linear in frames. About 8 bytes of text a run.
+ * Exact at quiescence, a snapshot otherwise. Any context, wait-free; linear in frames. About 8 bytes of text
+ * a run.
  */
 RAMKA_API void ramka_dump(const struct ramka *r, void (*print)(void *ctx, const char *line), void *ctx);
 

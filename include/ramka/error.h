@@ -2,7 +2,7 @@
 /**
  * @file
  * Operating results. A function that can fail returns 0 or one of these and leaves its `ret_` outputs alone
- * on failure. Programmer errors are no results: they go to `ramka_config.panic`.
+ * on failure. Programmer errors are not results; they go to `ramka_config.panic`.
  */
 #ifndef RAMKA_ERROR_H
 #define RAMKA_ERROR_H
@@ -37,18 +37,21 @@ enum ramka_error {
 RAMKA_API const char *ramka_strerror(int error);
 
 /**
- * Why a call of set-up refused: the cause behind a code that stands for many. Each of these calls has a twin that ends in `_why`
- * and takes one of these, which is the caller's: ramka_metadata_size_why, ramka_init_why, ramka_add_memory_why, ramka_fini_why,
- * ramka_type_register_why, ramka_request_why. The twin does the same as the plain call. (RAMKA_E_META_SIZE is answered by the
- * twin only.) On success the record is all zeroes.
+ * Why a call of set-up refused: the cause behind a code that stands for many causes. Each of these calls has
+ * a twin that ends in `_why`, does the same, and fills such a record of the caller's:
+ * ramka_metadata_size_why, ramka_init_why, ramka_add_memory_why, ramka_fini_why, ramka_type_register_why,
+ * ramka_request_why. Only a twin answers RAMKA_E_META_SIZE. On success the record is all zeroes.
  */
 struct ramka_why {
 	int error;           /**< the code that the call returns */
 	const char *what;    /**< the cause, a text for people; static storage; NULL on success */
-	const char *field;   /**< the argument or the field that is at fault, as it is spelt in C; NULL: none in particular */
-	uint64_t index;      /**< the region or the CPU of that field: its place in the array; RAMKA_NO_INDEX: none */
+	/** the argument or the field that is at fault, as it is spelt in C; NULL: none in particular */
+	const char *field;
+	/** the region or the CPU of that field: its place in the array; RAMKA_NO_INDEX: none */
+	uint64_t index;
 	uint64_t value;      /**< what was found there; a count for ramka_fini */
-	uint64_t limit;      /**< the value that would have been accepted, or the other region that it collides with; 0: none */
+	/** the value that would have been accepted, or the other region that it collides with; 0: none */
+	uint64_t limit;
 	ramka_paddr_t paddr; /**< the first address concerned; 0: none */
 	const struct ramka_type *type; /**< type of the frame at `paddr` that is in use; NULL: none */
 };

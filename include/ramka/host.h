@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file
- * The hosted layer, library libramka-host: a mapped memory, threads that stand in for CPUs, liburcu or
- * ConcurrencyKit for grace periods, membarrier(2). The only part that needs a libc.
+ * The hosted layer, library libramka-host: mapped memory, threads that stand in for CPUs, liburcu or
+ * ConcurrencyKit for grace periods, membarrier(2). It is the only part that needs a libc.
  *
  * Handlers of signals: see each function. No call is a point of cancellation; a thread must not be cancelled
  * asynchronously, or left by longjmp, inside a call.
  *
- * Threads: each must end by returning, pthread_exit or cancellation. One that ends by the bare system call keeps its
- * CPU for ever.
+ * Threads: each must end by returning, pthread_exit or cancellation. A thread that ends by the bare system
+ * call never gives its CPU back.
  *
- * fork(): the child has a private copy of every host, which works: contents, handles, references, what is deferred. All
- * functions may be called in it, by the thread that forked and by threads that it starts. What is lost to it are the
- * CPUs that other threads of the parent had (frames in their caches can be drained), and what these were just about
- * to do, as with any CPU that stops inside a call. A read section of the forking thread goes on; those of others do not
- * exist. The source of grace periods becomes "ramka". Once a process had a host on liburcu or a reader of it at the time
- * of fork, ramka_host_create answers RAMKA_E_UNSUPPORTED to "memb", "qsbr" and "mb" in the child, and the
- * default is another; the child must not use liburcu itself, which has no support for that.
- * vfork, posix_spawn, and fork with exec: nothing is to be done.
+ * fork(): the child has a private copy of every host, with contents, handles, references and deferred frames.
+ * The thread that forked, and threads that it starts, may call all functions. The child loses the CPUs that
+ * other threads of the parent had, though frames in their caches can be drained. It also loses what these
+ * threads were just about to do, as with any CPU that stops inside a call. A read section of the forking
+ * thread goes on; those of other threads do not exist. The source of grace periods becomes "ramka". Once a
+ * process had a host on liburcu or a reader of it at the time of fork, ramka_host_create answers
+ * RAMKA_E_UNSUPPORTED to "memb", "qsbr" and "mb" in the child, and the default is another; the child must not
+ * use liburcu itself, which has no support for that. vfork, posix_spawn, and fork with exec need nothing.
  *
- * dlclose(): destroy the hosts first. The shared library stays loaded; linked into a plugin it goes with it, and threads
- * that used it may end later.
+ * dlclose(): destroy the hosts first. The shared library stays loaded; linked into a plugin it goes with it,
+ * and threads that used it may end later.
  */
 #ifndef RAMKA_HOST_H
 #define RAMKA_HOST_H
@@ -31,9 +31,14 @@ RAMKA_BEGIN_DECLS
 
 struct ramka_host;
 
-/** Memory of the caller's own for the frames: for a VMM's guest, a segment that processes share, huge pages of a kind. */
+/**
+ * The caller's own memory for the frames, for example a guest's memory, a segment that processes share, or
+ * huge pages of some size.
+ */
 struct ramka_host_memory {
-	/** It begins here, at a page. Stays the caller's, mapped until after ramka_host_destroy. NULL: a file's */
+	/**
+	 * The memory begins here, at a page, and stays mapped until after ramka_host_destroy. NULL: a file
+	 */
 	void *base;
 	/** A file (memfd, hugetlbfs), mapped shared; open during create only. */
 	int fd;
@@ -42,17 +47,17 @@ struct ramka_host_memory {
 
 /* ramka_host_options.checks */
 /**
- * Each call looks whether the CPU that it is given is the calling thread's, see ramka_config.this_cpu: the commonest mistake
- * is one handle in two threads. A CPU that no thread has may be used by any. Costs a few times a hit; always on in
- * the contract build.
+ * Each call checks that its CPU is the calling thread's, see ramka_config.this_cpu; the commonest mistake is
+ * one handle in two threads. Any thread may use a CPU that no thread has. A hit then costs a few times as
+ * much. Always on in the contract build.
  */
 #define RAMKA_HOST_CHECK_THREADS 1u
 
 struct ramka_host_options {
 	uint64_t memory;    /**< bytes, rounded up to 2 MiB; 0 = 1 GiB */
 	/**
-	 * CPUs, each with a cache: so many threads at once have one of their own. 6 KiB each, and a few frames that wait
-	 * in it. 0 = four times the CPUs online, 16 at least.
+	 * CPUs, each with a cache: so many threads at a time have one of their own. A CPU needs 6 KiB, and a
+	 * few frames wait in it. 0 = four times the CPUs online, 16 at least.
 	 */
 	unsigned nr_cpus;
 	uint32_t meta_size; /**< as ramka_config.meta_size */
@@ -62,46 +67,53 @@ struct ramka_host_options {
 	void (*panic)(void *ctx, const struct ramka_bug *bug); /**< NULL: print the bug and abort */
 	void *ctx;
 	/**
-	 * Called once, by the first thread that asks for a CPU and finds none, in any context. NULL: one line on stderr. What
-	 * such threads do is right and slower; ramka_host_stats_read says how often.
+	 * Called once, by the first thread that asks for a CPU and finds none, in any context. NULL: one line
+	 * on stderr. The calls of such threads are slower; ramka_host_stats_read counts them.
 	 */
 	void (*no_cpu)(void *ctx, unsigned nr_cpus);
 	/**
-	 * NULL: memory is mapped. Else `memory` bytes, whole pages, of that; not with RAMKA_NO_DIRECT_MAP. A frame is
-	 * zeroed when it is handed out, as always. In a child of fork memory of a file is not mapped, since both would
-	 * hand out the same bytes: its contents must not be touched there; shared memory at `base` must not be used.
+	 * NULL: the layer maps memory. Else `memory` bytes of this, in whole pages; not with
+	 * RAMKA_NO_DIRECT_MAP. A frame is zeroed when it is handed out, as always. In a child of fork a
+	 * file's memory is not mapped, since parent and child would hand out the same bytes; its contents
+	 * must not be touched there. Shared memory at `base` must not be used in the child.
 	 */
 	const struct ramka_host_memory *where;
 	uint32_t checks; /**< RAMKA_HOST_CHECK_THREADS, or 0 */
 };
 
 /**
- * Maps the memory (huge pages where they are to be had; pages are touched on use only) and builds an instance.
- * opt NULL or {0} is legal. Thread context. @return 0; RAMKA_E_INVAL: NULL ret_h, unknown rcu, nr_cpus, meta_size or flags
- * that ramka_init refuses, an unknown check, a file that is not open or too short, `where` without `memory`; RAMKA_E_NOT_ALIGNED:
- * memory of one's own that is not in whole pages; RAMKA_E_NOMEM: could not map, or no thread, thread key or
- * handler of fork is to be had; RAMKA_E_UNSUPPORTED: that rcu was not built in, or is one of liburcu's in a child of
- * fork, see above. On failure *ret_h is left alone.
+ * Maps the memory, in huge pages where there are any, and builds an instance. A page is touched on its first
+ * use only. opt NULL or {0} is legal. Thread context. @return 0; RAMKA_E_INVAL: NULL ret_h, unknown rcu,
+ * nr_cpus, meta_size or flags that ramka_init refuses, an unknown check, a file that is not open or too
+ * short, `where` without `memory`; RAMKA_E_NOT_ALIGNED: the caller's memory is not in whole pages;
+ * RAMKA_E_NOMEM: mapping failed, or there is no thread, thread key or handler of fork; RAMKA_E_UNSUPPORTED:
+ * that rcu was not built in, or is one of liburcu's in a child of fork, see above. On failure *ret_h is left
+ * alone.
  */
 RAMKA_API int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **ret_h);
 /** The same, and says why it refuses (error.h). `ret_why` may be NULL. */
-RAMKA_API int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_host **ret_h, struct ramka_why *ret_why);
+RAMKA_API int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_host **ret_h,
+				    struct ramka_why *ret_why);
 /** The instance; it ends with the host. Any context. */
 RAMKA_API struct ramka *ramka_host_ramka(struct ramka_host *h);
 /** The thread, as gettid(2) names it, that has CPU number `cpu`; 0: none has. Any context. */
 RAMKA_API long ramka_host_owner(struct ramka_host *h, unsigned cpu);
-/** Bytes from the beginning of the memory to the frame at this address: where it lies in `where`. Any context, wait-free. */
+/**
+ * Bytes from the beginning of the memory to the frame at this address: where it lies in `where`. Any context,
+ * wait-free.
+ */
 RAMKA_API uint64_t ramka_host_offset(const struct ramka_host *h, ramka_paddr_t paddr);
 /**
- * This thread's CPU: taken on first use, given back at thread exit; ramka_cpu_none when all are taken. Never NULL. Any
- * context: a handler of a signal gets the CPU of the thread that it interrupts, and may be the first to ask for it.
- * A thread that ends (destructors of thread keys, handlers meanwhile) gets ramka_cpu_none once its CPU was given back.
+ * This thread's CPU: taken on first use, given back at thread exit; ramka_cpu_none when all are taken. Never
+ * NULL. Any context: a handler of a signal gets the CPU of the thread that it interrupts, and may be the
+ * first to ask for it. A thread that ends (destructors of thread keys, handlers meanwhile) gets
+ * ramka_cpu_none once its CPU was given back.
  */
 RAMKA_API struct ramka_cpu *ramka_host_cpu(struct ramka_host *h);
 /**
- * A read section of the chosen grace-period source; nests; any thread, registered on first use. Any context, handlers
- * included. A section that is open when its thread ends is over then. An unlock too many on this host is reported to
- * `panic`, operation "ramka_host_rcu_read_unlock", and does nothing.
+ * A read section of the chosen grace-period source; nests; any thread, registered on first use. Any context,
+ * handlers included. A section that is open when its thread ends is over then. An unlock without a lock on
+ * this host does nothing and is reported to `panic`, operation "ramka_host_rcu_read_unlock".
  */
 RAMKA_API void ramka_host_rcu_read_lock(struct ramka_host *h);
 RAMKA_API void ramka_host_rcu_read_unlock(struct ramka_host *h);
@@ -111,15 +123,16 @@ struct ramka_host_stats {
 	unsigned nr_cpus; /**< CPUs of the instance */
 	unsigned leased;  /**< of these, in the hands of threads */
 	uint64_t threads; /**< threads registered: that have asked for a CPU or have read */
-	uint64_t refused; /**< calls of ramka_host_cpu that found no CPU; what they did went past the caches */
+	/** calls of ramka_host_cpu that found no CPU; what they did went past the caches */
+	uint64_t refused;
 };
 
 /** Any context. */
 RAMKA_API void ramka_host_stats_read(struct ramka_host *h, struct ramka_host_stats *ret_s);
 
 /**
- * Reclaims, ends the instance and unmaps. Frames still in use are printed to stderr, then all goes anyway. NULL is
- * legal. No other thread may use h; threads that did and end meanwhile or later are no harm.
+ * Reclaims, ends the instance and unmaps. Frames still in use are printed to stderr, and are unmapped too.
+ * NULL is legal. No other thread may use h; threads that used it may end meanwhile or later.
  */
 RAMKA_API void ramka_host_destroy(struct ramka_host *h);
 

@@ -14,7 +14,10 @@ RAMKA_BEGIN_DECLS
 
 struct ramka_link { struct ramka_unique *next, *prev; };
 
-/** Complete so that it can be the caller's memory; the fields are ramka's. Must not be copied while in use. */
+/**
+ * The struct is complete, so that the caller can have one; its fields are private. It must not be copied
+ * while in use.
+ */
 struct ramka_list {
 	struct ramka *r;
 	struct ramka_unique *front, *back;
@@ -34,15 +37,15 @@ struct ramka_cursor {
  */
 RAMKA_API int ramka_list_init(struct ramka *r, struct ramka_list *l);
 /**
- * Frees the frames that it holds. The list may be initialised again; any other use of it, or of a cursor that is still
- * at it, is a programmer error from now on: panic.
+ * Frees the frames that it holds. The list may be initialised again; any other use of it, or of a cursor that
+ * is still at it, is a programmer error from now on: panic.
  */
 RAMKA_API void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l);
 RAMKA_API size_t ramka_list_size(const struct ramka_list *l);
 
 /**
- * The list owns u afterwards. A frame that is not unique, in a list already, or whose type has no room for a link:
- * panic, u stays the caller's.
+ * The list owns u afterwards. A frame that is not unique, in a list already, or whose type has no room for a
+ * link: panic, u stays the caller's.
  */
 RAMKA_API void ramka_list_push_front(struct ramka_list *l, struct ramka_unique *u);
 RAMKA_API void ramka_list_push_back(struct ramka_list *l, struct ramka_unique *u);

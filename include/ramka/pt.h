@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file
- * Page-table nodes: zeroed base frames of ramka_type_page_table. The entries own what they point to: the last
- * put of a node puts every child (nodes and mapped frames) that the embedder's decoder finds in it, without
- * recursion, after a grace period (at once without cfg.rcu), so that lockless walkers stay safe.
+ * Page-table nodes: zeroed base frames of ramka_type_page_table. An entry owns a reference to what it points
+ * to. The last put of a node puts every child, node or mapped frame, that the embedder's decoder finds in it,
+ * without recursion. It does so after a grace period, so that lockless walkers stay safe; without cfg.rcu it
+ * does so at once.
  */
 #ifndef RAMKA_PT_H
 #define RAMKA_PT_H
@@ -17,8 +18,8 @@ struct ramka_pt_config {
 	unsigned levels;  /**< 1..255; nodes have levels 1..levels */
 	unsigned entries; /**< 64-bit entries per node, up to 512 */
 	/**
-	 * Decodes an entry of a node of `level`. @return whether it owns a reference; then *ret_pa is the address
-	 * given by into_raw and *ret_is_node says whether that is a node.
+	 * Decodes an entry of a node of `level`. @return whether it owns a reference; then *ret_pa is the
+	 * address given by into_raw and *ret_is_node says whether that is a node.
 	 */
 	bool (*child)(uint64_t pte, unsigned level, ramka_paddr_t *ret_pa, bool *ret_is_node);
 };
@@ -29,11 +30,16 @@ struct ramka_pt_meta {
 	uint16_t nr_children; /**< the embedder's, under its lock; the decoder decides what is released */
 	uint8_t level;        /**< immutable */
 	bool stray;           /**< the embedder's, under its lock: unlinked, a walker must retry */
-	struct ramka_atomic_u32 lock; /**< 0 free, 1 taken; the embedder's, or through ramka_pt_trylock/unlock */
+	/** 0 free, 1 taken; the embedder's, or through ramka_pt_trylock/unlock */
+	struct ramka_atomic_u32 lock;
 };
 
-/** A zeroed node with its metadata in place, one reference. NULL: no memory, bad level or config, no direct map. */
-RAMKA_API struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_config *cfg, unsigned level);
+/**
+ * A zeroed node with its metadata in place, one reference. NULL: no memory, bad level or config, no direct
+ * map.
+ */
+RAMKA_API struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_config *cfg,
+					     unsigned level);
 /** 0 if not a node. */
 RAMKA_API unsigned ramka_pt_level(const struct ramka *r, const struct ramka_frame *f);
 /** NULL if not a node. */

@@ -10,7 +10,10 @@
 
 RAMKA_BEGIN_DECLS
 
-/** All in base frames unless said otherwise. Always total = free + in_use + deferred + reserved + unused, and cached is part of free. */
+/**
+ * All in base frames unless said otherwise. Always total = free + in_use + deferred + reserved + unused, and
+ * cached is part of free.
+ */
 struct ramka_stats {
 	uint64_t total;      /**< all managed frames; holes and MMIO are none */
 	uint64_t free;       /**< includes cached */
@@ -20,27 +23,30 @@ struct ramka_stats {
 	uint64_t reserved;
 	uint64_t unused;
 	uint64_t free_huge;  /**< wholly free 2 MiB blocks in the zones */
-	uint64_t free_by_order[RAMKA_MAX_ORDER + 1]; /**< largest aligned free frames in the zones, as a buddy allocator counts */
+	/** largest aligned free frames in the zones, as a buddy allocator counts */
+	uint64_t free_by_order[RAMKA_MAX_ORDER + 1];
 	uint64_t allocs;     /**< frames handed out, of any order */
 	uint64_t puts;       /**< frames given back: last references and unique frees */
 	uint64_t refills, flushes; /**< batches of frames from a zone into a cache, and back */
 	uint64_t steals;     /**< magazines taken from another CPU's shard */
 	uint64_t failures[RAMKA_MAX_ORDER + 1]; /**< requests answered with no memory */
 	/**
-	 * While one CPU did everything: never too low, and too high by at most the frames that wait to be freed together (1088);
-	 * deferred frames count as in use, detached ones do not. Else from samples, in which cached frames count too.
+	 * The most frames in use at once. If one CPU made all calls, it is never too low, and too high by at
+	 * most the 1088 frames that wait in rows. Else it is the highest of samples, in which cached frames
+	 * count as in use. Deferred frames count as in use, detached ones do not.
 	 */
 	uint64_t peak_in_use;
 	uint64_t deferred_peak;  /**< most frames deferred at once on one CPU */
-	uint64_t deferred_age;   /**< grace periods that the oldest sealed bag has waited, in seals of its CPU */
+	/** grace periods that the oldest sealed bag has waited, in seals of its CPU */
+	uint64_t deferred_age;
 };
 
 /**
- * Exact at quiescence. Beside other calls a snapshot: each figure may be old, and what is on its way from one place to the next
- * counts where it fits; none is impossible. `allocs` leaves out what a call in progress may have moved half-way, so it may be too
- * low by some hundreds, and is never more than there were. Counts of what a CPU's cache served are right as long as the CPU
- * refills or flushes once in 2^48 puts. Reads the block words, and the bitmap of partly used blocks: time follows the memory, not
- * its holes. Any context, wait-free.
+ * Exact at quiescence. Beside other calls it is a snapshot: each figure may be old, and a frame on its way
+ * from one place to the next counts in one of them. `allocs` leaves out what a call in progress may have
+ * moved half-way, so it may be too low by some hundreds, and is never more than there were. Counts of a CPU's
+ * cache are right if the CPU refills or flushes once in 2^48 puts. Reads the block entries, and the bitmap of
+ * partly used blocks; the time depends on the memory and not on its holes. Any context, wait-free.
  */
 RAMKA_API void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s);
 

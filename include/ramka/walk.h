@@ -10,7 +10,7 @@
 
 RAMKA_BEGIN_DECLS
 
-/** Base frames in a row that are in the same state, of the same type, order and node. */
+/** Consecutive base frames of one state, type, order and node. */
 struct ramka_run {
 	ramka_paddr_t base;
 	uint64_t frames;
@@ -23,7 +23,8 @@ struct ramka_run {
  * Calls `visit` for every run of the span in address order until it returns false. A frame of order n is one
  * base frame of its state and 2^n - 1 of state TAIL. Exact at quiescence, a snapshot otherwise. Any context.
  */
-RAMKA_API void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx);
+RAMKA_API void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run),
+			  void *ctx);
 
 /**
  * Who allocated the base frame at `pa` last and who freed it. False: the instance has no RAMKA_TRACE, there is no frame, or ret is

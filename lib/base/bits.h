@@ -95,12 +95,15 @@ static inline unsigned order_of(uint64_t n)
 	return order;
 }
 
-/* Largest order of an aligned frame that starts at frame number `first` and fits into n frames; n at least 1. */
+/*
+ * Largest order of an aligned frame that starts at frame number `first` and fits into n frames; n at least 1.
+ */
 static inline unsigned order_fitting(uint64_t first, uint64_t n)
 {
 	unsigned order = 0;
 
-	while (order < RAMKA_MAX_ORDER && !(first & (((uint64_t)2 << order) - 1)) && ((uint64_t)2 << order) <= n)
+	while (order < RAMKA_MAX_ORDER && !(first & (((uint64_t)2 << order) - 1)) &&
+	       ((uint64_t)2 << order) <= n)
 		order++;
 	return order;
 }

@@ -25,7 +25,8 @@ unsigned instance_kind(const struct ramka *r, uint64_t frame)
 	if (frame < r->first || frame - r->first >= r->nr_slots)
 		return MAP_HOLE;
 	m = instance_map(r, frame);
-	if ((m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE) && sparse_has(&r->late, m->late + (frame - m->first)))
+	if ((m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE) &&
+	    sparse_has(&r->late, m->late + (frame - m->first)))
 		return RAMKA_USABLE;
 	return m->kind;
 }
@@ -70,9 +71,12 @@ void instance_find_solid(struct ramka *r)
 		first = r->map[i].first;
 		while (i + 1 < r->nr_map && r->map[i + 1].kind != MAP_HOLE)
 			i++;
-		end = i + 1 < r->nr_map && r->map[i + 1].first < r->first + r->nr_slots ? r->map[i + 1].first : r->first + r->nr_slots;
+		end = i + 1 < r->nr_map && r->map[i + 1].first < r->first + r->nr_slots ?
+			      r->map[i + 1].first :
+			      r->first + r->nr_slots;
 		/* the parts that lie wholly inside */
-		for (uint64_t part = (first - r->first + (UINT64_C(1) << r->solid_shift) - 1) >> r->solid_shift;
+		for (uint64_t part =
+			     (first - r->first + (UINT64_C(1) << r->solid_shift) - 1) >> r->solid_shift;
 		     first >= r->first && part < (end - r->first) >> r->solid_shift; part++)
 			r->solid[part / 64] |= UINT64_C(1) << (part % 64);
 	}

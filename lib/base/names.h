@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core's own functions under names that no kernel has: the sources say zone_alloc, the linker sees ramka_core_zone_alloc.
- * `tests/names.py --write` writes this list, and the suite lint checks it. The library exports none of these.
+ * The core's own functions under names that no kernel has: the sources say zone_alloc, the linker sees
+ * ramka_core_zone_alloc. `tests/names.py --write` writes this list, and the suite lint checks it. The library
+ * exports none of these.
  */
 #ifndef RAMKA_LIB_NAMES_H
 #define RAMKA_LIB_NAMES_H

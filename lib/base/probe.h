@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Probes for tracers (bpftrace, SystemTap, gdb), with -DRAMKA_USDT where sys/sdt.h is installed: one no-op instruction and a
- * note each. Without it they are nothing. None lies on the way of a cache hit; tools/ramka.bt lists them and their arguments.
+ * Probes for tracers (bpftrace, SystemTap, gdb), with -DRAMKA_USDT where sys/sdt.h is installed: one no-op
+ * instruction and a note each. Without it they expand to nothing. None lies on the way of a cache hit;
+ * tools/ramka.bt lists them and their arguments.
  */
 #ifndef RAMKA_LIB_BASE_PROBE_H
 #define RAMKA_LIB_BASE_PROBE_H

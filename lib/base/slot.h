@@ -2,25 +2,47 @@
 /*
  * The slot: 16 bytes of metadata per base frame, and its state word. Knows nothing of where free frames live.
  *
- * States of `ref`, by the tag in its top three bits. Counts and links lie below; the values are far apart, so
- * that a stray increment or decrement never turns one state into another.
+ * The state word, `ref`:
  *
- *   FREE       all zeroes  the allocator's: bitmap, cache, depot; tails of larger frames; holes
- *   UNUSED                 owned by nobody, never given to the allocator
- *   UNIQUE                 one owner
- *   SHARED(n)  n below     n references; MARK: deferred when the last one goes. SHARED(0) is seen only between the
- *                          deciding decrement and the store that follows it: its owner alone may leave it. A put too many
- *                          in between makes the highest payloads of it (MARK borrowed) or the end of UNIQUE's
- *   DEFERRED(link)         waits for a grace period; link chains its bag
- *   BUSY(link)             construction, teardown; link chains frames whose on_drop waits for its turn
- *   SATURATED              the count overflowed: never freed again
+ *    63    61 60  59                         16 15            0
+ *   +--------+---+-----------------------------+---------------+
+ *   |  tag   | M |           link (44)         |  middle (16)  |   DEFERRED, BUSY
+ *   |  (3)   |   +-----------------------------+---------------+
+ *   |        |   |                 count (60)                  |   SHARED
+ *   +--------+---+---------------------------------------------+
  *
- * Races: see the table in docs/ordering.md; pairs slot.publish, slot.lookup, slot.drop, slot.claim. Who may
- * write when: only FREE->x by the allocator that popped the frame, UNUSED->BUSY by CAS, SHARED by CAS or
- * fetch_add/sub, everything else by the one owner with a plain (atomic) store.
+ *   tag      the state; FREE is 0, and a word of zeroes
+ *   M        the mark of SHARED: defer the frame when its last reference goes
+ *   link     slot + 1 of the next frame of a chain; 0 at its end
+ *   middle   half of its range, so that stray increments and decrements do not reach the link. States without
+ *            a payload have the middle of all 60 bits instead
  *
- * `info` is one word: type, list id, order, flags. It is written by the one owner and read by anybody (walk,
- * statistics, losers of a lookup), so it is atomic and relaxed: the state word carries the order.
+ * The values of different states lie far apart, so a stray increment or decrement never turns one state into
+ * another.
+ *
+ *   FREE             the allocator's: bitmap, cache, depot; also tails of larger frames, and holes
+ *   UNUSED           no owner, and never given to the allocator
+ *   UNIQUE           one owner
+ *   SHARED(n)        n references. SHARED(0) exists only between the decrement that decides and the store
+ *                    after it; only the CPU that made the decrement may leave it. A stray put in between
+ *                    makes it one of the highest counts (it borrows from M), or the end of UNIQUE
+ *   DEFERRED(link)   waits for a grace period; link chains its bag
+ *   BUSY(link)       being built or torn down; link chains frames whose on_drop waits for its turn
+ *   SATURATED        the count overflowed: never freed again
+ *
+ * The allocator that popped a FREE frame leaves FREE. A claim leaves UNUSED by CAS. SHARED changes by CAS,
+ * fetch_add and fetch_sub. The one owner leaves every other state by a plain (atomic) store.
+ * Pairs: slot.publish, slot.drop, slot.claim and others; docs/ordering.md has the table.
+ *
+ * The info word, `info`:
+ *
+ *    63          48 47                 16 15      8 7       0
+ *   +--------------+---------------------+---------+---------+
+ *   | type id (16) |    list id (32)     |order (8)|flags (8)|
+ *   +--------------+---------------------+---------+---------+
+ *
+ * The one owner writes it. Walks, statistics and lookups that lose a race read it at any time, so it is
+ * atomic and relaxed: the state word carries the order.
  */
 #ifndef RAMKA_LIB_SLOT_H
 #define RAMKA_LIB_SLOT_H
@@ -43,7 +65,9 @@ RAMKA_STATIC_ASSERT(sizeof(struct ramka_frame) == 16, "four slots to a cache lin
 #define REF_PAYLOAD (((uint64_t)1 << 60) - 1)
 #define REF_MARK ((uint64_t)1 << 60)
 
-enum ref_tag { TAG_FREE, TAG_UNUSED, TAG_UNIQUE, TAG_SHARED, TAG_DEFERRED, TAG_BUSY, TAG_SATURATED, TAG_NONE };
+enum ref_tag {
+	TAG_FREE, TAG_UNUSED, TAG_UNIQUE, TAG_SHARED, TAG_DEFERRED, TAG_BUSY, TAG_SATURATED, TAG_NONE
+};
 
 #define LINK_SHIFT 16u /* room for drift below a link too */
 #define LINK_MIDDLE ((uint64_t)1 << (LINK_SHIFT - 1))
@@ -56,22 +80,26 @@ enum ref_tag { TAG_FREE, TAG_UNUSED, TAG_UNIQUE, TAG_SHARED, TAG_DEFERRED, TAG_B
 #define REF_BUSY(link) (REF_TAG(TAG_BUSY) | (link) << LINK_SHIFT | LINK_MIDDLE)
 #define REF_SATURATED (REF_TAG(TAG_SATURATED) | REF_MIDDLE)
 #define REF_MAX ((uint64_t)1 << 59) /* highest count; the room above absorbs what races with the overflow */
-#define REF_STRAYS ((uint64_t)1 << 58) /* below the next tag: what puts too many make of SHARED(0) with the mark */
+/* below the next tag: what puts too many make of SHARED(0) with the mark */
+#define REF_STRAYS ((uint64_t)1 << 58)
 
 static inline unsigned ref_tag(uint64_t ref)
 {
 	return (unsigned)(ref >> TAG_SHIFT);
 }
 
-/* References of SHARED(n), less one and with the mark ignored: below REF_MAX exactly for 1 <= n <= REF_MAX. */
+/*
+ * References of SHARED(n), less one and with the mark ignored: below REF_MAX exactly for 1 <= n <= REF_MAX.
+ */
 static inline uint64_t ref_others(uint64_t ref)
 {
 	return (ref & ~REF_MARK) - REF_SHARED(1);
 }
 
 /*
- * SHARED(0), also after puts too many: with the mark these borrow from it and the payload reads as one of the highest counts,
- * which no increment reaches. The frame is its owner's, whose next store replaces the word: nobody else may touch it.
+ * Is it SHARED(0), perhaps after stray puts? If the mark is set, these borrow from it, and the payload reads
+ * as one of the highest counts, which no increment reaches. The next store of the one owner replaces the
+ * word; no other CPU may touch it.
  */
 static inline bool ref_is_dying(uint64_t ref)
 {
@@ -84,7 +112,6 @@ static inline uint64_t ref_link(uint64_t ref)
 	return (ref & REF_PAYLOAD) >> LINK_SHIFT;
 }
 
-/* info = type id : 16 | list id : 32 | order : 8 | flags : 8 */
 #define INFO_TYPE_SHIFT 48u
 #define INFO_LIST_SHIFT 16u
 #define INFO_ORDER_SHIFT 8u

@@ -53,8 +53,9 @@ bool sparse_has(const struct sparse *s, uint64_t n)
 {
 	for (unsigned level = s->nr_levels; level--;) {
 		uint64_t bit = at_level(n, level);
+		uint64_t w = ramka_load(&s->level[level][bit / WORD_BITS], acquire, map.late);
 
-		if (!(ramka_load(&s->level[level][bit / WORD_BITS], acquire, map.late) >> (bit % WORD_BITS) & 1))
+		if (!(w >> (bit % WORD_BITS) & 1))
 			return false;
 	}
 	return true;
@@ -91,7 +92,11 @@ uint64_t sparse_next(const struct sparse *s, uint64_t from, uint64_t end)
 		uint64_t w = ramka_load(&s->level[level][bit / WORD_BITS], acquire, map.late);
 
 		w &= ~bits_below((unsigned)(bit % WORD_BITS));
-		if (!w) { /* nothing in the rest of this word: on to the next one, from the top, which knows whether it is meaningful */
+		/*
+		 * the rest of this word is empty: goes on from the top, which knows whether the next word
+		 * means something
+		 */
+		if (!w) {
 			from = (bit / WORD_BITS + 1) << (WORD_ORDER * (level + 1));
 			level = s->nr_levels - 1;
 			continue;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A set of numbers below a bound, as a tree of 64-ary words: where memory is, in a span that may be nearly all hole. May use
- * base/bits.h. One writer at a time, any number of readers; members are never removed.
+ * A set of numbers below a bound, as a tree of 64-ary words. It says where memory is in a span that may be
+ * nearly all hole. May use base/bits.h. One writer at a time, any number of readers; members are never
+ * removed.
  *
- * Level 0 has a bit for each number, every level above a bit for each word below. A word means nothing until its bit in the
- * level above is set; so only the top word is cleared at set-up, and a set over terabytes costs no time and no backing where
- * it is empty. The writer stores the words first and then the bits above, with release; a reader comes from the top, with
- * acquire. Pair: map.late.
+ * Level 0 has a bit for each number, every level above a bit for each word below. A word means nothing until
+ * its bit in the level above is set; so set-up clears only the top word, and a set over terabytes costs no
+ * time and no backing where it is empty. The writer stores the words first and then the bits above, with
+ * release; a reader comes from the top, with acquire. Pair: map.late.
  */
 #ifndef RAMKA_LIB_BASE_SPARSE_H
 #define RAMKA_LIB_BASE_SPARSE_H

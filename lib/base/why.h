@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Reasons: every refusal of a set-up call says why in one place, and the plain call throws it away. */
+/*
+ * Reasons: each refusal of a set-up call says its cause in one place. The plain call ignores it; the `_why`
+ * twin returns it.
+ */
 #ifndef RAMKA_LIB_BASE_WHY_H
 #define RAMKA_LIB_BASE_WHY_H
 
 #include <ramka/error.h>
 
 /* Notes the cause and returns the code. `paddr` and `type` stay as they are. */
-static inline int refuse(struct ramka_why *why, int error, const char *what, const char *field, uint64_t index, uint64_t value,
-			 uint64_t limit)
+static inline int refuse(struct ramka_why *why, int error, const char *what, const char *field,
+			 uint64_t index, uint64_t value, uint64_t limit)
 {
 	why->error = error;
 	why->what = what;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host: an instance over mapped memory. Its physical memory begins at 1 GiB, so that frame 0 is not part
- * of it, and is mapped at a multiple of 1 GiB, so that the address of a frame is as aligned as the frame,
- * up to the largest.
+ * A host: an instance over mapped memory. Its physical memory begins at 1 GiB, so frame 0 is no part of it.
+ * It is mapped at a multiple of 1 GiB, so the address of each frame is as aligned as the frame.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -26,7 +25,10 @@
 
 /* ---- create ---- */
 
-/* A thread that has no CPU of its own is many times slower, and threads block: so a few times as many as can run. */
+/*
+ * A thread without a CPU of its own is many times slower. Threads block, so there are a few times as many
+ * CPUs as threads can run.
+ */
 #define THREADS_A_CPU 4u
 #define MIN_CPUS 16u
 #define MAX_CPUS 65536u /* what a default may come to */
@@ -34,7 +36,9 @@
 static unsigned default_cpus(void)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = online > 0 && online < (long)(MAX_CPUS / THREADS_A_CPU) ? (unsigned)online * THREADS_A_CPU : 0;
+	unsigned n = online > 0 && online < (long)(MAX_CPUS / THREADS_A_CPU) ?
+			     (unsigned)online * THREADS_A_CPU :
+			     0;
 
 	return n > MIN_CPUS ? n : MIN_CPUS;
 }
@@ -45,28 +49,35 @@ static int no_memory(struct ramka_why *why, const char *what, const char *field,
 }
 
 /* The caller's memory, or what the caller's file is mapped to. Neither is rounded to 2 MiB. */
-static int frames_of_caller(struct ramka_host *h, const struct ramka_host_memory *m, uint64_t size, struct ramka_why *why)
+static int frames_of_caller(struct ramka_host *h, const struct ramka_host_memory *m, uint64_t size,
+			    struct ramka_why *why)
 {
 	struct stat st;
 
 	if (!size || size % RAMKA_PAGE_SIZE)
-		return refuse(why, size ? RAMKA_E_NOT_ALIGNED : RAMKA_E_INVAL, "memory of one's own has a size in whole pages", "memory",
-			      RAMKA_NO_INDEX, size, 0);
+		return refuse(why, size ? RAMKA_E_NOT_ALIGNED : RAMKA_E_INVAL,
+			      "memory of one's own has a size in whole pages", "memory", RAMKA_NO_INDEX, size,
+			      0);
 	if (m->base) {
 		if ((uintptr_t)m->base % RAMKA_PAGE_SIZE)
-			return refuse_plain(why, RAMKA_E_NOT_ALIGNED, "the memory does not begin at a page", "where.base");
+			return refuse_plain(why, RAMKA_E_NOT_ALIGNED, "the memory does not begin at a page",
+					    "where.base");
 		if ((uintptr_t)m->base > UINTPTR_MAX - size)
-			return refuse_plain(why, RAMKA_E_INVAL, "the memory reaches around the end of the address space", "memory");
+			return refuse_plain(why, RAMKA_E_INVAL,
+					    "the memory reaches around the end of the address space",
+					    "memory");
 		h->frames = (struct host_mapping){ .base = m->base, .size = size, .callers = true };
 		return 0;
 	}
 	if (m->offset % RAMKA_PAGE_SIZE)
-		return refuse(why, RAMKA_E_NOT_ALIGNED, "the file's part does not begin at a page", "where.offset", RAMKA_NO_INDEX,
-			      m->offset, 0);
+		return refuse(why, RAMKA_E_NOT_ALIGNED, "the file's part does not begin at a page",
+			      "where.offset", RAMKA_NO_INDEX, m->offset, 0);
 	if (fstat(m->fd, &st))
-		return refuse(why, RAMKA_E_INVAL, "no open file", "where.fd", RAMKA_NO_INDEX, (uint64_t)(int64_t)m->fd, 0);
+		return refuse(why, RAMKA_E_INVAL, "no open file", "where.fd", RAMKA_NO_INDEX,
+			      (uint64_t)(int64_t)m->fd, 0);
 	if (m->offset > UINT64_MAX - size || (S_ISREG(st.st_mode) && m->offset + size > (uint64_t)st.st_size))
-		return refuse(why, RAMKA_E_INVAL, "the file is shorter", "memory", RAMKA_NO_INDEX, size, (uint64_t)st.st_size);
+		return refuse(why, RAMKA_E_INVAL, "the file is shorter", "memory", RAMKA_NO_INDEX, size,
+			      (uint64_t)st.st_size);
 	if (!host_map_file(&h->frames, size, GIB, m->fd, m->offset))
 		return no_memory(why, "the file cannot be mapped", "where.fd", size);
 	return 0;
@@ -90,7 +101,9 @@ static ramka_paddr_t first_paddr(const struct ramka_host *h)
 	return BASE + ((uintptr_t)h->frames.base & (GIB - 1));
 }
 
-/* The mappings, the instance in them, the sources' state; what was done before a failure is in *h. */
+/*
+ * Makes the mappings, the instance in them and the source's state. What was made before a failure is in *h.
+ */
 static int build(struct ramka_host *h, const struct ramka_host_options *opt, struct ramka_why *why)
 {
 	struct ramka_rcu_ops ops;
@@ -112,10 +125,12 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt, str
 
 	h->no_contents = cfg.flags & RAMKA_NO_DIRECT_MAP;
 	if (opt->checks & ~RAMKA_HOST_CHECK_THREADS)
-		return refuse(why, RAMKA_E_INVAL, "an unknown check", "checks", RAMKA_NO_INDEX, opt->checks, RAMKA_HOST_CHECK_THREADS);
+		return refuse(why, RAMKA_E_INVAL, "an unknown check", "checks", RAMKA_NO_INDEX, opt->checks,
+			      RAMKA_HOST_CHECK_THREADS);
 	if (opt->where && h->no_contents)
 		return refuse_plain(why, RAMKA_E_INVAL, "memory of one's own, and no direct map", "flags");
-	error = opt->where ? frames_of_caller(h, opt->where, opt->memory, why) : own_frames(h, opt->memory, why);
+	error = opt->where ? frames_of_caller(h, opt->where, opt->memory, why) :
+			     own_frames(h, opt->memory, why);
 	if (error)
 		return error;
 	region.base = first_paddr(h);
@@ -123,7 +138,9 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt, str
 	cfg.direct_map = (uintptr_t)h->frames.base - region.base;
 	error = host_rcu_init(h, &ops); /* first: the core looks at what it is given */
 	if (error)
-		return error == RAMKA_E_NOMEM ? no_memory(why, "no memory or no thread for the grace periods", "rcu", 0) : error;
+		return error == RAMKA_E_NOMEM ?
+			       no_memory(why, "no memory or no thread for the grace periods", "rcu", 0) :
+			       error;
 	error = ramka_metadata_size_why(&cfg, &bytes, why);
 	if (error)
 		return error;
@@ -142,7 +159,8 @@ static void demolish(struct ramka_host *h)
 	free(h);
 }
 
-int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_host **ret_h, struct ramka_why *ret_why)
+int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_host **ret_h,
+			  struct ramka_why *ret_why)
 {
 	static const struct ramka_host_options defaults;
 	static struct ramka_atomic_u64 hosts;
@@ -158,11 +176,13 @@ int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_hos
 		opt = &defaults;
 	error = host_source_find(opt->rcu, &source);
 	if (error)
-		return refuse_plain(why, error, error == RAMKA_E_INVAL ? "no source of grace periods has this name" :
-				    "not built in, or liburcu in a child of fork", "rcu");
+		return refuse_plain(why, error,
+				    error == RAMKA_E_INVAL ? "no source of grace periods has this name" :
+							     "not built in, or liburcu in a child of fork",
+				    "rcu");
 	h = host_process_ready() ? calloc(1, sizeof(*h)) : NULL;
 	if (!h)
-		return no_memory(why, "no memory, no thread key or no handler of fork is to be had", NULL, 0);
+		return no_memory(why, "no memory, no thread key or no handler of fork", NULL, 0);
 	h->id = ramka_add(&hosts, 1, relaxed, host.id) + 1;
 	h->source = source;
 	h->panic = opt->panic;
@@ -227,8 +247,8 @@ static void report_leaks(struct ramka_host *h)
 }
 
 /*
- * Brings all that is free or deferred home. No thread is registered any more, so this one may play every
- * CPU.
+ * Brings home all frames that are free or deferred. No thread is registered any more, so this one may act for
+ * every CPU.
  */
 static void bring_home(struct ramka_host *h, bool may_wait)
 {
@@ -249,7 +269,7 @@ void ramka_host_destroy(struct ramka_host *h)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	reading = host_reading(h);
 	if (reading)
-		fputs("ramka_host_destroy: called inside a read section: deferred frames are not waited for\n",
+		fputs("ramka_host_destroy: called in a read section: deferred frames are not waited for\n",
 		      stderr);
 	host_detach_threads(h);
 	bring_home(h, !reading);

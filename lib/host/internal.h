@@ -40,7 +40,7 @@ void host_leases_fini(struct host_leases *l);
 bool host_lease_take(struct host_leases *l, unsigned *ret_place);
 void host_lease_give(struct host_leases *l, unsigned place);
 bool host_lease_is_taken(const struct host_leases *l, unsigned place);
-/* The first nr places, whoever has them. */
+/* The first nr places, leased or not. */
 void host_leases_give_all(struct host_leases *l, unsigned nr);
 unsigned host_leases_taken(const struct host_leases *l);
 
@@ -49,7 +49,7 @@ unsigned host_leases_taken(const struct host_leases *l);
 /* A thread as one host sees it. Made on first use, ends with the thread or with the host. */
 struct host_thread {
 	uint64_t host_id;              /* never used again: a record that outlives its host matches nothing */
-	struct ramka_cpu *cpu;         /* leased; NULL: none was to be had yet */
+	struct ramka_cpu *cpu;         /* leased; NULL: none was free yet */
 	struct ramka_atomic_u64 lease; /* its number + 1; 0: none */
 	long tid;
 	unsigned nest;                 /* read sections that are open */
@@ -62,7 +62,10 @@ struct host_thread {
 	struct host_thread **host_link;
 };
 
-/* Nobody is registered any more. Threads that live on find a host gone that they never ask for again. */
+/*
+ * Takes all threads off the host. Threads that live on keep a record of a host that is gone, and never ask
+ * for it again.
+ */
 void host_detach_threads(struct ramka_host *h);
 /* In a child of fork: the records of threads that are not there go. The caller's record, or NULL. */
 struct host_thread *host_threads_fork(struct ramka_host *h);
@@ -112,9 +115,15 @@ struct host_source {
 	int (*create)(struct ramka_rcu_ops *ret_ops, void **ret_state);
 	/* No reader, no poller is left. */
 	void (*destroy)(void *state);
-	/* The same in a child of fork, where threads of the source's own do not exist; and the newest cookie so far. */
+	/*
+	 * The same in a child of fork, where threads of the source's own do not exist; and the newest cookie
+	 * so far.
+	 */
 	uint64_t (*forget)(void *state);
-	/* The calling thread becomes a reader, if it is none. Never returns if there is no memory. Any context. */
+	/*
+	 * The calling thread becomes a reader, if it is none. Never returns if there is no memory. Any
+	 * context.
+	 */
 	void (*join)(struct ramka_host *h, struct host_thread *t);
 	/* Of the calling thread, a reader. */
 	void (*read_lock)(struct ramka_host *h, struct host_thread *t);
@@ -129,7 +138,10 @@ extern const struct host_source host_source_memb, host_source_qsbr, host_source_
 extern const struct host_source host_source_ck;                                     /* RAMKA_HAVE_CK */
 extern const struct host_source host_source_ramka;
 
-/* The source "ramka" goes on in a child of fork, all cookies above `newest`; `t`: a thread in a section, or NULL. */
+/*
+ * The source "ramka" goes on in a child of fork, all cookies above `newest`; `t`: a thread in a section, or
+ * NULL.
+ */
 void host_own_restart(void *state, uint64_t newest, struct host_thread *t);
 
 /* By name; NULL: the default. RAMKA_E_INVAL, RAMKA_E_UNSUPPORTED. */
@@ -191,7 +203,8 @@ struct ramka_host {
 	const struct host_source *source;
 	void *state;                       /* the source's */
 	struct ramka_rcu_ops rcu;          /* the source's */
-	void *heir;                        /* state of the source "ramka", for a child of fork; NULL: `state` is that */
+	/* state of the source "ramka", for a child of fork; NULL: `state` is that */
+	void *heir;
 	struct ramka_rcu_ops heir_rcu;
 	struct host_leases cpus;
 	struct ramka_atomic_u64 refused;   /* calls that found no CPU */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbered places: a CPU of a host, a reader's place in a source of grace periods. A place is one bit, set and cleared
- * by CAS (pair host.lease): what the holder before did with the place comes before what the next one does.
+ * Numbered places: a CPU of a host, a reader's place in a source of grace periods. A place is one bit, set
+ * and cleared by CAS (pair host.lease), so all that a holder did with the place comes before what the next
+ * holder does.
  *
  * Contexts: taking and giving are lock-free, in any context.
  */

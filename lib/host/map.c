@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address space for frames and metadata: mapped whole, touched on use only, in huge pages where they are to
- * be had.
+ * Address space for frames and metadata: mapped whole, touched on use only, in huge pages where there are
+ * any.
  */
 #include <sys/mman.h>
 
@@ -40,7 +40,8 @@ bool host_map_file(struct host_mapping *m, uint64_t size, uint64_t align, int fd
 	if (!host_map(m, size, align))
 		return false;
 	/* the end of the last 2 MiB stays memory of ours, which is part of the mapping and in no frame */
-	if (mmap(m->base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED) {
+	if (mmap(m->base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
+	    MAP_FAILED) {
 		host_unmap(m);
 		return false;
 	}

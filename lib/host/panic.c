@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The default answers: to a programmer error, say what it was on one line of stderr and abort; to a thread without a CPU, one line. */
+/*
+ * The default answers: to a programmer error, say what it was on one line of stderr and abort; to a thread
+ * without a CPU, one line.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,7 +52,8 @@ static void details(char *text, size_t room, const struct ramka_bug *bug)
 {
 	text[0] = 0;
 	if (bug->argument || bug->paddr || bug->ref)
-		snprintf(text, room, ": frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s, %s 0x%" PRIx64,
+		snprintf(text, room,
+			 ": frame at 0x%" PRIx64 ", state %s, word 0x%016" PRIx64 ", type %s, %s 0x%" PRIx64,
 			 bug->paddr, host_state_name(bug->state), bug->ref,
 			 bug->type && bug->type->name ? bug->type->name : "none",
 			 bug->argument ? bug->argument : "no argument", bug->value);
@@ -76,7 +80,8 @@ void host_bug(void *ctx, const struct ramka_bug *bug)
 		parties(about, sizeof(about), h, bug);
 	else
 		details(about, sizeof(about), bug);
-	n = snprintf(line, sizeof(line), "ramka: %s: %s%s\n", bug->operation ? bug->operation : "unknown operation",
+	n = snprintf(line, sizeof(line), "ramka: %s: %s%s\n",
+		     bug->operation ? bug->operation : "unknown operation",
 		     bug->what ? bug->what : "programmer error", about);
 	say(line, n, sizeof(line));
 	abort();

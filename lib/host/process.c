@@ -2,24 +2,27 @@
 /*
  * What the process does to the hosted layer: it loads and unloads it, its threads end, it forks.
  *
- * The registry. One lock for what all hosts share: the list of hosts, each host's list of records, the spare records.
- * The lock is held with all signals blocked, so a handler never finds it held by the thread that it interrupted, and
- * may take it. Nothing is called under it that could call back.
+ * The registry. One lock for what all hosts share: the list of hosts, each host's list of records, the spare
+ * records. The lock is held with all signals blocked, so a handler never finds it held by the thread that it
+ * interrupted, and may take it. No call under it can call back into the layer.
  *
- * Threads that end. The destructor of a thread key gives back what the thread has. The key is made when the library
- * is loaded, before a program makes keys of its own: libc keeps the values of its first keys in the thread itself, so
- * that setting one allocates nothing and a handler may do it.
+ * Threads that end. The destructor of a thread key gives back what the thread has. The key is made when the
+ * library is loaded, before a program makes keys of its own: libc keeps the values of its first keys in the
+ * thread itself, so that setting one allocates nothing and a handler may do it.
  *
- * Unloading. The shared library is linked with -z nodelete and stays. Where the layer is linked into a plugin instead,
- * the key goes with the plugin, so that no thread that ends later calls into it; libc forgets the handlers of fork by
- * itself. The same happens when the process exits: threads that register after that are not taken off any more.
+ * Unloading. The shared library is linked with -z nodelete and stays. Where the layer is linked into a plugin
+ * instead, the key goes with the plugin, so that no thread that ends later calls into it; libc forgets the
+ * handlers of fork by itself. The same happens when the process exits: threads that register after that are
+ * not taken off any more.
  *
- * fork. The child has a private copy of each instance and of its memory, and one thread. The registry's lock is held
- * over the fork, so the copy is whole. In the child
- *   - the records of the threads that are not there go. Their CPUs stay leased for ever, since a thread may have been
- *     inside a call: what it held is lost to the child, as for any CPU that stops for ever (docs/contexts.md);
- *   - each host changes over to the source "ramka" (rcu.c): readers and helper threads that exist in the parent
- *     only must not be waited for, and liburcu's locks may be held by threads that are not there.
+ * fork. The child has a private copy of each instance and of its memory, and one thread. The registry's lock
+ * is held over the fork, so the copy is whole. In the child
+ *   - the records of threads that do not exist go. Their CPUs stay leased, since a thread may have been
+ *     inside a call: what it held is lost to the child, as with any CPU that stops inside a call
+ *     (docs/contexts.md);
+ *   - each host changes over to the source "ramka" (rcu.c). Readers and helper threads exist in the
+ *     parent only, so the child must not wait for them, and threads that do not exist may hold liburcu's
+ *     locks.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -91,7 +94,8 @@ static struct host_thread *spare;
 static void make_records(void)
 {
 	int saved = errno;
-	struct host_thread *t = mmap(NULL, RECORDS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct host_thread *t =
+		mmap(NULL, RECORDS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	errno = saved;
 	if (t == MAP_FAILED)

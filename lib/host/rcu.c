@@ -2,11 +2,11 @@
 /*
  * Which source of grace periods a host uses, its read sections, and waiting by polling.
  *
- * The core is given operations of this file, which pass each call on to the source. So the source can change under
- * it: in a child of fork a host goes on with the source "ramka", whose state was made beforehand, since only the
- * thread that forked is left and readers and helpers of the others must not be waited for. Cookies go on above those
- * that were given out before. If the forking thread is in a read section, it is the one reader that the new state has,
- * and every cookie waits for it.
+ * The core gets operations of this file, which pass each call on to the source. So the source can change: in
+ * a child of fork a host goes on with the source "ramka". Only the thread that forked exists there, so the
+ * child must not wait for readers and helpers of other threads. The state of "ramka" was made beforehand.
+ * Cookies go on above those that were given out before. If the forking thread is in a read section, it is the
+ * one reader of the new state, and every cookie waits for it.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -141,9 +141,9 @@ static void expedite(void *ctx)
 }
 
 /*
- * Before liburcu waits on this thread, with its locks held, the thread becomes a reader: a handler that comes then
- * and reads must not register it. And no wait is a point of cancellation, which would leave the locks held and the
- * frames that are waited for with nobody.
+ * Before liburcu waits on this thread with its locks held, the thread becomes a reader, since a handler that
+ * reads meanwhile must not register it. No wait is a point of cancellation: that would leave the locks held,
+ * and leak the frames that wait.
  */
 static struct host_thread *begin_wait(struct ramka_host *h, int *ret_cancel)
 {

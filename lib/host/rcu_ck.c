@@ -3,16 +3,16 @@
  * Grace periods of ConcurrencyKit's ck_epoch, by polling: the source "ck" of the hosted layer. Built where
  * RAMKA_HAVE_CK is.
  *
- * No helper thread: whoever asks whether a grace period is over takes a step, one at a time. A step hands
- * one entry to ck_epoch_call, unless one is on its way, then polls once; the callback publishes the last
- * grace period that had been asked for when its entry was handed over. Who finds a step going on, an
- * interrupted one included, goes by what is published. Polls by several threads at once would not do: one
- * that has found no reader runs the callback of an entry that another thread hands over meanwhile, without
- * a look at the readers that came since.
+ * There is no helper thread: a call that asks whether a grace period is over takes a step. One step is taken
+ * at a time. It hands one entry to ck_epoch_call, unless an entry is on its way, then polls once. The
+ * callback publishes the last grace period that had been asked for when its entry was handed over. A call
+ * that finds a step in progress, perhaps one that it interrupted, answers from what is published. Several
+ * threads must not poll at once: a poller that has found no reader would run the callback of an entry that
+ * another thread hands over meanwhile, without a look at the readers that came since.
  *
- *   asked     the last grace period that somebody asked for
+ *   asked     the last grace period that a snapshot asked for
  *   finished  the last one that is over
- *   stepping  1 while somebody takes a step; who does owns entry, target and the poller's record
+ *   stepping  1 while a thread takes a step; that thread owns entry, target and the poller's record
  *
  * Readers have a record per thread and host; a thread that ends leaves it to the next, and all go with the
  * host. They come from a mapping, and not from malloc, which a handler that reads first may have interrupted.
@@ -56,10 +56,10 @@ static void callback(ck_epoch_entry_t *entry)
 
 static void step(struct ck *c)
 {
-	uint32_t nobody = 0;
+	uint32_t idle = 0;
 	uint64_t asked;
 
-	if (!ramka_cas(&c->stepping, &nobody, 1, acquire, ck.step))
+	if (!ramka_cas(&c->stepping, &idle, 1, acquire, ck.step))
 		return;
 	asked = ramka_load(&c->asked, acquire, ck.asked);
 	if (!c->target && !is_over(c, asked)) {
@@ -75,7 +75,7 @@ static uint64_t snapshot(void *ctx)
 {
 	struct ck *c = ctx;
 
-	/* release: what was done before, to whoever takes the step */
+	/* release: all that was done before, to the thread that takes the step */
 	return ramka_add(&c->asked, 1, release, ck.asked) + 1;
 }
 
@@ -183,8 +183,8 @@ static void join(struct ramka_host *h, struct host_thread *t)
 }
 
 /*
- * A handler that comes before ck_epoch_begin is done opens a section of its own, or nests in one that is announced
- * with an older epoch, which is waited for longer.
+ * A handler that comes before ck_epoch_begin is done opens a section of its own, or nests in one that is
+ * announced with an older epoch, which is waited for longer.
  */
 static void read_lock(struct ramka_host *h, struct host_thread *t)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The source "ramka": ramka's own quiescent-state backend (rcu/qsbr.c), one "CPU" per thread that reads. A
- * reader is online inside its outermost read section only, so nobody has to announce anything and a thread
- * that blocks outside a section holds up nobody. The price is a read-modify-write on a shared word per
- * outermost section.
+ * reader is online inside its outermost read section only. So no thread has to announce quiescent states, and
+ * a thread that blocks outside a section delays no grace period. The price is a read-modify-write on a shared
+ * word for each outermost section.
  *
- * Places for readers are leased as CPUs are, the lowest free one first, and only those below `top`, the
- * highest that was ever leased, are looked at. `top` needs no order of its own: a reader raises it before
- * it comes online, and the read-modify-writes of ramka_qsbr_online and of the snapshot have an order. Where
- * the reader's comes first, the poll sees `top`; where the snapshot's does, the reader need not be waited
- * for.
+ * Places for readers are leased as CPUs are, the lowest free one first. A poll looks only at those below
+ * `top`, the number of places that were ever leased. `top` needs no order of its own: a reader raises it
+ * before it comes online, and the read-modify-writes of ramka_qsbr_online and of the snapshot have an order.
+ * If the reader's comes first, the poll sees `top`. If the snapshot's comes first, the poll need not wait for
+ * the reader.
  */
 #include <stdlib.h>
 
@@ -112,8 +112,8 @@ static void join(struct ramka_host *h, struct host_thread *t)
 }
 
 /*
- * A handler that comes before the section is announced finds that it is not, and announces it; the announcement stays
- * until the outermost section is over.
+ * A handler that comes before the section is announced finds that it is not, and announces it; the
+ * announcement stays until the outermost section is over.
  */
 static void read_lock(struct ramka_host *h, struct host_thread *t)
 {
@@ -150,7 +150,7 @@ static void leave(struct ramka_host *h, struct host_thread *t)
 	t->nest = 0;
 }
 
-/* Nobody else runs. A reader that is carried over is older than every cookie. */
+/* No other thread runs. A reader that is carried over is older than every cookie. */
 void host_own_restart(void *state, uint64_t newest, struct host_thread *t)
 {
 	struct own_rcu *o = state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grace periods of liburcu, by polling: the sources "memb", "qsbr" and "mb" of the hosted layer. Built
- * where RAMKA_HAVE_URCU is. In a file of its own, since liburcu is LGPL: linked dynamically, and inline
- * only what its headers leave to everybody, the read side (functions of less than ten lines), which is ten
+ * Grace periods of liburcu, by polling: the sources "memb", "qsbr" and "mb" of the hosted layer. Built where
+ * RAMKA_HAVE_URCU is. It has a file of its own, since liburcu is LGPL. liburcu is linked dynamically. Only
+ * the read side is inline, which its licence allows for functions of less than ten lines, and which is ten
  * times as fast so.
  *
  * liburcu 0.13 has no polling, and a callback of its call_rcu comes late, since its worker sleeps 10 ms
@@ -10,7 +10,7 @@
  * then says how far it is. Measured on two busy CPUs, memb: a poll sees the end of a grace period after 80
  * us, with call_rcu after 10 ms.
  *
- *   asked     2 * the last grace period that somebody asked for, + ASLEEP while the helper sleeps
+ *   asked     2 * the last grace period that a snapshot asked for, + ASLEEP while the helper sleeps
  *   finished  the last one that is over
  *   bell      what the helper is to look at: RING, HURRY, STOP; it sleeps only on 0
  *
@@ -18,20 +18,20 @@
  * call, in any context, a signal handler included. The helper reads `asked`, waits for a grace period and
  * publishes what it had read: every snapshot that it covers came before the grace period began. ASLEEP lies
  * in the same word, so the helper cannot go to sleep past a snapshot (its CAS fails) and a snapshot cannot
- * overlook that it sleeps. After a grace period the helper rests, unless somebody is in a hurry: a stream
- * of bags costs a few thousand grace periods a second then, and not as many as fit.
+ * overlook that it sleeps. After a grace period the helper rests, unless it was told to hurry. So a stream of
+ * bags costs a few thousand grace periods a second, and not as many as fit.
  *
- * A thread is registered with liburcu on its first read section, per flavour and not per host, as liburcu
- * has it, and taken off when it ends. A thread that has registered itself before is left as it is; it must
- * not do so afterwards. Registering takes a lock of liburcu's: signals are blocked meanwhile, and a thread
- * registers before it waits (rcu.c), so that a handler never registers on top of liburcu. With qsbr a thread is
- * online inside its outermost read section only: while it sleeps, blocks or knows nothing of RCU it holds up
- * nobody, and nobody has to announce quiescent states.
+ * A thread is registered with liburcu on its first read section, per flavour and not per host, as liburcu has
+ * it, and taken off when it ends. A thread that has registered itself before is left as it is; it must not do
+ * so afterwards. Registering takes a lock of liburcu's: signals are blocked meanwhile, and a thread registers
+ * before it waits (rcu.c), so that a handler never registers on top of liburcu. With qsbr a thread is online
+ * inside its outermost read section only: a thread that sleeps, blocks or knows nothing of RCU delays no
+ * grace period, and no thread has to announce quiescent states.
  *
- * fork. liburcu's list of readers and its locks cannot be mended in a child: readers of the parent are on the
- * list for ever, and the helper may hold the locks just now. So a child of a process that had a host with one
- * of these sources, or readers other than the forking thread, calls liburcu no more: its hosts change over
- * (rcu.c), and ramka_host_create refuses these sources. `users` counts both.
+ * fork. liburcu's list of readers and its locks cannot be mended in a child: readers of the parent stay on
+ * the list, and the helper may have held the locks at the fork. So a child of a process that had a host with
+ * one of these sources, or readers other than the forking thread, calls liburcu no more: its hosts change
+ * over (rcu.c), and ramka_host_create refuses these sources. `users` counts both.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -94,7 +94,7 @@ static uint64_t finished(const struct urcu *u)
 	return ramka_load(&u->finished, acquire, urcu.finished);
 }
 
-/* One grace period, by the helper or by somebody who waits. */
+/* One grace period, by the helper or by a caller that waits. */
 static void grace_period(struct urcu *u)
 {
 	uint64_t target = ramka_load(&u->asked, acquire, urcu.asked) / ONE, old;
@@ -128,7 +128,7 @@ static void *help(void *arg)
 static uint64_t snapshot(void *ctx)
 {
 	struct urcu *u = ctx;
-	/* release: what was done before, to whoever waits for the grace period */
+	/* release: all that was done before, to the thread that waits for the grace period */
 	uint64_t old = ramka_add(&u->asked, ONE, release, urcu.asked);
 
 	if (unlikely(old & ASLEEP) && ramka_and(&u->asked, ~(uint64_t)ASLEEP, relaxed, urcu.asked) & ASLEEP)
@@ -300,9 +300,9 @@ COUNTING_SECTIONS(memb, MEMB)
 COUNTING_SECTIONS(mb, MB)
 
 /*
- * A handler that comes before the thread is online puts it online; it stays so until the outermost section is over. A
- * thread that registered itself may be online by itself, and then must not be put online, which announces a quiescent
- * state.
+ * A handler that comes before the thread is online puts it online; it stays so until the outermost section is
+ * over. A thread that registered itself may be online by itself, and then must not be put online, which
+ * announces a quiescent state.
  */
 static void lock_qsbr(struct ramka_host *h, struct host_thread *t)
 {

@@ -10,14 +10,15 @@
  * used again, so a record left in thread-local storage matches no later host, wherever that lies.
  *
  * Handlers. A handler may be the first to use a host on its thread, on top of the thread's own first use too:
- *   - a record is made with signals blocked, after a second look for one that a handler has made. The list only
- *     grows, at its head, so a walk over it that a handler interrupts goes on as before;
- *   - the lease of a CPU goes into the record by CAS: of the thread and its handler, the later one gives its place
- *     back and uses the other's (pair host.own).
+ *   - a record is made with signals blocked, after a second look for one that a handler has made. The list
+ *     only grows, at its head, so a walk over it that a handler interrupts goes on as before;
+ *   - the lease of a CPU goes into the record by CAS: of the thread and its handler, the later one gives
+ *     its place back and uses the other's (pair host.own).
  * A handler that interrupts the end of the thread finds no record: signals are blocked until all are gone.
  *
- * After its end a thread may still come: other keys' destructors and handlers run later. It gets no CPU any more,
- * since nothing would give it back, and a read section makes a record that goes with the section.
+ * A thread may call the layer even after its end, since other keys' destructors and handlers run later. It
+ * gets no CPU any more, since nothing would give it back. A read section makes a record that goes with the
+ * section.
  *
  * Contexts: the first use of a thread locks, later uses are two loads and a comparison. Any context.
  */
@@ -54,8 +55,9 @@ static void unlink_record(struct host_thread *t)
 }
 
 /*
- * The thread has no more to do with the host. Not under the lock, since a CPU that goes off line may call on_drop;
- * `leaving` keeps the host alive meanwhile. Signals are blocked, the record is on no list of the host.
+ * The thread has no more to do with the host. Not under the lock, since a CPU that goes off line may call
+ * on_drop; `leaving` keeps the host alive meanwhile. Signals are blocked, the record is on no list of the
+ * host.
  */
 static void leave(struct host_thread *t)
 {
@@ -230,7 +232,7 @@ struct host_thread *host_threads_fork(struct ramka_host *h)
 
 /* ---- a thread's CPU ---- */
 
-/* No CPU is to be had. Told once a host. */
+/* No CPU is free. `no_cpu` is called once for each host. */
 static struct ramka_cpu *without_cpu(struct ramka_host *h)
 {
 	if (ramka_add(&h->refused, 1, relaxed, host.refused) == 0)
@@ -281,7 +283,7 @@ unsigned host_this_cpu(void *ctx, unsigned used)
 	if (lease == (uint64_t)used + 1)
 		return used;
 	if (!host_lease_is_taken(&h->cpus, used))
-		return used; /* nobody's: a program that deals out CPUs itself */
+		return used; /* no thread has it: the program deals out CPUs itself */
 	return lease ? (unsigned)lease - 1 : h->cpus.nr;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The full audit, at quiescence. By set, not by sums: every frame in a cache, a magazine or a bag gets a mark in its
- * slot, and a second mark is a defect; then every frame of the span must be in exactly one place. Counters are
- * compared with recounts at the end. The marks are gone afterwards.
+ * The full audit, at quiescence. It does not trust sums: every frame in a cache, a magazine or a bag gets a
+ * mark in its slot, and a second mark is a defect. Then every frame of the span must be in exactly one place.
+ * At the end the counters are compared with recounts. The marks are removed.
  */
 #include "../cpu/depot.h"
 #include "../cpu/mail.h"
@@ -20,7 +20,9 @@ struct audit {
 static void defect(struct audit *a, const char *what, const struct ramka_frame *f)
 {
 	if (!a->defects++ && a->first) {
-		*a->first = (struct ramka_bug){ .operation = "ramka_check", .what = what, .state = RAMKA_STATE_HOLE };
+		*a->first = (struct ramka_bug){ .operation = "ramka_check",
+						.what = what,
+						.state = RAMKA_STATE_HOLE };
 		if (f) {
 			a->first->paddr = slot_paddr(a->r, f);
 			a->first->ref = slot_ref(f);
@@ -105,13 +107,14 @@ static void mark_bags(struct audit *a, const struct defer *d)
 
 static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 {
-
-	if (ramka_load(&cpu->active, relaxed, section.own) || ramka_load(&cpu->revoked, relaxed, section.revoke))
+	if (ramka_load(&cpu->active, relaxed, section.own) ||
+	    ramka_load(&cpu->revoked, relaxed, section.revoke))
 		defect(a, "a CPU is inside a call or being drained", NULL);
 	mark_frames(a, cpu->zone, cache_of(cpu)->frames, cpu_count(cpu));
 	mark_row(a, cpu, cpu->row, ramka_load(&cpu->row_mask, relaxed, section.own));
 	for (uint32_t i = 0; i < cpu->nr_rows; i++)
-		mark_row(a, cpu, cache_of(cpu)->rows[i], ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own));
+		mark_row(a, cpu, cache_of(cpu)->rows[i],
+			 ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own));
 	for (uint32_t owner = 0; mail_count(cpu) && owner < a->r->nr_cpus; owner++)
 		mark_letters(a, cpu, &cpu->outbox->letters[owner]);
 	for (unsigned order = 1; order <= TOP_ORDER; order++)
@@ -135,10 +138,12 @@ static void check_block(struct audit *a, const struct zone *z, uint32_t block)
 	unsigned count = entry_count(entry);
 
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
-		bits += bits_count(ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look));
+		bits += bits_count(
+			ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look));
 	if (entry & ENTRY_HUGE ? bits != BLOCK_FRAMES : bits != count)
 		defect(a, "block entry does not agree with its bits", NULL);
-	if ((count == BLOCK_FRAMES && (entry != ENTRY_FULL || !whole)) || (count && count < BLOCK_FRAMES && !some))
+	if ((count == BLOCK_FRAMES && (entry != ENTRY_FULL || !whole)) ||
+	    (count && count < BLOCK_FRAMES && !some))
 		defect(a, "a hint hides a block", NULL);
 	a->in_bitmap += count;
 }
@@ -197,7 +202,7 @@ static void check_frame(struct audit *a, const struct look *l, const struct sigh
 		slot_set_info(f, s->info & ~(uint64_t)INFO_AUDIT);
 }
 
-/* The counters themselves: what ramka_stats_read makes of them adds up whatever they say. */
+/* The counters themselves, since the sums of ramka_stats_read add up even if a counter is wrong. */
 static void check_counters(struct audit *a)
 {
 	const struct ramka *r = a->r;
@@ -207,7 +212,8 @@ static void check_counters(struct audit *a)
 	a->in_use -= a->deferred;
 	if (defer_count(r) != a->deferred)
 		defect(a, "count of deferred frames differs from a recount", NULL);
-	if (ramka_load(&r->unused, relaxed, stat) != a->unused || r->reserved - ramka_load(&r->late_reserved, relaxed, stat) != a->reserved)
+	if (ramka_load(&r->unused, relaxed, stat) != a->unused ||
+	    r->reserved - ramka_load(&r->late_reserved, relaxed, stat) != a->reserved)
 		defect(a, "count of unused or reserved frames differs from a recount", NULL);
 	if (s.free != a->in_bitmap + a->cached || s.cached != a->cached)
 		defect(a, "count of free frames differs from a recount", NULL);
@@ -230,7 +236,8 @@ int ramka_check(const struct ramka *r, struct ramka_bug *ret_first)
 	for (unsigned i = 0; i < r->nr_zones; i++) {
 		const struct zone *z = &r->zones[i];
 
-		for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks; block = zone_next_block(z, block + 1))
+		for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks;
+		     block = zone_next_block(z, block + 1))
 			check_block(&a, z, block);
 	}
 	while (look_next(&l, &s))

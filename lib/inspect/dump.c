@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The dump of the whole memory as text, for people and for tools. Its format is in dump.h. Writes nothing but lines. */
+/*
+ * The dump of the whole memory as text, for people and for tools. Its format is in dump.h. It writes only
+ * lines.
+ */
 #include "../base/mem.h"
 
 #include "../cpu/depot.h"
@@ -112,7 +115,8 @@ static void dump_cpu(struct line *l, const struct ramka_cpu *cpu)
 	const struct ramka *r = cpu->r;
 	uint64_t depot = ramka_load(&r->depot->shards[cpu->id].cached, relaxed, stat);
 	uint64_t deferred = defer_waiting(cpu->defer);
-	uint64_t mailbox = r->mail->nr_shards ? ramka_load(&r->mail->shards[cpu->id].cached, relaxed, stat) : 0;
+	uint64_t mailbox = r->mail->nr_shards ? ramka_load(&r->mail->shards[cpu->id].cached, relaxed, stat) :
+						0;
 	uint64_t cached = cpu_count(cpu) + order_held(cpu), mail = mail_count(cpu) + mailbox;
 	uint32_t rows = cpu_in_rows(cpu);
 
@@ -148,9 +152,10 @@ static void dump_summary(struct line *l, const struct ramka *r)
 static char letter_of(enum ramka_state state)
 {
 	static const char letters[] = {
-		[RAMKA_STATE_HOLE] = '_', [RAMKA_STATE_UNUSED] = '-', [RAMKA_STATE_FREE] = '.', [RAMKA_STATE_CACHED] = 'c',
-		[RAMKA_STATE_UNIQUE] = 'U', [RAMKA_STATE_SHARED] = 'S', [RAMKA_STATE_TAIL] = 't', [RAMKA_STATE_DEFERRED] = 'd',
-		[RAMKA_STATE_BUSY] = 'b', [RAMKA_STATE_RESERVED] = 'R', [RAMKA_STATE_SATURATED] = '!',
+		[RAMKA_STATE_HOLE] = '_',     [RAMKA_STATE_UNUSED] = '-',    [RAMKA_STATE_FREE] = '.',
+		[RAMKA_STATE_CACHED] = 'c',   [RAMKA_STATE_UNIQUE] = 'U',    [RAMKA_STATE_SHARED] = 'S',
+		[RAMKA_STATE_TAIL] = 't',     [RAMKA_STATE_DEFERRED] = 'd',  [RAMKA_STATE_BUSY] = 'b',
+		[RAMKA_STATE_RESERVED] = 'R', [RAMKA_STATE_SATURATED] = '!',
 	};
 
 	return letters[state];
@@ -189,9 +194,9 @@ static bool dump_run(void *ctx, const struct ramka_run *run)
 {
 	struct map_dump *m = ctx;
 
-	if (m->run.frames && (run->state == RAMKA_STATE_TAIL ||
-			      (run->state == m->run.state && run->type == m->run.type && run->order == m->run.order &&
-			       run->node == m->run.node))) {
+	if (m->run.frames &&
+	    (run->state == RAMKA_STATE_TAIL || (run->state == m->run.state && run->type == m->run.type &&
+						run->order == m->run.order && run->node == m->run.node))) {
 		m->run.frames += run->frames;
 		return true;
 	}

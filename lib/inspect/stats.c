@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics: sums of counters that their owners keep, and of the block entries. Writes nothing but peak_in_use's memory. */
+/*
+ * Statistics: sums of the counters of all CPUs, and of the block entries. Writes only the memory of
+ * peak_in_use.
+ */
 #include "../base/mem.h"
 
 #include "../cpu/depot.h"
@@ -23,7 +26,10 @@ static uint64_t held_by(const struct ramka_cpu *cpu)
 /* Frames that one call may have moved half-way: more than a cache, all rows and all mail. */
 #define HALF_WAY (2 * CACHE_SIZE + (ROWS + 1) * WORD_BITS)
 
-/* Pops of the caches are not counted: they follow from what went in, came out and is there. */
+/*
+ * Pops of the caches are not counted. They follow from the frames that went in, came out otherwise, and are
+ * there.
+ */
 static int64_t pops(const struct ramka_cpu *cpu)
 {
 	uint64_t in = get(&cpu->moved_in) + get(&cpu->larger_in) + cpu_pushes(cpu) + get(&cpu->larger_pushes);
@@ -34,13 +40,15 @@ static int64_t pops(const struct ramka_cpu *cpu)
 
 static bool is_still(const struct ramka_cpu *cpu, uint64_t hot, uint64_t moves)
 {
-	return !ramka_load(&cpu->active, relaxed, section.own) && !ramka_load(&cpu->revoked, relaxed, section.revoke) &&
-	       get(&cpu->hot) == hot && get(&cpu->moves) == moves;
+	return !ramka_load(&cpu->active, relaxed, section.own) &&
+	       !ramka_load(&cpu->revoked, relaxed, section.revoke) && get(&cpu->hot) == hot &&
+	       get(&cpu->moves) == moves;
 }
 
 /*
- * Frames of any order that the CPU handed out. The parts are stored one after the other, so they agree only where the CPU is not
- * inside a call; else the answer is one that was right some time ago: what a call may have moved half-way is left out.
+ * Frames of any order that the CPU handed out. The CPU stores the parts one after the other, so they agree
+ * only while it is outside a call. During a call the answer leaves out what the call may have moved half-way,
+ * and so is one that was right some time ago.
  */
 static uint64_t handed_out(const struct ramka_cpu *cpu)
 {
@@ -85,7 +93,8 @@ static void count_zone(struct ramka_stats *s, const struct zone *z)
 {
 	uint64_t start = 0, run = 0;
 
-	for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks; block = zone_next_block(z, block + 1)) {
+	for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks;
+	     block = zone_next_block(z, block + 1)) {
 		unsigned count = bitmap_free_count(&z->map, block);
 		uint64_t frame = z->origin + (uint64_t)block * BLOCK_FRAMES;
 
@@ -102,7 +111,9 @@ static void count_zone(struct ramka_stats *s, const struct zone *z)
 			continue;
 		}
 		for (unsigned i = 0; i < BLOCK_WORDS; i++) {
-			uint64_t w = count ? ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look) : 0;
+			uint64_t w = count ? ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i],
+							relaxed, bit.look) :
+					     0;
 
 			for (unsigned at = 0; at < WORD_BITS;) {
 				unsigned n = w >> at & 1 ? ones_from(w, at) : 0;
@@ -141,12 +152,14 @@ static bool without_section(const struct ramka *r)
 
 static bool ever_used(const struct ramka_cpu *cpu)
 {
-	return get(&cpu->moved_in) || HOT_PUSHES(get(&cpu->hot)) || get(&cpu->larger_in) || get(&cpu->allocs) || get(&cpu->puts);
+	return get(&cpu->moved_in) || HOT_PUSHES(get(&cpu->hot)) || get(&cpu->larger_in) ||
+	       get(&cpu->allocs) || get(&cpu->puts);
 }
 
 /*
- * While one CPU did everything: it peaks where its cache is lowest (cpu_settle). Else the highest of the samples that are
- * taken whenever a CPU folds what it took from a zone (cpu/account.h); these count cached frames as in use.
+ * If one CPU made all calls, use is highest when its cache is emptiest (cpu_settle). Else the peak is the
+ * highest of the samples that each CPU takes when it tells a zone what it took (cpu/account.h). Samples count
+ * cached frames as in use.
  */
 static uint64_t peak(const struct ramka *r, uint64_t in_use)
 {
@@ -174,7 +187,10 @@ static uint64_t at_most(uint64_t n, uint64_t limit)
 	return n < limit ? n : limit;
 }
 
-/* What is on its way from one place to the next may have been seen in both, or in none: the parts must still add up. */
+/*
+ * A frame on its way from one place to the next may have been seen in both, or in none. The parts must still
+ * add up.
+ */
 static void add_up(struct ramka_stats *s)
 {
 	uint64_t rest = s->total;

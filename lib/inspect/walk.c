@@ -86,8 +86,8 @@ void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ram
 
 	while (look_next(&l, &s)) {
 		describe(r, &s, &next);
-		if (run.frames && run.state == next.state && run.type == next.type && run.order == next.order &&
-		    run.node == next.node) {
+		if (run.frames && run.state == next.state && run.type == next.type &&
+		    run.order == next.order && run.node == next.node) {
 			run.frames += s.frames;
 			continue;
 		}

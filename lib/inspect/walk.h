@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One way to look at frame after frame, for walk.c and check.c. */
+/* An iterator over all frames, for walk.c and check.c. */
 #ifndef RAMKA_LIB_AUDIT_H
 #define RAMKA_LIB_AUDIT_H
 
@@ -12,7 +12,7 @@ struct sight {
 	const struct zone *zone;
 	uint32_t bit, node;
 	bool in_bitmap; /* its bit says free, and its block is not claimed whole */
-	uint64_t frames; /* 1, or all that are left of a hole */
+	uint64_t frames; /* 1, or the rest of a hole */
 };
 
 /* Walks the span in order; remembers how many tails follow the last head. */

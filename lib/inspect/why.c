@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why a request gives no frame: is it one that never can? Reads the map and the zones, writes nothing. */
+/* Can a request never be served, and why? Reads the map and the zones, and writes nothing. */
 #include "../base/why.h"
 #include "../frame/alloc.h"
 
@@ -9,13 +9,17 @@ static int check_request(const struct ramka *r, struct ramka_request req, struct
 	const unsigned known = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_NODE_ONLY;
 
 	if (req.order > RAMKA_MAX_ORDER)
-		return refuse(why, RAMKA_E_INVAL, "the order is too large", "req.order", RAMKA_NO_INDEX, req.order, RAMKA_MAX_ORDER);
+		return refuse(why, RAMKA_E_INVAL, "the order is too large", "req.order", RAMKA_NO_INDEX,
+			      req.order, RAMKA_MAX_ORDER);
 	if (req.flags & ~known)
-		return refuse(why, RAMKA_E_INVAL, "an unknown flag", "req.flags", RAMKA_NO_INDEX, req.flags & ~known, known);
+		return refuse(why, RAMKA_E_INVAL, "an unknown flag", "req.flags", RAMKA_NO_INDEX,
+			      req.flags & ~known, known);
 	if (req.reserved)
-		return refuse(why, RAMKA_E_INVAL, "a reserved field is not 0", "req.reserved", RAMKA_NO_INDEX, req.reserved, 0);
+		return refuse(why, RAMKA_E_INVAL, "a reserved field is not 0", "req.reserved", RAMKA_NO_INDEX,
+			      req.reserved, 0);
 	if (!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP)
-		return refuse(why, RAMKA_E_UNSUPPORTED, "contents cannot be zeroed without a direct map: RAMKA_ALLOC_UNINIT is missing",
+		return refuse(why, RAMKA_E_UNSUPPORTED,
+			      "contents cannot be zeroed without a direct map: RAMKA_ALLOC_UNINIT is missing",
 			      "req.flags", RAMKA_NO_INDEX, req.flags, RAMKA_ALLOC_UNINIT);
 	return 0;
 }
@@ -23,7 +27,9 @@ static int check_request(const struct ramka *r, struct ramka_request req, struct
 int ramka_request_why(const struct ramka *r, struct ramka_request req, struct ramka_why *ret_why)
 {
 	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
-	uint64_t end = req.addr_bits && req.addr_bits < 64 ? ((uint64_t)1 << req.addr_bits) >> RAMKA_PAGE_SHIFT : UINT64_MAX;
+	uint64_t end = req.addr_bits && req.addr_bits < 64 ?
+			       ((uint64_t)1 << req.addr_bits) >> RAMKA_PAGE_SHIFT :
+			       UINT64_MAX;
 	bool node = false, low = false, large = false;
 
 	*why = (struct ramka_why){ 0 };
@@ -42,11 +48,13 @@ int ramka_request_why(const struct ramka *r, struct ramka_request req, struct ra
 		large |= nr <= ramka_load(&z->usable, relaxed, stat);
 	}
 	if (!node)
-		return refuse(why, RAMKA_E_OUT_OF_BOUND, "no memory is of this node", "req.node", RAMKA_NO_INDEX, req.node - 1u, 0);
+		return refuse(why, RAMKA_E_OUT_OF_BOUND, "no memory is of this node", "req.node",
+			      RAMKA_NO_INDEX, req.node - 1u, 0);
 	if (!low)
-		return refuse(why, RAMKA_E_OUT_OF_BOUND, "all memory lies above this limit", "req.addr_bits", RAMKA_NO_INDEX, req.addr_bits,
-			      0);
+		return refuse(why, RAMKA_E_OUT_OF_BOUND, "all memory lies above this limit", "req.addr_bits",
+			      RAMKA_NO_INDEX, req.addr_bits, 0);
 	if (!large)
-		return refuse(why, RAMKA_E_OUT_OF_BOUND, "no node has so much memory", "req.order", RAMKA_NO_INDEX, req.order, 0);
+		return refuse(why, RAMKA_E_OUT_OF_BOUND, "no node has so much memory", "req.order",
+			      RAMKA_NO_INDEX, req.order, 0);
 	return 0;
 }

@@ -8,17 +8,18 @@
  *   started = number : 62 | NEXT | IN_FLIGHT        number = the last one that was begun
  *
  *   n              idle: 1..n are over. A snapshot begins n + 1 and returns it
- *   n|IN_FLIGHT    n runs; it began before whoever asks now, so a snapshot sets NEXT and returns n + 1
- *   n|NEXT|IN_F.   n runs and n + 1 is asked for: n + 1 is good for whoever asks now too
+ *   n|IN_FLIGHT    n runs; it began before the caller asks, so a snapshot sets NEXT and returns n + 1
+ *   n|NEXT|IN_F.   n runs and n + 1 is asked for: n + 1 serves this caller too
  *
- * The callback stores `finished`, then moves the word on: to idle, or, with NEXT, to the next number, and
- * asks the kernel again. Both sides change the word by CAS, and a snapshot does so even if the value stays
- * the same: so either the callback's CAS comes later, and the grace period begins after the snapshot and
- * sees what happened before it (adapt.state), or the snapshot's fails and it looks again.
+ * The callback stores `finished`, then moves the word on. Without NEXT the word becomes idle; with NEXT it
+ * becomes the next number, and the callback asks the kernel again. Both sides change the word by CAS, and a
+ * snapshot does so even if the value stays the same. If the callback's CAS comes later, the next grace period
+ * begins after the snapshot and covers what happened before it (adapt.state). Else the snapshot's CAS fails,
+ * and it looks again.
  *
- * Contexts: snapshot is as good as the kernel's call_rcu and lock-free, elapsed is wait-free and good
- * anywhere. Who begins a grace period may be interrupted before it reaches the kernel; the others wait for
- * it as for a slow one.
+ * Contexts: a snapshot is lock-free, and legal where the kernel's call_rcu is. elapsed is wait-free and legal
+ * anywhere. A thread that begins a grace period may be interrupted before it calls the kernel; to other
+ * threads that is a slow grace period.
  */
 #include <ramka/rcu.h>
 
@@ -42,7 +43,7 @@ static void over(struct ramka_rcu_head *head)
 	struct ramka_rcu_adapter *a = (struct ramka_rcu_adapter *)(void *)head;
 	uint64_t word = ramka_load(&a->started, relaxed, adapt.state), next;
 
-	/* release: the readers' last accesses, which this callback comes after, to whoever polls */
+	/* release: the readers' last accesses, after which this callback comes, to the poller */
 	ramka_store(&a->finished, number_of(word), release, adapt.finished);
 	/*
 	 * acquire: what was done before the snapshots that set NEXT. release: the kernel is done with the
@@ -66,8 +67,8 @@ static uint64_t snapshot(void *ctx)
 	uint64_t word = ramka_load(&a->started, relaxed, adapt.state), next;
 
 	/*
-	 * release: what was done before, to whoever begins the grace period. acquire: the head is the
-	 * kernel's no more
+	 * release: all that was done before, to the thread that begins the grace period. acquire: the kernel
+	 * no longer uses the head
 	 */
 	do
 		next = word & IN_FLIGHT ? word | NEXT : word + ONE + IN_FLIGHT;
@@ -108,7 +109,8 @@ static bool wait_bounded(void *ctx, uint64_t cookie)
 }
 
 void ramka_rcu_adapt_call(struct ramka_rcu_adapter *a,
-			  void (*call)(void *ctx, struct ramka_rcu_head *h, void (*fn)(struct ramka_rcu_head *)),
+			  void (*call)(void *ctx, struct ramka_rcu_head *h,
+				       void (*fn)(struct ramka_rcu_head *)),
 			  void *ctx, struct ramka_rcu_ops *ret_ops)
 {
 	a->call = call;

@@ -10,21 +10,22 @@
  *   seen < t      may hold a frame that was taken out of sight before cookie t was taken
  *   seen >= t     was quiescent after that: cookie t is over as far as this CPU goes
  *
- * Races. A CPU announces itself quiescent while a snapshot is taken: it read `now` either before the
- * snapshot moved it, then it stores a value below the cookie and is waited for, or after, then what it
- * reads from there on was read after the unlink (qsbr.period). A CPU comes online while a snapshot is
- * taken: it stores what it finds in `now`, then reads `now` by a read-modify-write, as the snapshot does.
- * The later of the two sees what the earlier one did before: the snapshot's caller finds the CPU online, or
- * the CPU finds the frames unlinked. So no fence is needed; a plain load in its place would let both miss.
- * `seen` never names a grace period that has not begun, and each store of it is a release, the first one of
- * coming online too: a poll that sees it, and not the 0 before, must see the end of the last section.
+ * Races. A CPU may announce itself quiescent while a snapshot is taken. If it read `now` before the snapshot
+ * moved it, it stores a value below the cookie and is waited for. If it read `now` afterwards, all that it
+ * reads from there on is read after the unlink (qsbr.period). A CPU may also come online while a snapshot is
+ * taken. It stores the value of `now`, then reads `now` by a read-modify-write, as the snapshot does. The
+ * later of the two sees what the earlier one did before: the snapshot's caller finds the CPU online, or the
+ * CPU finds the frames unlinked. So no fence is needed. With a plain load both could miss. `seen` never names
+ * a grace period that has not begun, and each store of it is a release, the first one of coming online too: a
+ * poll that sees it, and not the 0 before, must see the end of the last section.
  *
- * What is over stays over. A CPU that comes online may show an old value for a moment, below cookies that are over. So the
- * poll that finds a cookie over keeps it in `over`, and every poll for it or an older one ends there (qsbr.over): the last
- * accesses of the readers come before the poll that found out, and that before all that believe it.
+ * A cookie that is over stays over. A CPU that comes online may show an old value for a moment, below cookies
+ * that are over. So the poll that finds a cookie over keeps it in `over`, and every poll for it or an older
+ * one ends there (qsbr.over): the last accesses of the readers come before the poll that found out, and that
+ * before all that believe it.
  *
- * Progress: snapshot and the announcements are wait-free, elapsed is linear in the CPUs, or one load; all of them in any
- * context. wait ends when all CPUs have announced themselves; the caller's CPU is one of them.
+ * Progress: snapshot and the announcements are wait-free, elapsed is linear in the CPUs, or one load; all of
+ * them in any context. wait ends when all CPUs have announced themselves; the caller's CPU is one of them.
  */
 #include "qsbr.h"
 
@@ -52,7 +53,10 @@ static void qsbr_relax(const struct ramka_qsbr *q)
 		q->relax(q->relax_ctx);
 }
 
-/* The caller's CPU counts: it must have announced itself quiescent after the snapshot, or be offline. See qsbr_announce. */
+/*
+ * The caller's CPU counts: it must have announced itself quiescent after the snapshot, or be offline. See
+ * qsbr_announce.
+ */
 static void qsbr_wait(void *ctx, uint64_t cookie)
 {
 	while (!qsbr_has_elapsed(ctx, cookie))
@@ -69,7 +73,10 @@ static bool qsbr_wait_bounded(void *ctx, uint64_t cookie)
 	return false;
 }
 
-/* The CPU is about to wait, so it holds nothing; one that is offline stays so. With another number of readers it is none of them. */
+/*
+ * The CPU is about to wait, so it holds nothing; one that is offline stays so. With another number of readers
+ * it is none of them.
+ */
 static void qsbr_announce(void *ctx, unsigned cpu, unsigned nr_cpus)
 {
 	struct ramka_qsbr *q = ctx;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory before ramka_init. The map is that of ramka_init; what is handed out is a list of ranges in descending order, as
- * memory is handed out from the top down, so that the next range mostly goes to the list's end. A gap is looked for by going
- * through map and list side by side, and first of all where the last request was served.
+ * Memory before ramka_init. The map is that of ramka_init. The memory that is handed out is a list of ranges
+ * in descending order; memory is handed out from the top down, so the next range mostly goes to the list's
+ * end. A search for a gap goes through map and list side by side, and begins where the last request was
+ * served.
  */
 #include "early.h"
 
 #include "layout.h"
 
-RAMKA_STATIC_ASSERT(sizeof(struct map_event) == 24 && sizeof(struct map_entry) <= 32, "RAMKA_EARLY_BYTES counts with these");
+RAMKA_STATIC_ASSERT(sizeof(struct map_event) == 24 && sizeof(struct map_entry) <= 32,
+		    "RAMKA_EARLY_BYTES counts with these");
 
 /* ---- looking for a place ---- */
 
@@ -58,15 +60,18 @@ static size_t piece_below(const struct ramka_early *e, ramka_paddr_t pa)
 	return low;
 }
 
-/* The highest place in [low, high), where *at is the first range that begins below high; leaves *at behind what it passed. */
-static bool find_in(const struct ramka_early *e, const struct wish *w, ramka_paddr_t low, ramka_paddr_t high, size_t *at,
-		    ramka_paddr_t *ret_pa)
+/*
+ * The highest place in [low, high). *at is the first range that begins below high; on return it is behind the
+ * ranges that the search passed.
+ */
+static bool find_in(const struct ramka_early *e, const struct wish *w, ramka_paddr_t low, ramka_paddr_t high,
+		    size_t *at, ramka_paddr_t *ret_pa)
 {
 	while (*at < e->nr_ranges && e->ranges[*at].base >= high)
 		++*at;
 	while (low < high) {
 		const struct ramka_early_range *below = *at < e->nr_ranges ? &e->ranges[*at] : NULL;
-		ramka_paddr_t from = below && below->base + below->size > low ? below->base + below->size : low;
+		ramka_paddr_t above = below ? below->base + below->size : 0, from = above > low ? above : low;
 
 		if (from < high && high - from >= w->size) {
 			*ret_pa = align_down(high - w->size, w->align);
@@ -87,7 +92,8 @@ static bool find(const struct ramka_early *e, const struct wish *w, ramka_paddr_
 
 	for (size_t i = piece_below(e, w->high) + 1; i-- > 0;) {
 		const struct map_entry *m = &pieces(e)[i];
-		ramka_paddr_t low = m->first ? paddr_of(m->first) : RAMKA_PAGE_SIZE; /* address 0 means nothing to many */
+		/* many callers take address 0 for "none" */
+		ramka_paddr_t low = m->first ? paddr_of(m->first) : RAMKA_PAGE_SIZE;
 		ramka_paddr_t high;
 
 		if (i + 1 == e->nr_map || m->kind != RAMKA_USABLE || (!w->any_node && m->node != w->node))
@@ -122,11 +128,12 @@ static bool insert_at(struct ramka_early *e, size_t at, struct ramka_early_range
 	return true;
 }
 
-/* False: no room. */
+/* False: there is no room. */
 static bool remember(struct ramka_early *e, struct ramka_early_range range)
 {
 	size_t at = range_below(e, range.base);
-	struct ramka_early_range *high = at ? &e->ranges[at - 1] : NULL, *low = at < e->nr_ranges ? &e->ranges[at] : NULL;
+	struct ramka_early_range *high = at ? &e->ranges[at - 1] : NULL,
+				 *low = at < e->nr_ranges ? &e->ranges[at] : NULL;
 
 	if (high && joins(high, &range)) {
 		high->base = range.base;
@@ -147,8 +154,8 @@ static bool remember(struct ramka_early *e, struct ramka_early_range range)
 
 /* ---- the interface ---- */
 
-int ramka_early_init(struct ramka_early *e, const struct ramka_region *regions, size_t nr_regions, void *memory, size_t bytes,
-		     struct ramka_why *ret_why)
+int ramka_early_init(struct ramka_early *e, const struct ramka_region *regions, size_t nr_regions,
+		     void *memory, size_t bytes, struct ramka_why *ret_why)
 {
 	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_config cfg = { .regions = regions, .nr_regions = nr_regions };
@@ -162,15 +169,16 @@ int ramka_early_init(struct ramka_early *e, const struct ramka_region *regions, 
 		return refuse_plain(why, RAMKA_E_INVAL, "no early allocator, no regions, or no memory",
 				    !e ? "e" : !regions ? "regions" : !nr_regions ? "nr_regions" : "memory");
 	if ((uintptr_t)memory % 8)
-		return refuse(why, RAMKA_E_NOT_ALIGNED, "the memory is not aligned to 8 bytes", "memory", RAMKA_NO_INDEX, (uintptr_t)memory,
-			      8);
+		return refuse(why, RAMKA_E_NOT_ALIGNED, "the memory is not aligned to 8 bytes", "memory",
+			      RAMKA_NO_INDEX, (uintptr_t)memory, 8);
 	if (nr_regions > bytes / 64)
-		return refuse(why, RAMKA_E_NOMEM, "too little memory for the map and one range", "bytes", RAMKA_NO_INDEX, bytes, 0);
+		return refuse(why, RAMKA_E_NOMEM, "too little memory for the map and one range", "bytes",
+			      RAMKA_NO_INDEX, bytes, 0);
 	events = map_events(nr_regions) * sizeof(struct map_event);
 	map = map_pieces(nr_regions) * sizeof(struct map_entry);
 	if (bytes < events + map + sizeof(*e->ranges))
-		return refuse(why, RAMKA_E_NOMEM, "too little memory for the map and one range", "bytes", RAMKA_NO_INDEX, bytes,
-			      events + map + sizeof(*e->ranges));
+		return refuse(why, RAMKA_E_NOMEM, "too little memory for the map and one range", "bytes",
+			      RAMKA_NO_INDEX, bytes, events + map + sizeof(*e->ranges));
 	if (map_span(&cfg, &span, why))
 		return why->error;
 	*e = (struct ramka_early){ .regions = regions, .nr_regions = nr_regions, .cursor = UINT64_MAX };
@@ -182,8 +190,8 @@ int ramka_early_init(struct ramka_early *e, const struct ramka_region *regions, 
 	return 0;
 }
 
-static int check_wish(const struct ramka_early *e, uint64_t size, uint64_t align, const struct ramka_early_limits *limits,
-		      struct wish *w, struct ramka_why *why)
+static int check_wish(const struct ramka_early *e, uint64_t size, uint64_t align,
+		      const struct ramka_early_limits *limits, struct wish *w, struct ramka_why *why)
 {
 	const struct ramka_early_limits none = { 0 }, *l = limits ? limits : &none;
 
@@ -194,20 +202,27 @@ static int check_wish(const struct ramka_early *e, uint64_t size, uint64_t align
 	if (!size)
 		return refuse_plain(why, RAMKA_E_INVAL, "no bytes", "size");
 	if (align & (align - 1))
-		return refuse(why, RAMKA_E_INVAL, "the alignment is no power of two", "align", RAMKA_NO_INDEX, align, 0);
+		return refuse(why, RAMKA_E_INVAL, "the alignment is no power of two", "align", RAMKA_NO_INDEX,
+			      align, 0);
 	if (l->type && l->type->id < RAMKA_TYPE_ID_USER && l->type != &ramka_type_untyped)
-		return refuse(why, RAMKA_E_INVAL, "frames of this built-in type are not for embedders", "limits->type", RAMKA_NO_INDEX,
-			      l->type->id, RAMKA_TYPE_ID_USER);
+		return refuse(why, RAMKA_E_INVAL, "frames of this built-in type are not for embedders",
+			      "limits->type", RAMKA_NO_INDEX, l->type->id, RAMKA_TYPE_ID_USER);
 	if (l->type && size % RAMKA_PAGE_SIZE)
-		return refuse(why, RAMKA_E_NOT_ALIGNED, "frames of a type are whole", "size", RAMKA_NO_INDEX, size, RAMKA_PAGE_SIZE);
-	*w = (struct wish){ .size = size, .align = align ? align : 16, .low = l->low, .high = l->high ? l->high : UINT64_MAX,
-			    .type = l->type, .any_node = !l->node, .node = l->node - 1u };
+		return refuse(why, RAMKA_E_NOT_ALIGNED, "frames of a type are whole", "size", RAMKA_NO_INDEX,
+			      size, RAMKA_PAGE_SIZE);
+	*w = (struct wish){ .size = size,
+			    .align = align ? align : 16,
+			    .low = l->low,
+			    .high = l->high ? l->high : UINT64_MAX,
+			    .type = l->type,
+			    .any_node = !l->node,
+			    .node = l->node - 1u };
 	if (l->type && w->align < RAMKA_PAGE_SIZE)
 		w->align = RAMKA_PAGE_SIZE;
 	return 0;
 }
 
-/* Where it was found last time, if nothing is said about the place, and then everywhere. */
+/* Looks where the last request was served, if this one has no limits, and then everywhere. */
 static bool find_place(struct ramka_early *e, const struct wish *w, ramka_paddr_t *ret_pa)
 {
 	struct wish here = *w;
@@ -227,8 +242,9 @@ static bool find_place(struct ramka_early *e, const struct wish *w, ramka_paddr_
 	return true;
 }
 
-int ramka_early_alloc_why(struct ramka_early *e, uint64_t size, uint64_t align, const struct ramka_early_limits *limits,
-			  ramka_paddr_t *ret_pa, struct ramka_why *ret_why)
+int ramka_early_alloc_why(struct ramka_early *e, uint64_t size, uint64_t align,
+			  const struct ramka_early_limits *limits, ramka_paddr_t *ret_pa,
+			  struct ramka_why *ret_why)
 {
 	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct wish w;
@@ -241,14 +257,16 @@ int ramka_early_alloc_why(struct ramka_early *e, uint64_t size, uint64_t align, 
 		return refuse_plain(why, RAMKA_E_INVAL, "nowhere to put the result", "ret_pa");
 	if (!find_place(e, &w, &pa))
 		return refuse(why, RAMKA_E_NOMEM, "no such range is free", "size", RAMKA_NO_INDEX, size, 0);
-	if (!remember(e, (struct ramka_early_range){ pa, size, w.type, pieces(e)[piece_below(e, pa + 1)].node }))
-		return refuse(why, RAMKA_E_NOMEM, "no room to remember another range", "e", RAMKA_NO_INDEX, e->nr_ranges, 0);
+	if (!remember(e,
+		      (struct ramka_early_range){ pa, size, w.type, pieces(e)[piece_below(e, pa + 1)].node }))
+		return refuse(why, RAMKA_E_NOMEM, "no room to remember another range", "e", RAMKA_NO_INDEX,
+			      e->nr_ranges, 0);
 	*ret_pa = pa;
 	return 0;
 }
 
-int ramka_early_alloc(struct ramka_early *e, uint64_t size, uint64_t align, const struct ramka_early_limits *limits,
-		      ramka_paddr_t *ret_pa)
+int ramka_early_alloc(struct ramka_early *e, uint64_t size, uint64_t align,
+		      const struct ramka_early_limits *limits, ramka_paddr_t *ret_pa)
 {
 	return ramka_early_alloc_why(e, size, align, limits, ret_pa, NULL);
 }
@@ -264,7 +282,8 @@ int ramka_early_free(struct ramka_early *e, ramka_paddr_t base, uint64_t size)
 		return RAMKA_E_BUSY;
 	at = base == UINT64_MAX ? e->nr_ranges : range_below(e, base + 1);
 	range = &e->ranges[at];
-	if (at == e->nr_ranges || base - range->base >= range->size || size > range->size - (base - range->base))
+	if (at == e->nr_ranges || base - range->base >= range->size ||
+	    size > range->size - (base - range->base))
 		return RAMKA_E_UNUSED;
 	if (range->type && (base | size) & (RAMKA_PAGE_SIZE - 1))
 		return RAMKA_E_NOT_ALIGNED;
@@ -286,8 +305,8 @@ int ramka_early_free(struct ramka_early *e, ramka_paddr_t base, uint64_t size)
 	return 0;
 }
 
-int ramka_init_early(const struct ramka_config *cfg, const struct ramka_early_limits *limits, struct ramka **ret_r,
-		     struct ramka_why *ret_why)
+int ramka_init_early(const struct ramka_config *cfg, const struct ramka_early_limits *limits,
+		     struct ramka **ret_r, struct ramka_why *ret_why)
 {
 	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_early_limits l = limits ? *limits : (struct ramka_early_limits){ 0 };
@@ -301,11 +320,13 @@ int ramka_init_early(const struct ramka_config *cfg, const struct ramka_early_li
 	if (!cfg->early)
 		return refuse_plain(why, RAMKA_E_INVAL, "no early allocator", "cfg.early");
 	if (cfg->flags & RAMKA_NO_DIRECT_MAP)
-		return refuse_plain(why, RAMKA_E_UNSUPPORTED, "metadata out of the memory needs a direct map", "cfg.flags");
+		return refuse_plain(why, RAMKA_E_UNSUPPORTED, "metadata out of the memory needs a direct map",
+				    "cfg.flags");
 	l.type = NULL;
 	if (check_wish(cfg->early, bytes, RAMKA_PAGE_SIZE, &l, &w, why))
 		return why->error;
 	if (!find_place(cfg->early, &w, &pa))
-		return refuse(why, RAMKA_E_NOMEM, "no place for the metadata", "limits", RAMKA_NO_INDEX, bytes, 0);
+		return refuse(why, RAMKA_E_NOMEM, "no place for the metadata", "limits", RAMKA_NO_INDEX,
+			      bytes, 0);
 	return ramka_init_why(cfg, (void *)(cfg->direct_map + (uintptr_t)pa), bytes, ret_r, why);
 }

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory map. A sweep over the ends of all regions, byte by byte exact, decides the kind of each stretch; then
- * stretches become frames: a frame that several stretches share goes to the most restrictive of them, where a hole
- * beats what the allocator would hand out and loses to what it would not.
+ * The memory map. A sweep over the ends of all regions decides the kind of each stretch of bytes. Then
+ * stretches become frames. A frame that several stretches share goes to the most restrictive of them; a hole
+ * is more restrictive than memory that the allocator would hand out, and less than memory that it would not.
  */
 #include "map.h"
 
 #include "early.h"
 
 #define NR_KINDS 9u /* the region kinds, metadata, hole */
-#define ADDRESS_END (UINT64_MAX - (RAMKA_PAGE_SIZE - 1)) /* the last page stays free, so that every end can be named */
+/* the last page stays free, so that every end can be named */
+#define ADDRESS_END (UINT64_MAX - (RAMKA_PAGE_SIZE - 1))
 #define NEAR_FRAMES 4096u /* 16 MiB */
 
 /* How restrictive a kind is. */
 static unsigned rank_of(uint32_t kind)
 {
 	static const uint8_t rank[NR_KINDS] = {
-		[RAMKA_USABLE] = 0, [RAMKA_DETACHED] = 1, [RAMKA_RECLAIMABLE] = 2, [MAP_HOLE] = 3, [MAP_METADATA] = 4,
-		[RAMKA_RESERVED] = 5, [RAMKA_KERNEL] = 6, [RAMKA_BAD] = 7, [RAMKA_MMIO] = 8,
+		[RAMKA_USABLE] = 0, [RAMKA_DETACHED] = 1, [RAMKA_RECLAIMABLE] = 2,
+		[MAP_HOLE] = 3,	    [MAP_METADATA] = 4,	  [RAMKA_RESERVED] = 5,
+		[RAMKA_KERNEL] = 6, [RAMKA_BAD] = 7,	  [RAMKA_MMIO] = 8,
 	};
 
 	return rank[kind];
@@ -32,15 +34,18 @@ static bool is_withheld(uint32_t kind)
 static int check_region(const struct ramka_region *g, size_t i, struct ramka_why *why)
 {
 	if ((unsigned)g->kind > RAMKA_MMIO)
-		return refuse(why, RAMKA_E_INVAL, "a region is of no known kind", "regions[].kind", i, (uint64_t)g->kind, RAMKA_MMIO);
+		return refuse(why, RAMKA_E_INVAL, "a region is of no known kind", "regions[].kind", i,
+			      (uint64_t)g->kind, RAMKA_MMIO);
 	if (g->size - 1 > UINT64_MAX - g->base)
-		return refuse(why, RAMKA_E_INVAL, "a region reaches around the end of the address space", "regions[].size", i, g->size,
-			      0 - g->base);
+		return refuse(why, RAMKA_E_INVAL, "a region reaches around the end of the address space",
+			      "regions[].size", i, g->size, 0 - g->base);
 	if (g->kind <= RAMKA_RECLAIMABLE && g->base + (g->size - 1) >= ADDRESS_END)
-		return refuse(why, RAMKA_E_INVAL, "memory reaches into the last page of the address space", "regions[].size", i,
-			      g->size, g->base < ADDRESS_END ? ADDRESS_END - g->base : 0);
+		return refuse(why, RAMKA_E_INVAL, "memory reaches into the last page of the address space",
+			      "regions[].size", i, g->size,
+			      g->base < ADDRESS_END ? ADDRESS_END - g->base : 0);
 	if (g->node > MAX_NODE)
-		return refuse(why, RAMKA_E_INVAL, "a region's node is too large", "regions[].node", i, g->node, MAX_NODE);
+		return refuse(why, RAMKA_E_INVAL, "a region's node is too large", "regions[].node", i,
+			      g->node, MAX_NODE);
 	return 0;
 }
 
@@ -77,7 +82,7 @@ int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct r
 		widen(&span, g, 0, frame_of(ADDRESS_END));
 		near = near > UINT64_MAX / 2 - frames ? UINT64_MAX / 2 : near + frames;
 	}
-	if (span.first > span.end) /* no memory at all: what is near the lowest region that has frames */
+	if (span.first > span.end) /* no memory at all: the frames near the lowest region that has any */
 		span.first = span.end = lowest < frame_of(ADDRESS_END) ? lowest : 0;
 	low = span.first > near ? span.first - near : 0;
 	near = span.end + near < frame_of(ADDRESS_END) ? span.end + near : frame_of(ADDRESS_END);
@@ -95,7 +100,8 @@ size_t map_events(size_t nr_regions)
 
 size_t map_pieces(size_t nr_regions)
 {
-	return 2 * map_events(nr_regions) + 3; /* each event may end a stretch and a shared frame; frame 0; the last hole */
+	/* each event may end a stretch and a shared frame; frame 0; the last hole */
+	return 2 * map_events(nr_regions) + 3;
 }
 
 static bool event_before(const struct map_event *a, const struct map_event *b)
@@ -103,7 +109,7 @@ static bool event_before(const struct map_event *a, const struct map_event *b)
 	return a->at < b->at || (a->at == b->at && a->step < b->step); /* ends first */
 }
 
-/* Heapsort: in place, n log n whatever the firmware sends. */
+/* Heapsort: in place, and n log n for any order that the firmware sends. */
 static void sift_down(struct map_event *e, size_t at, size_t n)
 {
 	for (size_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
@@ -134,7 +140,8 @@ void map_sort(struct map_event *e, size_t n)
 }
 
 /* The part of the region that lies in the span. */
-static size_t add_events(struct map_event *e, const struct ramka_region *g, uint32_t kind, size_t region, const struct map_span *span)
+static size_t add_events(struct map_event *e, const struct ramka_region *g, uint32_t kind, size_t region,
+			 const struct map_span *span)
 {
 	ramka_paddr_t low = paddr_of(span->first), high = paddr_of(span->end), from = g->base, to;
 
@@ -210,8 +217,8 @@ static uint32_t winner(const uint32_t *active)
 	return any && best <= RAMKA_RECLAIMABLE && active[MAP_METADATA] ? MAP_METADATA : best;
 }
 
-int map_build(const struct ramka_config *cfg, const struct map_span *span, const struct ramka_region *meta, struct map_event *events,
-	      struct map_entry *map, size_t *ret_nr, struct ramka_why *why)
+int map_build(const struct ramka_config *cfg, const struct map_span *span, const struct ramka_region *meta,
+	      struct map_event *events, struct map_entry *map, size_t *ret_nr, struct ramka_why *why)
 {
 	uint32_t active[NR_KINDS] = { 0 }, node[NR_KINDS] = { 0 }, usable = 0;
 	struct builder b = { .map = map };
@@ -223,7 +230,9 @@ int map_build(const struct ramka_config *cfg, const struct map_span *span, const
 	nr += add_events(events + nr, meta, MAP_METADATA, 0, span);
 	for (size_t i = 0; i < early_ranges(cfg); i++) {
 		const struct ramka_early_range *e = &cfg->early->ranges[i];
-		struct ramka_region g = { .base = e->base, .size = e->size, .kind = RAMKA_RESERVED, .node = e->node };
+		struct ramka_region g = {
+			.base = e->base, .size = e->size, .kind = RAMKA_RESERVED, .node = e->node
+		};
 
 		if (!e->type)
 			nr += add_events(events + nr, &g, RAMKA_RESERVED, 0, span);
@@ -238,10 +247,11 @@ int map_build(const struct ramka_config *cfg, const struct map_span *span, const
 			add_stretch(&b, at, e->at, kind, node[kind]);
 		at = e->at;
 		if (e->step > 0) {
-			if (e->kind == RAMKA_USABLE && active[RAMKA_USABLE] && e->node != node[RAMKA_USABLE]) {
+			if (e->kind == RAMKA_USABLE && active[RAMKA_USABLE] &&
+			    e->node != node[RAMKA_USABLE]) {
 				why->paddr = at;
-				return refuse(why, RAMKA_E_INVAL, "usable regions of different nodes overlap", "regions[].node", e->region,
-					      e->node, usable);
+				return refuse(why, RAMKA_E_INVAL, "usable regions of different nodes overlap",
+					      "regions[].node", e->region, e->node, usable);
 			}
 			usable = e->kind == RAMKA_USABLE ? e->region : usable;
 			node[e->kind] = e->node;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory map: any regions in any order to a sorted list of pieces, each of one kind. Called by init.c, once;
- * works in memory it is given; no atomics.
+ * The memory map: turns any regions in any order into a sorted list of pieces, each of one kind. init.c calls
+ * it once. It works in the caller's memory and has no atomics.
  */
 #ifndef RAMKA_LIB_MAP_H
 #define RAMKA_LIB_MAP_H
@@ -24,10 +24,10 @@ struct map_event {
 };
 
 /*
- * The span of all slots: from the lowest to the highest frame that may ever be handed out (usable, detached, reclaimable), and
- * the reserved, bad and kernel frames that lie in it or no farther from it than there is such memory, 16 MiB more. What is
- * farther has no slots, so that a reserved range at the far end of the address space costs nothing. RAMKA_E_INVAL, with a
- * reason: a region makes no sense.
+ * The span of all slots. It reaches from the lowest to the highest frame that may ever be handed out: usable,
+ * detached or reclaimable. Reserved, bad and kernel frames belong to it if they lie in it, or no farther from
+ * it than there is such memory and 16 MiB more. Frames that lie farther have no slots, so a reserved range at
+ * the far end of the address space costs nothing. RAMKA_E_INVAL, with a reason: a region makes no sense.
  */
 int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct ramka_why *why);
 
@@ -38,11 +38,11 @@ size_t map_pieces(size_t nr_regions);
 void map_sort(struct map_event *e, size_t n);
 
 /*
- * Fills `map` with the pieces of the span in ascending order; the first begins with the span, the last is a hole without end.
- * `meta`: the metadata memory's physical range, size 0 if it is not in the direct map. RAMKA_E_INVAL: usable regions of two
- * nodes overlap.
+ * Fills `map` with the pieces of the span in ascending order; the first begins with the span, the last is a
+ * hole without end. `meta`: the metadata memory's physical range, size 0 if it is not in the direct map.
+ * RAMKA_E_INVAL: usable regions of two nodes overlap.
  */
-int map_build(const struct ramka_config *cfg, const struct map_span *span, const struct ramka_region *meta, struct map_event *events,
-	      struct map_entry *map, size_t *ret_nr, struct ramka_why *why);
+int map_build(const struct ramka_config *cfg, const struct map_span *span, const struct ramka_region *meta,
+	      struct map_event *events, struct map_entry *map, size_t *ret_nr, struct ramka_why *why);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define MAX_FOLD 16384u
 #define HIGH_WATER_MAX 4096u
-#define HIGH_WATER_MIN 16u /* more CPUs than memory: a bag must still be worth its grace period */
+#define HIGH_WATER_MIN 16u /* with many CPUs and little memory a bag must still be worth its grace period */
 
 static uint32_t clamp(uint64_t n, uint32_t low, uint32_t high)
 {

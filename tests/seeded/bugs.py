@@ -310,7 +310,7 @@ bug('early-range-handed-out', 'what the early allocator handed out is free in th
 bug('early-type-handed-out', 'early frames of a type are free too', 'model early', 20,
     ('init_rest', 'if (!init_held(r, z, stop, first, held->type))', 'if (!init_usable(r, z, stop, first))'))
 bug('early-gap-ignores-range', 'the early allocator sees a gap where a range reaches into it', 'model early', 20,
-    ('find_in', 'from = below && below->base + below->size > low ? below->base + below->size : low;', 'from = low;'))
+    ('find_in', 'from = above > low ? above : low;', 'from = low;'))
 bug('early-cursor-sticks', 'what was given back above the last place is never found again', 'model early', 20,
     ('find_place', 'if (!find(e, w, ret_pa))', 'if ((free && e->cursor != UINT64_MAX) || !find(e, w, ret_pa))'))
 bug('stats-half-way', 'statistics take a CPU that is inside a call at its word', 'checker stats_snapshot', 60,
