@@ -80,26 +80,36 @@ struct ramka_rcu_ops {
 #define RAMKA_SHUFFLE 8u
 
 /*
- * Diagnosis, see docs/looking.md for what each costs. They cost nothing when they are off. With one of the first three the caches
- * are used but no call is served by the inlined paths.
+ * Diagnosis, see docs/looking.md for what each costs. They cost nothing when they are off. With one of the
+ * first three the caches are used but no call is served by the inlined paths.
  */
-/** Remember for each base frame who allocated it and who freed it: ramka_frame_history, ramka_bug.history. 16 bytes a base frame. */
+/**
+ * Remember for each base frame who allocated it and who freed it: ramka_frame_history, ramka_bug.history. 16
+ * bytes a base frame.
+ */
 #define RAMKA_TRACE 0x100u
-/** Fill freed frames with 0xd7; a frame that changed while it was free is reported when it is allocated, and leaked. */
+/**
+ * Fill freed frames with 0xd7; a frame that changed while it was free is reported when it is allocated, and
+ * leaked.
+ */
 #define RAMKA_POISON 0x200u
 /** Clear frames when they are freed. With RAMKA_POISON they are poisoned instead. */
 #define RAMKA_INIT_ON_FREE 0x400u
 /** Each freed frame waits for a grace period before it is reused, first in, first out: needs `rcu`. */
 #define RAMKA_QUARANTINE 0x800u
 /**
- * A child that is a page-table node must be of the level below its parent and of the same configuration. Else it is reported when
- * the parent is freed, and leaked. Not for trees of another shape, whose decoders give nodes as children of level 1.
+ * A child that is a page-table node must be of the level below its parent and of the same configuration. Else
+ * it is reported when the parent is freed, and leaked. Not for trees of another shape, whose decoders give
+ * nodes as children of level 1.
  */
 #define RAMKA_CHECK_LEVELS 0x1000u
 
 struct ramka_early;
 
-/** Told about each frame, as a memory checker wants to be: kasan, AddressSanitizer, valgrind. Called in the context of the call. */
+/**
+ * Told about each frame, as a memory checker wants to be: kasan, AddressSanitizer, valgrind. Called in the
+ * context of the call.
+ */
 struct ramka_watch {
 	/** The frame is being handed out; the library touches its content only after this. Optional. */
 	void (*allocated)(void *ctx, ramka_paddr_t pa, unsigned order);

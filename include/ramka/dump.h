@@ -17,7 +17,7 @@ RAMKA_BEGIN_DECLS
  * First, for people, lines that begin with "ramka: ": totals, free frames by order, each node, each CPU that
  * holds frames. Then, for tools, lines that begin with "ramka-map: ", whatever a console puts before that:
  *
- *     ramka-map: 1 BASE FRAMES     version, first address in hexadecimal digits, base frames of the span
+ *     ramka-map: 1 BASE FRAMES      version, first address in hexadecimal digits, base frames of the span
  *     ramka-map: type ID NAME      each registered type
  *     ramka-map: at FRAME RUN...   number of the first frame, in hexadecimal digits; the runs follow
  *     ramka-map: end

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #if defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 8
-# error "ramka needs 64-bit pointers and 64-bit atomic operations: a 32-bit machine would reach other frames than it names"
+# error "ramka needs 64-bit pointers and 64-bit atomic operations"
 #endif
 
 #ifdef __cplusplus
@@ -55,10 +55,10 @@ struct ramka_frame;  /* shared handle */
 struct ramka_unique; /* unique handle */
 struct ramka_type;   /* kind of a frame, see type.h */
 
-/** What a base frame is at the moment; see docs/design.md for the edges between them. */
+/** What a base frame is at the moment. docs/architecture.md shows how one state becomes another. */
 enum ramka_state {
 	RAMKA_STATE_HOLE,      /**< no frame here (hole or MMIO) */
-	RAMKA_STATE_UNUSED,    /**< owned by nobody; claimable by address only */
+	RAMKA_STATE_UNUSED,    /**< no owner; claimable by address only */
 	RAMKA_STATE_FREE,      /**< in a zone's bitmap */
 	RAMKA_STATE_CACHED,    /**< free, in a CPU's cache or in the depot */
 	RAMKA_STATE_UNIQUE,    /**< one owner */
@@ -72,7 +72,10 @@ enum ramka_state {
 
 #define RAMKA_NO_CPU 0xffffu          /**< ramka_history: a call on the cache-less handle */
 
-/** Who allocated a base frame last and who gave up its last reference, see RAMKA_TRACE. All zeroes: it never happened. */
+/**
+ * Who allocated a base frame last and who gave up its last reference, see RAMKA_TRACE. All zeroes: it never
+ * happened.
+ */
 struct ramka_history {
 	uintptr_t allocated_by; /**< address to which the allocating function returned */
 	uintptr_t freed_by;     /**< the same of the function that gave up the last reference */
@@ -80,17 +83,22 @@ struct ramka_history {
 	uint16_t freed_on;      /**< the same */
 };
 
-/** What the panic function is told about a programmer error. Lives on the caller's stack. */
+/** A programmer error, as the panic function gets it. It lies on the caller's stack. */
 struct ramka_bug {
 	const char *operation;         /**< public function, e.g. "ramka_frame_put" */
 	const char *what;              /**< what is wrong, one line */
-	ramka_paddr_t paddr;           /**< the frame concerned, or the address that is none; 0 where there is neither */
+	/** the frame concerned, or an address without a frame; 0 where there is neither */
+	ramka_paddr_t paddr;
 	uint64_t ref;                  /**< its raw state word; 0 where there is no frame */
 	enum ramka_state state;        /**< its state, decoded; HOLE where there is no frame */
-	const struct ramka_type *type; /**< its type, or of a free one the last that it had; NULL where there is no frame */
-	const char *argument;          /**< the argument that is wrong, by its name in the header; NULL: none in particular */
-	uint64_t value;                /**< of that argument: an address, a number, or a pointer, also one that is no slot at all */
-	uint64_t expected;             /**< what the argument should have been, where one value is right; else 0 */
+	/** its type, or of a free one the last that it had; NULL where there is no frame */
+	const struct ramka_type *type;
+	/** the argument that is wrong, by its name in the header; NULL: none in particular */
+	const char *argument;
+	/** of that argument: an address, a number, or a pointer, also one that is no slot at all */
+	uint64_t value;
+	/** what the argument should have been, where one value is right; else 0 */
+	uint64_t expected;
 	struct ramka_history history;  /**< of the frame; all zeroes without RAMKA_TRACE */
 };
 

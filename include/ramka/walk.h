@@ -27,8 +27,8 @@ RAMKA_API void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const 
 			  void *ctx);
 
 /**
- * Who allocated the base frame at `pa` last and who freed it. False: the instance has no RAMKA_TRACE, there is no frame, or ret is
- * NULL. What is noted while the call runs may be seen by half. Any context, wait-free.
+ * Who allocated the base frame at `pa` last and who freed it. False: the instance has no RAMKA_TRACE, there
+ * is no frame, or ret is NULL. What is noted while the call runs may be seen by half. Any context, wait-free.
  */
 RAMKA_API bool ramka_frame_history(const struct ramka *r, ramka_paddr_t pa, struct ramka_history *ret);
 

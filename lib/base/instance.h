@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an instance is made of, and the few helpers that every file above the zones shares: slot <-> address,
- * types. All of it lies in the metadata memory that the embedder gave; see setup/layout.c for the layout.
+ * What an instance is made of, and helpers for all files above: from slot to address and back, types. All of
+ * an instance lies in the metadata memory that the embedder gave; setup/layout.c has the layout.
  */
 #ifndef RAMKA_LIB_INSTANCE_H
 #define RAMKA_LIB_INSTANCE_H
@@ -25,11 +25,12 @@
 #endif
 
 /*
- * What calls without a section count: the counterparts of a CPU's own counters (cpu/state.h). Several lines, so that threads
- * which use the cache-less handle at a time mostly find one each.
+ * Counters of calls without a section, the counterparts of a CPU's own counters (cpu/state.h). There are
+ * several lines, so that threads which use the cache-less handle at a time mostly get one each.
  */
 struct stripe {
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 moves; /* movements of frames: one before and one after each */
+	/* movements of frames: one before and one after each */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 moves;
 	struct ramka_atomic_u64 allocs, puts;           /* frames of any order handed out and given back */
 	struct ramka_atomic_u64 uncached;                  /* base frames of these, net */
 };
@@ -48,7 +49,7 @@ struct type_entry {
 	uint64_t info; /* type id and flags, as a slot's info starts out */
 };
 
-/* A piece of the memory map, up to where the next one begins. Never changed after init. */
+/* A piece of the memory map, up to where the next one begins. It never changes after set-up. */
 struct map_entry {
 	uint64_t first; /* frame number */
 	uint64_t late;  /* holes and reclaimable memory: number of its first frame in ramka.late */
@@ -71,7 +72,8 @@ struct ramka {
 	uint8_t *meta;
 	uint32_t meta_size;
 	bool high_water_given;     /* else it follows the memory */
-	struct ramka_atomic_u32 batch; /* frames of a refill; follows the memory, as the next two do (setup/tune.c) */
+	/* frames of a refill; follows the memory, as the next two do (setup/tune.c) */
+	struct ramka_atomic_u32 batch;
 	struct ramka_atomic_u32 tell_max;  /* frames between two updates of a zone's estimate */
 	struct ramka_atomic_u64 high_water;
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
@@ -86,7 +88,8 @@ struct ramka {
 	size_t nr_map;
 	unsigned solid_shift;      /* log2 of the frames of a part of the span, see instance_slot */
 	uint64_t solid[SOLID_PARTS / 64];
-	struct sparse late;        /* frames of holes and reclaimable memory that ramka_add_memory made usable */
+	/* frames of holes and reclaimable memory that ramka_add_memory made usable */
+	struct sparse late;
 	bool (*barrier_all_cpus)(void *ctx);
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	void (*low_memory)(void *ctx, uint64_t free_frames);
@@ -101,22 +104,28 @@ struct ramka {
 	struct ramka_rcu_ops rcu;
 	uint64_t total, reserved;  /* base frames; reserved shrinks under add_lock only */
 	struct type_entry types[RAMKA_MAX_TYPES];
-	struct ramka_atomic_u32 type_taken[RAMKA_MAX_TYPES]; /* claims an id; its entry follows before anybody uses it */
+	/* claims an id; its entry follows before a call uses it */
+	struct ramka_atomic_u32 type_taken[RAMKA_MAX_TYPES];
 
 	/* shared and written: each on a line of its own, none touched by a cache hit */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 deferred; /* head of the shared stack of deferred frames: slot + 1, 0 empty */
-	struct ramka_atomic_u64 deferred_frames;            /* base frames in it and in the bags that were made of it */
-	struct ramka_atomic_u32 deferred_pile;              /* frames in it, roughly: a bag is made of it at 64 */
+	/* head of the shared stack of deferred frames: slot + 1, 0 empty */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 deferred;
+	/* base frames in it and in the bags that were made of it */
+	struct ramka_atomic_u64 deferred_frames;
+	/* frames in it, roughly: a bag is made of it at 64 */
+	struct ramka_atomic_u32 deferred_pile;
 	struct stripe stripes[STRIPES];                     /* of calls without a section */
 	struct ramka_atomic_u64 peak;
 	struct ramka_atomic_u64 failures[RAMKA_MAX_ORDER + 1];
-	struct ramka_atomic_u64 unused;                     /* base frames that nobody owns */
-	struct ramka_atomic_u64 late_total, late_reserved;  /* added to total, taken from reserved, by add_memory */
+	struct ramka_atomic_u64 unused;                     /* base frames without an owner */
+	/* added to total, taken from reserved, by add_memory */
+	struct ramka_atomic_u64 late_total, late_reserved;
 	struct ramka_atomic_u32 list_ids;
 	struct ramka_atomic_u32 adding;                     /* one add_memory at a time */
 	struct ramka_atomic_u32 telling_low;                /* low_memory is being called */
 	struct ramka_atomic_u64 drains_begun, drains_ended; /* drains of all CPUs (cpu/drain.h) */
-	struct ramka_atomic_u32 corrupt;                    /* frames found free twice inside a section; ramka_check reports them */
+	/* frames found free twice inside a section; ramka_check reports them */
+	struct ramka_atomic_u32 corrupt;
 	struct trace *traces;  /* RAMKA_TRACE, watch.h */
 	struct shadow *shadow; /* contract build, contracts.c */
 };
@@ -159,7 +168,10 @@ static inline void *slot_meta(const struct ramka *r, const struct ramka_frame *f
 const struct map_entry *instance_map(const struct ramka *r, uint64_t frame);
 /* What the map says of a frame, late memory included; MAP_HOLE outside. */
 unsigned instance_kind(const struct ramka *r, uint64_t frame);
-/* The first frame at or after this one that is no hole, or the end of the span. Metadata of holes must not be touched. */
+/*
+ * The first frame at or after this one that is no hole, or the end of the span. Metadata of holes must not be
+ * touched.
+ */
 uint64_t instance_next(const struct ramka *r, uint64_t frame);
 /* Set-up: notes which parts of the span have no hole. */
 void instance_find_solid(struct ramka *r);
@@ -167,15 +179,18 @@ void instance_find_solid(struct ramka *r);
 int instance_slot_searched(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f);
 
 /*
- * The slot at an address, or NULL where the map has to be searched. One bit says that a part of the span, of which there are up to
- * SOLID_PARTS, has no hole from the beginning on.
+ * The slot at an address, or NULL where the map has to be searched. The span has up to SOLID_PARTS parts, and
+ * a bit for each says that it has had no hole since set-up.
  */
 static inline struct ramka_frame *instance_solid(const struct ramka *r, ramka_paddr_t pa)
 {
 	/* the bits below a page go to the top, where they make the index huge */
-	uint64_t index = (pa >> RAMKA_PAGE_SHIFT | pa << (64 - RAMKA_PAGE_SHIFT)) - r->first, part = index >> r->solid_shift;
+	uint64_t index = (pa >> RAMKA_PAGE_SHIFT | pa << (64 - RAMKA_PAGE_SHIFT)) - r->first,
+		 part = index >> r->solid_shift;
 
-	return likely(part < SOLID_PARTS) && likely(r->solid[part / 64] >> (part % 64) & 1) ? &r->slots[index] : NULL;
+	return likely(part < SOLID_PARTS) && likely(r->solid[part / 64] >> (part % 64) & 1) ?
+		       &r->slots[index] :
+		       NULL;
 }
 
 /* The slot at an address: 0, RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND. */
@@ -194,10 +209,12 @@ static inline int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct 
 /* The descriptor of an id that was found in a slot, perhaps while the type is being registered. */
 static inline const struct ramka_type *type_by_id(const struct ramka *r, unsigned id)
 {
-	return id < RAMKA_MAX_TYPES ? (const struct ramka_type *)(uintptr_t)ramka_load(&r->types[id].type, acquire, type.entry) : NULL;
+	return id < RAMKA_MAX_TYPES ? (const struct ramka_type *)(uintptr_t)ramka_load(&r->types[id].type,
+										       acquire, type.entry) :
+				      NULL;
 }
 
-/* The same by who uses the type: it was registered before. */
+/* The same for a caller that uses the type, which was registered before. */
 static inline const struct ramka_type *entry_type(const struct type_entry *e)
 {
 	return (const struct ramka_type *)(uintptr_t)ramka_load(&e->type, relaxed, type.entry);
@@ -210,7 +227,8 @@ static inline const struct type_entry *type_entry(const struct ramka *r, const s
 
 	if (unlikely(!type))
 		return NULL;
-	e = &r->types[(uint8_t)type->id]; /* an id out of range was never registered: no entry holds its descriptor */
+	/* an id out of range was never registered: no entry holds its descriptor */
+	e = &r->types[(uint8_t)type->id];
 	return likely(entry_type(e) == type) ? e : NULL;
 }
 

@@ -120,7 +120,8 @@ static inline uint64_t ref_link(uint64_t ref)
 #define INFO_HOOK 4u     /* its type has an on_drop */
 #define INFO_RCU 8u      /* its type defers */
 #define INFO_AUDIT 16u   /* seen by ramka_check */
-#define INFO_WATCHED 64u /* of a watched instance (watch.h): no inlined path takes it; of a free frame: poisoned */
+/* of a watched instance (watch.h): no inlined path takes it; of a free frame: poisoned */
+#define INFO_WATCHED 64u
 
 static inline unsigned info_order(uint64_t info)
 {

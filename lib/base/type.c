@@ -50,9 +50,10 @@ static int enter_type(struct ramka *r, const struct ramka_type *type, unsigned e
 	if (!ramka_cas(&r->type_taken[type->id], &none, 1, relaxed, type.id))
 		return refuse(why, RAMKA_E_INVAL, "the id is taken, perhaps by this very type", "type->id",
 			      RAMKA_NO_INDEX, type->id, 0);
-	e->info = info_make(type->id, 0, extra | (type->on_drop ? INFO_HOOK : 0u) |
-						(type->flags & RAMKA_TYPE_RCU || quarantined(r, type) ? INFO_RCU : 0u) |
-						(r->watched ? INFO_WATCHED : 0u));
+	e->info = info_make(type->id, 0,
+			    extra | (type->on_drop ? INFO_HOOK : 0u) |
+				    (type->flags & RAMKA_TYPE_RCU || quarantined(r, type) ? INFO_RCU : 0u) |
+				    (r->watched ? INFO_WATCHED : 0u));
 	ramka_store(&e->type, (uintptr_t)type, release, type.entry);
 	return 0;
 }

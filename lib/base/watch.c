@@ -28,7 +28,8 @@ void watch_forget(struct ramka *r, uint64_t slot, uint64_t nr)
 		memset((void *)&r->traces[slot], 0, (size_t)nr * sizeof(*r->traces));
 }
 
-void watch_note_allocated(struct ramka *r, const struct ramka_frame *f, uint64_t nr, unsigned cpu, uintptr_t caller)
+void watch_note_allocated(struct ramka *r, const struct ramka_frame *f, uint64_t nr, unsigned cpu,
+			  uintptr_t caller)
 {
 	uint64_t slot = slot_index(r, f);
 
@@ -72,7 +73,8 @@ bool ramka_frame_history(const struct ramka *r, ramka_paddr_t pa, struct ramka_h
 {
 	struct ramka_frame *f;
 
-	if (!ret || !(r->flags & RAMKA_TRACE) || instance_slot(r, pa & ~(ramka_paddr_t)(RAMKA_PAGE_SIZE - 1), &f))
+	if (!ret || !(r->flags & RAMKA_TRACE) ||
+	    instance_slot(r, pa & ~(ramka_paddr_t)(RAMKA_PAGE_SIZE - 1), &f))
 		return false;
 	*ret = watch_history(r, f);
 	return true;
@@ -111,7 +113,8 @@ void watch_freed(const struct ramka *r, struct ramka_frame *f, unsigned order)
 		memset(content, 0, (size_t)RAMKA_PAGE_SIZE << order);
 	if (r->flags & RAMKA_POISON) {
 		memset(content, POISON_BYTE, (size_t)RAMKA_PAGE_SIZE << order);
-		for (uint64_t i = 1; i < (uint64_t)1 << order; i++) /* no other reader looks at a tail's word */
+		/* no other reader looks at a tail's word */
+		for (uint64_t i = 1; i < (uint64_t)1 << order; i++)
 			slot_set_info(f + i, INFO_WATCHED);
 	}
 	if (r->watch.freed)

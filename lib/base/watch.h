@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watched frames: what the diagnosis flags of a configuration add to the birth and the end of a frame. May use instance.h.
+ * Watched frames: what the diagnosis flags of a configuration add to the birth and the end of a frame. May
+ * use instance.h.
  *
- * An instance is watched when one of RAMKA_TRACE, RAMKA_POISON, RAMKA_INIT_ON_FREE is set, or cfg.watch is. Nothing is tested for
- * that on a cache hit: no type is a CPU's plain type then, so that each allocation takes the long way, and the info word of
- * each frame has INFO_WATCHED, which the inlined ways of freeing do not accept.
+ * An instance is watched when one of RAMKA_TRACE, RAMKA_POISON, RAMKA_INIT_ON_FREE is set, or cfg.watch is.
+ * Nothing is tested for that on a cache hit: no type is a CPU's plain type then, so that each allocation
+ * takes the long way, and the info word of each frame has INFO_WATCHED, which the inlined ways of freeing do
+ * not accept.
  *
  *   taken        a frame comes out of the allocator: watch.allocated is called, then the poison is looked at
  *   given up     its last reference goes: RAMKA_TRACE notes the caller
- *   freed        no reader is left and on_drop has run: its content is cleared or poisoned, then watch.freed is called
+ *   freed        no reader is left and on_drop has run: its content is cleared or poisoned, then watch.freed
+ *                is called
  *
- * A free base frame whose info word has INFO_WATCHED was poisoned by its last owner; one that was never handed out was not.
- * The words of a trace are relaxed: they say what happened, and order nothing. Pair: stat.
+ * A free base frame whose info word has INFO_WATCHED was poisoned by its last owner; one that was never
+ * handed out was not. The words of a trace are relaxed: they say what happened, and order nothing. Pair:
+ * stat.
  */
 #ifndef RAMKA_LIB_BASE_WATCH_H
 #define RAMKA_LIB_BASE_WATCH_H
@@ -46,8 +50,12 @@ void watch_forget(struct ramka *r, uint64_t slot, uint64_t nr);
 bool watch_taken(const struct ramka *r, const struct ramka_frame *f, unsigned order);
 /* Address of the first byte of a poisoned frame that is not poison, or 0. */
 uintptr_t watch_changed(const struct ramka *r, const struct ramka_frame *f, unsigned order);
-/* A public function that returns to `caller` allocated `nr` base frames, or gave up the frame. `cpu`: its id, or RAMKA_NO_CPU. */
-void watch_note_allocated(struct ramka *r, const struct ramka_frame *f, uint64_t nr, unsigned cpu, uintptr_t caller);
+/*
+ * A public function that returns to `caller` allocated `nr` base frames, or gave up the frame. `cpu`: its id,
+ * or RAMKA_NO_CPU.
+ */
+void watch_note_allocated(struct ramka *r, const struct ramka_frame *f, uint64_t nr, unsigned cpu,
+			  uintptr_t caller);
 void watch_note_given_up(struct ramka *r, const struct ramka_frame *f, unsigned cpu, uintptr_t caller);
 /* The frame is about to be FREE. */
 void watch_freed(const struct ramka *r, struct ramka_frame *f, unsigned order);

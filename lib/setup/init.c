@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Set-up: builds an instance in the metadata memory and hands the usable frames to the zones. Also CPUs that go off line, and
- * the end. Slots of usable memory are not touched, since FREE is all zeroes.
+ * Set-up: builds an instance in the metadata memory and hands the usable frames to the zones. It also takes
+ * CPUs off line and ends the instance. Slots of usable memory are not touched, since FREE is all zeroes.
  */
 #include "../base/mem.h"
 #include "../base/watch.h"
@@ -15,7 +15,7 @@
 #include "early.h"
 #include "layout.h"
 #include "tune.h"
-#define SCARCE_END ((uint64_t)1 << (32 - RAMKA_PAGE_SHIFT)) /* frames below it are what old devices reach */
+#define SCARCE_END ((uint64_t)1 << (32 - RAMKA_PAGE_SHIFT)) /* old devices reach only the frames below it */
 
 /* ---- building ---- */
 
@@ -46,7 +46,10 @@ static void init_config(struct ramka *r, const struct ramka_config *cfg)
 		r->rcu = *cfg->rcu;
 }
 
-/* Ranges that do not overlap any other: sorted by where they begin, only the one that reaches farthest so far matters. */
+/*
+ * Sets `exclusive` of each zone whose range overlaps no other one. The ranges are sorted by where they begin,
+ * so each has to be compared only with the one before it that reaches farthest.
+ */
 static void find_exclusive(struct ramka *r, struct map_event *scratch)
 {
 	struct zone *farthest = NULL;
@@ -65,8 +68,12 @@ static void find_exclusive(struct ramka *r, struct map_event *scratch)
 	}
 }
 
-/* The zones, by ascending node. Block entries and hints are cleared, the bits not before a block gets its first frame. */
-static void init_zones(struct ramka *r, const struct ramka_config *cfg, const struct layout *l, uint8_t *metadata)
+/*
+ * The zones, by ascending node. Block entries and hints are cleared here; the bits of a block are cleared
+ * when it gets its first frame.
+ */
+static void init_zones(struct ramka *r, const struct ramka_config *cfg, const struct layout *l,
+		       uint8_t *metadata)
 {
 	uint8_t *at = metadata + l->bitmaps;
 	struct ramka_atomic_u64 *present = (void *)(metadata + l->present);
@@ -139,9 +146,13 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->tell_at = ramka_load(&r->tell_max, relaxed, stat);
 	cpu->zone = zone_of_node(r, node);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
-	/* with a check of who uses the handle, nothing is a hit and no frame is at home: all calls take the ways that check */
+	/*
+	 * where the use of handles is checked, no call is a hit and no frame is at home: all calls take the
+	 * ways that check
+	 */
 	set_plain_entry(cpu, r->this_cpu || r->watched ? &r->no_type : &r->types[ramka_type_untyped.id]);
-	cpu->span = cpu->zone->exclusive && !cpu->cacheless && !r->this_cpu ? cpu->zone->end - cpu->zone->low : 0;
+	cpu->span =
+		cpu->zone->exclusive && !cpu->cacheless && !r->this_cpu ? cpu->zone->end - cpu->zone->low : 0;
 }
 
 /* Each CPU gets its share of its node's zone. */
@@ -155,9 +166,12 @@ static void init_territories(struct ramka *r)
 			nr += r->cpus[j].cpu.zone == z;
 		for (unsigned j = 0; j < r->nr_cpus; j++)
 			if (r->cpus[j].cpu.zone == z)
-				r->cpus[j].cpu.home = r->cpus[j].cpu.whole_block = territory_give(z, j, nth++, nr);
+				r->cpus[j].cpu.home = r->cpus[j].cpu.whole_block =
+					territory_give(z, j, nth++, nr);
 		if (z->origin < SCARCE_END)
-			territory_set_scarce(z, (uint32_t)(SCARCE_END - z->origin < z->end ? SCARCE_END - z->origin : z->end));
+			territory_set_scarce(z, (uint32_t)(SCARCE_END - z->origin < z->end ?
+								   SCARCE_END - z->origin :
+								   z->end));
 	}
 }
 
@@ -183,8 +197,9 @@ static bool covers(const struct zone *z, const struct map_entry *m)
 }
 
 /*
- * Which zone each piece is of. A hole is of the zone of the memory below it, if that zone goes on behind the hole; else of the
- * zone that reaches farthest of those that began below it; else of the zone of the memory above it.
+ * Which zone each piece belongs to. A hole belongs to the zone of the memory below it, if that zone goes on
+ * behind the hole. Else it belongs to the zone that reaches farthest of those that began below it, and else
+ * to the zone of the memory above it.
  */
 static void map_zones(struct ramka *r)
 {
@@ -203,14 +218,19 @@ static void map_zones(struct ramka *r)
 			if (!farthest || z->origin + z->end > farthest->origin + farthest->end)
 				farthest = z;
 		}
-		m->zone = covers(z, m) && (m->kind == MAP_HOLE || z->node == m->node) ? (uint32_t)(z - r->zones) : NO_ZONE;
+		m->zone = covers(z, m) && (m->kind == MAP_HOLE || z->node == m->node) ?
+				  (uint32_t)(z - r->zones) :
+				  NO_ZONE;
 		m->late = late;
 		if (m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE)
 			late += m[1].first - m->first;
 	}
 }
 
-/* Usable frames [first, end): their slots are all zeroes, since that is FREE. False: they ought to be zeroed already and are not. */
+/*
+ * Usable frames [first, end): makes their slots all zeroes, which is FREE. False: they should be zeroed
+ * already and are not.
+ */
 static bool init_usable(struct ramka *r, struct zone *z, uint64_t first, uint64_t end)
 {
 	struct ramka_frame *f = &r->slots[first - r->first], *last = &r->slots[end - 1 - r->first];
@@ -258,18 +278,21 @@ static int check_early(struct ramka *r, const struct ramka_config *cfg, struct r
 		if (instance_kind(r, first) == RAMKA_USABLE && instance_map(r, first)[1].first - first >= nr)
 			continue;
 		why->paddr = e->base;
-		return refuse(why, RAMKA_E_INVAL, "the early allocator handed out what these regions do not give as usable",
+		return refuse(why, RAMKA_E_INVAL,
+			      "the early allocator handed out what these regions do not give as usable",
 			      "early->ranges[]", i, e->size, 0);
 	}
 	return 0;
 }
 
 /* Frames with one reference each, that of an address. False: as init_usable. */
-static bool init_held(struct ramka *r, struct zone *z, uint64_t first, uint64_t end, const struct ramka_type *type)
+static bool init_held(struct ramka *r, struct zone *z, uint64_t first, uint64_t end,
+		      const struct ramka_type *type)
 {
 	uint64_t nr = end - first;
 
-	if (!zone_open(z, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin), r->flags & RAMKA_METADATA_ZEROED))
+	if (!zone_open(z, (uint32_t)(first - z->origin), (uint32_t)(end - z->origin),
+		       r->flags & RAMKA_METADATA_ZEROED))
 		return false;
 	for (struct ramka_frame *f = &r->slots[first - r->first]; first < end; first++, f++) {
 		ramka_store(&f->ref, REF_FREE, relaxed, slot.look);
@@ -288,14 +311,19 @@ static bool init_held(struct ramka *r, struct zone *z, uint64_t first, uint64_t 
 	return true;
 }
 
-/* Usable frames [first, end), less what was handed out; *at: the ranges that lie behind it, as there are so many below this index. */
-static bool init_rest(struct ramka *r, const struct ramka_config *cfg, size_t *at, struct zone *z, uint64_t first, uint64_t end)
+/*
+ * Usable frames [first, end), without what the early allocator handed out. The ranges with an index below *at
+ * lie at or above `first`.
+ */
+static bool init_rest(struct ramka *r, const struct ramka_config *cfg, size_t *at, struct zone *z,
+		      uint64_t first, uint64_t end)
 {
 	while (first < end) {
 		const struct ramka_early_range *held = NULL;
 		uint64_t stop = end;
 
-		while (*at && (!cfg->early->ranges[*at - 1].type || frame_of(cfg->early->ranges[*at - 1].base) < first))
+		while (*at && (!cfg->early->ranges[*at - 1].type ||
+			       frame_of(cfg->early->ranges[*at - 1].base) < first))
 			--*at;
 		if (*at && frame_of(cfg->early->ranges[*at - 1].base) < end) {
 			held = &cfg->early->ranges[*at - 1];
@@ -315,7 +343,8 @@ static bool init_rest(struct ramka *r, const struct ramka_config *cfg, size_t *a
 
 /* ---- all frames ---- */
 
-static int init_frames(struct ramka *r, const struct ramka_config *cfg, size_t shadow_bytes, struct ramka_why *why)
+static int init_frames(struct ramka *r, const struct ramka_config *cfg, size_t shadow_bytes,
+		       struct ramka_why *why)
 {
 	size_t early = early_ranges(cfg);
 
@@ -329,19 +358,22 @@ static int init_frames(struct ramka *r, const struct ramka_config *cfg, size_t s
 		if (!(r->flags & RAMKA_METADATA_ZEROED))
 			watch_forget(r, first - r->first, end - first);
 		if (!(r->flags & RAMKA_METADATA_ZEROED))
-			memset((uint8_t *)r->shadow + (first - r->first) * shadow_bytes, 0, (size_t)(end - first) * shadow_bytes);
+			memset((uint8_t *)r->shadow + (first - r->first) * shadow_bytes, 0,
+			       (size_t)(end - first) * shadow_bytes);
 		if (m->kind != RAMKA_USABLE) {
 			init_withheld(r, first, end, m->kind);
 			continue;
 		}
-		if (first == 0) { /* address 0 means nothing to many: by address only */
+		if (first == 0) { /* many callers take address 0 for "none": by address only */
 			init_withheld(r, 0, 1, RAMKA_DETACHED);
 			first = 1;
 		}
 		if (!init_rest(r, cfg, &early, &r->zones[m->zone], first, end)) {
 			why->paddr = paddr_of(first);
-			return refuse_plain(why, RAMKA_E_INVAL, "RAMKA_METADATA_ZEROED is set, but the metadata memory is not zeroed",
-					    "metadata");
+			return refuse_plain(
+				why, RAMKA_E_INVAL,
+				"RAMKA_METADATA_ZEROED is set, but the metadata memory is not zeroed",
+				"metadata");
 		}
 	}
 	return 0;
@@ -352,7 +384,8 @@ static struct ramka_region metadata_region(const struct ramka_config *cfg, const
 {
 	struct ramka_region g = { .base = (uintptr_t)metadata - cfg->direct_map, .size = bytes };
 
-	if (cfg->flags & RAMKA_NO_DIRECT_MAP || (uintptr_t)metadata < cfg->direct_map || g.base + g.size < g.base)
+	if (cfg->flags & RAMKA_NO_DIRECT_MAP || (uintptr_t)metadata < cfg->direct_map ||
+	    g.base + g.size < g.base)
 		g.size = 0;
 	return g;
 }
@@ -378,7 +411,8 @@ static void init_places(struct ramka *r, const struct layout *l)
 	sparse_init(&r->late, (void *)(at + l->late), l->late_frames);
 	*r->depot = (struct depot){ (void *)(at + l->shards), (void *)(at + l->magazines), r->nr_cpus };
 	r->mail = r->depot + 1;
-	*r->mail = (struct depot){ r->depot->shards + r->nr_cpus, r->depot->magazines + (size_t)r->nr_cpus * SHARD_MAGAZINES,
+	*r->mail = (struct depot){ r->depot->shards + r->nr_cpus,
+				   r->depot->magazines + (size_t)r->nr_cpus * SHARD_MAGAZINES,
 				   mailboxes(r->nr_cpus) };
 }
 
@@ -403,20 +437,24 @@ static void init_cpus(struct ramka *r, const struct ramka_config *cfg, const str
 	init_cpu(r, r->none, 0, 0);
 }
 
-static int check_memory(const void *metadata, size_t bytes, size_t needed, struct ramka *const *ret_r, struct ramka_why *why)
+static int check_memory(const void *metadata, size_t bytes, size_t needed, struct ramka *const *ret_r,
+			struct ramka_why *why)
 {
 	if (!metadata || !ret_r)
-		return refuse_plain(why, RAMKA_E_INVAL, metadata ? "nowhere to put the result" : "no metadata memory",
+		return refuse_plain(why, RAMKA_E_INVAL,
+				    metadata ? "nowhere to put the result" : "no metadata memory",
 				    metadata ? "ret_r" : "metadata");
 	if ((uintptr_t)metadata % 64)
-		return refuse(why, RAMKA_E_NOT_ALIGNED, "the metadata memory is not aligned to 64 bytes", "metadata", RAMKA_NO_INDEX,
-			      (uintptr_t)metadata, 64);
+		return refuse(why, RAMKA_E_NOT_ALIGNED, "the metadata memory is not aligned to 64 bytes",
+			      "metadata", RAMKA_NO_INDEX, (uintptr_t)metadata, 64);
 	if (bytes < needed)
-		return refuse(why, RAMKA_E_NOMEM, "the metadata memory is too small", "bytes", RAMKA_NO_INDEX, bytes, needed);
+		return refuse(why, RAMKA_E_NOMEM, "the metadata memory is too small", "bytes", RAMKA_NO_INDEX,
+			      bytes, needed);
 	return 0;
 }
 
-int ramka_init_why(const struct ramka_config *cfg, void *metadata, size_t bytes, struct ramka **ret_r, struct ramka_why *ret_why)
+int ramka_init_why(const struct ramka_config *cfg, void *metadata, size_t bytes, struct ramka **ret_r,
+		   struct ramka_why *ret_why)
 {
 	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_region meta;
@@ -459,10 +497,11 @@ int ramka_init(const struct ramka_config *cfg, void *metadata, size_t bytes, str
 	return ramka_init_why(cfg, metadata, bytes, ret_r, NULL);
 }
 
-/* The first frame in use or deferred, for those who want to know what it is that keeps the instance alive. */
+/* The first frame in use or deferred, for the report on what keeps the instance alive. */
 static void find_user(const struct ramka *r, struct ramka_why *why)
 {
-	for (uint64_t i = instance_next(r, r->first); i < r->first + r->nr_slots; i = instance_next(r, i + 1)) {
+	for (uint64_t i = instance_next(r, r->first); i < r->first + r->nr_slots;
+	     i = instance_next(r, i + 1)) {
 		const struct ramka_frame *f = &r->slots[i - r->first];
 		enum ramka_state state = slot_state(slot_ref(f), slot_info(f));
 
@@ -481,7 +520,8 @@ int ramka_fini_why(struct ramka *r, struct ramka_why *ret_why)
 
 	*why = (struct ramka_why){ 0 };
 	if (!r || r->magic != RAMKA_MAGIC)
-		return refuse_plain(why, RAMKA_E_INVAL, r ? "no instance, or one that has ended" : "no instance", "r");
+		return refuse_plain(why, RAMKA_E_INVAL,
+				    r ? "no instance, or one that has ended" : "no instance", "r");
 	ramka_stats_read(r, &s);
 	if (!s.in_use && !s.deferred) {
 		r->magic = 0;
@@ -490,7 +530,8 @@ int ramka_fini_why(struct ramka *r, struct ramka_why *ret_why)
 	if (ret_why)
 		find_user(r, why);
 	return refuse(why, RAMKA_E_BUSY, s.in_use ? "frames are in use" : "frames wait for a grace period",
-		      s.in_use ? "stats.in_use" : "stats.deferred", RAMKA_NO_INDEX, s.in_use ? s.in_use : s.deferred, 0);
+		      s.in_use ? "stats.in_use" : "stats.deferred", RAMKA_NO_INDEX,
+		      s.in_use ? s.in_use : s.deferred, 0);
 }
 
 int ramka_fini(struct ramka *r)

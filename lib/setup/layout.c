@@ -9,7 +9,7 @@
 #include "../frame/defer.h"
 #include "early.h"
 
-#define MAX_CPUS (0xffffff / SHARD_MAGAZINES - 1) /* magazines are numbered by 24 bits */
+#define MAX_CPUS (DEPOT_INDEX / SHARD_MAGAZINES - 1) /* all magazines have a number in a head */
 #define MIN_ALIGN_ORDER 11u /* four blocks, one quad */
 
 /* May the allocator ever hand out frames of this region? */
@@ -95,7 +95,8 @@ uint64_t zone_origin(const struct node_range *n)
 
 uint64_t zone_bits(const struct node_range *n)
 {
-	return align_up(n->end - zone_origin(n), (uint64_t)BLOCK_FRAMES * QUAD_BLOCKS) + (n->end == n->first) * BLOCK_FRAMES * QUAD_BLOCKS;
+	return align_up(n->end - zone_origin(n), (uint64_t)BLOCK_FRAMES * QUAD_BLOCKS) +
+	       (n->end == n->first) * BLOCK_FRAMES * QUAD_BLOCKS;
 }
 
 size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
@@ -103,8 +104,10 @@ size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
 	uint32_t blocks = (uint32_t)(bits / BLOCK_FRAMES);
 	uint32_t territories = territory_count(blocks, territory_shift(blocks, nr_cpus));
 
-	return (size_t)align_up(bits / 8 + (blocks / QUAD_BLOCKS + 2 * hints_size(blocks)) * sizeof(uint64_t) +
-				territories * sizeof(struct ramka_atomic_u32), 64);
+	return (size_t)align_up(bits / 8 +
+					(blocks / QUAD_BLOCKS + 2 * hints_size(blocks)) * sizeof(uint64_t) +
+					territories * sizeof(struct ramka_atomic_u32),
+				64);
 }
 
 /* Reserves `bytes`, aligned to a cache line. False: the sum overflows. */
@@ -120,8 +123,9 @@ static bool place(struct layout *l, size_t *ret_at, uint64_t nr, size_t size)
 /* ---- what becomes memory late ---- */
 
 /*
- * Frames of holes and of reclaimable regions, or more. Exact but for a few frames a region where the regions are sorted, as
- * firmware sends them; else there is no memory to sort them in, and all frames of the span count.
+ * An upper bound of the frames of holes and reclaimable regions. If the regions are sorted, as firmware sends
+ * them, it is exact but for a few frames a region. Else it is all frames of the span, since there is no
+ * memory here to sort the regions in.
  */
 static uint64_t late_frames(const struct ramka_config *cfg, const struct map_span *span)
 {
@@ -156,34 +160,41 @@ static uint64_t late_frames(const struct ramka_config *cfg, const struct map_spa
 static int check_config(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why)
 {
 	const uint32_t contents = RAMKA_POISON | RAMKA_INIT_ON_FREE;
-	const uint32_t known = RAMKA_NO_DIRECT_MAP | RAMKA_METADATA_ZEROED | RAMKA_REF_SATURATE | RAMKA_SHUFFLE | RAMKA_TRACE |
-			       RAMKA_QUARANTINE | RAMKA_CHECK_LEVELS | contents;
+	const uint32_t known = RAMKA_NO_DIRECT_MAP | RAMKA_METADATA_ZEROED | RAMKA_REF_SATURATE |
+			       RAMKA_SHUFFLE | RAMKA_TRACE | RAMKA_QUARANTINE | RAMKA_CHECK_LEVELS | contents;
 
 	if (!cfg)
 		return refuse_plain(why, RAMKA_E_INVAL, "no configuration", "cfg");
 	if (!cfg->regions || !cfg->nr_regions)
-		return refuse_plain(why, RAMKA_E_INVAL, "no regions", cfg->regions ? "nr_regions" : "regions");
+		return refuse_plain(why, RAMKA_E_INVAL, "no regions",
+				    cfg->regions ? "nr_regions" : "regions");
 	if (!cfg->nr_cpus || cfg->nr_cpus > MAX_CPUS)
-		return refuse(why, RAMKA_E_INVAL, cfg->nr_cpus ? "too many CPUs" : "no CPUs", "nr_cpus", RAMKA_NO_INDEX, cfg->nr_cpus,
-			      MAX_CPUS);
+		return refuse(why, RAMKA_E_INVAL, cfg->nr_cpus ? "too many CPUs" : "no CPUs", "nr_cpus",
+			      RAMKA_NO_INDEX, cfg->nr_cpus, MAX_CPUS);
 	if (cfg->flags & ~known)
-		return refuse(why, RAMKA_E_INVAL, "an unknown flag", "flags", RAMKA_NO_INDEX, cfg->flags & ~known, known);
+		return refuse(why, RAMKA_E_INVAL, "an unknown flag", "flags", RAMKA_NO_INDEX,
+			      cfg->flags & ~known, known);
 	if (cfg->flags & contents && cfg->flags & RAMKA_NO_DIRECT_MAP)
-		return refuse(why, RAMKA_E_INVAL, "contents can be neither poisoned nor cleared without a direct map", "flags",
+		return refuse(why, RAMKA_E_INVAL,
+			      "contents can be neither poisoned nor cleared without a direct map", "flags",
 			      RAMKA_NO_INDEX, cfg->flags, cfg->flags & ~contents);
 	if (cfg->flags & RAMKA_QUARANTINE && !cfg->rcu)
-		return refuse(why, RAMKA_E_INVAL, "RAMKA_QUARANTINE needs grace periods, cfg.rcu", "flags", RAMKA_NO_INDEX, cfg->flags,
-			      cfg->flags & ~RAMKA_QUARANTINE);
-	l->meta_size = cfg->meta_size == RAMKA_META_NONE ? 0 : cfg->meta_size ? cfg->meta_size : RAMKA_META_SIZE_DEFAULT;
+		return refuse(why, RAMKA_E_INVAL, "RAMKA_QUARANTINE needs grace periods, cfg.rcu", "flags",
+			      RAMKA_NO_INDEX, cfg->flags, cfg->flags & ~RAMKA_QUARANTINE);
+	l->meta_size = cfg->meta_size == RAMKA_META_NONE ? 0 :
+		       cfg->meta_size			 ? cfg->meta_size :
+							   RAMKA_META_SIZE_DEFAULT;
 	if (l->meta_size > RAMKA_META_SIZE_MAX)
-		return refuse(why, RAMKA_E_INVAL, "too much metadata for each frame", "meta_size", RAMKA_NO_INDEX, l->meta_size,
-			      RAMKA_META_SIZE_MAX);
+		return refuse(why, RAMKA_E_INVAL, "too much metadata for each frame", "meta_size",
+			      RAMKA_NO_INDEX, l->meta_size, RAMKA_META_SIZE_MAX);
 	if (cfg->rcu && (!cfg->rcu->snapshot || !cfg->rcu->elapsed))
-		return refuse_plain(why, RAMKA_E_INVAL, "grace periods cannot be asked for: a function is missing",
+		return refuse_plain(why, RAMKA_E_INVAL,
+				    "grace periods cannot be asked for: a function is missing",
 				    cfg->rcu->snapshot ? "rcu->elapsed" : "rcu->snapshot");
 	for (unsigned i = 0; cfg->cpu_node && i < cfg->nr_cpus; i++)
 		if (cfg->cpu_node[i] > MAX_NODE)
-			return refuse(why, RAMKA_E_INVAL, "a CPU's node is too large", "cpu_node[]", i, cfg->cpu_node[i], MAX_NODE);
+			return refuse(why, RAMKA_E_INVAL, "a CPU's node is too large", "cpu_node[]", i,
+				      cfg->cpu_node[i], MAX_NODE);
 	return map_span(cfg, &l->span, why);
 }
 
@@ -206,7 +217,8 @@ static int place_zones(const struct ramka_config *cfg, struct layout *l, bool ok
 
 		why->paddr = paddr_of(range.first);
 		if (range.end - range.first > UINT32_MAX - ((uint64_t)2 << RAMKA_MAX_ORDER))
-			return refuse(why, RAMKA_E_INVAL, "the memory of a node lies farther apart than 16 TiB", "regions[].node",
+			return refuse(why, RAMKA_E_INVAL,
+				      "the memory of a node lies farther apart than 16 TiB", "regions[].node",
 				      RAMKA_NO_INDEX, range.node, 0);
 		ok = ok && place(l, &at, bitmap_bytes(bits, cfg->nr_cpus), 1);
 		present += sparse_words(bits / BLOCK_FRAMES);
@@ -231,8 +243,10 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 	l->nr_slots = l->span.end - l->span.first;
 	l->late_frames = late_frames(cfg, &l->span);
 	shards = cfg->nr_cpus + mailboxes(cfg->nr_cpus);
-	ok = place(l, &at, 1, sizeof(struct ramka)) && place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
-	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) && place(l, &l->depot, 2, sizeof(struct depot)) &&
+	ok = place(l, &at, 1, sizeof(struct ramka)) &&
+	     place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
+	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) &&
+	     place(l, &l->depot, 2, sizeof(struct depot)) &&
 	     place(l, &l->outboxes, cfg->nr_cpus, (size_t)align_up(outbox_bytes(cfg->nr_cpus), 64)) &&
 	     place(l, &l->defers, (uint64_t)cfg->nr_cpus + 1, sizeof(struct defer)) &&
 	     place(l, &l->shards, shards, sizeof(struct shard)) &&
@@ -243,8 +257,10 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 	if (rc)
 		return rc;
 	ok = place(l, &l->late, sparse_words(l->late_frames), sizeof(uint64_t)) &&
-	     place(l, &l->slots, l->nr_slots, sizeof(struct ramka_frame)) && place(l, &l->meta, l->nr_slots, l->meta_size) &&
-	     place(l, &l->traces, l->nr_slots, watch_bytes(cfg->flags)) && place(l, &l->shadow, l->nr_slots, contracts_bytes());
+	     place(l, &l->slots, l->nr_slots, sizeof(struct ramka_frame)) &&
+	     place(l, &l->meta, l->nr_slots, l->meta_size) &&
+	     place(l, &l->traces, l->nr_slots, watch_bytes(cfg->flags)) &&
+	     place(l, &l->shadow, l->nr_slots, contracts_bytes());
 	return ok ? 0 : refuse_plain(why, RAMKA_E_INVAL, "more metadata than addresses", "regions");
 }
 

@@ -10,14 +10,18 @@
 /* A node's frames. */
 struct node_range { uint64_t first, end; uint32_t node; };
 
-/* The nodes of a configuration in ascending order. There is no memory to remember them all: so many are collected at a time. */
+/*
+ * The nodes of a configuration in ascending order. There is no memory to remember them all, so a group is
+ * collected at a time.
+ */
 #define NODE_GROUP 16u
 struct nodes {
 	const struct ramka_config *cfg;
 	struct map_span span;
 	struct node_range range[NODE_GROUP];
 	unsigned nr, at;
-	bool single;     /* one node, or none: its zone covers the whole span, so that every hole can become memory */
+	/* one node, or none: its zone covers the whole span, so that every hole can become memory */
+	bool single;
 };
 
 /* Offsets into the metadata memory. */
@@ -26,17 +30,19 @@ struct layout {
 	uint64_t nr_slots, late_frames; /* frames that may become memory late, at most */
 	unsigned nr_zones;
 	uint32_t meta_size;
-	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, present, late, slots, meta,
-	       traces, shadow, end;
+	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, present,
+		late, slots, meta, traces, shadow, end;
 };
 
-/* What the configuration asks for, or an error with its reason. */
+/* The layout that the configuration needs, or an error with its reason. */
 int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why);
 /* Begins with the lowest node. Time: regions times nodes / 16. */
 void nodes_start(struct nodes *n, const struct ramka_config *cfg, const struct map_span *span);
 /* The next node's frames; false past the last one. The first call of a map without memory gives node 0. */
 bool nodes_next(struct nodes *n, struct node_range *ret);
-/* First frame and number of bits of the zone of a node; bytes of its bitmap and of its territories' owners. */
+/*
+ * First frame and number of bits of the zone of a node; bytes of its bitmap and of its territories' owners.
+ */
 uint64_t zone_origin(const struct node_range *n);
 uint64_t zone_bits(const struct node_range *n);
 size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus);

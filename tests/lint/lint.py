@@ -436,7 +436,7 @@ class Cited:
 # ---- pages ----
 
 ITEM = re.compile(r'\s*(?:[*-]|\d+\.) +')
-TWO_SENTENCES = re.compile(r'(?<![ .(][a-z])(?<!etc)[.!?][)"*`_]* +(?=["*`(\[]*[A-Z`])')
+TWO_SENTENCES = re.compile(r'(?<![ .(][a-z])(?<!etc)[.!?][)"*`_]* +(?=["*`(]*(?:[A-Z`\[]|ramka\b))')
 ENDED = re.compile(r'[.!?:][)"*`_]*$')
 
 
