@@ -3,16 +3,19 @@
 #include "account.h"
 
 /*
- * Base frames that this CPU's calls took out of the cache and zones, net. It peaks where the cache is lowest; how full the
- * rows were then is not remembered, only that they held rows_settled at least: the peak is never too low, and too high by
- * what waits in rows at most.
+ * Updates `peak`, the most base frames that this CPU's calls took out of the cache and the zones, net. Use is
+ * highest when the cache is emptiest, so the lowest count since the last call gives it. How full the rows
+ * were then is not remembered, only that they held at least rows_settled. So the peak is never too low, and
+ * too high by at most what waits in rows.
  */
 void cpu_settle(struct ramka_cpu *cpu)
 {
-	uint64_t in = ramka_load(&cpu->moved_in, relaxed, stat), out = ramka_load(&cpu->moved_out, relaxed, stat);
+	uint64_t in = ramka_load(&cpu->moved_in, relaxed, stat),
+		 out = ramka_load(&cpu->moved_out, relaxed, stat);
 	uint64_t uncached = ramka_load(&cpu->uncached, relaxed, stat);
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
-	uint32_t least = HOT_COUNT(hot) < HOT_LOWEST(hot) ? HOT_COUNT(hot) : HOT_LOWEST(hot); /* pops do not lower it */
+	/* pops do not lower it */
+	uint32_t least = HOT_COUNT(hot) < HOT_LOWEST(hot) ? HOT_COUNT(hot) : HOT_LOWEST(hot);
 	int64_t most = (int64_t)(in - out + uncached - least - cpu->rows_settled);
 
 	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
@@ -22,7 +25,7 @@ void cpu_settle(struct ramka_cpu *cpu)
 	cpu->rows_settled = cpu->row == NO_ROW ? 0 : cpu_in_rows(cpu);
 }
 
-/* Notes the frames outside the zones, for peak_in_use. A lost update costs a sample. */
+/* Takes a sample of the frames outside the zones, for peak_in_use. A lost update costs one sample. */
 static void sample_peak(struct ramka *r)
 {
 	uint64_t taken = 0;
@@ -34,8 +37,8 @@ static void sample_peak(struct ramka *r)
 }
 
 /*
- * How many frames a CPU may take or give before it tells the zone. Few when memory is low, so that the zone's estimate is
- * good where it matters.
+ * How many frames a CPU may take or give back before it tells the zone. They are few when memory is low, so
+ * that the estimate is good then.
  */
 static int64_t tell_at(const struct ramka *r)
 {
@@ -73,7 +76,11 @@ void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool insi
 	if (inside) {
 		uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-		if (HOT_COUNT(hot) != HOT_LOWEST(hot)) /* else now is the peak, and it is settled before it goes down */
+		/*
+		 * If the count equals the lowest, this allocation is the new peak; cpu_settle records it
+		 * before use falls.
+		 */
+		if (HOT_COUNT(hot) != HOT_LOWEST(hot))
 			cpu_settle(cpu);
 		own_add(&cpu->allocs, 1);
 		own_add(&cpu->uncached, nr);
@@ -93,7 +100,8 @@ void account_kept(struct ramka *r)
 void count_move(struct ramka_cpu *cpu, bool inside)
 {
 	if (inside)
-		ramka_store(&cpu->moves, ramka_load(&cpu->moves, relaxed, section.own) + 1, release, nomem.collect);
+		ramka_store(&cpu->moves, ramka_load(&cpu->moves, relaxed, section.own) + 1, release,
+			    nomem.collect);
 	else
 		ramka_add(&stripe_of(cpu->r)->moves, 1, release, nomem.collect);
 }
@@ -110,7 +118,7 @@ static uint64_t watermark_of(const struct ramka *r, const struct zone *z, uint64
 	return usable ? (r->low_watermark < UINT32_MAX ? r->low_watermark : UINT32_MAX) * part / usable : 0;
 }
 
-/* One at a time: what the callback allocates must not call it again. */
+/* One call at a time, since an allocation of the callback must not call it again. */
 static void call_low_memory(struct ramka *r, uint64_t free_frames)
 {
 	if (ramka_xchg(&r->telling_low, 1, relaxed, low.telling))
@@ -151,7 +159,10 @@ void account_rest(struct ramka_cpu *cpu, uint64_t nr)
 	}
 }
 
-/* All movements so far. Acquire: who moved frames past the scan has counted before, and the scan saw its word. */
+/*
+ * All movements so far. Acquire: a CPU that moved frames past the pass has counted that before, and the pass
+ * has read a word that it wrote.
+ */
 uint64_t account_moves(const struct ramka *r)
 {
 	uint64_t sum = 0;

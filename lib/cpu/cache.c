@@ -10,7 +10,8 @@
 
 #define GATE_MAX 24u /* free frames of a block that counts as nearly full */
 #define REFILL_TRIES 4u
-#define MAIL_AT_REFILL 4u /* magazines opened, as long as none of their frames passes the gate */
+/* magazines of mail that a refill opens, until one of their frames passes the gate */
+#define MAIL_AT_REFILL 4u
 
 /* Makes room in the full cache. */
 static void flush(struct ramka_cpu *cpu)
@@ -28,16 +29,17 @@ static void flush(struct ramka_cpu *cpu)
 	} else {
 		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, out, true);
 	}
-	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out, (n - out) * sizeof(*cache_of(cpu)->frames));
+	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out,
+		(n - out) * sizeof(*cache_of(cpu)->frames));
 	set_count(cpu, n - out);
-	cpu->current = NO_ROW; /* the zone changed: ask the gate again */
+	cpu->current = NO_ROW; /* the zone changed, so the gate decides anew */
 	own_add(&cpu->moved_out, out);
 	own_add(&cpu->flushes, 1);
 	probe(flush, cpu->id, out);
 	count_move(cpu, true);
 }
 
-/* The gate let the frame pass: it is the first one of its block, or the cache may be full. */
+/* The gate let the frame pass. It is the first one of its block, or the cache is full. */
 static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own) + HOT_PUSH;
@@ -53,7 +55,7 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 	section_leave(cpu);
 }
 
-/* The gate refused the frame, and it is not of the open row. */
+/* The gate refused the frame, and it does not belong into the open row. */
 static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 {
 	make_row(cpu);
@@ -77,13 +79,14 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
 	uint32_t owner = territory_owner(cpu->zone, block);
 
-	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block && free_mailed(cpu, owner - 1, n))
+	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block &&
+	    free_mailed(cpu, owner - 1, n))
 		return;
 	if (gate_passes(cpu, n, cpu->block, &cpu->current)) {
 		free_cached(cpu, n);
 	} else if (unlikely(cpu->nr_rows == ROWS)) {
 		free_refused(cpu, bit);
-	} else { /* the same without calls: as many of these as possible wait for their slots at a time */
+	} else { /* inlined: with fewer instructions, more cache misses overlap */
 		open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
 		count_row_pushes(cpu, 1);
 		section_leave(cpu);
@@ -109,7 +112,7 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	return n;
 }
 
-/* From the other shards of the same zone, once the zone has nothing. */
+/* Looks into the other shards of the same zone, when the zone has nothing. */
 static uint32_t steal(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
@@ -167,10 +170,13 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
 
 	for (unsigned i = 0; i < REFILL_TRIES && n < want / 4 + 1; i++) {
-		uint64_t mask = cpu->block == NO_BLOCK ? 0 : bitmap_take(&cpu->zone->map, cpu->block, want - n, start, &word);
+		uint64_t mask = cpu->block == NO_BLOCK ?
+					0 :
+					bitmap_take(&cpu->zone->map, cpu->block, want - n, start, &word);
 
 		if (!mask) {
-			uint32_t block = territory_pick(cpu->zone, cpu->me, 0, cpu->block == NO_BLOCK ? cpu->home : cpu->block);
+			uint32_t block = territory_pick(cpu->zone, cpu->me, 0,
+							cpu->block == NO_BLOCK ? cpu->home : cpu->block);
 
 			if (block == NO_BLOCK)
 				break;
@@ -195,7 +201,8 @@ static void set_gate(struct ramka_cpu *cpu)
 	uint64_t usable = ramka_load(&cpu->zone->usable, relaxed, stat);
 	uint64_t mean = usable ? zone_estimate_free(cpu->zone) * BLOCK_FRAMES / usable : 0;
 
-	cpu->gate = mean / 2 < GATE_MAX ? (uint32_t)(mean / 2) : GATE_MAX; /* must stay below the mean */
+	/* must stay below the zone's mean */
+	cpu->gate = mean / 2 < GATE_MAX ? (uint32_t)(mean / 2) : GATE_MAX;
 }
 
 noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
@@ -209,7 +216,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 	count_move(cpu, true);
 	n = cpu_count(cpu);
 	mail_grow(cpu);
-	/* frames that a drop freed since the caller looked are in already */
+	/* an on_drop may have refilled the cache meanwhile; moved_in counts those frames already */
 	for (unsigned i = 0; i < MAIL_AT_REFILL && !n && mail_open(cpu, &n); i++)
 		;
 	if (!n)

@@ -3,12 +3,12 @@
  * The cache of base frames: the two hot paths, and what fills and empties the cache. May use row.h, depot.h.
  *
  * Legend   fast    the inline functions below; no locked operation, no call
- *          cold    the gate refuses the frame or the cache is full: still inside the section, a call more
+ *          cold    the gate refuses the frame or the cache is full: one more call, still inside the section
  *          refill  the cache is empty: depot, then zone
  *          slow    request.h: no section, another zone, an order above 0, or nothing was found
  *
- * Gate. Caching every freed frame destroys contiguity. A put caches a frame only if its block is the one that the CPU
- * allocates from or nearly full; other frames go to a row, so that sparse blocks drain. Frames of order 1 to 6 always do.
+ * Gate. Caching every freed frame destroys contiguity. A put caches a frame only if its block is the one that
+ * the CPU allocates from, or nearly full (gate.h). Other frames go to a row, so that sparse blocks drain.
  */
 #ifndef RAMKA_LIB_CPU_CACHE_H
 #define RAMKA_LIB_CPU_CACHE_H
@@ -16,16 +16,18 @@
 #include "section.h"
 
 /*
- * The cache may be empty: refills it from depot and zone and takes one frame. NULL: both are empty, or the section cannot be
- * entered.
+ * Refills the cache from depot and zone if it is empty, and takes one frame. NULL: both are empty, or the
+ * section cannot be entered.
  */
 struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu);
-/* The rest of cpu_free when the gate refuses the frame or the cache is full. Inside the section; leaves it. */
+/*
+ * The rest of cpu_free when the gate refuses the frame or the cache is full. Inside the section; leaves it.
+ */
 void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n);
 
 /*
- * A base frame out of the cache; false: then cpu_alloc_refill. Also false, and the frame stays, if its state word is
- * not FREE: cpu_alloc_refill takes it, and the caller there has to look.
+ * Takes a base frame out of the cache. False: the caller goes on with cpu_alloc_refill. It is also false if
+ * the frame's state word is not FREE; then cpu_alloc_refill takes the frame, and its caller checks the word.
  */
 static inline bool cpu_alloc(struct ramka_cpu *cpu, struct ramka_frame **ret_f)
 {
@@ -50,8 +52,8 @@ miss:
 }
 
 /*
- * Frees base frame n of the home zone, whose slot is f and the caller's: cache, row or zone. False, nothing done:
- * no section to be had, the cache-less path must take it.
+ * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone. False,
+ * and nothing done: the section cannot be entered, and the cache-less path must take the frame.
  */
 static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
 {
@@ -66,9 +68,11 @@ static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f,
 			cpu_free_cold(cpu, n);
 			return true;
 		}
-		ramka_store(&cpu->row_mask, ramka_load(&cpu->row_mask, relaxed, section.own) | (uint64_t)1 << (n - cpu->row),
+		ramka_store(&cpu->row_mask,
+			    ramka_load(&cpu->row_mask, relaxed, section.own) | (uint64_t)1 << (n - cpu->row),
 			    relaxed, section.own);
-		ramka_store(&cpu->hot, hot + HOT_PUSH, release, nomem.collect); /* see count_row_pushes */
+		/* release: see count_row_pushes */
+		ramka_store(&cpu->hot, hot + HOT_PUSH, release, nomem.collect);
 		section_leave(cpu);
 		return true;
 	}

@@ -6,7 +6,7 @@
 #include "order.h"
 #include "row.h"
 
-/* Takes the bit out of the CPU's own cache. Rows go to the zone first, where the caller looks again. */
+/* Takes the frame out of the CPU's own cache. Rows go to the zone, where the caller looks next. */
 static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
 {
 	uint32_t n = cpu_count(cpu), i = 0;

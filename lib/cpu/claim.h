@@ -5,8 +5,11 @@
 
 #include "account.h"
 
-/* Takes exactly this FREE base frame, wherever it is: bitmap, own cache, depot, mailboxes, other CPUs' caches. 0,
- * RAMKA_E_IN_USE (a tail), RAMKA_E_BUSY (a CPU that cannot be stopped holds it, or a call is just moving it). */
+/*
+ * Takes exactly this FREE base frame out of the bitmap, the own cache, the depot, a mailbox or another CPU's
+ * cache. 0; RAMKA_E_IN_USE: a tail; RAMKA_E_BUSY: a CPU that cannot be stopped holds it, or a call is just
+ * moving it.
+ */
 int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f);
 
 #endif

@@ -12,7 +12,8 @@ static struct magazine *pop(struct depot *d, struct ramka_atomic_u64 *head)
 		struct magazine *m = &d->magazines[(old & DEPOT_INDEX) - 1];
 		uint64_t next = ramka_load(&m->next, relaxed, depot.next);
 
-		if (ramka_cas(head, &old, ((old & ~(uint64_t)DEPOT_INDEX) + TAG_ONE) | next, acq_rel, depot.push))
+		if (ramka_cas(head, &old, ((old & ~(uint64_t)DEPOT_INDEX) + TAG_ONE) | next, acq_rel,
+			      depot.push))
 			return m;
 	}
 	return NULL;
@@ -25,7 +26,8 @@ static void push(struct depot *d, struct ramka_atomic_u64 *head, struct magazine
 
 	do
 		ramka_store(&m->next, (uint32_t)(old & DEPOT_INDEX), relaxed, depot.next);
-	while (!ramka_cas(head, &old, ((old & ~(uint64_t)DEPOT_INDEX) + TAG_ONE) | index, release, depot.push));
+	while (!ramka_cas(head, &old, ((old & ~(uint64_t)DEPOT_INDEX) + TAG_ONE) | index, release,
+			  depot.push));
 }
 
 static struct shard *home(struct depot *d, const struct magazine *m)

@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A depot: lock-free stacks of full magazines, one shard per CPU. An instance has two: one between the caches and the zones,
- * and one whose shards are the CPUs' mailboxes (mail.h). Called by
- * lib/cpu only; knows frame numbers and nothing else. One CAS moves up to 64 frames.
+ * A depot: lock-free stacks of full magazines, one shard per CPU. An instance has two: one between the caches
+ * and the zones, and one whose shards are the CPUs' mailboxes (mail.h). Called by lib/cpu only; it knows
+ * frame numbers and nothing else. One CAS moves up to 64 frames.
  *
- * A magazine is a preallocated descriptor; each belongs to one shard and returns to that shard's stack of
- * empties when it is emptied, so a shard is bounded. Both stacks are Treiber stacks:
+ * A magazine is a preallocated descriptor. It belongs to one shard, its home, and returns to the home's stack
+ * of empties when it is emptied, so a shard is bounded. Both stacks are Treiber stacks. The head of one:
  *
- *   head = tag:40 | index + 1 : 24      0 in the low part = empty
+ *    63                     24 23              0
+ *   +-------------------------+-----------------+
+ *   |        tag (40)         | index + 1 (24)  |    index + 1: of the first magazine; 0: the stack is empty
+ *   +-------------------------+-----------------+
  *
- * States of a magazine: EMPTY (in its home's empties), FULL (in some shard's full stack: its home's), HELD (by
- * the one that popped it). Races: a popper reads `next` of a magazine that another pops meanwhile; the tag, one
- * more with every change of the head and computed anew in every retry, makes its CAS fail. So `next` is atomic
- * and the head is never written by a plain store. At 100 million changes a second the tag wraps in three hours.
- * Pair: depot.push (release) with every load of the head and every CAS that pops (acquire). The pop also releases: a CPU
- * that takes a magazine has counted the movement before, and who then finds the stack empty must see that (account.h).
+ * States of a magazine: EMPTY (in its home's empties), FULL (in its home's full stack), HELD (by the call
+ * that popped it).
+ *
+ * Races. A popper may read `next` of a magazine that another CPU pops meanwhile. Each change of the head
+ * raises the tag by one, so the popper's CAS then fails. So `next` is atomic, and no plain store writes the
+ * head. At 100 million changes a second the tag wraps in three hours.
+ *
+ * Pair: depot.push (release) with every load of the head and every CAS that pops (acquire). The pop also
+ * releases: a CPU that takes a magazine has counted the movement before, and a CPU that then finds the stack
+ * empty must see that count (account.h).
  */
 #ifndef RAMKA_LIB_DEPOT_H
 #define RAMKA_LIB_DEPOT_H

@@ -6,8 +6,6 @@
 #include "order.h"
 #include "row.h"
 
-#define REVOKED_TRIES 10000u
-
 /* Empties cache and row into the zone; the caller is inside the section or has stopped the CPU. */
 static void drain_cache(struct ramka_cpu *cpu)
 {
@@ -36,7 +34,7 @@ static bool holds_frames(const struct ramka_cpu *cpu)
 	return held_by_cpu(cpu) != 0;
 }
 
-/* Keeps one of these frames of the holder if the caller wants one: frames[*n - 1] is out of the way then. */
+/* Keeps one of these frames of the holder if the caller wants one. The last frame moves into its place. */
 static bool keep_one(const struct ramka_cpu *holder, uint32_t *frames, uint32_t *n, struct drain *d)
 {
 	for (uint32_t i = *n; i-- && d->wants && !d->got;) {
@@ -49,7 +47,7 @@ static bool keep_one(const struct ramka_cpu *holder, uint32_t *frames, uint32_t 
 	return false;
 }
 
-/* Counts its movements in the instance: it may run on any CPU. */
+/* Counts its movements in the instance, since it may run on any CPU. */
 static void drain_stack(struct ramka *r, struct depot *depot, unsigned shard, struct drain *d)
 {
 	struct ramka_cpu *holder = &r->cpus[shard].cpu;
@@ -111,7 +109,8 @@ static void drain_self(struct ramka_cpu *cpu, struct drain *d)
 
 bool drain_running(const struct ramka *r)
 {
-	return ramka_load(&r->drains_ended, relaxed, drain.count) != ramka_load(&r->drains_begun, relaxed, drain.count);
+	return ramka_load(&r->drains_ended, relaxed, drain.count) !=
+	       ramka_load(&r->drains_begun, relaxed, drain.count);
 }
 
 uint64_t drainable(const struct ramka *r)
@@ -132,7 +131,7 @@ bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, struct drain *d)
 	ramka_add(&r->drains_begun, 1, relaxed, drain.count);
 	if (!self->cacheless)
 		drain_self(self, d);
-	/* no barrier if there is nothing to drain; a CPU that has left its section shows what it holds */
+	/* needs no barrier if there is nothing to drain; a CPU outside its section shows what it holds */
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		struct ramka_cpu *cpu = &r->cpus[i].cpu;
 
@@ -142,7 +141,7 @@ bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, struct drain *d)
 		}
 	}
 	if (!self->cacheless && holds_frames(self))
-		all = false; /* called from a handler on top of its own section */
+		all = false; /* the caller is a handler on top of this CPU's own section */
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		drain_shard(r, i, d);
 	ramka_add(&r->drains_ended, 1, relaxed, drain.count);
@@ -155,8 +154,11 @@ void cpu_drain_own(struct ramka_cpu *cpu)
 
 	if (cpu->cacheless)
 		return;
-	/* A drainer may hold the CPU and leave it alone in the end. The number of tries is bounded: it may be stopped. */
-	for (unsigned i = 0; i < REVOKED_TRIES && holds_frames(cpu); i++)
+	/*
+	 * section_enter fails while a drainer holds this CPU. The number of tries is bounded, so that a
+	 * stopped drainer cannot hang this call.
+	 */
+	for (unsigned i = 0; i < GIVEN_BACK_TRIES && holds_frames(cpu); i++)
 		drain_self(cpu, &d);
 	drain_shard(cpu->r, cpu->id, &d);
 	if (section_enter(cpu)) {

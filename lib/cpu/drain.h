@@ -2,13 +2,13 @@
 /*
  * Draining: everything that CPUs hold goes back to the zones. May use row.h, order.h, mail.h, depot.h.
  *
- * A request that is about to fail drains all CPUs. Many may fail at a time, and each drain costs the others their caches. So
- * a request that finds a drain on its way scans the zones a few times before it drains too: mostly that drain has emptied
- * all caches then, and the request's own drain finds nothing and needs no barrier. A drainer that is stopped delays the
- * others and does not hinder them.
+ * A request that is about to fail drains all CPUs. Many requests may fail at a time, and each drain costs
+ * other CPUs their caches. So a request that finds a drain in progress scans the zones a few times before it
+ * drains too. Mostly that drain has emptied all caches by then, so the request's own drain finds nothing and
+ * needs no barrier. A drainer that is stopped delays other requests and does not block them.
  *
- * The drainer of a request for base frames keeps the first frame that it meets, so that other CPUs cannot take all of them
- * from the zone before it looks there.
+ * The drainer of a request for base frames keeps the first frame that it meets, so that other CPUs cannot
+ * take all of them from the zone before it looks there.
  *
  * Pair: drain.count, which orders nothing.
  */
@@ -21,24 +21,28 @@
 /* What a drain is for, and what came of it. */
 struct drain {
 	uint64_t mine;                    /* movements that the drainer counted on its way */
-	bool (*wants)(const struct ramka_cpu *holder, uint32_t n, const void *arg); /* is frame n of the holder's zone wanted? */
+	/* is frame n of the holder's zone wanted? */
+	bool (*wants)(const struct ramka_cpu *holder, uint32_t n, const void *arg);
 	const void *arg;
 	struct ramka_frame *got;          /* the first one, which is the caller's; NULL */
 };
 
-/* Everything that can be had into the zones; false: some CPU was left alone. */
+/* Moves everything that CPUs hold to the zones. False: some CPU was left alone. */
 bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, struct drain *d);
 /* Is a drain of all CPUs on its way? */
 bool drain_running(const struct ramka *r);
-/* Base frames that other CPUs hold outside the zones, about. */
+/* The approximate number of base frames that other CPUs hold outside the zones. */
 uint64_t drainable(const struct ramka *r);
 
 /*
- * Empties the CPU's own cache, its shard and its mailbox into the zones, as far as it is not inside a call. Other CPUs may
- * adopt its territories then.
+ * Empties the CPU's own cache, its shard and its mailbox into the zones, if the CPU is not inside a call.
+ * Other CPUs may then adopt its territories.
  */
 void cpu_drain_own(struct ramka_cpu *cpu);
-/* Frames of a CPU's shard and mailbox into the zone. Counts its movements in the instance: it may run on any CPU. */
+/*
+ * Moves the frames of a CPU's shard and mailbox to the zone. Counts its movements in the instance, since it
+ * may run on any CPU.
+ */
 void drain_shard(struct ramka *r, unsigned shard, struct drain *d);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gate: is a freed frame cached, or does it go back to its block? And the blocks that refill the caches. May use state.h
- * and zone/territory.h.
+ * The gate: is a freed frame cached, or does it go back to its block? This file also says which blocks refill
+ * the caches. May use state.h and zone/territory.h.
  *
- * Caching every freed frame destroys contiguity: what was freed last is handed out first, wherever it lies, and sparse blocks
- * never drain. A frame passes if its block is the one that refills the cache, or nearly full. `current` remembers the block
- * that passed last. Base frames and frames of orders 1 to 8 have a gate each: the same test, with blocks of their own.
+ * Caching every freed frame destroys contiguity: the frame that was freed last is handed out first, wherever
+ * it lies, and sparse blocks never drain. A frame passes if its block is the one that refills the cache, or
+ * nearly full. `current` remembers the block that passed last. Base frames and frames of orders 1 to 8 have a
+ * gate each: the same test, with blocks of their own.
  */
 #ifndef RAMKA_LIB_CPU_GATE_H
 #define RAMKA_LIB_CPU_GATE_H
@@ -13,8 +14,9 @@
 #include "../zone/territory.h"
 #include "state.h"
 
-/* `refills`: the block that refills the cache in question; *current: its block that passed last, updated. */
-static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, uint32_t refills, uint32_t *current)
+/* `refills`: the block that refills the cache. *current: the block that passed its gate last, updated. */
+static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, uint32_t refills,
+				      uint32_t *current)
 {
 	uint32_t block = bit_of(cpu, n) / BLOCK_FRAMES;
 
@@ -26,13 +28,14 @@ static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, u
 	return true;
 }
 
-/* From now on `block` refills the cache in question, *refills, and another block the CPU's other cache. */
+/* From now on `block` refills the cache whose block is *refills; `other` refills the CPU's other cache. */
 static inline void refill_from(const struct ramka_cpu *cpu, uint32_t *refills, uint32_t other, uint32_t block)
 {
 	unsigned shift = cpu->zone->territory_shift;
 
 	if (*refills >> shift != block >> shift)
-		territory_move(cpu->zone, cpu->me, *refills >> shift == other >> shift ? NO_BLOCK : *refills, block);
+		territory_move(cpu->zone, cpu->me, *refills >> shift == other >> shift ? NO_BLOCK : *refills,
+			       block);
 	*refills = block;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mail between CPUs. What it is good for, states and bounds: mail.h. */
+/* Mail between CPUs. Purpose, states and bounds: mail.h. */
 #include "../base/mem.h"
 
 #include "gate.h"
@@ -26,7 +26,8 @@ size_t outbox_bytes(unsigned nr_cpus)
 {
 	uint32_t n = outbox_size(nr_cpus);
 
-	return sizeof(struct outbox) + (n ? nr_cpus * sizeof(struct letters) : 0) + n * (sizeof(uint32_t) + sizeof(uint16_t));
+	return sizeof(struct outbox) + (n ? nr_cpus * sizeof(struct letters) : 0) +
+	       n * (sizeof(uint32_t) + sizeof(uint16_t));
 }
 
 void outbox_init(struct outbox *o, unsigned nr_cpus)
@@ -109,7 +110,9 @@ static void send_longest(struct ramka_cpu *cpu, uint32_t owner)
 	count_move(cpu, true);
 }
 
-/* One magazine of the own mailbox for each one sent: a CPU that only frees keeps its own mailbox empty too. */
+/*
+ * One magazine of the own mailbox for each one sent: a CPU that only frees keeps its own mailbox empty too.
+ */
 static void answer(struct ramka_cpu *cpu)
 {
 	uint32_t count = cpu_count(cpu);

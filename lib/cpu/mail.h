@@ -2,18 +2,19 @@
 /*
  * Mail: frames that a CPU frees and that lie in another CPU's territory. May use row.h, depot.h.
  *
- * A free into another CPU's territory would change a bitmap word and a block entry that the owner changes all the time. So the
- * frame waits in the outbox of the CPU that frees it, in a list for its owner. A list of 64 goes to the owner as one
- * magazine, by one CAS into the owner's mailbox. The owner puts what it finds there through its gate
- * when it refills its cache, and whenever it sends mail itself. So both CPUs change only lines of their own; what moves
- * between them is the frame's slot and a few lines for each 64 frames.
+ * A free into another CPU's territory would change a bitmap word and a block entry that the owner changes all
+ * the time. So the frame waits in the outbox of the CPU that frees it, in a list for its owner. A list of 64
+ * goes to the owner as one magazine, by one CAS into the owner's mailbox. The owner opens its mailbox when it
+ * refills its cache, and whenever it sends mail itself, and puts each frame through its gate. So both CPUs
+ * change only lines of their own. Between them only the frame's slot and a few lines for each 64 frames move.
  *
- * States of a frame on its way: in an outbox (private to the CPU that freed it, and drained with its cache), in a mailed
- * magazine (depot.h), in the owner's cache or rows. All of these are CACHED for the rest of the library.
+ * States of a frame on its way: in an outbox (private to the CPU that freed it, and drained with its cache),
+ * in a mailed magazine (depot.h), in the owner's cache or rows. All of these are CACHED for the rest of the
+ * library.
  *
- * Bounds. An outbox holds at most 1024 frames, and a sixteenth of the memory per CPU; when it is full, its longest list is
- * sent. A mailbox has 16 magazines; when it is full, the sender frees its frames into the bitmap itself, so an owner that is
- * idle or stopped strands at most a mailbox.
+ * Bounds. An outbox holds at most 1024 frames, and a sixteenth of the memory per CPU; when it is full, its
+ * longest list is sent. A mailbox has 16 magazines; when it is full, the sender frees its frames into the
+ * bitmap itself, so an owner that is idle or stopped strands at most a mailbox.
  */
 #ifndef RAMKA_LIB_CPU_MAIL_H
 #define RAMKA_LIB_CPU_MAIL_H
@@ -29,7 +30,10 @@ struct letters {
 	uint16_t head, count;
 };
 
-/* Private to its CPU, like its cache. `letters` has an entry for each CPU; `next` and `frames` follow behind it. */
+/*
+ * Private to its CPU, like its cache. `letters` has an entry for each CPU; `next` and `frames` follow behind
+ * it.
+ */
 struct outbox {
 	struct ramka_atomic_u32 count; /* frames in all lists */
 	uint32_t size, room;           /* places in use and in all; 0: nothing is mailed */
@@ -53,13 +57,17 @@ static inline uint32_t mail_count(const struct ramka_cpu *cpu)
 	return cpu->outbox ? ramka_load(&cpu->outbox->count, relaxed, section.own) : 0;
 }
 
-/* Frame n goes to CPU `owner`. Inside the section; the caller counts the push. False: this CPU sends no mail. */
+/*
+ * Frame n goes to CPU `owner`. Inside the section; the caller counts the push. False: this CPU sends no mail.
+ */
 bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n);
-/* All lists go to the zone; inside the section or while the CPU is stopped. The caller counts the movement. */
+/*
+ * All lists go to the zone; inside the section or while the CPU is stopped. The caller counts the movement.
+ */
 void mail_flush(struct ramka_cpu *cpu);
 /*
- * Takes a magazine out of the mailbox: frames that pass the gate go to the cache while it has room, others to rows.
- * Inside the section; the caller counts the movement. False: there is none.
+ * Takes a magazine out of the mailbox: frames that pass the gate go to the cache while it has room, others to
+ * rows. Inside the section; the caller counts the movement. False: there is none.
  */
 bool mail_open(struct ramka_cpu *cpu, uint32_t *count);
 

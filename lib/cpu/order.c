@@ -34,7 +34,8 @@ uint64_t order_number(const struct ramka_cpu *cpu)
 
 void order_set_bounds(struct ramka *r, uint64_t share)
 {
-	ramka_store(&r->mail_max, (uint32_t)(share / PART_MAILED < UINT32_MAX ? share / PART_MAILED : UINT32_MAX), relaxed,
+	ramka_store(&r->mail_max,
+		    (uint32_t)(share / PART_MAILED < UINT32_MAX ? share / PART_MAILED : UINT32_MAX), relaxed,
 		    stat);
 	for (unsigned order = 1; order <= TOP_ORDER; order++) {
 		uint64_t room = order_at(order + 1) - order_at(order);
@@ -70,7 +71,8 @@ static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *f
 	uint64_t mask = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t bit = bit_of(cpu, frames[i]), next = i + 1 < n ? bit_of(cpu, frames[i + 1]) : NO_FRAME;
+		uint32_t bit = bit_of(cpu, frames[i]),
+			 next = i + 1 < n ? bit_of(cpu, frames[i + 1]) : NO_FRAME;
 		uint32_t block = bit / BLOCK_FRAMES;
 
 		if (order <= WORD_ORDER) {
@@ -116,7 +118,8 @@ void order_flush_all(struct ramka_cpu *cpu)
 /* Counts a frame that was freed into a stack, and that lies where it can be found. */
 static void count_push(struct ramka_cpu *cpu)
 {
-	ramka_store(&cpu->larger_pushes, ramka_load(&cpu->larger_pushes, relaxed, section.own) + 1, release, nomem.collect);
+	ramka_store(&cpu->larger_pushes, ramka_load(&cpu->larger_pushes, relaxed, section.own) + 1, release,
+		    nomem.collect);
 }
 
 /* The frame is not to be cached: a row takes it up to a word, the zone what is larger. */
@@ -148,7 +151,8 @@ bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsign
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	most = ramka_load(&cpu->r->order_max[order], relaxed, stat);
-	if (unlikely(!most) || (order < BLOCK_ORDER && !gate_passes(cpu, n, cpu->run_block, &cpu->run_current))) {
+	if (unlikely(!most) ||
+	    (order < BLOCK_ORDER && !gate_passes(cpu, n, cpu->run_block, &cpu->run_current))) {
 		refuse_run(cpu, n, order);
 		section_leave(cpu);
 		return true;
@@ -183,7 +187,8 @@ static uint32_t break_block(struct ramka_cpu *cpu, uint32_t block, unsigned orde
 }
 
 /* Up to `want` frames of order 1 to 8 out of one block, ascending; how many. */
-static uint32_t take_from_block(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t want, uint32_t *ret_bits)
+static uint32_t take_from_block(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t want,
+				uint32_t *ret_bits)
 {
 	struct bitmap *map = &cpu->zone->map;
 	uint32_t n = 0;

@@ -3,15 +3,15 @@
  * Caches of frames of orders 1 to 10: a small stack for each order. May use row.h.
  *
  * Legend   fast    order_pop, order_push: the frame's number and its order's count; no locked operation
- *          cold    the gate refuses the frame (orders 1 to 6: to a row; 7 and 8: to the zone), or the stack is full: half
- *                  of it goes to the zone
- *          refill  the stack is empty: up to half a stack out of one block, or up to four whole blocks, by few locked
- *                  operations
+ *          cold    the gate refuses the frame (orders 1 to 6: to a row; 7 and 8: to the zone), or the stack
+ *                  is full: half of it goes to the zone
+ *          refill  the stack is empty: up to half a stack out of one block, or up to four whole blocks, by
+ *                  few locked operations
  *          slow    request.h
  *
- * Gate. A freed frame of order 1 to 8 is cached only if its block is the one that refills these orders, or nearly full. Else
- * the frame that was freed last would be handed out again at once, and sparse blocks would never drain. Orders 9 and 10 are
- * whole blocks and need no gate.
+ * Gate. A freed frame of order 1 to 8 is cached only if its block is the one that refills these orders, or
+ * nearly full. Else the frame that was freed last would be handed out again at once, and sparse blocks would
+ * never drain. Orders 9 and 10 are whole blocks and need no gate.
  */
 #ifndef RAMKA_LIB_CPU_ORDER_H
 #define RAMKA_LIB_CPU_ORDER_H
@@ -55,12 +55,20 @@ static inline struct ramka_frame *order_pop(struct ramka_cpu *cpu, unsigned orde
 	return f;
 }
 
-/* Frees a frame of order 1 to 10, number n of the home zone. False, nothing done: the section cannot be entered. */
+/*
+ * Frees a frame of order 1 to 10, number n of the home zone. False, nothing done: the section cannot be
+ * entered.
+ */
 bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order);
 
-/* Takes a frame out of the stack of an order, refilled if it is empty; inside the section: its number, or false. */
+/*
+ * Takes a frame out of the stack of an order, refilled if it is empty; inside the section: its number, or
+ * false.
+ */
 bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n);
-/* All stacks go to the zone; inside the section or while the CPU is stopped. The caller counts the movement. */
+/*
+ * All stacks go to the zone; inside the section or while the CPU is stopped. The caller counts the movement.
+ */
 void order_flush_all(struct ramka_cpu *cpu);
 
 #endif

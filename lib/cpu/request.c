@@ -26,7 +26,7 @@ static uint32_t limit_of(const struct zone *z, unsigned addr_bits)
 	return end - z->origin < z->end ? (uint32_t)(end - z->origin) : NO_LIMIT;
 }
 
-/* Zones in the order that the request wants: calls `try` until it finds something. */
+/* Calls `try` for the zones in the order that the request wants, until it succeeds. */
 static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
 				     uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
 						     struct ramka_request req, uint32_t limit, bool inside))
@@ -63,19 +63,20 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 }
 
 /*
- * Where to look first in a zone. A request with a limit on the address starts at the bottom, and leaves the CPU's own places
- * as they are.
+ * Where to look first in a zone. A request with a limit on the address starts at the bottom, and leaves the
+ * CPU's own places as they are.
  */
 static uint32_t start_in(const struct ramka_cpu *cpu, const struct zone *z, uint32_t limit)
 {
 	if (limit != NO_LIMIT)
 		return 0;
-	if (cpu->cacheless) /* where its thread is likely alone */
+	if (cpu->cacheless) /* a place where its thread is likely alone */
 		return (uint32_t)((uint64_t)stripe_number() * z->map.blocks / STRIPES);
 	return z == cpu->zone ? cpu->home : (uint32_t)((uint64_t)z->map.blocks * cpu->id / cpu->r->nr_cpus);
 }
 
-static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
+			   uint32_t limit, bool inside)
 {
 	uint32_t at = start_in(cpu, z, limit);
 
@@ -83,7 +84,8 @@ static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, s
 	return zone_alloc(z, req.order, limit, &at);
 }
 
-static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
+			       uint32_t limit, bool inside)
 {
 	(void)cpu, (void)nr, (void)inside;
 	return zone_alloc_exhaustive(z, req.order, limit);
@@ -92,7 +94,8 @@ static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t n
 /* ---- the last resort ---- */
 
 /* Does the request allow the frame at this bit of the zone? */
-static bool allows(const struct ramka_cpu *cpu, const struct ramka_request *req, const struct zone *z, uint32_t bit)
+static bool allows(const struct ramka_cpu *cpu, const struct ramka_request *req, const struct zone *z,
+		   uint32_t bit)
 {
 	uint32_t node = req->node ? req->node - 1u : cpu->node;
 
@@ -104,7 +107,10 @@ struct asker {
 	const struct ramka_request *req;
 };
 
-/* Of the node that is asked first: others have their turn in the zones, in the right order. */
+/*
+ * Wants only frames of the node that is asked first, since other nodes have their turn in the zones, in the
+ * right order.
+ */
 static bool wants(const struct ramka_cpu *holder, uint32_t n, const void *arg)
 {
 	const struct asker *a = arg;
@@ -119,14 +125,15 @@ static bool possible(const struct ramka_cpu *cpu, const struct ramka_request *re
 	const struct ramka *r = cpu->r;
 
 	for (unsigned i = 0; i < r->nr_zones; i++)
-		if (allows(cpu, req, &r->zones[i], r->zones[i].low) && ramka_load(&r->zones[i].usable, relaxed, stat) >= nr)
+		if (allows(cpu, req, &r->zones[i], r->zones[i].low) &&
+		    ramka_load(&r->zones[i].usable, relaxed, stat) >= nr)
 			return true;
 	return false;
 }
 
 /*
- * Would the frames that CPUs hold, if they lay where they are wanted, make a run of whole blocks? If not, there is no point
- * in taking them away.
+ * Could the frames that CPUs hold complete a run of whole blocks, if they lay where they are wanted? If not,
+ * a drain is useless.
  */
 static bool drain_may_help(const struct ramka *r, uint64_t nr)
 {
@@ -141,8 +148,9 @@ static bool drain_may_help(const struct ramka *r, uint64_t nr)
 }
 
 /*
- * Nothing was found by hints. Drains, looks at every block entry, and says NULL only if no frame moved meanwhile and no CPU
- * was left alone; see account.h. The number of rounds is bounded, since other calls may move frames for ever.
+ * Hints found nothing. Drains, looks at every block entry, and returns NULL only if no frame moved meanwhile
+ * and no CPU was left alone; see account.h. The number of rounds is bounded, since other calls may never stop
+ * moving frames.
  */
 static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
 				       uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
@@ -235,8 +243,9 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 	return ok;
 }
 
-/* A frame of the order that holds the range, less what is beyond it. */
-static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+/* Takes a frame of the order that holds the range, and gives back what is beyond it. */
+static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
+			    uint32_t limit, bool inside)
 {
 	unsigned order = order_of(nr);
 	uint32_t at = start_in(cpu, z, limit), bit;
@@ -254,7 +263,8 @@ static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, 
 	return bit;
 }
 
-static uint32_t try_range(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req, uint32_t limit, bool inside)
+static uint32_t try_range(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
+			  uint32_t limit, bool inside)
 {
 	uint32_t bit = z->low;
 

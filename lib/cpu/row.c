@@ -15,7 +15,7 @@ uint32_t cpu_in_rows(const struct ramka_cpu *cpu)
 	return n;
 }
 
-/* Returns how many frames that were. */
+/* Returns how many frames these were. */
 static uint32_t free_word(struct ramka_cpu *cpu, struct zone *z, uint32_t word, uint64_t mask)
 {
 	uint32_t n = bitmap_free_mask(&z->map, word, mask);
@@ -44,8 +44,8 @@ void free_frames(struct ramka_cpu *cpu, struct zone *z, const uint32_t *frames, 
 }
 
 /*
- * All rows go to the zone. In one burst: a locked operation waits for every cache miss before it, so between bursts
- * the misses of frees that follow each other overlap.
+ * All rows go to the zone in one burst. A locked operation waits for every cache miss before it, so between
+ * bursts the misses of consecutive frees overlap.
  */
 void flush_rows(struct ramka_cpu *cpu)
 {

@@ -2,9 +2,9 @@
 /*
  * Rows: freed frames that wait to be freed into the bitmap together. May use account.h.
  *
- * A row is a set of frames of one bitmap word: the first frame's number and a mask. A CPU has one open row, which collects
- * frees, and up to ROWS closed ones. All of them go to the zone in one burst. Frames of orders 1 to 6 that their gate refuses
- * wait here too (order.h).
+ * A row is a set of frames of one bitmap word: the first frame's number and a mask. A CPU has one open row,
+ * which collects frees, and up to ROWS closed ones. All of them go to the zone in one burst. Frames of orders
+ * 1 to 6 that their gate refuses wait here too (order.h).
  */
 #ifndef RAMKA_LIB_CPU_ROW_H
 #define RAMKA_LIB_CPU_ROW_H
@@ -17,7 +17,10 @@ void free_frames(struct ramka_cpu *cpu, struct zone *z, const uint32_t *frames, 
 void flush_rows(struct ramka_cpu *cpu);
 /* flush_rows as a movement of its own. */
 void give_rows(struct ramka_cpu *cpu);
-/* Closes the row, if only an empty one, and opens another with these frames; there is room for it. */
+/*
+ * Closes the row, even an empty one, and opens another with these frames. There must be room for a closed
+ * row.
+ */
 static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 {
 	/* by the time it is flushed, the word is here */
@@ -28,20 +31,23 @@ static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
 }
 
-/* Frames lie in a row now. Release: who sees that they were pushed sees them there (account.h). */
+/*
+ * Counts frames that lie in a row now. Release: a CPU that sees the count sees them in the row (account.h).
+ */
 static inline void count_row_pushes(struct ramka_cpu *cpu, uint64_t nr)
 {
-	ramka_store(&cpu->hot, ramka_load(&cpu->hot, relaxed, section.own) + nr * HOT_PUSH, release, nomem.collect);
+	ramka_store(&cpu->hot, ramka_load(&cpu->hot, relaxed, section.own) + nr * HOT_PUSH, release,
+		    nomem.collect);
 }
 
-/* Room for one more closed row. */
+/* Makes room for one more closed row. */
 static inline void make_row(struct ramka_cpu *cpu)
 {
 	if (unlikely(cpu->nr_rows == ROWS))
 		give_rows(cpu);
 }
 
-/* Frames of the word of `bit`, into a row. Inside the section; the caller counts. */
+/* Puts frames of the word of `bit` into a row. Inside the section; the caller counts. */
 static inline void put_into_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 {
 	if (bit - cpu->zone->low - cpu->row < WORD_BITS) {

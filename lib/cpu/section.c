@@ -4,7 +4,7 @@
 
 #define AT_ONCE 64u /* CPUs that one barrier stops; a bit of a word each */
 
-/* Revokes up to AT_ONCE CPUs from `first` on: those that the caller has revoked, a bit each. */
+/* Revokes up to AT_ONCE CPUs from `first` on. Returns those that it revoked, a bit each. */
 static uint64_t revoke(struct ramka *r, const struct ramka_cpu *self, unsigned first, bool *all)
 {
 	uint64_t mine = 0;
@@ -23,7 +23,8 @@ static uint64_t revoke(struct ramka *r, const struct ramka_cpu *self, unsigned f
 	return mine;
 }
 
-bool cpu_for_each_stopped(struct ramka *r, struct ramka_cpu *self, void (*take)(struct ramka_cpu *cpu, void *arg), void *arg)
+bool cpu_for_each_stopped(struct ramka *r, struct ramka_cpu *self,
+			  void (*take)(struct ramka_cpu *cpu, void *arg), void *arg)
 {
 	bool all = true;
 

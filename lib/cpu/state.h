@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a CPU holds: the structures of this folder, their word layouts and the accessors of these words. May use base and
- * zone. Every other file of lib/cpu includes this one.
+ * What a CPU holds: the structures of this folder, their word layouts and the accessors of these words. May
+ * use base and zone. Every other file of lib/cpu includes this one.
  *
- * A frame is named by its number: 0 is the first frame of the CPU's home zone. Its bit in the zone is number + zone->low.
+ * A frame is named by its number: 0 is the first frame of the CPU's home zone. Its bit in the zone is number
+ * + zone->low.
  *
- * The hot word, `cpu->hot`. The owner writes it, inside its section only. It is one word, so that a cache hit pays for one
- * load and one store:
+ * The hot word, `cpu->hot`. The owner writes it, inside its section only. It is one word, so that a cache hit
+ * pays for one load and one store:
  *
  *    63                                 16 15         8 7          0
  *   +-------------------------------------+------------+------------+
  *   |            pushes (48)              | lowest (8) | count (8)  |
  *   +-------------------------------------+------------+------------+
  *
- *   pushes   frames that were ever put into the cache or a row; part of the movement count of "no memory" (account.h)
+ *   pushes   frames ever put into the cache or a row; part of the movement count of "no memory" (account.h)
  *   lowest   the lowest `count` since the counters were settled; the peak of use lies there (account.h)
  *   count    frames in the cache
  */
@@ -37,8 +38,10 @@ struct ramka_cpu {
 	struct ramka_atomic_u32 revoked;
 	struct ramka_atomic_u64 hot;     /* see above */
 	uintptr_t slots;                 /* the slot of the home zone's first frame */
-	uint64_t span;                   /* frames of the home zone; 0: the address does not decide which zone it is */
-	struct ramka_atomic_u64 plain;   /* entry of the type without metadata that was allocated last, a pointer */
+	/* frames of the home zone; 0: the address does not decide which zone it is */
+	uint64_t span;
+	/* entry of the type without metadata that was allocated last, a pointer */
+	struct ramka_atomic_u64 plain;
 	uint32_t current;                /* first frame of the block that passed the gate last; NO_ROW */
 	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
 	struct ramka_atomic_u64 row_mask; /* its frames */
@@ -49,9 +52,11 @@ struct ramka_cpu {
 	struct defer *defer;             /* of the cache-less handle too */
 	struct outbox *outbox;           /* frames for other CPUs, mail.h; NULL for the cache-less handle */
 	struct ramka_atomic_u64 moves;   /* movements of frames: one before and one after each (account.h) */
-	struct ramka_atomic_u64 pending; /* frames whose on_drop waits: 0 none runs, 1 one runs, else slot + 2 (frame/drop.h) */
+	/* frames whose on_drop waits: 0 none runs, 1 one runs, else slot + 2 (frame/drop.h) */
+	struct ramka_atomic_u64 pending;
 	uint32_t id, node;
-	uint32_t me;                     /* as the territories know it: id + 1, or OWNER_NONE (zone/territory.h) */
+	/* as the territories know it: id + 1, or OWNER_NONE (zone/territory.h) */
+	uint32_t me;
 	uint32_t gate;                   /* frames of blocks with at most so many free frames are cached */
 	uint32_t home;                   /* first block of its share of the zone */
 	uint32_t block;                  /* block that refills the cache of base frames; NO_BLOCK */
@@ -62,23 +67,30 @@ struct ramka_cpu {
 	uint32_t nr_rows;                /* closed rows */
 	uint32_t random;                 /* RAMKA_SHUFFLE */
 	bool cacheless;
-	struct ramka_atomic_u64 pushes;                /* of the hot word, as many as there were at the last settling */
-	struct ramka_atomic_u64 moved_in, moved_out; /* frames into the cache and out of it, but for pushes and pops */
-	struct ramka_atomic_u64 allocs, puts;        /* frames of any order handed out and given back around the cache */
+	/* of the hot word, as many as there were at the last settling */
+	struct ramka_atomic_u64 pushes;
+	/* frames into the cache and out of it, but for pushes and pops */
+	struct ramka_atomic_u64 moved_in, moved_out;
+	/* frames of any order handed out and given back around the cache */
+	struct ramka_atomic_u64 allocs, puts;
 	struct ramka_atomic_u64 uncached;               /* base frames of these, net */
-	struct ramka_atomic_u64 larger_pushes;         /* frames of orders 1 to 10 ever freed into their stacks (account.h) */
-	struct ramka_atomic_u64 larger_in, larger_out; /* frames into these stacks and out of them, but for pushes and pops */
+	/* frames of orders 1 to 10 ever freed into their stacks (account.h) */
+	struct ramka_atomic_u64 larger_pushes;
+	/* frames into these stacks and out of them, but for pushes and pops */
+	struct ramka_atomic_u64 larger_in, larger_out;
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
-	int64_t untold;                /* base frames taken from the home zone that its estimate does not show yet */
+	/* base frames taken from the home zone that the zone's estimate does not show yet */
+	int64_t untold;
 	int64_t tell_at;                 /* so many of them are told at once */
 };
 
-/* What every handle but the cache-less one has behind it. */
+/* The part that every handle but the cache-less one has. */
 struct cache {
 	RAMKA_ALIGNAS(64) uint32_t rows[ROWS];   /* closed rows: first frame of each */
 	struct ramka_atomic_u64 row_masks[ROWS]; /* their frames */
 	RAMKA_ALIGNAS(64) uint32_t frames[CACHE_SIZE];
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 larger[TOP_ORDER + 1]; /* frames in the stack of each order; order.h */
+	/* frames in the stack of each order; order.h */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 larger[TOP_ORDER + 1];
 	RAMKA_ALIGNAS(64) uint32_t larger_frames[LARGER_FRAMES];
 };
 
@@ -92,7 +104,7 @@ static inline struct cache *cache_of(const struct ramka_cpu *cpu)
 	return &((struct cached_cpu *)(uintptr_t)cpu)->cache;
 }
 
-#define NO_ROW (UINT32_MAX - (BLOCK_FRAMES - 1)) /* no frame number of a zone comes near it */
+#define NO_ROW (UINT32_MAX - (BLOCK_FRAMES - 1)) /* above all frame numbers of a zone */
 
 /* ---- the hot word ---- */
 
@@ -103,12 +115,16 @@ static inline struct cache *cache_of(const struct ramka_cpu *cpu)
 #define HOT_LOWEST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
 #define HOT_COUNT(hot) ((uint32_t)(uint8_t)(hot))
 
-/* Pushes ever: the hot word's own number of them wraps after 2^48, a month at 100 million a second (cpu_settle). */
+/*
+ * All pushes so far. Their number in the hot word wraps after 2^48, which is a month at 100 million a second
+ * (cpu_settle).
+ */
 static inline uint64_t cpu_pushes(const struct ramka_cpu *cpu)
 {
 	uint64_t settled = ramka_load(&cpu->pushes, relaxed, stat);
 
-	return settled + ((HOT_PUSHES(ramka_load(&cpu->hot, relaxed, section.own)) - settled) & (UINT64_MAX >> 16));
+	return settled +
+	       ((HOT_PUSHES(ramka_load(&cpu->hot, relaxed, section.own)) - settled) & (UINT64_MAX >> 16));
 }
 
 static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
@@ -132,11 +148,12 @@ static inline struct ramka_frame *cpu_slot(const struct ramka_cpu *cpu, uint32_t
 	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT));
 }
 
-/* The number of a slot in the home zone of the CPU, if range and alignment say that it is one. */
+/* The number of a slot in the CPU's home zone. False: range or alignment say that it is none. */
 static inline bool cpu_home(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint32_t *ret_n)
 {
 	uintptr_t off = (uintptr_t)f - cpu->slots;
-	uintptr_t n = off >> SLOT_SHIFT | off << (sizeof(off) * 8 - SLOT_SHIFT); /* a misaligned one becomes huge */
+	/* a misaligned one becomes huge */
+	uintptr_t n = off >> SLOT_SHIFT | off << (sizeof(off) * 8 - SLOT_SHIFT);
 
 	*ret_n = (uint32_t)n;
 	return n < cpu->span;

@@ -5,7 +5,8 @@
 #include "request.h"
 #include "take_back.h"
 
-noinline void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation)
+noinline void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order,
+				 const char *operation)
 {
 	uint32_t n;
 

@@ -5,15 +5,16 @@
 
 #include "cache.h"
 
-/* cpu_take_back for all that the cache of base frames does not take. */
+/* cpu_take_back for frames that the cache of base frames does not take. */
 void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation);
 
 /*
- * Takes a frame of any order and zone, which is the caller's and which no reader looks at any more. Its slot becomes FREE.
- * The frame goes to the cache, to a row or to its zone. Reports a frame that is free in its zone's
- * bitmap already, in the name of the public function `operation`.
+ * Takes back a frame of any order and zone. The frame belongs to the caller, and no reader looks at it any
+ * more. Its slot becomes FREE, and it goes to the cache, to a row or to its zone. A frame that is free in its
+ * zone's bitmap already is reported, in the name of the public function `operation`.
  */
-static inline void cpu_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation)
+static inline void cpu_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order,
+				 const char *operation)
 {
 	uint32_t n;
 

@@ -56,13 +56,14 @@ struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struc
 	if (!f) {
 		unsigned order = range ? order_of(range) : req.order;
 
-		ramka_add(&cpu->r->failures[order > RAMKA_MAX_ORDER ? RAMKA_MAX_ORDER : order], 1, relaxed, stat);
+		ramka_add(&cpu->r->failures[order > RAMKA_MAX_ORDER ? RAMKA_MAX_ORDER : order], 1, relaxed,
+			  stat);
 		probe(no_memory, cpu->id, order);
 	}
 	return f;
 }
 
-/* Everything that is not a cache hit; NULL after all that may be tried. */
+/* Everything but a cache hit. NULL: all that may be tried has failed. */
 static noinline struct ramka_frame *take_missed(struct ramka_cpu *cpu, struct ramka_request req)
 {
 	if (!request_valid(cpu->r, req))
@@ -79,7 +80,8 @@ static noinline struct ramka_frame *take_missed(struct ramka_cpu *cpu, struct ra
 	return frame_take_slow(cpu, 0, req);
 }
 
-noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref, const char *operation)
+noinline void frame_changed(const struct ramka *r, const struct ramka_frame *f, uint64_t ref,
+			    const char *operation)
 {
 	if (ref == REF_FREE)
 		instance_bug_content(r, operation, "a free frame's content was changed: leaked", f,
@@ -124,8 +126,9 @@ bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, c
 	return true;
 }
 
-static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta,
-					      struct ramka_request req, uint64_t ref, const char *operation)
+static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const struct type_entry *e,
+						    const void *meta, struct ramka_request req, uint64_t ref,
+						    const char *operation)
 {
 	struct ramka *r = cpu->r;
 	struct ramka_frame *f;
@@ -150,11 +153,12 @@ noinline struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka
 {
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
 
-	return likely(e) && cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
+	return likely(e) && cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) :
+							      NULL;
 }
 
-struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta, struct ramka_request req,
-			       uint64_t ref, const char *operation)
+struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta,
+			       struct ramka_request req, uint64_t ref, const char *operation)
 {
 	return cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
 }
@@ -173,13 +177,15 @@ struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_
 
 /* Up to BULK_CHUNK frames. */
 struct bulk {
-	struct ramka_frame *frames[BULK_CHUNK]; /* `bad` ones, whose word was changed while they were free, then `nr` handed out */
+	/* first `bad` frames, whose word was changed while they were free, then `nr` that are handed out */
+	struct ramka_frame *frames[BULK_CHUNK];
 	size_t nr, bad;
 	bool more; /* the next chunk may have some */
 };
 
-static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e, struct ramka_request req, size_t want,
-				    uint64_t ref, const char *operation, struct bulk *b)
+static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e,
+				    struct ramka_request req, size_t want, uint64_t ref,
+				    const char *operation, struct bulk *b)
 {
 	size_t have = 0;
 
@@ -200,7 +206,7 @@ static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_ent
 		struct ramka_frame *f = b->frames[i];
 
 		if (unlikely(!frame_intact(cpu->r, f, req.order))) {
-			b->frames[b->bad + b->nr] = b->frames[b->bad]; /* what is in front makes room */
+			b->frames[b->bad + b->nr] = b->frames[b->bad]; /* a frame in front makes room */
 			b->frames[b->bad++] = f;
 			continue;
 		}
@@ -212,15 +218,16 @@ static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_ent
 	}
 }
 
-/* Reports the bad ones, once the others are the caller's: panic may jump. */
-static noinline void bulk_changed(struct ramka_cpu *cpu, const struct bulk *b, unsigned order, const char *operation)
+/* Reports the bad frames, after the others are the caller's, since panic may jump. */
+static noinline void bulk_changed(struct ramka_cpu *cpu, const struct bulk *b, unsigned order,
+				  const char *operation)
 {
 	for (size_t i = 0; i < b->bad; i++)
 		frame_changed(cpu->r, b->frames[i], frame_leak(b->frames[i], order), operation);
 }
 
-size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, size_t n,
-			      struct ramka_frame **ret_frames)
+size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
+			      size_t n, struct ramka_frame **ret_frames)
 {
 	static const char operation[] = "ramka_frame_alloc_bulk";
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
@@ -241,8 +248,8 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 	return done;
 }
 
-size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, size_t n,
-			       struct ramka_unique **ret_u)
+size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
+			       size_t n, struct ramka_unique **ret_u)
 {
 	static const char operation[] = "ramka_unique_alloc_bulk";
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
@@ -263,7 +270,7 @@ size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *t
 	return done;
 }
 
-/* UNUSED or FREE to the caller's: 0 and what to keep in info, or an error. */
+/* Makes an UNUSED or FREE frame the caller's. 0 and the flags to keep in info, or an error. */
 int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags, const char *operation)
 {
 	uint64_t ref = slot_ref(f);
@@ -298,8 +305,8 @@ int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flag
 	return RAMKA_E_BUSY;
 }
 
-int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
-		      uint64_t ref, const char *operation, struct ramka_frame **ret_f)
+int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
+		      const void *meta, uint64_t ref, const char *operation, struct ramka_frame **ret_f)
 {
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
 	struct ramka_frame *f;
@@ -320,8 +327,8 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 	return 0;
 }
 
-int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
-			    struct ramka_frame **ret_frame)
+int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
+			    const void *meta, struct ramka_frame **ret_frame)
 {
 	int rc = frame_from_unused(cpu, pa, type, meta, REF_SHARED(1), "ramka_frame_from_unused", ret_frame);
 

@@ -19,9 +19,9 @@
 bool request_valid(const struct ramka *r, struct ramka_request req);
 
 /*
- * The ladder behind the cache, for one frame (range 0) or a range of base frames: the zones, deferred frames whose grace period is
- * over, with RAMKA_ALLOC_WAIT those that a wait of bounded length frees. The slots are FREE and the caller's, who checks
- * that they are. NULL: no memory, and that is counted.
+ * The steps behind the cache, for one frame (range 0) or a range of base frames: the zones; deferred frames
+ * whose grace period is over; with RAMKA_ALLOC_WAIT also frames that a wait of bounded length frees. The
+ * slots belong to the caller, who checks that they are FREE. NULL: no memory, and the failure is counted.
  */
 struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req);
 
@@ -29,11 +29,11 @@ struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struc
 struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 			      struct ramka_request req, uint64_t ref, const char *operation);
 /* The same for a type that is known to be registered, the library's own included. */
-struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta, struct ramka_request req,
-			       uint64_t ref, const char *operation);
+struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e, const void *meta,
+			       struct ramka_request req, uint64_t ref, const char *operation);
 /*
- * A frame out of the allocator is not FREE: somebody wrote to it after it was freed. It is leaked: in use for ever, and
- * what that somebody still does to it has no effect. Returns the word that was found; then frame_changed reports.
+ * A frame out of the allocator is not FREE: a stray write changed its word after it was freed. It is leaked:
+ * it stays SATURATED, so later stray writes do no harm. Returns the wrong word, which frame_changed reports.
  */
 static inline uint64_t frame_leak(struct ramka_frame *f, unsigned order)
 {
@@ -54,17 +54,19 @@ static inline bool frame_intact(const struct ramka *r, const struct ramka_frame 
 }
 
 /*
- * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame, uninitialised,
- * of the type without metadata that this CPU allocated last. False: frame_new decides, and has to find out why.
+ * The part of frame_new that a cache hit needs, to be inlined into the public functions: one base frame,
+ * uninitialised, of the type without metadata that this CPU allocated last. False: frame_new finds out why,
+ * and decides.
  */
-static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req, uint64_t ref,
-			     struct ramka_frame **ret_f)
+static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
+			     uint64_t ref, struct ramka_frame **ret_f)
 {
 	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
 	const struct type_entry *e = plain_entry(cpu);
 	struct ramka_frame *f;
 
-	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || entry_type(e) != type) || unlikely(!cpu_alloc(cpu, &f)))
+	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || entry_type(e) != type) ||
+	    unlikely(!cpu_alloc(cpu, &f)))
 		return false;
 	slot_set_info(f, e->info);
 	ramka_store(&f->ref, ref, release, slot.publish);
@@ -73,8 +75,9 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 }
 
 /* The same for a frame of order 1 to 10 that the CPU caches. */
-static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entry *e, struct ramka_request req, uint64_t ref,
-				   const char *operation, struct ramka_frame **ret_f)
+static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entry *e,
+				   struct ramka_request req, uint64_t ref, const char *operation,
+				   struct ramka_frame **ret_f)
 {
 	struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT, .order = req.order };
 	struct ramka_frame *f;
@@ -94,8 +97,12 @@ static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entr
 	return true;
 }
 
-/* RAMKA_TRACE: the handle's call that returns to `caller` allocated `nr` base frames from f on, or gave up f. f may be NULL. */
-static inline void note_allocated(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint64_t nr, uintptr_t caller)
+/*
+ * RAMKA_TRACE: the handle's call that returns to `caller` allocated `nr` base frames from f on, or gave up f.
+ * f may be NULL.
+ */
+static inline void note_allocated(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint64_t nr,
+				  uintptr_t caller)
 {
 	if (unlikely(cpu->r->watched) && f)
 		watch_note_allocated(cpu->r, f, nr, cpu->cacheless ? RAMKA_NO_CPU : cpu->id, caller);
@@ -107,20 +114,27 @@ static inline void note_given_up(const struct ramka_cpu *cpu, const struct ramka
 		watch_note_given_up(cpu->r, f, cpu->cacheless ? RAMKA_NO_CPU : cpu->id, caller);
 }
 
-int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
-		      uint64_t ref, const char *operation, struct ramka_frame **ret_f);
-/* Hands out a built frame. False, in the contract build: its metadata is invalid, or it is held by somebody and leaked. */
+int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
+		      const void *meta, uint64_t ref, const char *operation, struct ramka_frame **ret_f);
+/*
+ * Hands out a built frame. False, in the contract build: its metadata is invalid, or it has a holder and is
+ * leaked.
+ */
 bool frame_publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t ref, const char *operation);
-/* UNUSED or FREE to the caller's: 0 and the flags to keep in info, or an error as ramka_frame_from_unused. */
+/*
+ * Makes an UNUSED or FREE frame the caller's. 0 and the flags to keep in info, or an error as
+ * ramka_frame_from_unused.
+ */
 int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags, const char *operation);
 
-/* ---- frame.c: what other files do to handles, in the name of the public function `operation` ---- */
+/* ---- frame.c: operations on handles for other files, in the name of the public function `operation` ---- */
 
 /* ramka_frame_get and ramka_frame_put. */
 struct ramka_frame *frame_get(struct ramka *r, struct ramka_frame *f, const char *operation);
 void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation, uintptr_t caller);
 /* ramka_frame_meta and ramka_frame_meta_as. */
 void *frame_meta(const struct ramka *r, const struct ramka_frame *f, const char *operation);
-void *frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const char *operation);
+void *frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type,
+		    const char *operation);
 
 #endif

@@ -8,7 +8,8 @@ noinline bool frame_pointer_bad(const struct ramka *r, const struct ramka_frame 
 	return false;
 }
 
-noinline bool frame_argument_bad(const struct ramka *r, const struct ramka_frame *f, unsigned accept, const char *operation)
+noinline bool frame_argument_bad(const struct ramka *r, const struct ramka_frame *f, unsigned accept,
+				 const char *operation)
 {
 	if (!slot_valid(r, f))
 		return frame_pointer_bad(r, f, operation);
@@ -25,15 +26,19 @@ noinline bool unique_argument_bad(const struct ramka *r, const struct ramka_fram
 	uint64_t ref;
 
 	if (!slot_valid(r, f)) {
-		instance_bug_of(r, operation, f ? "not a frame of this instance" : "frame is NULL", "u", f, 0);
+		instance_bug_of(r, operation, f ? "not a frame of this instance" : "frame is NULL", "u", f,
+				0);
 		return false;
 	}
 	ref = slot_ref(f);
-	instance_bug_of(r, operation, ref == REF_UNIQUE ? "frame is in a list" : "frame is not unique (freed twice?)", "u", f, ref);
+	instance_bug_of(r, operation,
+			ref == REF_UNIQUE ? "frame is in a list" : "frame is not unique (freed twice?)", "u",
+			f, ref);
 	return false;
 }
 
-noinline const struct type_entry *type_argument_bad(const struct ramka *r, const struct ramka_type *type, const char *operation)
+noinline const struct type_entry *type_argument_bad(const struct ramka *r, const struct ramka_type *type,
+						    const char *operation)
 {
 	instance_bug_argument(r, operation,
 			      type_entry(r, type) ? "type is one that only the library gives to frames" :
@@ -50,7 +55,9 @@ struct ramka_frame *frame_at_address(const struct ramka *r, ramka_paddr_t pa, co
 	if (!rc)
 		return f;
 	instance_bug_address(r, operation,
-			     rc == RAMKA_E_NOT_ALIGNED ? "the address is not that of a page" : "no frame at this address", pa);
+			     rc == RAMKA_E_NOT_ALIGNED ? "the address is not that of a page" :
+							 "no frame at this address",
+			     pa);
 	return NULL;
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arguments of the public functions. Each function that takes a frame, an owner's handle, a type, a list or a cursor asks
- * here once, before it changes anything: is the pointer a slot, and does its state word say one of the states that the
- * function accepts? What is refused is reported by the name of the public function, out of line.
+ * Arguments of the public functions. Each function that takes a frame, an owner's handle, a type, a list or a
+ * cursor checks it here once, before it changes anything. Is the pointer a slot, and is its state one that
+ * the function accepts? A refusal is reported by the name of the public function, out of line.
  *
  *   ACCEPT_SHARED   there are references: SHARED, SATURATED
- *   ACCEPT_OWNED    somebody owns it: the same, or UNIQUE
- *   ACCEPT_READ     what it holds stays for a while: the same, or DEFERRED, since readers in a read section may look at it
- *   ACCEPT_SEEN     it has the metadata of its type: the same, or BUSY, since on_drop and the builder of a segment look too
+ *   ACCEPT_OWNED    it has an owner: the same, or UNIQUE
+ *   ACCEPT_READ     its content stays for a while: the same, or DEFERRED, since readers may look at it
+ *   ACCEPT_SEEN     it has metadata: the same, or BUSY, since on_drop and the builder of a segment look too
  *
- * SHARED(0), between the decrement that decides and the store that follows, passes for SHARED: only a call that races with the
- * last put can meet it. The slots of holes are never written: a pointer to one, which no call gives out, reads as FREE where the
- * metadata memory was zeroed, else as what it held.
+ * SHARED(0), between the decrement that decides and the store that follows, passes for SHARED; only a call
+ * that races with the last put meets it. The slots of holes are never written, and no call gives out a
+ * pointer to one. Such a slot reads as FREE if the metadata memory was zeroed, else as what that memory held.
  */
 #ifndef RAMKA_LIB_FRAME_ARGUMENT_H
 #define RAMKA_LIB_FRAME_ARGUMENT_H
@@ -27,11 +27,13 @@
 /* Reports that f is no slot of this instance. False. */
 bool frame_pointer_bad(const struct ramka *r, const struct ramka_frame *f, const char *operation);
 /* Reports that f is no slot, or its state. False. */
-bool frame_argument_bad(const struct ramka *r, const struct ramka_frame *f, unsigned accept, const char *operation);
+bool frame_argument_bad(const struct ramka *r, const struct ramka_frame *f, unsigned accept,
+			const char *operation);
 /* Reports that u is no slot, not unique, or in a list. False. */
 bool unique_argument_bad(const struct ramka *r, const struct ramka_frame *f, const char *operation);
 /* Reports that the type is NULL, not registered, or one that only the library makes. NULL. */
-const struct type_entry *type_argument_bad(const struct ramka *r, const struct ramka_type *type, const char *operation);
+const struct type_entry *type_argument_bad(const struct ramka *r, const struct ramka_type *type,
+					   const char *operation);
 
 /* Asks cfg.this_cpu whether the handle is the caller's. Else reports; false. */
 bool cpu_argument_asked(const struct ramka_cpu *cpu, const char *operation);
@@ -59,7 +61,8 @@ static inline bool frame_pointer_ok(const struct ramka *r, const struct ramka_fr
 }
 
 /* A slot in one of these states? Else reports. */
-static inline bool frame_argument_ok(const struct ramka *r, const struct ramka_frame *f, unsigned accept, const char *operation)
+static inline bool frame_argument_ok(const struct ramka *r, const struct ramka_frame *f, unsigned accept,
+				     const char *operation)
 {
 	return (likely(slot_valid(r, f)) && likely(accept >> ref_tag(slot_ref(f)) & 1)) ||
 	       frame_argument_bad(r, f, accept, operation);
@@ -77,10 +80,12 @@ static inline bool unique_argument_ok(const struct ramka *r, const struct ramka_
 }
 
 /*
- * The entry of a type that frames may be given by an embedder: a registered one, or ramka_type_untyped. Page-table nodes come from
- * ramka_pt_alloc, since they need their metadata, and reserved frames from the memory map. Else reports; NULL.
+ * The entry of a type that an embedder may give to frames: a registered one, or ramka_type_untyped.
+ * Page-table nodes come from ramka_pt_alloc, since they need their metadata, and reserved frames from the
+ * memory map. Else reports; NULL.
  */
-static inline const struct type_entry *type_argument(const struct ramka *r, const struct ramka_type *type, const char *operation)
+static inline const struct type_entry *type_argument(const struct ramka *r, const struct ramka_type *type,
+						     const char *operation)
 {
 	const struct type_entry *e = type_entry(r, type);
 

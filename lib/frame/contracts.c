@@ -26,7 +26,7 @@ static uint64_t held(const struct contract_view *v)
 	return (uint64_t)v->who.handles + v->who.raw + v->who.covers + (reserved ? 1 : 0);
 }
 
-static bool nobody(const struct ledger *w)
+static bool unheld(const struct ledger *w)
 {
 	return !w->handles && !w->raw && !w->covers && !w->borrows && !w->unique && !w->listed;
 }
@@ -36,16 +36,20 @@ static bool is_unique(const struct contract_view *v)
 	return v->ref == REF_UNIQUE;
 }
 
-/* The handle agrees with the array of slots, and the slot is no hole's: those have neither words nor a shadow. */
+/*
+ * The handle agrees with the array of slots, and the slot is no hole's: those have neither words nor a
+ * shadow.
+ */
 bool contract_wf(const struct ramka *r, const struct ramka_frame *f)
 {
 	return slot_valid(r, f) && instance_kind(r, r->first + slot_index(r, f)) != MAP_HOLE;
 }
 
 /*
- * UNUSED or FREE: nobody holds anything. UNIQUE: exactly one owner, be it a handle, a list or an address; marked as
- * listed exactly if it is the list. SHARED(n): n = H + F + C, in no list, borrowed only while n > 0. BUSY: in no list, held
- * by nobody, except that a unique frame is BUSY while it is repurposed. DEFERRED: as FREE. SATURATED: anything.
+ * UNUSED or FREE: no holder. UNIQUE: exactly one owner, which is a handle, a list or an address; marked as
+ * listed exactly if it is a list. SHARED(n): n = H + F + C, in no list, borrowed only while n > 0. BUSY: in
+ * no list and without a holder, except that a unique frame is BUSY while it is repurposed. DEFERRED: as FREE.
+ * SATURATED: anything.
  */
 bool contract_inv(const struct contract_view *v)
 {
@@ -54,15 +58,17 @@ bool contract_inv(const struct contract_view *v)
 	switch ((enum ref_tag)ref_tag(v->ref)) {
 	case TAG_FREE:
 	case TAG_UNUSED:
-		return nobody(w);
+		return unheld(w);
 	case TAG_UNIQUE:
-		return w->unique + w->listed + w->raw == 1 && !w->handles && !w->covers && !w->listed == !info_list(v->info);
+		return w->unique + w->listed + w->raw == 1 && !w->handles && !w->covers &&
+		       !w->listed == !info_list(v->info);
 	case TAG_SHARED:
-		return shared_count(v) == held(v) && !w->unique && !w->listed && !info_list(v->info) && (shared_count(v) || !w->borrows);
+		return shared_count(v) == held(v) && !w->unique && !w->listed && !info_list(v->info) &&
+		       (shared_count(v) || !w->borrows);
 	case TAG_BUSY:
 		return !held(v) && !w->borrows && !w->listed && w->unique <= 1 && !info_list(v->info);
 	case TAG_DEFERRED:
-		return nobody(w) && !info_list(v->info);
+		return unheld(w) && !info_list(v->info);
 	case TAG_SATURATED:
 		return true;
 	case TAG_NONE:
@@ -74,7 +80,7 @@ bool contract_inv(const struct contract_view *v)
 /* Published from FREE (by the allocator's own claim) or BUSY (by from_unused and segments). */
 bool contract_from_unused_requires(const struct contract_view *v)
 {
-	return nobody(&v->who) && !info_list(v->info) && (v->ref == REF_FREE || ref_tag(v->ref) == TAG_BUSY);
+	return unheld(&v->who) && !info_list(v->info) && (v->ref == REF_FREE || ref_tag(v->ref) == TAG_BUSY);
 }
 
 bool contract_from_unused_ensures(const struct contract_view *old, const struct contract_view *v)
@@ -102,7 +108,8 @@ bool contract_from_raw_ensures(const struct contract_view *old, const struct con
 
 bool contract_into_raw_requires(const struct contract_view *v)
 {
-	return (v->who.handles >= 1 && (shared_count(v) || ref_tag(v->ref) == TAG_SATURATED)) || (v->who.unique == 1 && is_unique(v));
+	return (v->who.handles >= 1 && (shared_count(v) || ref_tag(v->ref) == TAG_SATURATED)) ||
+	       (v->who.unique == 1 && is_unique(v));
 }
 
 bool contract_into_raw_ensures(const struct contract_view *old, const struct contract_view *v)
@@ -111,7 +118,7 @@ bool contract_into_raw_ensures(const struct contract_view *old, const struct con
 	       v->who.handles + v->who.unique == old->who.handles + old->who.unique - 1;
 }
 
-/* "Forget without drop", which the original proves once for every kind of handle. */
+/* "Forget without drop": the original proves it once for every kind of handle. */
 bool contract_constructor_requires(const struct contract_view *v)
 {
 	return contract_into_raw_requires(v) || v->who.covers >= 1;
@@ -120,7 +127,8 @@ bool contract_constructor_requires(const struct contract_view *v)
 bool contract_constructor_ensures(const struct contract_view *old, const struct contract_view *v)
 {
 	return v->ref == old->ref && v->info == old->info && v->who.raw == old->who.raw + 1 &&
-	       v->who.handles + v->who.unique + v->who.covers == old->who.handles + old->who.unique + old->who.covers - 1;
+	       v->who.handles + v->who.unique + v->who.covers ==
+		       old->who.handles + old->who.unique + old->who.covers - 1;
 }
 
 bool contract_clone_requires(const struct contract_view *v)
@@ -133,7 +141,7 @@ bool contract_clone_ensures(const struct contract_view *old, const struct contra
 	return contract_from_in_use_ensures(old, v);
 }
 
-/* The last reference may not go while somebody borrows. */
+/* The last reference may not go during a borrow. */
 bool contract_drop_requires(const struct contract_view *v)
 {
 	return v->who.handles >= 1 && (shared_count(v) != 1 || !v->who.borrows);
@@ -141,10 +149,11 @@ bool contract_drop_requires(const struct contract_view *v)
 
 bool contract_drop_ensures(const struct contract_view *old, const struct contract_view *v)
 {
-	return ref_tag(v->ref) == TAG_SATURATED || ((v->ref & ~REF_MARK) == (old->ref & ~REF_MARK) - 1 && v->info == old->info);
+	return ref_tag(v->ref) == TAG_SATURATED ||
+	       ((v->ref & ~REF_MARK) == (old->ref & ~REF_MARK) - 1 && v->info == old->info);
 }
 
-/* Nor may the sole reference become an owner that writes, under a borrower's eyes. */
+/* Nor may the sole reference become an owner that writes during a borrow. */
 bool contract_try_unique_requires(const struct contract_view *v)
 {
 	return v->who.handles >= 1 && (v->ref != REF_SHARED(1) || !v->who.borrows);
@@ -167,10 +176,11 @@ bool contract_unique_owned(const struct contract_view *v)
 
 bool contract_release_requires(const struct contract_view *v)
 {
-	return nobody(&v->who);
+	return unheld(&v->who);
 }
 
-bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const void *meta)
+bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f,
+			     const struct ramka_type *type, const void *meta)
 {
 	const uint8_t *stored = slot_meta(r, f), *given = meta;
 
@@ -224,7 +234,7 @@ static bool is_listed(const struct contract_view *v)
 	return v->who.listed == 1 && is_unique(v);
 }
 
-/* Either way between a handle and a segment or an address: the word stays. */
+/* From a handle to a segment or an address, and back: the word stays. */
 static bool same_word(const struct contract_view *old, const struct contract_view *v)
 {
 	return v->ref == old->ref && v->info == old->info;
@@ -262,21 +272,29 @@ static const struct {
 	bool (*ensures)(const struct contract_view *old, const struct contract_view *v);
 	int handles, raw, covers, borrows, unique, listed;
 } steps[NR_STEPS] = {
-#define STEP(req, ens) .requires_text = "requires " #req, .ensures_text = "ensures " #ens, .requires = req, .ensures = ens
+#define STEP(req, ens) \
+	.requires_text = "requires " #req, .ensures_text = "ensures " #ens, .requires = req, .ensures = ens
 	[STEP_ALLOC] = { STEP(contract_from_unused_requires, contract_from_unused_ensures), .handles = 1 },
-	[STEP_ALLOC_UNIQUE] = { STEP(contract_from_unused_requires, contract_from_unused_ensures), .unique = 1 },
-	[STEP_ALLOC_COVER] = { STEP(contract_from_unused_requires, contract_from_unused_ensures), .covers = 1 },
+	[STEP_ALLOC_UNIQUE] = { STEP(contract_from_unused_requires, contract_from_unused_ensures),
+				.unique = 1 },
+	[STEP_ALLOC_COVER] = { STEP(contract_from_unused_requires, contract_from_unused_ensures),
+			       .covers = 1 },
 	[STEP_LOOKUP] = { STEP(any, contract_from_in_use_ensures), .handles = 1 },
 	[STEP_GET] = { STEP(contract_clone_requires, contract_clone_ensures), .handles = 1 },
 	[STEP_PUT] = { STEP(contract_drop_requires, contract_drop_ensures), .handles = -1 },
-	[STEP_INTO_RAW] = { STEP(contract_into_raw_requires, contract_into_raw_ensures), .handles = -1, .raw = 1 },
-	[STEP_FROM_RAW] = { STEP(contract_from_raw_requires, contract_from_raw_ensures), .handles = 1, .raw = -1 },
-	[STEP_UNIQUE_INTO_RAW] = { STEP(contract_into_raw_requires, contract_into_raw_ensures), .unique = -1, .raw = 1 },
-	[STEP_UNIQUE_FROM_RAW] = { STEP(contract_from_raw_requires, contract_from_raw_ensures), .unique = 1, .raw = -1 },
+	[STEP_INTO_RAW] = { STEP(contract_into_raw_requires, contract_into_raw_ensures), .handles = -1,
+			    .raw = 1 },
+	[STEP_FROM_RAW] = { STEP(contract_from_raw_requires, contract_from_raw_ensures), .handles = 1,
+			    .raw = -1 },
+	[STEP_UNIQUE_INTO_RAW] = { STEP(contract_into_raw_requires, contract_into_raw_ensures), .unique = -1,
+				   .raw = 1 },
+	[STEP_UNIQUE_FROM_RAW] = { STEP(contract_from_raw_requires, contract_from_raw_ensures), .unique = 1,
+				   .raw = -1 },
 	[STEP_BORROW] = { STEP(is_live, same_word), .borrows = 1 },
 	[STEP_UNBORROW] = { STEP(has_borrow, same_word), .borrows = -1 },
 	[STEP_SHARE] = { STEP(contract_unique_owned, contract_share_ensures), .unique = -1, .handles = 1 },
-	[STEP_TRY_UNIQUE] = { STEP(contract_try_unique_requires, contract_try_unique_ensures), .handles = -1, .unique = 1 },
+	[STEP_TRY_UNIQUE] = { STEP(contract_try_unique_requires, contract_try_unique_ensures), .handles = -1,
+			      .unique = 1 },
 	[STEP_UNIQUE_FREE] = { STEP(contract_unique_owned, always), .unique = -1 },
 	[STEP_KEEP] = { STEP(contract_unique_owned, same_word), .unique = 0 },
 	[STEP_SPLIT] = { STEP(contract_release_requires, became_unique), .unique = 1 },
@@ -327,7 +345,7 @@ static bool enough(uint32_t count, int by)
 	return by >= 0 || count >= (uint32_t)-by;
 }
 
-/* Has everybody whom the step takes something from something to give? */
+/* Would every count stay at or above zero? */
 static bool affordable(const struct ledger *w, enum contract_step step)
 {
 	return enough(w->handles, steps[step].handles) && enough(w->raw, steps[step].raw) &&
@@ -353,7 +371,8 @@ static void move_ledger(struct shadow *s, enum contract_step step, const char *o
 	s->operation = operation;
 }
 
-bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation)
+bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+		    const char *operation)
 {
 	struct shadow *s = shadow_of(r, f);
 	struct contract_view v;
@@ -373,7 +392,8 @@ bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum con
 	return false;
 }
 
-void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation)
+void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+		     const char *operation)
 {
 	struct shadow *s = shadow_of(r, f);
 	struct contract_view old = s->old, v;
@@ -385,7 +405,8 @@ void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum co
 		v = contract_view_of(r, f);
 		if (!steps[step].ensures(&old, &v))
 			broken = steps[step].ensures_text;
-		else if (step != STEP_UNIQUE_FREE && !contract_inv(&v)) /* that one says UNIQUE until its owner's next store */
+		/* its word says UNIQUE until the owner's next store */
+		else if (step != STEP_UNIQUE_FREE && !contract_inv(&v))
 			broken = "inv of the slot";
 	}
 	unlock(s);
@@ -398,7 +419,8 @@ void contract_abort(const struct ramka *r, const struct ramka_frame *f)
 	unlock(shadow_of(r, f));
 }
 
-bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation)
+bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+		   const char *operation)
 {
 	if (!contract_begin(r, f, step, operation))
 		return false;
@@ -428,7 +450,8 @@ bool ramka_contracts_clean(const struct ramka *r)
 {
 	bool clean = true;
 
-	for (uint64_t i = instance_next(r, r->first); i < r->first + r->nr_slots; i = instance_next(r, i + 1)) {
+	for (uint64_t i = instance_next(r, r->first); i < r->first + r->nr_slots;
+	     i = instance_next(r, i + 1)) {
 		const struct ramka_frame *f = &r->slots[i - r->first];
 		struct contract_view v = contract_view_of(r, f);
 		const char *what = leak(&v.who), *operation = r->shadow[i - r->first].operation;

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The contract build (-DRAMKA_CONTRACTS): a shadow record per slot that says who holds what, and the specification of
- * the verified original as named predicates over a slot and its shadow. Called by the public operations of frame.c,
- * unique.c, segment.c, list.c and drop.c; without the build every hook is an empty inline function.
+ * The contract build (-DRAMKA_CONTRACTS): a shadow record per slot that says who holds what, and the
+ * specification of the verified original as named predicates over a slot and its shadow. Called by the public
+ * operations of frame.c, unique.c, segment.c, list.c and drop.c; without the build every hook is an empty
+ * inline function.
  *
  * An operation brackets its one change of the state word:
- *     if (!contract_begin(r, f, STEP, operation)) return ...;   takes the slot's shadow lock, checks `requires`
+ *     if (!contract_begin(r, f, STEP, operation)) return ...;   takes the shadow lock, checks `requires`
  *     ... the atomic operation ...
- *     contract_commit(r, f, STEP, operation);                  moves the ledger, checks `ensures` and the invariant, unlocks
- *     contract_abort(r, f);                                    nothing happened: unlocks
- * Since every change of a count is inside the lock, old and new are exact under concurrency. A violation goes to
- * cfg.panic after the unlock. States of the lock: 0 free, 1 taken; pair contract.lock. A handler must not touch the very
- * frame that it interrupted an operation on: only this build would notice, by waiting for ever.
+ *     contract_commit(r, f, STEP, operation);                   moves the ledger, checks `ensures` and the
+ *                                                               invariant, unlocks
+ *     contract_abort(r, f);                                     nothing happened: unlocks
+ * Since every change of a count is inside the lock, old and new are exact under concurrency. A violation goes
+ * to cfg.panic after the unlock. States of the lock: 0 free, 1 taken; pair contract.lock. A handler must not
+ * touch the very frame that it interrupted an operation on: in this build it would never get the lock.
  *
- * No step takes a count below zero, whatever its predicate says. Once a frame is SATURATED it is never freed, and its
- * ledger stands still.
+ * No step takes a count below zero, even if its predicate holds. Once a frame is SATURATED it is never freed,
+ * and its ledger stands still.
  */
 #ifndef RAMKA_LIB_CONTRACTS_H
 #define RAMKA_LIB_CONTRACTS_H
@@ -53,21 +55,25 @@ enum contract_step {
 	STEP_LOOKUP, STEP_GET, STEP_PUT,                 /* H + 1, H + 1, H - 1 */
 	STEP_INTO_RAW, STEP_FROM_RAW, STEP_UNIQUE_INTO_RAW, STEP_UNIQUE_FROM_RAW,
 	STEP_BORROW, STEP_UNBORROW,
-	STEP_SHARE, STEP_TRY_UNIQUE, STEP_UNIQUE_FREE, STEP_KEEP, STEP_SPLIT, STEP_JOIN, /* keep: the owner stays */
+	/* keep: the owner stays */
+	STEP_SHARE, STEP_TRY_UNIQUE, STEP_UNIQUE_FREE, STEP_KEEP, STEP_SPLIT, STEP_JOIN,
 	STEP_LIST, STEP_UNLIST,
 	STEP_COVER, STEP_UNCOVER, STEP_FORGET, STEP_RESTORE, /* a segment's frames */
-	STEP_RELEASE,                                    /* back to the allocator: nobody holds anything */
+	STEP_RELEASE,                                    /* back to the allocator: no holder of any kind */
 	NR_STEPS
 };
 
 #ifdef RAMKA_CONTRACTS
 # define CONTRACTS 1
 
-bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation);
-void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation);
+bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+		    const char *operation);
+void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+		     const char *operation);
 void contract_abort(const struct ramka *r, const struct ramka_frame *f);
 /* Begin and commit: a change of the ledger alone. False: refused and reported. */
-bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation);
+bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+		   const char *operation);
 /* Is the metadata a value of its type, by the type's own check? Asked at alloc, drop and repurpose. */
 bool contract_check_meta(const struct ramka *r, const struct ramka_frame *f);
 
@@ -98,21 +104,27 @@ bool contract_try_unique_ensures(const struct contract_view *old, const struct c
 bool contract_share_ensures(const struct contract_view *old, const struct contract_view *v);
 bool contract_unique_owned(const struct contract_view *v);
 bool contract_release_requires(const struct contract_view *v);
-/* Of results, which no view shows: the frame has this type and this metadata (NULL: zeroes); the address is this frame's. */
-bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const void *meta);
+/*
+ * About results, which no view shows: the frame has this type and this metadata (NULL: zeroes); the address
+ * is this frame's.
+ */
+bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f,
+			     const struct ramka_type *type, const void *meta);
 bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa);
 struct contract_view contract_view_of(const struct ramka *r, const struct ramka_frame *f);
 
 #else
 # define CONTRACTS 0
 
-static inline bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation)
+static inline bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+				  const char *operation)
 {
 	(void)r, (void)f, (void)step, (void)operation;
 	return true;
 }
 
-static inline void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation)
+static inline void contract_commit(const struct ramka *r, const struct ramka_frame *f,
+				   enum contract_step step, const char *operation)
 {
 	(void)r, (void)f, (void)step, (void)operation;
 }
@@ -122,7 +134,8 @@ static inline void contract_abort(const struct ramka *r, const struct ramka_fram
 	(void)r, (void)f;
 }
 
-static inline bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum contract_step step, const char *operation)
+static inline bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum contract_step step,
+				 const char *operation)
 {
 	(void)r, (void)f, (void)step, (void)operation;
 	return true;
@@ -134,14 +147,15 @@ static inline bool contract_check_meta(const struct ramka *r, const struct ramka
 	return true;
 }
 
-static inline bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type,
-					   const void *meta)
+static inline bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f,
+					   const struct ramka_type *type, const void *meta)
 {
 	(void)r, (void)f, (void)type, (void)meta;
 	return true;
 }
 
-static inline bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa)
+static inline bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f,
+					    ramka_paddr_t pa)
 {
 	(void)r, (void)f, (void)pa;
 	return true;

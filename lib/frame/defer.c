@@ -8,9 +8,9 @@
 
 #define TWO_BAGS (2 * BAG_SIZE)
 #define ALL_FRAMES UINT32_MAX
-#define PATIENCE 10000u   /* as cpu_drain_own: another CPU may hold this one just now */
 #define ELAPSED_TRIES 256u     /* where the source cannot wait */
-#define STRAY_ROUNDS 64u       /* of a reclaim without a CPU: what on_drop deferred cannot be told from what others did */
+/* of a reclaim without a CPU: what on_drop deferred cannot be told from what others did */
+#define STRAY_ROUNDS 64u
 
 static uint64_t figure(const struct ramka_atomic_u64 *c)
 {
@@ -29,7 +29,7 @@ static void set_link(struct ramka_frame *f, uint64_t link)
 	ramka_store(&f->ref, REF_DEFERRED(link), relaxed, slot.defer);
 }
 
-/* At most `limit` frames off the chain, counted; the rest stays in it. */
+/* Takes at most `limit` frames off the chain, counted; the rest stays in it. */
 static struct chain split(const struct ramka *r, struct chain *c, uint32_t limit)
 {
 	struct chain part = *c;
@@ -53,7 +53,10 @@ static struct chain split(const struct ramka *r, struct chain *c, uint32_t limit
 	return part;
 }
 
-/* The grace period of these frames is over and they are the caller's. True: one had an on_drop, which may have deferred more. */
+/*
+ * The grace period of these frames is over and they are the caller's. True: one had an on_drop, which may
+ * have deferred more.
+ */
 static bool chain_free(struct ramka_cpu *cpu, struct chain c)
 {
 	struct ramka *r = cpu->r;
@@ -68,9 +71,9 @@ static bool chain_free(struct ramka_cpu *cpu, struct chain c)
 		if (c.nr > 1)
 			__builtin_prefetch(frame_at(r, c.head), 1);
 		all |= info;
-		if (!CONTRACTS && likely(info_is_plain(info & ~(uint64_t)INFO_RCU)) && likely(cpu_home(cpu, f, &n)) &&
-		    likely(cpu_free(cpu, f, n)))
-			continue; /* what frame_end comes to for these, without a call */
+		if (!CONTRACTS && likely(info_is_plain(info & ~(uint64_t)INFO_RCU)) &&
+		    likely(cpu_home(cpu, f, &n)) && likely(cpu_free(cpu, f, n)))
+			continue; /* the same as frame_end for these, without a call */
 		frame_end(cpu, f, info, "ramka_frame_put_rcu");
 	}
 	return all & INFO_HOOK;
@@ -100,7 +103,8 @@ static unsigned reserve(struct defer *d)
 		unsigned slot = (next + i) % RING_SIZE;
 		uint64_t word = ramka_load(&d->state[slot], relaxed, defer.bag);
 
-		if (BAG_STATE(word) == BAG_EMPTY && ramka_cas(&d->state[slot], &word, word + BAG_BUSY, acquire, defer.bag)) {
+		if (BAG_STATE(word) == BAG_EMPTY &&
+		    ramka_cas(&d->state[slot], &word, word + BAG_BUSY, acquire, defer.bag)) {
 			ramka_store(&d->next, (slot + 1) % RING_SIZE, relaxed, stat);
 			return slot;
 		}
@@ -124,7 +128,10 @@ static void seal(struct defer *d, unsigned slot, struct chain c, uint64_t cookie
 	probe(seal, c.nr, cookie);
 }
 
-/* The open bag becomes a bag with a cookie, if a slot is free. Inside the section or while the CPU is stopped. */
+/*
+ * The open bag becomes a bag with a cookie, if a slot is free. Inside the section or while the CPU is
+ * stopped.
+ */
 static bool seal_open(struct ramka *r, struct defer *d)
 {
 	struct chain c = { .nr = ramka_load(&d->nr, relaxed, stat) };
@@ -172,7 +179,8 @@ static bool seal_pile(struct ramka *r)
 enum taken { NO_BAG, UNRIPE, TAKEN };
 
 /* Takes at most `limit` frames of the bag in a slot, if its grace period is over. */
-static enum taken take_ripe(struct ramka *r, struct defer *d, unsigned slot, uint32_t limit, struct chain *ret)
+static enum taken take_ripe(struct ramka *r, struct defer *d, unsigned slot, uint32_t limit,
+			    struct chain *ret)
 {
 	struct chain *c = &d->bags[slot].chain;
 	uint64_t word = ramka_load(&d->state[slot], acquire, defer.bag);
@@ -201,7 +209,10 @@ struct reaped {
 	bool hooks; /* a frame had an on_drop */
 };
 
-/* Frees at most `limit` frames of this ring. Without `all` it ends at the first bag that is not ripe: those behind it are newer. */
+/*
+ * Frees at most `limit` frames of this ring. Without `all` it ends at the first bag that is not ripe, since
+ * those behind it are newer.
+ */
 static void reap(struct ramka_cpu *cpu, struct defer *d, uint32_t limit, bool all, struct reaped *ret)
 {
 	uint32_t next = ramka_load(&d->next, relaxed, stat);
@@ -238,13 +249,13 @@ static struct reaped reap_all(struct ramka_cpu *cpu, uint32_t limit)
 	return done;
 }
 
-/* Frames that wait outside any CPU's ring. */
+/* The frames that wait outside any CPU's ring. */
 static uint64_t waiting_astray(const struct ramka *r)
 {
 	return figure(&r->deferred_frames) + defer_waiting(r->none->defer);
 }
 
-/* Half of it from outside at most, so that neither is left behind. */
+/* At most half of it comes from outside, so that neither is left behind. */
 void defer_poll(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
@@ -278,7 +289,10 @@ static noinline void bag_full(struct ramka_cpu *cpu)
 	section_leave(cpu);
 }
 
-/* No section: onto the pile. One that has no section at all reaps what others of its kind left, as a CPU does. */
+/*
+ * Without a section the frame goes onto the pile. A handle that never has a section reaps what its other
+ * users left, as a CPU does.
+ */
 static noinline void defer_astray(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
 {
 	struct ramka *r = cpu->r;
@@ -355,10 +369,10 @@ int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 
 /* ---- sealing everything ---- */
 
-/* Another CPU stops this one for a moment only; a handler on top of its call has to do without. */
+/* Another CPU stops this one for a moment only. A handler on top of a call of this CPU has to do without. */
 static bool enter_patiently(struct ramka_cpu *cpu)
 {
-	for (unsigned i = 0; i < PATIENCE && !ramka_load(&cpu->active, relaxed, section.own); i++)
+	for (unsigned i = 0; i < GIVEN_BACK_TRIES && !ramka_load(&cpu->active, relaxed, section.own); i++)
 		if (section_enter(cpu))
 			return true;
 	return false;
@@ -381,7 +395,10 @@ static void seal_stopped(struct ramka_cpu *cpu, void *arg)
 		*(bool *)arg = false;
 }
 
-/* Every open bag that can be had, and the pile. False: for want of a slot not all of them. */
+/*
+ * Seals every open bag of a CPU that can be stopped, and the pile. False: there were too few slots for all of
+ * them.
+ */
 static bool seal_all(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
@@ -426,7 +443,9 @@ static bool oldest(const struct ramka_cpu *cpu, uint64_t *ret_cookie)
 	return false;
 }
 
-/* The caller may wait, so it is outside read sections: a source that counts CPUs need not wait for its own. */
+/*
+ * The caller may wait, so it is outside read sections: a source that counts CPUs need not wait for its own.
+ */
 static void announce(const struct ramka_cpu *cpu)
 {
 	const struct ramka *r = cpu->r;
@@ -435,7 +454,7 @@ static void announce(const struct ramka_cpu *cpu)
 		r->rcu.quiescent(r->rcu.ctx, cpu->id, r->nr_cpus);
 }
 
-/* As long as the source wants to wait for it. True: it is over. */
+/* Waits as long as the source wants to. True: the grace period is over. */
 static bool wait_for(struct ramka_cpu *cpu, uint64_t cookie)
 {
 	const struct ramka_rcu_ops *rcu = &cpu->r->rcu;
@@ -483,13 +502,14 @@ bool defer_more(struct ramka_cpu *cpu, struct defer_try *t, bool may_wait)
 			cookie = r->rcu.snapshot(r->rcu.ctx);
 		}
 		if (!wait_for(cpu, cookie))
-			t->waits = 2; /* what is younger is not over either; but others' may be by now */
+			t->waits = 2; /* younger bags are not ripe either; other CPUs' may be */
 		t->limit = TWO_BAGS;
 	}
 }
 
 /* Seals, waits until the grace period of all that is sealed now is over, and frees it. */
-static struct reaped wait_for_all(struct ramka_cpu *cpu, bool (*seal_them)(struct ramka_cpu *cpu), bool *ret_sealed)
+static struct reaped wait_for_all(struct ramka_cpu *cpu, bool (*seal_them)(struct ramka_cpu *cpu),
+				  bool *ret_sealed)
 {
 	struct ramka *r = cpu->r;
 	uint64_t cookie;
@@ -532,8 +552,9 @@ void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait)
 	if (!defer_count(r))
 		return;
 	/*
-	 * What found no slot in the first round finds one in the second: by then all that filled the rings is free. Later rounds
-	 * are for what on_drop deferred in turn; others may go on deferring, nothing of theirs is waited for.
+	 * A bag that found no slot in the first round finds one in the second, since all bags that filled the
+	 * rings are free by then. Later rounds are for frames that an on_drop deferred in turn. Other CPUs
+	 * may go on deferring; this call does not wait for theirs.
 	 */
 	for (unsigned i = 0; i < STRAY_ROUNDS || !cpu->cacheless; i++) {
 		before = deferred_by(cpu);
@@ -569,7 +590,10 @@ static void hand_over(struct defer *to, struct defer *from, unsigned slot)
 	seal(to, place, c, cookie);
 }
 
-/* The open bag, which has no cookie yet, goes to the pile, where the next bag is made of it. Inside the section. */
+/*
+ * The open bag, which has no cookie yet, goes to the pile, where the next bag is made of it. Inside the
+ * section.
+ */
 static void open_to_pile(struct ramka *r, struct defer *d)
 {
 	uint64_t head = d->head, frames = figure(&d->in) - d->sealed;
@@ -619,7 +643,8 @@ unsigned defer_age(const struct defer *d)
 	uint32_t next = ramka_load(&d->next, relaxed, stat);
 
 	for (unsigned i = 0; i < RING_SIZE; i++)
-		if (BAG_STATE(ramka_load(&d->state[(next + i) % RING_SIZE], relaxed, defer.bag)) == BAG_SEALED)
+		if (BAG_STATE(ramka_load(&d->state[(next + i) % RING_SIZE], relaxed, defer.bag)) ==
+		    BAG_SEALED)
 			return RING_SIZE - i;
 	return 0;
 }

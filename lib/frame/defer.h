@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deferred reclaim: frames whose last reference is gone and that readers may still look at. Called by frame.c and unique.c
- * (defer_frame), by requests that are about to fail (defer_more), and by a CPU that goes off line. Calls the grace-period
- * source of the embedder and drop.c.
+ * Deferred reclaim: frames whose last reference is gone while readers may still look at them. Called by
+ * frame.c and unique.c (defer_frame), by requests that are about to fail (defer_more), and by a CPU that goes
+ * off line. Calls the grace-period source of the embedder and drop.c.
  *
- * A frame is DEFERRED(link) from put_rcu until its grace period is over; the link is the next frame of its chain, and
- * metadata and content are as they were. Its chain lies in one of three places, and moves from the first two to the third:
+ * A frame is DEFERRED(link) from put_rcu until its grace period is over; the link is the next frame of its
+ * chain, and metadata and content are as they were. Its chain lies in one of three places, and moves from the
+ * first two to the third:
  *
  *   open bag   one per CPU, private to it: its section, or a drainer that has stopped it (cpu/section.h)
  *   pile       one per instance: a stack for callers without a section (nested, revoked, cache-less)
- *   bag        a chain with its cookie, in a slot of a ring. Each CPU has a ring, the cache-less handle has one more
+ *   bag        a chain with its cookie, in a slot of a ring. Each CPU and the cache-less handle have a ring
  *
- * A cookie is taken when a chain becomes a bag, and never again: the bag keeps it until its last frame is free. A CPU that
- * goes off line hands bags on with their cookies, a bag that is freed in parts keeps its cookie for the rest, and nothing
- * takes a bag whose grace period is not over. The open bag and the pile have no cookie yet, so they may be moved.
+ * A cookie is taken when a chain becomes a bag, and never again: the bag keeps it until its last frame is
+ * free. A CPU that goes off line hands bags on with their cookies, a bag that is freed in parts keeps its
+ * cookie for the rest, and nothing takes a bag whose grace period is not over. The open bag and the pile have
+ * no cookie yet, so they may be moved.
  *
  * Slot of a ring. One word: uses : 62 | state : 2. `uses` counts the stores that end BUSY, so no word comes
  * twice (2^62 stores, one a nanosecond: 146 years).
  *
  *   EMPTY(n)   -> BUSY(n)       reserve   by CAS (acquire): a thread that has a chain and writes it there
  *   BUSY(n)    -> SEALED(n + 1) seal      by a store (release): chain and cookie are complete
- *   SEALED(n)  -> BUSY(n)       take      by CAS: a thread that has loaded the word (acquire) and seen the grace period end
+ *   SEALED(n)  -> BUSY(n)       take      by CAS: a thread that has loaded the word (acquire) and seen
+ *                                         the grace period end
  *   BUSY(n)    -> EMPTY(n + 1)  release   by a store (release), before the frames are freed
  *   BUSY(n)    -> SEALED(n + 1)           the same, where frames are left: the same bag, the same cookie
  *   BUSY(n)    -> EMPTY(n + 1)            a reservation that found no chain
@@ -35,21 +38,23 @@
  *                                       take the chain, EMPTY(n + 2), free the frames
  *   EMPTY(n + 2) -> BUSY(n + 2)  <----
  *
- * The cookie that a reaper loaded belongs to the bag that its CAS takes: a newer cookie is stored only after the slot has left
- * SEALED(n + 1), and then the CAS fails. So any thread may reap any ring, without a section, a barrier or waiting; what a stopped
- * thread holds is the bag that it reserved, or the two bags' worth of frames that it took.
+ * The cookie that a reaper loaded belongs to the bag that its CAS takes: a newer cookie is stored only after
+ * the slot has left SEALED(n + 1), and then the CAS fails. So any thread may reap any ring, without a
+ * section, a barrier or waiting. A stopped thread holds the bag that it reserved, or the two bags' worth of
+ * frames that it took.
  *
- * Reserving: the slots in turn from `next`, so the oldest bag is the first one that is found from `next` on. With no slot
- * free the open bag and the pile grow: their frames wait for a slot, which is free as soon as the oldest grace period ends.
+ * Reserving: the slots in turn from `next`, so the oldest bag is the first one that is found from `next` on.
+ * With no slot free the open bag and the pile grow: their frames wait for a slot, which is free as soon as
+ * the oldest grace period ends.
  *
- * Pile: pushed by CAS (release), taken whole by exchange (acquire) by a thread that has reserved a slot of the cache-less
- * handle's ring; the snapshot comes after the exchange, so it covers every frame that was taken. That chain is not
- * counted: its frames stay in `deferred_frames` until they are freed.
+ * Pile: pushed by CAS (release), taken whole by exchange (acquire) by a thread that has reserved a slot of
+ * the cache-less handle's ring; the snapshot comes after the exchange, so it covers every frame that was
+ * taken. That chain is not counted: its frames stay in `deferred_frames` until they are freed.
  *
- * Reaping. A put_rcu that fills a bag frees at most two bags' worth, one of the pile's and its own; never inside an on_drop,
- * whose own put_rcu would go on so for ever. An allocation that finds its cache empty does the same. A request that would fail
- * seals everything, then frees twice as much each time until it succeeds or nothing is ripe. ramka_reclaim frees all that is
- * ripe.
+ * Reaping. A put_rcu that fills a bag frees at most two bags' worth, one of the pile's and its own; never
+ * inside an on_drop, whose own put_rcu would never end. An allocation that finds its cache empty does the
+ * same. A request that would fail seals everything, then frees twice as much each time until it succeeds or
+ * nothing is ripe. ramka_reclaim frees all that is ripe.
  *
  * Pairs: defer.bag (the word of a slot), defer.shared (the pile).
  */
@@ -81,9 +86,11 @@ struct defer {
 	/* the open bag */
 	RAMKA_ALIGNAS(64) uint64_t head;
 	struct ramka_atomic_u32 nr;     /* frames in it: others look whether there are any */
-	uint32_t late;                  /* frames in it when no slot was free last: the next attempt comes a bagful later */
+	/* frames in it when no slot was free last: the next attempt comes a bagful later */
+	uint32_t late;
 	uint64_t sealed;                /* `in` when the last bag was made */
-	struct ramka_atomic_u64 in;     /* base frames that came, and those that left: the difference waits here */
+	/* base frames that came, and those that left: the difference waits here */
+	struct ramka_atomic_u64 in;
 	struct ramka_atomic_u64 out;
 	struct ramka_atomic_u64 peak;   /* highest difference, looked at when a bag is made */
 	struct ramka_atomic_u64 astray; /* frames that callers with this handle put on the pile */
@@ -100,12 +107,13 @@ enum bag_state { BAG_EMPTY, BAG_BUSY, BAG_SEALED };
 /* Takes over a frame without references: 0 or RAMKA_PRESSURE. */
 int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);
 /*
- * A frame with one reference, which is the caller's, and no mark: gives up the reference and takes the frame over at once.
- * False, and nothing has happened: it has other references meanwhile, or there is no section to be had.
+ * A frame with one reference, which is the caller's, and no mark: gives up the reference and takes the frame
+ * over at once. False, and nothing has happened: it has other references meanwhile, or the section cannot be
+ * entered.
  */
 bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int *ret);
 
-/* Frees up to two bags' worth whose grace period is over, of the pile and of this CPU. */
+/* Frees up to two bags' worth of frames whose grace period is over, of the pile and of this CPU. */
 void defer_poll(struct ramka_cpu *cpu);
 
 /* For a request that would fail: all zeroes at first. */
@@ -116,12 +124,16 @@ struct defer_try {
 	bool sealed;     /* everything is, as far as it can be */
 };
 /*
- * True: frames were freed, so the request may be tried again, and this be called again if it fails. With `may_wait` it waits
- * for the oldest bag that it finds once nothing is ripe, then for all that is deferred; each time as long as the source waits.
+ * True: frames were freed, so the request may be tried again, and this called again if it fails. With
+ * `may_wait` it waits when nothing is ripe: first for the oldest bag that it finds, then for all that is
+ * deferred, each time as long as the source waits.
  */
 bool defer_more(struct ramka_cpu *cpu, struct defer_try *t, bool may_wait);
 
-/* The CPU's bags go to the ring of the cache-less handle as far as there is room; what is left can be reaped where it is. */
+/*
+ * The CPU's bags go to the ring of the cache-less handle as far as there is room; what is left can be reaped
+ * where it is.
+ */
 void defer_offline(struct ramka_cpu *cpu);
 
 /* Base frames that wait. */

@@ -34,7 +34,8 @@ void frame_drop_meta(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info
 	const struct ramka_type *type = type_by_id(r, info_type(info));
 
 	if (type && type->on_drop)
-		type->on_drop(cpu, type->meta_size ? slot_meta(r, f) : NULL, slot_paddr(r, f), slot_content(r, f));
+		type->on_drop(cpu, type->meta_size ? slot_meta(r, f) : NULL, slot_paddr(r, f),
+			      slot_content(r, f));
 }
 
 static void end_one(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation)
@@ -83,8 +84,9 @@ void drop_end(struct ramka_cpu *cpu, const char *operation)
 	}
 }
 
-/* What is to be done before the frame is taken back: its on_drop; the contract build looks at its metadata. */
-static noinline void end_first(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation)
+/* Before the frame is taken back, its on_drop runs, and the contract build checks its metadata. */
+static noinline void end_first(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info,
+			       const char *operation)
 {
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
 	if (!contract_check_meta(cpu->r, f)) {

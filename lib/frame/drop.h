@@ -3,36 +3,44 @@
  * The birth and the end of a frame: what happens between the allocator's FREE slot and a handle. Called by
  * frame.c, unique.c, segment.c, pt.c and defer.c; calls lib/cpu and on_drop.
  *
- * The end. The call that gave up the last reference owns the frame: SHARED(0) -> BUSY -> on_drop -> FREE -> cache. No state
- * on the way can be claimed by address. on_drop runs outside any section; without one BUSY is left out.
+ * The end. The call that gave up the last reference owns the frame: SHARED(0) -> BUSY -> on_drop -> FREE ->
+ * cache. No state on the way can be claimed by address. on_drop runs outside any section. A type without an
+ * on_drop needs no BUSY.
  *
- * No recursion. `pending` of the handle is 0 (no on_drop runs), 1 (one runs, nothing waits) or a slot + 2: the head of the
- * BUSY frames that wait. A drop that finds one running pushes its frame and returns; the runner takes all by exchange and
- * leaves by CAS 1->0, which fails if one was pushed meanwhile. The CPU's thread and handlers on top of it touch it; that of the
- * cache-less handle any thread, so a drop may be done by another thread, which is inside an on_drop itself. A call
- * that runs an on_drop for its own purpose (repurpose) takes the runner's part as well.
- * Pair: drop.pending (push release, take acquire).
+ * No recursion. `pending` of the handle is 0 (no on_drop runs), 1 (one runs, nothing waits) or a slot + 2:
+ * the head of the BUSY frames that wait. A drop that finds one running pushes its frame and returns; the
+ * runner takes all by exchange and leaves by CAS 1->0, which fails if one was pushed meanwhile. The CPU's
+ * thread, and handlers on top of it, change `pending`. On the cache-less handle any thread does, so another
+ * thread that is inside an on_drop may do the drop. A call that runs an on_drop for its own purpose
+ * (repurpose) takes the runner's part as well. Pair: drop.pending (push release, take acquire).
  */
 #ifndef RAMKA_LIB_DROP_H
 #define RAMKA_LIB_DROP_H
 
 #include "../cpu/cache.h"
 
-/* Metadata, content and info of a slot that the caller owns (FREE or BUSY). The state word comes after, by the caller. */
+/*
+ * Metadata, content and info of a slot that the caller owns (FREE or BUSY). The state word comes after, by
+ * the caller.
+ */
 void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
 		 unsigned order, unsigned flags, bool zero, const char *operation);
 
 /*
- * The caller owns the frame, its last reference is gone and no reader looks at it any more: runs on_drop if the type has one,
- * then takes the frame back. Every end goes through here, but for the two inlined lines of ramka_frame_put and
- * ramka_unique_free, which are the same for a base frame of a plain type. `operation`: the public function that is reported.
+ * Ends a frame that the caller owns, whose last reference is gone and which no reader looks at any more. Runs
+ * on_drop if the type has one, then takes the frame back. Every end goes through here, except that
+ * ramka_frame_put and ramka_unique_free have an inlined line each, which does the same for a base frame of a
+ * plain type. `operation`: the public function that is reported.
  */
 void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation);
 
 /* The same without on_drop: the frame returns to where it came from, to the allocator or to UNUSED. */
 void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation);
 
-/* The runner's part: begins, unless an on_drop of this handle runs already; ends after those that came to wait meanwhile. */
+/*
+ * The runner's part: begins, unless an on_drop of this handle runs already; ends after those that came to
+ * wait meanwhile.
+ */
 bool drop_begin(struct ramka_cpu *cpu);
 void drop_end(struct ramka_cpu *cpu, const char *operation);
 /* Runs the type's on_drop, if any; the caller is the runner. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared frames. The state machine is in slot.h, birth and end in drop.c, where free frames live in lib/cpu; here
- * are the edges between, each one operation on the state word.
+ * Shared frames. The state machine is in slot.h, birth and end in drop.c, where free frames live in lib/cpu;
+ * here are the edges between, each one operation on the state word.
  *
- * Misuse is found in the old value of that operation. It is never undone by adding or subtracting, since the frame
- * may be in use again: by a CAS of exactly the wrong value, not at all if that was SHARED(0) (its owner's next
- * store puts it right), and if the CAS fails the frame is leaked.
+ * The old value of that operation shows a misuse. It is never undone by adding or subtracting, since the
+ * frame may be in use again. It is undone by a CAS of exactly the wrong value; if that fails, the frame is
+ * leaked. SHARED(0) needs no undoing: its owner's next store puts the word right.
  */
 #include "../base/mem.h"
 
@@ -17,7 +17,10 @@
 
 /* ---- by address ---- */
 
-/* The count is at its top: from now on the frame is never freed. Release: a lookup finds what the caller has found or built. */
+/*
+ * The count is at its top, so the frame is never freed from now on. Release: a lookup sees all that the
+ * caller saw or built.
+ */
 static void saturate(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
 {
 	ramka_store(&f->ref, REF_SATURATED, release, slot.publish);
@@ -32,13 +35,16 @@ static bool lookup_allowed(const struct ramka *r, const struct ramka_frame *f)
 	return !type || !(type->flags & RAMKA_TYPE_NO_LOOKUP);
 }
 
-/* A word that a lookup may act upon. Acquire: SATURATED is not counted, so this is all that the lookup has of it. */
+/*
+ * A state word that a lookup may act upon. Acquire: the lookup of a SATURATED frame executes no CAS, so this
+ * load is its only order.
+ */
 static uint64_t ref_found(const struct ramka_frame *f)
 {
 	return ramka_load(&f->ref, acquire, slot.publish);
 }
 
-/* SHARED n -> n + 1 at an address, whatever happens there meanwhile. */
+/* SHARED n -> n + 1 at an address whose frame may change meanwhile. */
 static int lookup(struct ramka *r, struct ramka_frame *f)
 {
 	uint64_t ref = ref_found(f);
@@ -94,7 +100,7 @@ int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_fram
 		return rc;
 	}
 	contract_commit(r, f, STEP_LOOKUP, operation);
-	if (!lookup_allowed(r, f)) { /* became another frame between the look and the CAS */
+	if (!lookup_allowed(r, f)) { /* it became another frame between the look and the CAS */
 		ramka_frame_put(ramka_cpu_none(r), f);
 		return RAMKA_E_IN_USE;
 	}
@@ -112,12 +118,13 @@ static void undo(struct ramka_frame *f, uint64_t old, uint64_t now)
 	ramka_cas(&f->ref, &now, old, relaxed, slot.undo);
 }
 
-static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
+static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_frame *f, uint64_t old,
+					       const char *operation)
 {
 	if (!frame_pointer_ok(r, f, operation))
 		return NULL;
 	if (ref_tag(old) == TAG_SATURATED)
-		return f; /* drifts inside its tag */
+		return f; /* the word drifts inside its tag */
 	if (ref_tag(old) == TAG_SHARED && !ref_is_dying(old)) {
 		saturate(r, f, old, operation);
 		return f;
@@ -127,8 +134,9 @@ static noinline struct ramka_frame *get_failed(struct ramka *r, struct ramka_fra
 	return NULL;
 }
 
-/* One more reference, for the public function `operation`; NULL after a report. */
-static always_inline struct ramka_frame *get_reference(struct ramka *r, struct ramka_frame *f, const char *operation)
+/* Adds a reference, for the public function `operation`. NULL after a report. */
+static always_inline struct ramka_frame *get_reference(struct ramka *r, struct ramka_frame *f,
+						       const char *operation)
 {
 	uint64_t old;
 
@@ -157,7 +165,7 @@ struct ramka_frame *ramka_frame_get_n(struct ramka *r, struct ramka_frame *f, un
 
 	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation))
 		return NULL;
-	if (CONTRACTS || n == 1) { /* one move of the ledger each */
+	if (CONTRACTS || n == 1) { /* each moves the ledger once */
 		for (unsigned i = 0; i < n; i++)
 			if (!get_reference(r, f, operation)) {
 				while (i--)
@@ -166,7 +174,7 @@ struct ramka_frame *ramka_frame_get_n(struct ramka *r, struct ramka_frame *f, un
 			}
 		return f;
 	}
-	/* a CAS, since so many too much could make another state of a wrong one */
+	/* a CAS, since so large an increment could turn a wrong state into another one */
 	ref = slot_ref(f);
 	while (n && ref_tag(ref) != TAG_SATURATED) {
 		if (ref_tag(ref) != TAG_SHARED || ref_is_dying(ref)) {
@@ -188,14 +196,19 @@ struct ramka_frame *frame_get(struct ramka *r, struct ramka_frame *f, const char
 	return get_reference(r, f, operation);
 }
 
-/* The last reference is gone: the state word says SHARED(0), with or without the mark, and the frame is the caller's. */
-static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old, const char *operation, uintptr_t caller)
+/*
+ * The last reference is gone: the state word says SHARED(0), with or without the mark, and the frame is the
+ * caller's.
+ */
+static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old,
+			       const char *operation, uintptr_t caller)
 {
 	uint64_t info = slot_info(f);
 
 	if (unlikely(info & INFO_RESERVED)) {
 		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
-		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f, REF_SHARED(1));
+		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f,
+			     REF_SHARED(1));
 		return RAMKA_E_INVAL;
 	}
 	note_given_up(cpu, f, caller);
@@ -210,7 +223,8 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 	if (ref_tag(old) == TAG_SATURATED)
 		return;
 	if (ref_tag(old) == TAG_SHARED && !ref_is_dying(old)) {
-		ramka_store(&f->ref, REF_SATURATED, release, slot.publish); /* a get above the top is about to say so */
+		/* a get above the top is about to say so */
+		ramka_store(&f->ref, REF_SATURATED, release, slot.publish);
 		return;
 	}
 	undo(f, old, old - 1);
@@ -218,15 +232,16 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 }
 
 /* f is a slot, number n of the home zone if `home`. `hot`: see put_reference. */
-static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, bool hot, uint32_t n,
-					 const char *operation, uintptr_t caller)
+static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, bool hot,
+					 uint32_t n, const char *operation, uintptr_t caller)
 {
 	uint64_t old, others;
 
 	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
-	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
+	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) &&
+	    likely(cpu_free(cpu, f, n)))
 		return;
 	others = ref_others(old);
 	contract_commit(cpu->r, f, STEP_PUT, operation);
@@ -237,17 +252,19 @@ static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_fra
 }
 
 /* No frame of the home zone, or the instance checks who uses its handles. */
-static noinline void put_checked(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation, uintptr_t caller)
+static noinline void put_checked(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operation,
+				 uintptr_t caller)
 {
 	if (frame_pointer_ok(cpu->r, f, operation) && cpu_argument_ok(cpu, operation))
 		drop_reference(cpu, f, false, false, 0, operation, caller);
 }
 
 /*
- * One reference less, for the public function `operation`. `hot`: inlined down to the cache, which is the same as end_shared for
- * a base frame of a plain type.
+ * Gives up a reference, for the public function `operation`. `hot`: inlined down to the cache, which does the
+ * same as end_shared for a base frame of a plain type.
  */
-static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot, const char *operation, uintptr_t caller)
+static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot,
+					const char *operation, uintptr_t caller)
 {
 	uint32_t n;
 	bool home = cpu_home(cpu, f, &n);
@@ -328,7 +345,8 @@ static noinline ramka_paddr_t into_raw_asked(struct ramka *r, struct ramka_frame
 {
 	static const char operation[] = "ramka_frame_into_raw";
 
-	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation) || !contract_move(r, f, STEP_INTO_RAW, operation))
+	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation) ||
+	    !contract_move(r, f, STEP_INTO_RAW, operation))
 		return 0;
 	if (!contract_address_ensures(r, f, slot_paddr(r, f)))
 		instance_bug(r, operation, "ensures contract_address_ensures", f, slot_ref(f));
@@ -445,7 +463,7 @@ struct ramka_frame_ref ramka_frame_at(const struct ramka *r, ramka_paddr_t pa)
 
 /* ---- getters ---- */
 
-/* The address alone is nothing that a frame owns: of a frame that was freed it is as right as before. */
+/* Every slot has an address, even that of a freed frame. */
 ramka_paddr_t ramka_frame_paddr(const struct ramka *r, const struct ramka_frame *f)
 {
 	return frame_pointer_ok(r, f, "ramka_frame_paddr") ? slot_paddr(r, f) : 0;
@@ -483,10 +501,12 @@ bool ramka_frame_is_sole(const struct ramka_frame *f)
 	return (ramka_load(&f->ref, acquire, slot.drop) & ~REF_MARK) == REF_SHARED(1);
 }
 
-/* The type of a frame that somebody owns, builds, tears down or defers; else reports and NULL. */
-static inline const struct ramka_type *type_of(const struct ramka *r, const struct ramka_frame *f, const char *operation)
+/* The type of a frame that is owned, built, torn down or deferred; else reports and NULL. */
+static inline const struct ramka_type *type_of(const struct ramka *r, const struct ramka_frame *f,
+					       const char *operation)
 {
-	return frame_argument_ok(r, f, ACCEPT_SEEN, operation) ? type_by_id(r, info_type(slot_info(f))) : NULL;
+	return frame_argument_ok(r, f, ACCEPT_SEEN, operation) ? type_by_id(r, info_type(slot_info(f))) :
+								 NULL;
 }
 
 const struct ramka_type *ramka_frame_type(const struct ramka *r, const struct ramka_frame *f)
@@ -506,7 +526,8 @@ void *ramka_frame_meta(const struct ramka *r, const struct ramka_frame *f)
 	return frame_meta(r, f, "ramka_frame_meta");
 }
 
-void *frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type, const char *operation)
+void *frame_meta_as(const struct ramka *r, const struct ramka_frame *f, const struct ramka_type *type,
+		    const char *operation)
 {
 	return type_of(r, f, operation) == type && type && type->meta_size ? slot_meta(r, f) : NULL;
 }
@@ -529,8 +550,8 @@ void *ramka_frame_content(const struct ramka *r, const struct ramka_frame *f)
 }
 
 /* The bytes [off, off + len) of an untyped frame in one of these states. */
-static int content_at(const struct ramka *r, const struct ramka_frame *f, size_t off, size_t len, unsigned accept,
-		      const char *operation, uint8_t **ret_bytes)
+static int content_at(const struct ramka *r, const struct ramka_frame *f, size_t off, size_t len,
+		      unsigned accept, const char *operation, uint8_t **ret_bytes)
 {
 	if (!f || !frame_argument_ok(r, f, accept, operation) || !frame_has_bytes(r, f))
 		return RAMKA_E_INVAL;

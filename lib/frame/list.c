@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Intrusive lists of unique frames. The link lies at the start of the owner metadata; membership is the list id in
- * the slot's info word, which only the holder of the list writes, and only for frames it owns. So `contains` is
- * one relaxed load: a stale or foreign value can only compare unequal. The id is taken at init (0 = in no list) and
- * cleared before a frame leaves.
+ * Intrusive lists of unique frames. The link lies at the start of the owner metadata; membership is the list
+ * id in the slot's info word. Only the holder of the list writes that id, and only into frames that the list
+ * owns. So `contains` is one relaxed load: a stale or foreign value only compares unequal. A list takes its
+ * id at init (0 = in no list), and clears it in a frame before the frame leaves.
  */
 #include "alloc.h"
 #include "argument.h"
@@ -18,7 +18,8 @@ static struct ramka_link *link_of(const struct ramka_list *l, const struct ramka
 
 static void set_list(struct ramka_unique *u, uint32_t id)
 {
-	slot_set_info(slot_of(u), (slot_info(slot_of(u)) & ~INFO_LIST_MASK) | (uint64_t)id << INFO_LIST_SHIFT);
+	slot_set_info(slot_of(u),
+		      (slot_info(slot_of(u)) & ~INFO_LIST_MASK) | (uint64_t)id << INFO_LIST_SHIFT);
 }
 
 int ramka_list_init(struct ramka *r, struct ramka_list *l)
@@ -49,7 +50,7 @@ static bool list_ok(const struct ramka_list *l, const char *operation)
 {
 	if (likely(l->id))
 		return true;
-	if (!l->r) /* nobody to report to */
+	if (!l->r) /* no instance to report to */
 		__builtin_trap();
 	instance_bug_argument(l->r, operation, "list is not initialised", "l", (uintptr_t)l, 0);
 	return false;
@@ -71,7 +72,10 @@ static bool insertable(const struct ramka_list *l, const struct ramka_unique *u,
 	return contract_begin(l->r, f, STEP_LIST, operation); /* insert commits */
 }
 
-/* Is u marked as one of this list? Else reports: its frame left the list, or the list's own words were overwritten. */
+/*
+ * Is u marked as one of this list? Else reports: its frame left the list, or the list's own words were
+ * overwritten.
+ */
 static bool listed(const struct ramka_list *l, const struct ramka_unique *u, const char *operation)
 {
 	const struct ramka_frame *f = slot_of(u);
@@ -85,8 +89,8 @@ static bool listed(const struct ramka_list *l, const struct ramka_unique *u, con
 }
 
 /* Between prev and next, either of which may be NULL: the end. */
-static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_unique *prev, struct ramka_unique *next,
-		   const char *operation)
+static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_unique *prev,
+		   struct ramka_unique *next, const char *operation)
 {
 	*link_of(l, u) = (struct ramka_link){ .next = next, .prev = prev };
 	if (prev)
@@ -105,9 +109,11 @@ static void insert(struct ramka_list *l, struct ramka_unique *u, struct ramka_un
 /* Do both neighbours agree with the link of u? Owner metadata is the embedder's to write, also by mistake. */
 static bool linked(const struct ramka_list *l, const struct ramka_unique *u, const struct ramka_link *link)
 {
-	if (link->prev ? !slot_valid(l->r, slot_of(link->prev)) || link_of(l, link->prev)->next != u : l->front != u)
+	if (link->prev ? !slot_valid(l->r, slot_of(link->prev)) || link_of(l, link->prev)->next != u :
+			 l->front != u)
 		return false;
-	return link->next ? slot_valid(l->r, slot_of(link->next)) && link_of(l, link->next)->prev == u : l->back == u;
+	return link->next ? slot_valid(l->r, slot_of(link->next)) && link_of(l, link->next)->prev == u :
+			    l->back == u;
 }
 
 /* u is in the list: by its place in it and by its marker. */
@@ -120,8 +126,10 @@ static struct ramka_unique *list_take(struct ramka_list *l, struct ramka_unique 
 	link = link_of(l, u);
 	if (unlikely(!linked(l, u, link))) {
 		contract_abort(l->r, slot_of(u));
-		instance_bug_of(l->r, operation, "the link in the frame's metadata was overwritten: the frame stays in the list", "u",
-				slot_of(u), slot_ref(slot_of(u)));
+		instance_bug_of(
+			l->r, operation,
+			"the link in the frame's metadata was overwritten: the frame stays in the list", "u",
+			slot_of(u), slot_ref(slot_of(u)));
 		return NULL;
 	}
 	if (link->prev)
@@ -212,7 +220,7 @@ struct ramka_cursor ramka_list_cursor_back(struct ramka_list *l)
 	return (struct ramka_cursor){ l, list_ok(l, "ramka_list_cursor_back") ? l->back : NULL };
 }
 
-/* A cursor whose frame left its list behind its back, or whose list ended, is a programmer error. */
+/* A cursor is a programmer error once its frame has left the list, or its list has ended. */
 static bool cursor_ok(const struct ramka_cursor *c, const char *operation)
 {
 	return list_ok(c->list, operation) && (!c->at || listed(c->list, c->at, operation));

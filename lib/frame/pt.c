@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page-table nodes: frames of a built-in type whose on_drop puts every child that the embedder's decoder finds. No
- * recursion: with cfg.rcu a child's last put defers it, without it waits in the handle's pending chain (drop.h).
+ * Page-table nodes: frames of a built-in type whose on_drop puts every child that the embedder's decoder
+ * finds. There is no recursion: with cfg.rcu a child's last put defers the child, and without it the child
+ * waits in the handle's pending chain (drop.h).
  */
 #include "alloc.h"
 
-/* Is the frame a node, with RAMKA_CHECK_LEVELS one of the level below `m` and of its configuration? Else reports; it is leaked. */
+/*
+ * Is the frame a node, with RAMKA_CHECK_LEVELS one of the level below `m` and of its configuration? Else
+ * reports; it is leaked.
+ */
 static bool is_child(const struct ramka *r, const struct ramka_frame *f, const struct ramka_pt_meta *m)
 {
 	const struct ramka_pt_meta *child = ramka_pt_node(r, f);
 
-	if (child && (!(r->flags & RAMKA_CHECK_LEVELS) || (child->level + 1 == m->level && child->config == m->config)))
+	if (child && (!(r->flags & RAMKA_CHECK_LEVELS) ||
+		      (child->level + 1 == m->level && child->config == m->config)))
 		return true;
 	instance_bug_of(r, "ramka_frame_put",
 			!child ? "entry says node, frame is none: leaked" :
-			child->config == m->config ? "entry says node, but its level is not the next one: leaked" :
-						     "entry says node, but it is one of another configuration: leaked",
+			child->config == m->config ?
+				 "entry says node, but its level is not the next one: leaked" :
+				 "entry says node, but it is one of another configuration: leaked",
 			"pte", f, slot_ref(f));
 	return false;
 }
@@ -56,8 +62,8 @@ struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_
 	struct ramka_pt_meta meta = { .config = cfg, .level = (uint8_t)level };
 	const struct type_entry *e = type_entry(cpu->r, &ramka_type_page_table);
 
-	if (!cfg || !cfg->child || cfg->entries > RAMKA_PAGE_SIZE / sizeof(uint64_t) || level < 1 || level > cfg->levels ||
-	    level > UINT8_MAX || !e)
+	if (!cfg || !cfg->child || cfg->entries > RAMKA_PAGE_SIZE / sizeof(uint64_t) || level < 1 ||
+	    level > cfg->levels || level > UINT8_MAX || !e)
 		return NULL;
 	return frame_make(cpu, e, &meta, (struct ramka_request){ 0 }, REF_SHARED(1), "ramka_pt_alloc");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Segments. A segment is a value; each frame it covers has order 0 and a count of its own, so everything here is a
- * loop over frames. While a segment is built its frames are BUSY; they are published together at the end.
- * Offsets are compared with the size before anything is added to them.
+ * Segments. A segment is a value; each frame it covers has order 0 and a count of its own, so everything here
+ * is a loop over frames. While a segment is built its frames are BUSY; they are published together at the
+ * end. Offsets are compared with the size before anything is added to them.
  */
 #include "../base/mem.h"
 
@@ -19,7 +19,9 @@ static bool aligned(uint64_t bytes)
 	return !(bytes & (RAMKA_PAGE_SIZE - 1));
 }
 
-/* The slots of a segment that lies in this instance; else reports. An empty one lies everywhere and has none. */
+/*
+ * The slots of a segment that lies in this instance; else reports. An empty one lies everywhere and has none.
+ */
 static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment s, const char *operation)
 {
 	uint64_t first = frame_of(s.base), nr = frame_of(s.size);
@@ -34,7 +36,8 @@ static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment 
 }
 
 /* The same, and every frame in one of these states; the first that is not is reported. */
-static struct ramka_frame *slots_in(const struct ramka *r, struct ramka_segment s, unsigned accept, const char *operation)
+static struct ramka_frame *slots_in(const struct ramka *r, struct ramka_segment s, unsigned accept,
+				    const char *operation)
 {
 	struct ramka_frame *f = slots_of(r, s, operation);
 
@@ -78,7 +81,10 @@ static bool publish(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, c
 	return true;
 }
 
-/* FREE frames out of the allocator; one that was written to after it was freed is leaked and makes the rest go back. */
+/*
+ * Takes FREE frames out of the allocator. A frame whose word was changed after it was freed is leaked, and
+ * the rest goes back.
+ */
 static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, const char *operation)
 {
 	const struct ramka_frame *bad = NULL;
@@ -98,15 +104,16 @@ static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, 
 	return false;
 }
 
-static struct ramka_frame *take_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req, const char *operation)
+static struct ramka_frame *take_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req,
+				      const char *operation)
 {
 	struct ramka_frame *f = frame_take_slow(cpu, nr, req);
 
 	return f && all_free(cpu, f, nr, operation) ? f : NULL;
 }
 
-int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct ramka_type *type, ramka_meta_fn init,
-			void *ctx, struct ramka_request req, struct ramka_segment *ret_s)
+int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct ramka_type *type,
+			ramka_meta_fn init, void *ctx, struct ramka_request req, struct ramka_segment *ret_s)
 {
 	static const char operation[] = "ramka_segment_alloc";
 	struct ramka *r = cpu->r;
@@ -136,7 +143,8 @@ int ramka_segment_alloc(struct ramka_cpu *cpu, uint64_t nr_frames, const struct 
 }
 
 /* Claims frames one by one; on an error gives back those it has. */
-static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t base, uint64_t nr, const char *operation)
+static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t base, uint64_t nr,
+		     const char *operation)
 {
 	int rc = 0;
 
@@ -159,8 +167,9 @@ static int claim_all(struct ramka_cpu *cpu, struct ramka_frame *f, ramka_paddr_t
 	return rc;
 }
 
-int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size, const struct ramka_type *type,
-			      ramka_meta_fn init, void *ctx, struct ramka_segment *ret_s)
+int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size,
+			      const struct ramka_type *type, ramka_meta_fn init, void *ctx,
+			      struct ramka_segment *ret_s)
 {
 	static const char operation[] = "ramka_segment_from_unused";
 	struct ramka *r = cpu->r;
@@ -182,7 +191,8 @@ int ramka_segment_from_unused(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
 	if (rc)
 		return rc;
 	for (uint64_t i = 0; i < nr; i++)
-		frame_build(r, f + i, e, NULL, 0, (unsigned)slot_info(f + i) & INFO_DETACHED, false, operation);
+		frame_build(r, f + i, e, NULL, 0, (unsigned)slot_info(f + i) & INFO_DETACHED, false,
+			    operation);
 	if (!publish(cpu, f, nr, type, init, ctx, operation))
 		return RAMKA_E_INVAL;
 	*ret_s = (struct ramka_segment){ base, size };
@@ -216,7 +226,8 @@ static struct ramka_segment get_all(struct ramka *r, struct ramka_segment s, con
 			contract_move(r, f + i, STEP_COVER, operation);
 			continue;
 		}
-		put_all(ramka_cpu_none(r), (struct ramka_segment){ s.base, i * RAMKA_PAGE_SIZE }, operation, CALLER);
+		put_all(ramka_cpu_none(r), (struct ramka_segment){ s.base, i * RAMKA_PAGE_SIZE }, operation,
+			CALLER);
 		return empty;
 	}
 	return s;
@@ -238,7 +249,10 @@ int ramka_segment_split(struct ramka *r, struct ramka_segment s, uint64_t off, s
 	if (!off || off >= s.size)
 		return RAMKA_E_OUT_OF_BOUND;
 	f = ret_a && ret_b ? slots_of(r, s, operation) : NULL;
-	/* the first frame of each part stands for the part: no other call that takes time of one frame looks at all of them */
+	/*
+	 * the first frame of each part stands for the part: no other call that takes time of one frame looks
+	 * at all of them
+	 */
 	if (!f || !frame_argument_ok(r, f, ACCEPT_SHARED, operation) ||
 	    !frame_argument_ok(r, f + frame_of(off), ACCEPT_SHARED, operation))
 		return RAMKA_E_INVAL;
@@ -247,7 +261,8 @@ int ramka_segment_split(struct ramka *r, struct ramka_segment s, uint64_t off, s
 	return 0;
 }
 
-int ramka_segment_slice(struct ramka *r, struct ramka_segment s, uint64_t from, uint64_t to, struct ramka_segment *ret_s)
+int ramka_segment_slice(struct ramka *r, struct ramka_segment s, uint64_t from, uint64_t to,
+			struct ramka_segment *ret_s)
 {
 	struct ramka_segment part;
 
@@ -272,7 +287,8 @@ struct ramka_frame *ramka_segment_next(struct ramka *r, struct ramka_segment *s)
 	if (!s->size)
 		return NULL;
 	f = slots_of(r, *s, operation);
-	if (!f || !frame_argument_ok(r, f, ACCEPT_SHARED, operation) || !contract_move(r, f, STEP_UNCOVER, operation))
+	if (!f || !frame_argument_ok(r, f, ACCEPT_SHARED, operation) ||
+	    !contract_move(r, f, STEP_UNCOVER, operation))
 		return NULL;
 	s->base += RAMKA_PAGE_SIZE;
 	s->size -= RAMKA_PAGE_SIZE;
@@ -308,8 +324,8 @@ bool ramka_segment_is(const struct ramka *r, struct ramka_segment s, const struc
 }
 
 /* The bytes [off, off + len) of untyped frames; NULL if there are none to copy. */
-static int segment_content(const struct ramka *r, struct ramka_segment s, uint64_t off, size_t len, unsigned accept,
-		      const char *operation, uint8_t **ret_bytes)
+static int segment_content(const struct ramka *r, struct ramka_segment s, uint64_t off, size_t len,
+			   unsigned accept, const char *operation, uint8_t **ret_bytes)
 {
 	struct ramka_frame *f;
 
@@ -340,7 +356,8 @@ int ramka_segment_read(const struct ramka *r, struct ramka_segment s, uint64_t o
 	return rc;
 }
 
-int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t off, const void *buf, size_t len)
+int ramka_segment_write(const struct ramka *r, struct ramka_segment s, uint64_t off, const void *buf,
+			size_t len)
 {
 	uint8_t *bytes;
 	int rc = segment_content(r, s, off, len, ACCEPT_OWNED, "ramka_segment_write", &bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unique frames: the owner's edges of the state machine in slot.h. Everything an owner does is a plain store, since
- * no CAS of anybody succeeds on UNIQUE.
+ * Unique frames: the owner's edges of the state machine in slot.h. Everything an owner does is a plain store,
+ * since no other call's CAS succeeds on UNIQUE.
  */
 #include "../base/mem.h"
 
@@ -11,8 +11,8 @@
 #include "defer.h"
 #include "drop.h"
 
-struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
-					struct ramka_request req)
+struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type,
+					const void *meta, struct ramka_request req)
 {
 	struct ramka_frame *f;
 
@@ -23,8 +23,8 @@ struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramk
 	return unique_of(f);
 }
 
-int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type, const void *meta,
-			     struct ramka_unique **ret_u)
+int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
+			     const void *meta, struct ramka_unique **ret_u)
 {
 	struct ramka_frame *f;
 	int rc = frame_from_unused(cpu, pa, type, meta, REF_UNIQUE, "ramka_unique_from_unused", &f);
@@ -37,12 +37,14 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 }
 
 /* Everything but a plain base frame that the cache takes. */
-static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation, uintptr_t caller)
+static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation,
+			       uintptr_t caller)
 {
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
 
-	if (!CONTRACTS && (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation)))
+	if (!CONTRACTS &&
+	    (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation)))
 		return;
 	info = slot_info(f);
 	note_given_up(cpu, f, caller);
@@ -57,8 +59,9 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 	struct ramka_frame *f = slot_of(u);
 	uint32_t n;
 
-	if (CONTRACTS && (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation) ||
-			  !contract_move(cpu->r, f, STEP_UNIQUE_FREE, operation)))
+	if (CONTRACTS &&
+	    (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation) ||
+	     !contract_move(cpu->r, f, STEP_UNIQUE_FREE, operation)))
 		return;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
 	    likely(info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
@@ -84,14 +87,17 @@ void ramka_unique_free_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_unique
 
 void *ramka_unique_meta(struct ramka *r, struct ramka_unique *u)
 {
-	return unique_argument_ok(r, u, true, "ramka_unique_meta") ? frame_meta(r, slot_of(u), "ramka_unique_meta") : NULL;
+	return unique_argument_ok(r, u, true, "ramka_unique_meta") ?
+		       frame_meta(r, slot_of(u), "ramka_unique_meta") :
+		       NULL;
 }
 
 struct ramka_frame *ramka_unique_share(struct ramka *r, struct ramka_unique *u)
 {
 	struct ramka_frame *f = slot_of(u);
 
-	if (!unique_argument_ok(r, u, false, "ramka_unique_share") || !contract_begin(r, f, STEP_SHARE, "ramka_unique_share"))
+	if (!unique_argument_ok(r, u, false, "ramka_unique_share") ||
+	    !contract_begin(r, f, STEP_SHARE, "ramka_unique_share"))
 		return NULL;
 	ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
 	contract_commit(r, f, STEP_SHARE, "ramka_unique_share");
@@ -108,7 +114,10 @@ struct ramka_unique *ramka_frame_try_unique(struct ramka *r, struct ramka_frame 
 		return NULL;
 	if (!contract_begin(r, f, STEP_TRY_UNIQUE, "ramka_frame_try_unique"))
 		return NULL;
-	/* acquire: what the others did before they put is over; a marked frame differs, since readers may still look */
+	/*
+	 * acquire: all that other holders did before their puts is over. A marked frame compares unequal,
+	 * since readers may still look
+	 */
 	if (ramka_cas(&f->ref, &sole, REF_UNIQUE, acquire, slot.drop)) {
 		contract_commit(r, f, STEP_TRY_UNIQUE, "ramka_frame_try_unique");
 		return unique_of(f);
@@ -124,10 +133,12 @@ static bool quarantined_only(const struct ramka *r, uint64_t info)
 {
 	const struct ramka_type *type = type_by_id(r, info_type(info));
 
-	return r->flags & RAMKA_QUARANTINE && type != &ramka_type_page_table && !(type->flags & RAMKA_TYPE_RCU);
+	return r->flags & RAMKA_QUARANTINE && type != &ramka_type_page_table &&
+	       !(type->flags & RAMKA_TYPE_RCU);
 }
 
-int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const struct ramka_type *type, const void *meta)
+int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const struct ramka_type *type,
+			   const void *meta)
 {
 	static const char operation[] = "ramka_unique_repurpose";
 	struct ramka_frame *f = slot_of(u);
@@ -138,23 +149,26 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 
 	if (!e || !cpu_argument_ok(cpu, operation))
 		return RAMKA_E_INVAL;
-	if (!unique_argument_ok(cpu->r, u, false, operation) || !contract_move(cpu->r, f, STEP_KEEP, operation))
+	if (!unique_argument_ok(cpu->r, u, false, operation) ||
+	    !contract_move(cpu->r, f, STEP_KEEP, operation))
 		return RAMKA_E_INVAL;
 	if (!contract_check_meta(cpu->r, f)) {
 		instance_bug(cpu->r, operation, CONTRACT_BAD_META, f, slot_ref(f));
 		return RAMKA_E_INVAL;
 	}
 	info = slot_info(f);
-	if (info & INFO_RCU && !quarantined_only(cpu->r, info)) /* readers may look at the metadata until a grace period is over */
+	/* readers may look at the metadata until a grace period is over */
+	if (info & INFO_RCU && !quarantined_only(cpu->r, info))
 		return RAMKA_E_UNSUPPORTED;
 	runner = info & INFO_HOOK && drop_begin(cpu);
 	/*
-	 * Inside another on_drop of this handle. On the cache-less one it may be that of another thread, which then takes what
-	 * this on_drop puts.
+	 * Another on_drop of this handle is running. On the cache-less handle it may be another thread's,
+	 * which then drops what this one puts.
 	 */
 	if (info & INFO_HOOK && !runner && !cpu->cacheless)
 		return RAMKA_E_BUSY;
-	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy); /* a put inside on_drop is found out */
+	/* so a put inside on_drop is reported */
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
 	frame_drop_meta(cpu, f, info);
 	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false, operation);
 	if (!contract_check_meta(cpu->r, f)) {
@@ -170,7 +184,8 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 }
 
 /* ret_parts may be NULL. */
-static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts, const char *operation)
+static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order,
+		       struct ramka_unique **ret_parts, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
 	unsigned old_order;
@@ -209,7 +224,8 @@ static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order, 
 	return 0;
 }
 
-int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order, struct ramka_unique **ret_parts)
+int ramka_unique_split(struct ramka *r, struct ramka_unique *u, unsigned order,
+		       struct ramka_unique **ret_parts)
 {
 	return ret_parts ? split_parts(r, u, order, ret_parts, "ramka_unique_split") : RAMKA_E_INVAL;
 }
@@ -254,7 +270,8 @@ static int joinable(const struct ramka *r, const struct ramka_frame *f, uint64_t
 
 		if (instance_slot(r, slot_paddr(r, part), &last))
 			return RAMKA_E_OUT_OF_BOUND;
-		if (slot_ref(part) != REF_UNIQUE || slot_info(part) != info || instance_zone(r, part) != instance_zone(r, f))
+		if (slot_ref(part) != REF_UNIQUE || slot_info(part) != info ||
+		    instance_zone(r, part) != instance_zone(r, f))
 			return RAMKA_E_IN_USE;
 	}
 	return 0;
@@ -280,8 +297,12 @@ int ramka_unique_join(struct ramka *r, struct ramka_unique *u, unsigned order)
 		return RAMKA_E_INVAL;
 	z = instance_zone(r, f);
 	zone_join(z, slot_bit(r, z, f), old_order, order);
-	/* the first frame reaches over the others before they are FREE, so that a claim by address finds tails */
-	slot_set_info(f, (info & ~((uint64_t)0xff << INFO_ORDER_SHIFT)) | (uint64_t)order << INFO_ORDER_SHIFT);
+	/*
+	 * the first frame reaches over the others before they are FREE, so that a claim by address finds
+	 * tails
+	 */
+	slot_set_info(f,
+		      (info & ~((uint64_t)0xff << INFO_ORDER_SHIFT)) | (uint64_t)order << INFO_ORDER_SHIFT);
 	for (uint64_t i = 1; i < (uint64_t)1 << (order - old_order); i++) {
 		struct ramka_frame *part = f + (i << old_order);
 
@@ -306,7 +327,8 @@ struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
 	static const char operation[] = "ramka_unique_from_raw";
 	struct ramka_frame *f = frame_at_address(r, pa, operation);
 
-	if (!f || !unique_argument_ok(r, unique_of(f), true, operation) || !contract_move(r, f, STEP_UNIQUE_FROM_RAW, operation))
+	if (!f || !unique_argument_ok(r, unique_of(f), true, operation) ||
+	    !contract_move(r, f, STEP_UNIQUE_FROM_RAW, operation))
 		return NULL;
 	return unique_of(f);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The bitmap of one zone. States, rules and pairs: bitmap.h. May touch: words, quads and hints of its bitmap. */
+/*
+ * The bitmap of one zone. States, rules and pairs: bitmap.h. May touch: words, quads and hints of its bitmap.
+ */
 #include "bitmap.h"
 
 /* ---- hints ---- */
@@ -36,12 +38,13 @@ static uint64_t quad_with(uint64_t quad, uint32_t block, unsigned entry)
 {
 	unsigned shift = entry_shift(block);
 
-	return (quad & ~((uint64_t)0xffff << shift)) | (uint64_t)entry << shift;
+	return (quad & ~((uint64_t)ENTRY_BITS << shift)) | (uint64_t)entry << shift;
 }
 
 /*
- * Promises between `min` and `max` free frames of the block to the caller: 0, or how many. Acquire: the bits
- * that back the count are visible. Release: a CPU that moves frames has counted that before (cpu/account.h).
+ * Promises between `min` and `max` free frames of the block to the caller. Returns how many, or 0. Acquire:
+ * the bits that back the count are visible. Release: a CPU that moves frames has counted the movement before
+ * (cpu/account.h).
  */
 static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned max)
 {
@@ -50,7 +53,7 @@ static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned
 	unsigned entry, count, got;
 
 	do {
-		entry = (unsigned)(quad >> entry_shift(block)) & 0xffff;
+		entry = entry_in(quad, block);
 		count = entry_count(entry);
 		if (count < min)
 			return 0;
@@ -69,8 +72,8 @@ static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned
 }
 
 /*
- * The other way: n frames whose bits are set, or a promise given back. `run`: an order that is now free in
- * the block. False if the word cannot be right.
+ * The reverse: raises the count by n frames whose bits are set, or by a promise that is given back. `run`: an
+ * order that is now free in the block. False: the word cannot be right.
  */
 static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
 {
@@ -79,7 +82,7 @@ static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned r
 	unsigned entry, old, count, hint;
 
 	do {
-		entry = (unsigned)(quad >> entry_shift(block)) & 0xffff;
+		entry = entry_in(quad, block);
 		old = entry_count(entry);
 		count = old + n;
 		if (entry & ENTRY_HUGE || count > BLOCK_FRAMES)
@@ -98,22 +101,29 @@ static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned r
 	return true;
 }
 
-/* Of a promise, n frames that the caller did not take. Counted after they can be seen again: pair nomem.collect. */
+/*
+ * Gives back n frames of a promise that the caller did not take. The movement is counted once the frames can
+ * be seen again (pair nomem.collect).
+ */
 static void give_back(struct bitmap *b, uint32_t block, unsigned n)
 {
 	raise_count(b, block, n, 0);
 	ramka_add(&b->returned, 1, release, nomem.collect);
 }
 
-/* A search found no run of `order`: says so, unless the block changed since `entry` was read. Only a hint. */
+/*
+ * Notes in the entry that a search found no run of `order`, unless the block changed since `entry` was read.
+ * It is only a hint.
+ */
 static void lower_hint(struct bitmap *b, uint32_t block, unsigned entry, unsigned order)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t quad = ramka_load(p, relaxed, count.look);
 
-	if (((unsigned)(quad >> entry_shift(block)) & 0xffff) != entry || entry & ENTRY_HUGE || entry_hint(entry) < order)
+	if (entry_in(quad, block) != entry || entry & ENTRY_HUGE || entry_hint(entry) < order)
 		return;
-	ramka_cas(p, &quad, quad_with(quad, block, (entry & ENTRY_COUNT) | (order - 1) << ENTRY_HINT_SHIFT), relaxed, count.look);
+	ramka_cas(p, &quad, quad_with(quad, block, (entry & ENTRY_COUNT) | (order - 1) << ENTRY_HINT_SHIFT),
+		  relaxed, count.look);
 }
 
 /* ---- below order 9 ---- */
@@ -123,7 +133,10 @@ static struct ramka_atomic_u64 *block_words(const struct bitmap *b, uint32_t blo
 	return &b->words[(size_t)block * BLOCK_WORDS];
 }
 
-/* Clears one bit of the block against a promise of one. Ends: each full turn without a bit is another's success. */
+/*
+ * Clears one bit of the block against a promise of one. Terminates: a full turn without a bit means that
+ * another promise was filled.
+ */
 static uint32_t fill_one(struct bitmap *b, uint32_t block, unsigned start)
 {
 	for (unsigned i = start;; i++) {
@@ -160,7 +173,8 @@ uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned st
 	mask = w ? bits_take(w, n) : 0;
 	if (mask)
 		mask &= ramka_and(&words[i], ~mask, acq_rel, bit.free);
-	if (!mask) { /* all went to others meanwhile: one promise must be filled, the rest goes back */
+	/* other CPUs took all meanwhile: one frame must be found, and the rest of the promise goes back */
+	if (!mask) {
 		uint32_t frame;
 
 		if (n > 1)
@@ -181,7 +195,10 @@ static uint64_t below_limit(unsigned i, unsigned limit)
 	return limit <= i * WORD_BITS ? 0 : bits_below(limit - i * WORD_BITS);
 }
 
-/* Order 7, 8: all frames of `nr` words, word by word, undone by setting what was cleared. */
+/*
+ * Orders 7 and 8: takes all frames of `nr` words, word by word. A failure is undone by setting what was
+ * cleared.
+ */
 static bool claim_words(struct ramka_atomic_u64 *words, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++) {
@@ -196,7 +213,7 @@ static bool claim_words(struct ramka_atomic_u64 *words, unsigned nr)
 	return true;
 }
 
-/* A run in this word, against a promise held: its first bit, or WORD_BITS. */
+/* Takes a run in this word against a promise. Returns its first bit, or WORD_BITS. */
 static unsigned claim_in_word(struct ramka_atomic_u64 *word, unsigned order, uint64_t allowed)
 {
 	uint64_t w = ramka_load(word, acquire, bit.free);
@@ -215,8 +232,11 @@ static unsigned claim_in_word(struct ramka_atomic_u64 *word, unsigned order, uin
 
 uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block)
 {
-	/* who saw no count has to see what its taker counted before (cpu/account.h): the look in `promise` does not say */
-	while (entry_count((unsigned)(ramka_load(&b->quads[block / QUAD_BLOCKS], acquire, count.raise) >> entry_shift(block)) & 0xffff))
+	/*
+	 * a request that reads no count here must also see the taker's movement count (cpu/account.h), hence
+	 * acquire; the look in `promise` does not ensure it
+	 */
+	while (entry_count(entry_in(ramka_load(&b->quads[block / QUAD_BLOCKS], acquire, count.raise), block)))
 		if (promise(b, block, 1, 1))
 			return fill_one(b, block, 0);
 	return NO_FRAME;
@@ -238,7 +258,8 @@ static uint64_t clear_runs(struct ramka_atomic_u64 *word, unsigned order, unsign
 	}
 }
 
-unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsigned max, uint32_t *ret_frames)
+unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsigned max,
+			  uint32_t *ret_frames)
 {
 	struct ramka_atomic_u64 *words = block_words(b, block);
 	unsigned entry = bitmap_entry(b, block), n = 1u << order, seen = 0, got = 0, promised;
@@ -261,7 +282,7 @@ unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsi
 	return got;
 }
 
-/* Is there, for the moment, a run in the block? */
+/* Is there a run in the block at the moment? */
 static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
 {
 	const struct ramka_atomic_u64 *words = block_words(b, block);
@@ -285,7 +306,7 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 	unsigned entry = bitmap_entry(b, block), n = 1u << order;
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
-	if (!has_run(b, block, order, limit)) { /* looking before promising: a promise hides frames */
+	if (!has_run(b, block, order, limit)) { /* looks before it promises, since a promise hides frames */
 		if (order && limit == BLOCK_FRAMES)
 			lower_hint(b, block, entry, order);
 		return NO_FRAME;
@@ -325,7 +346,7 @@ bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 	return false;
 }
 
-/* The same as bits_largest_run if bit `at` is new: a larger run has it. */
+/* As bits_largest_run where bit `at` is new, so that a larger run contains it. */
 static unsigned run_around(uint64_t w, unsigned at, unsigned from)
 {
 	while (from < WORD_ORDER) {
@@ -356,7 +377,7 @@ unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 		run = run_around(old | mask, bits_lowest(mask), run);
 	}
 	if ((old | mask) == ~(uint64_t)0)
-		run = ENTRY_HINT_MAX; /* neighbours may be free as well: not looked at */
+		run = ENTRY_HINT_MAX; /* neighbours may be free as well, which would take a look at them */
 	return raise_count(b, block, n, run) ? n : 0;
 }
 
@@ -376,7 +397,10 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 
 /* ---- order 9 and above ---- */
 
-/* Turns `nr` entries (1, 2 or 4, the first at a multiple of nr) of one quad from `from` to `to`; false if they are anything else. */
+/*
+ * Turns `nr` entries (1, 2 or 4, the first at a multiple of nr) of one quad from `from` to `to`. False: one
+ * of them is not `from`.
+ */
 static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from, unsigned to)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
@@ -389,11 +413,12 @@ static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsig
 	return false;
 }
 
-/* Read the whole run first: undoing is then rare. */
+/* Reads the whole run first, so that undoing is rare. */
 static bool blocks_free(const struct bitmap *b, uint32_t block, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i += QUAD_BLOCKS)
-		if (ramka_load(&b->quads[(block + i) / QUAD_BLOCKS], relaxed, count.look) != QUAD_OF(ENTRY_FULL))
+		if (ramka_load(&b->quads[(block + i) / QUAD_BLOCKS], relaxed, count.look) !=
+		    QUAD_OF(ENTRY_FULL))
 			return false;
 	return true;
 }
@@ -417,7 +442,7 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 		hints_clear_mask(&b->whole, block / WORD_BITS, (uint64_t)1 << (block % WORD_BITS));
 		return true;
 	}
-	/* ours: nobody sets these hints now but a late setter, which a search corrects */
+	/* the blocks are ours: only a late setter may set these hints now, and a search corrects that */
 	for (uint32_t i = 0; i < nr; i += CHUNK_BLOCKS)
 		hints_clear_mask(&b->whole, (block + i) / WORD_BITS,
 				 bits_below(nr < CHUNK_BLOCKS ? nr : CHUNK_BLOCKS) << (block % WORD_BITS));
@@ -440,7 +465,8 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 
 		if (n > nr - i)
 			n = nr - i;
-		hints_set_mask(&b->whole, 0, (block + i) / WORD_BITS, bits_below(n) << ((block + i) % WORD_BITS));
+		hints_set_mask(&b->whole, 0, (block + i) / WORD_BITS,
+			       bits_below(n) << ((block + i) % WORD_BITS));
 		i += n;
 	}
 	return true;
@@ -456,7 +482,8 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 		got = 0;
 		now = old;
 		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
-			got |= (unsigned)((want >> i & 1) && (old >> (16 * i) & 0xffff) == ENTRY_FULL) << i;
+			got |= (unsigned)((want >> i & 1) && (old >> (16 * i) & ENTRY_BITS) == ENTRY_FULL)
+			       << i;
 		for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
 			if ((got >> i & run) != run)
 				got &= ~(run << i);
@@ -466,7 +493,8 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 			if (got >> i & 1)
 				now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
 	} while (!ramka_cas(p, &old, now, acq_rel, huge.free));
-	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / WORD_BITS, (uint64_t)got << (quad * QUAD_BLOCKS % WORD_BITS));
+	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / WORD_BITS,
+			 (uint64_t)got << (quad * QUAD_BLOCKS % WORD_BITS));
 	return got;
 }
 
@@ -480,12 +508,13 @@ bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 		for (unsigned i = 0; i < QUAD_BLOCKS; i++) {
 			if (!(entries >> i & 1))
 				continue;
-			if ((old >> (16 * i) & 0xffff) != ENTRY_HUGE)
+			if ((old >> (16 * i) & ENTRY_BITS) != ENTRY_HUGE)
 				return false;
 			now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
 		}
 	} while (!ramka_cas(p, &old, now, release, huge.free));
-	hints_set_mask(&b->whole, 0, quad * QUAD_BLOCKS / WORD_BITS, (uint64_t)entries << (quad * QUAD_BLOCKS % WORD_BITS));
+	hints_set_mask(&b->whole, 0, quad * QUAD_BLOCKS / WORD_BITS,
+		       (uint64_t)entries << (quad * QUAD_BLOCKS % WORD_BITS));
 	return true;
 }
 
@@ -504,7 +533,8 @@ void bitmap_close_block(struct bitmap *b, uint32_t block)
 	/* with a count of 0 no promise is left, so no CPU looks for a bit here */
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, huge.open);
-	while (!ramka_cas(p, &quad, (quad & ~mask) | (uint64_t)ENTRY_HUGE << entry_shift(block), relaxed, huge.open))
+	while (!ramka_cas(p, &quad, (quad & ~mask) | (uint64_t)ENTRY_HUGE << entry_shift(block), relaxed,
+			  huge.open))
 		; /* other blocks of the word changed, or the hint of this one */
 }
 
@@ -524,7 +554,8 @@ void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end)
 	uint32_t n;
 
 	for (; first < end; first += n) {
-		uint32_t block = first / BLOCK_FRAMES, whole = first % BLOCK_FRAMES ? 0 : (end - first) / BLOCK_FRAMES, nr = 1;
+		uint32_t block = first / BLOCK_FRAMES,
+			 whole = first % BLOCK_FRAMES ? 0 : (end - first) / BLOCK_FRAMES, nr = 1;
 
 		if (whole) {
 			while (nr < QUAD_BLOCKS && block % (2 * nr) == 0 && 2 * nr <= whole)

@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bitmap of one zone: bits, block entries, hints. The lowest layer: it knows frame numbers relative to the
- * zone and nothing of slots, CPUs or policy. Called by zone.c and, for whole words, by lib/cpu.
+ * The bitmap of one zone: bits, block entries, hints. The lowest layer: it knows frame numbers relative to
+ * the zone and nothing of slots, CPUs or policy. Called by zone.c and, for whole words, by lib/cpu.
  *
- * A bit is 1 when its frame is free. A block is 512 frames. Its 16-bit *block entry*, four to a u64 (the only
- * access size), is the truth about the block: OPEN with a count of free frames, or HUGE (claimed whole; the
- * bits stay set, untouched).
+ * A bit is 1 when its frame is free. A block is 512 frames. The truth about a block is its entry of 16 bits.
+ * Four entries are a quad, one u64, which is the only unit of access:
  *
- *   word  = HUGE:1 | - | hint:4 | count:10          hint: no free aligned run in the block is larger
+ *     15   14 13      10 9                 0
+ *   +----+-----+----------+--------------------+
+ *   |HUGE|  -  | hint (4) |     count (10)     |
+ *   +----+-----+----------+--------------------+
+ *
+ *   HUGE     the block is claimed whole; its bits stay set, untouched. A block without HUGE is OPEN
+ *   hint     no free aligned run in the block has a larger order
+ *   count    free frames, 0 to 512, without those that are promised
  *
  * The rule: the truth of each operation is one word, and undoing is setting what we own, which cannot fail.
- *   take   promise first: lower the count by CAS, then clear as many bits (who holds a promise scans until it
- *          finds; a miss means that another succeeded)
+ *   take   promise first: lower the count by CAS, then clear as many bits. The holder of a promise scans
+ *          until it finds them; a miss means that another promise was filled
  *   free   bits first, then raise the count. Give-back and undo the same way.
- * So at every instant   bits set >= count + promises   and a count of 512 means that nobody holds a promise.
- *   huge   CAS FULL->HUGE; freeing turns it back. Several blocks: in ascending order, undone in the words we own.
+ * So at every instant   bits set >= count + promises   and a count of 512 means that there is no promise.
+ *   huge   CAS FULL->HUGE; freeing turns it back. Several blocks: in ascending order, undone in our words
  *
  * Hints tell where to look: `some` = blocks with 1..511 free frames, `whole` = blocks wholly free. Each is a
- * tree of 64-ary words. They may be stale for as long as a call is parked half-way; they are never believed
- * when the answer would be "no memory" (zone.c then passes over the block entries).
+ * tree of 64-ary words. A hint may be stale for as long as a call is parked half-way. No call believes it
+ * when the answer would be "no memory"; zone.c then passes over the block entries.
  *   set: unconditional RMW once the block entry says so; clear: RMW, then look again and set again if needed.
  *
  * Pairs: bit.free (bits), count.raise (block entries), huge.free, hint. See docs/ordering.md.
@@ -28,6 +34,7 @@
 
 #include "hints.h"
 
+#define ENTRY_BITS 0xffffu
 #define ENTRY_COUNT 0x3ffu
 #define ENTRY_HINT_SHIFT 10u
 #define ENTRY_HUGE 0x8000u
@@ -41,7 +48,10 @@ struct bitmap {
 	struct ramka_atomic_u64 *quads; /* four block entries each */
 	struct hints some, whole;
 	uint32_t blocks;                /* a multiple of 4 */
-	/* claims that were given back, whole or in part: frames were out of sight meanwhile (cpu/account.h) */
+	/*
+	 * claims that were given back, whole or in part; their frames were out of sight meanwhile
+	 * (cpu/account.h)
+	 */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 returned;
 };
 
@@ -54,9 +64,15 @@ static inline unsigned entry_shift(uint32_t block)
 	return (block % QUAD_BLOCKS) * 16;
 }
 
+/* The entry of a block in its quad. */
+static inline unsigned entry_in(uint64_t quad, uint32_t block)
+{
+	return (unsigned)(quad >> entry_shift(block)) & ENTRY_BITS;
+}
+
 static inline unsigned bitmap_entry(const struct bitmap *b, uint32_t block)
 {
-	return (unsigned)(ramka_load(&b->quads[block / QUAD_BLOCKS], relaxed, count.look) >> entry_shift(block)) & 0xffff;
+	return entry_in(ramka_load(&b->quads[block / QUAD_BLOCKS], relaxed, count.look), block);
 }
 
 static inline unsigned entry_count(unsigned entry)
@@ -75,7 +91,7 @@ static inline unsigned bitmap_free_count(const struct bitmap *b, uint32_t block)
 	return entry_count(bitmap_entry(b, block));
 }
 
-/* Is the bit set? An answer for the moment. */
+/* Is the bit set at the moment? */
 static inline bool bitmap_is_free(const struct bitmap *b, uint32_t frame)
 {
 	return ramka_load(&b->words[frame / WORD_BITS], relaxed, bit.look) >> (frame % WORD_BITS) & 1;
@@ -86,17 +102,27 @@ void bitmap_fix_hints(struct bitmap *b, uint32_t block);
 
 /* ---- below order 9; `limit`: frames of the block below it only, 512 = all ---- */
 
-/* Up to `max` frames of one word of the block: their mask, and the word in *ret_word; 0 = none to be had. */
+/*
+ * Takes up to `max` frames of one word of the block. Returns their mask, and the word in *ret_word; 0: there
+ * are none.
+ */
 uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned start, uint32_t *ret_word);
-/* Up to `max` aligned runs of 2^order frames of the block, order up to 6: their first frames, ascending, and how many. */
-unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsigned max, uint32_t *ret_frames);
+/*
+ * Takes up to `max` aligned runs of 2^order frames of the block, order up to 6. Returns how many, and their
+ * first frames in ascending order.
+ */
+unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsigned max,
+			  uint32_t *ret_frames);
 /* An aligned run of 2^order frames in the block: its first frame, or NO_FRAME. */
 uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned limit);
 /* Any frame of the block, without looking first: what the last pass before "no memory" uses. */
 uint32_t bitmap_claim_any(struct bitmap *b, uint32_t block);
-/* Exactly the frames of `mask` in this word: all or none. */
+/* Takes exactly the frames of `mask` in this word, all or none. */
 bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask);
-/* Frees the frames of `mask` in this word; how many. 0, nothing done: one of them is free already or its block is HUGE. */
+/*
+ * Frees the frames of `mask` in this word and returns how many. 0, and nothing done: one of them is free
+ * already, or its block is HUGE.
+ */
 unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
 /* Frees an aligned run of 2^order frames, order below 9. */
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
@@ -105,11 +131,16 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
 
 bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
-/* Claims those of the wanted blocks of one quad that are whole, in aligned runs of `nr`, by one CAS: their mask. */
+/*
+ * Claims those of the wanted blocks of one quad that are whole, in aligned runs of `nr`, by one CAS. Returns
+ * their mask.
+ */
 unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr);
 /* Frees blocks of one quad by one CAS; false: one of them is not claimed whole. */
 bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries);
-/* The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one. */
+/*
+ * The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one.
+ */
 void bitmap_open_block(struct bitmap *b, uint32_t block);
 /* The one owner of all frames of an OPEN block claims it whole. */
 void bitmap_close_block(struct bitmap *b, uint32_t block);
@@ -117,8 +148,8 @@ void bitmap_close_block(struct bitmap *b, uint32_t block);
 /* ---- new frames ---- */
 
 /*
- * Makes [first, end) free: frames whose bits are zeroes and that no CPU had before, at set-up or while others allocate. Whole
- * blocks cost a few stores each.
+ * Makes [first, end) free, at set-up or while other CPUs allocate. The bits of these frames are zeroes, and
+ * no CPU had them before. A whole block costs a few stores.
  */
 void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end);
 

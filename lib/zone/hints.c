@@ -5,8 +5,8 @@
 #include "hints.h"
 
 /*
- * Sets bits of one word and tells the levels above when the word was empty. No "test, then set": a setter that
- * saw a bit which a clearer is about to remove would leave the block hidden.
+ * Sets bits of one word, and the bit in the level above if the word was empty. There is no "test, then set":
+ * a setter that saw a bit which a clearer is about to remove would leave the block hidden.
  */
 void hints_set_mask(struct hints *h, unsigned level, uint32_t word, uint64_t mask)
 {

@@ -2,11 +2,13 @@
 /*
  * A tree of hints: which blocks are worth a look. May use base/bits.h. Called by bitmap.c and zone.c.
  *
- * Level 0 has a bit for each block, every level above a bit for each word below. A hint may be stale for as long as a call
- * is parked half-way, so it is never believed when the answer would be "no memory" (zone.c then reads the block entries).
+ * Level 0 has a bit for each block, every level above a bit for each word below. A hint may be stale for as
+ * long as a call is parked half-way, so it is never believed when the answer would be "no memory" (zone.c
+ * then reads the block entries).
  *
- *   set     unconditional RMW, once the block entry says so; on to the level above if the word was empty. There is no
- *           "test, then set": a setter that saw a bit which a clearer is about to remove would leave the block hidden.
+ *   set     unconditional RMW, once the block entry says so; on to the level above if the word was empty.
+ *           There is no "test, then set": a setter that saw a bit which a clearer is about to remove would
+ *           leave the block hidden
  *   clear   RMW, then the clearer looks at the block entry again and sets the hint again if needed.
  *
  * Pair: hint.

@@ -11,7 +11,7 @@ bool state_is_tail(const struct ramka *r, const struct ramka_frame *f)
 		uint64_t head = align_down(frame, (uint64_t)1 << order);
 		const struct ramka_frame *h;
 
-		/* no frame has a hole in it: one that began further down would reach over this one */
+		/* no frame has a hole in it, so a frame that began further down would reach over this one */
 		if (instance_kind(r, head) == MAP_HOLE)
 			return false;
 		h = &r->slots[head - r->first];
@@ -45,13 +45,14 @@ static noinline void report(const struct ramka *r, const struct ramka_bug *bug)
 	r->panic(r->ctx, bug);
 }
 
-static void report_frame(const struct ramka *r, struct ramka_bug bug, const struct ramka_frame *f, uint64_t ref)
+static void report_frame(const struct ramka *r, struct ramka_bug bug, const struct ramka_frame *f,
+			 uint64_t ref)
 {
 	bug.state = RAMKA_STATE_HOLE;
 	bug.ref = ref;
 	if (f && slot_valid(r, f)) {
 		bug.paddr = slot_paddr(r, f);
-		bug.state = state_of(r, f, ref); /* a hole has no info either */
+		bug.state = state_of(r, f, ref); /* the slot of a hole has no info */
 		if (bug.state != RAMKA_STATE_HOLE) {
 			bug.type = type_by_id(r, info_type(slot_info(f)));
 			bug.history = watch_history(r, f);
@@ -63,21 +64,25 @@ static void report_frame(const struct ramka *r, struct ramka_bug bug, const stru
 void instance_bug_of(const struct ramka *r, const char *operation, const char *what, const char *argument,
 		     const struct ramka_frame *f, uint64_t ref)
 {
-	struct ramka_bug bug = { .operation = operation, .what = what, .argument = argument, .value = (uintptr_t)f };
+	struct ramka_bug bug = {
+		.operation = operation, .what = what, .argument = argument, .value = (uintptr_t)f
+	};
 
 	report_frame(r, bug, f, ref);
 }
 
-void instance_bug_content(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f,
-			  uintptr_t address)
+void instance_bug_content(const struct ramka *r, const char *operation, const char *what,
+			  const struct ramka_frame *f, uintptr_t address)
 {
-	struct ramka_bug bug = { .operation = operation, .what = what, .argument = "content", .value = address };
+	struct ramka_bug bug = {
+		.operation = operation, .what = what, .argument = "content", .value = address
+	};
 
 	report_frame(r, bug, f, slot_ref(f));
 }
 
-noinline void instance_bug(const struct ramka *r, const char *operation, const char *what, const struct ramka_frame *f,
-			   uint64_t ref)
+noinline void instance_bug(const struct ramka *r, const char *operation, const char *what,
+			   const struct ramka_frame *f, uint64_t ref)
 {
 	instance_bug_of(r, operation, what, "f", f, ref);
 }
@@ -85,17 +90,26 @@ noinline void instance_bug(const struct ramka *r, const char *operation, const c
 void instance_bug_address(const struct ramka *r, const char *operation, const char *what, ramka_paddr_t pa)
 {
 	struct ramka_bug bug = {
-		.operation = operation, .what = what, .paddr = pa, .state = RAMKA_STATE_HOLE, .argument = "pa", .value = pa,
+		.operation = operation,
+		.what = what,
+		.paddr = pa,
+		.state = RAMKA_STATE_HOLE,
+		.argument = "pa",
+		.value = pa,
 	};
 
 	report(r, &bug);
 }
 
-void instance_bug_argument(const struct ramka *r, const char *operation, const char *what, const char *argument, uint64_t value,
-			   uint64_t expected)
+void instance_bug_argument(const struct ramka *r, const char *operation, const char *what,
+			   const char *argument, uint64_t value, uint64_t expected)
 {
 	struct ramka_bug bug = {
-		.operation = operation, .what = what, .state = RAMKA_STATE_HOLE, .argument = argument, .value = value,
+		.operation = operation,
+		.what = what,
+		.state = RAMKA_STATE_HOLE,
+		.argument = argument,
+		.value = value,
 		.expected = expected,
 	};
 

@@ -132,7 +132,9 @@ static uint32_t whole_in(struct zone *z, uint32_t from, uint32_t end)
 /* The blocks of territory `t`, of which the first turn begins at `from` and the last one ends there. */
 struct piece { uint32_t first, end; };
 
-/* Steps over the caller's territories from that of `from` on, once around; *i starts at 0. False at the end. */
+/*
+ * Steps over the caller's territories from that of `from` on, once around; *i starts at 0. False at the end.
+ */
 static bool next_own(const struct zone *z, uint32_t me, uint32_t from, uint32_t *i, struct piece *ret)
 {
 	uint32_t start = from >> z->territory_shift;
@@ -170,7 +172,7 @@ static uint32_t pick_own(struct zone *z, uint32_t me, unsigned order, uint32_t f
 
 /* ---- other territories ---- */
 
-/* May the caller adopt it: nobody works there? `wanted`: only one without an owner. */
+/* May the caller adopt it, because no CPU takes from it? `wanted`: only one without an owner. */
 static bool adoptable(uint32_t owner, uint32_t me, bool unowned)
 {
 	if (unowned)
@@ -178,7 +180,7 @@ static bool adoptable(uint32_t owner, uint32_t me, bool unowned)
 	return !(owner & OWNER_ACTIVE) && owner != me && owner != OWNER_SCARCE && owner != OWNER_NONE;
 }
 
-/* Takes over a territory where `find` succeeds: what it found, or NO_BLOCK. */
+/* Adopts a territory in which `find` succeeds. Returns the block, or NO_BLOCK. */
 static uint32_t adopt(struct zone *z, uint32_t me, uint32_t from, unsigned order,
 		      uint32_t (*find)(struct zone *z, unsigned order, uint32_t first, uint32_t end))
 {
@@ -186,8 +188,10 @@ static uint32_t adopt(struct zone *z, uint32_t me, uint32_t from, unsigned order
 
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; i < z->nr_territories; i++) {
-			uint32_t t = start + i < z->nr_territories ? start + i : start + i - z->nr_territories;
-			uint32_t owner = word_of(z, t), first = t << z->territory_shift, end = (t + 1) << z->territory_shift, block;
+			uint32_t t = start + i < z->nr_territories ? start + i :
+								     start + i - z->nr_territories;
+			uint32_t owner = word_of(z, t), first = t << z->territory_shift,
+				 end = (t + 1) << z->territory_shift, block;
 
 			if (!adoptable(owner, me, pass == 0))
 				continue;
@@ -249,7 +253,10 @@ uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t fr
 
 /* ---- whole blocks ---- */
 
-/* Runs of `nr` blocks, 1 or 2, in a word of whole hints; those whose buddy is not whole if there are any, so that larger runs stay. */
+/*
+ * Runs of `nr` blocks, 1 or 2, in a word of whole hints. It prefers those whose buddy is not whole, so that
+ * larger runs stay.
+ */
 static uint64_t runs_of(uint64_t w, unsigned nr)
 {
 	uint64_t alone, pairs = w & w >> 1 & bits_multiples(1), quads;
@@ -277,7 +284,8 @@ static unsigned first_runs(unsigned mask, unsigned nr, unsigned most)
 	return kept;
 }
 
-static unsigned take_blocks_in(struct zone *z, unsigned nr, unsigned most, uint32_t first, uint32_t end, uint32_t *ret_first)
+static unsigned take_blocks_in(struct zone *z, unsigned nr, unsigned most, uint32_t first, uint32_t end,
+			       uint32_t *ret_first)
 {
 	for (uint32_t block = first; (block = next_in(&z->map.whole, block, end)) != NO_BLOCK;) {
 		uint32_t chunk = block / CHUNK_BLOCKS, base = chunk * CHUNK_BLOCKS;
@@ -292,7 +300,8 @@ static unsigned take_blocks_in(struct zone *z, unsigned nr, unsigned most, uint3
 		while (w) {
 			unsigned at = bits_lowest(w) & ~(QUAD_BLOCKS - 1);
 
-			got = bitmap_claim_quad(&z->map, (base + at) / QUAD_BLOCKS, first_runs((unsigned)(w >> at) & 0xf, nr, most), nr);
+			got = bitmap_claim_quad(&z->map, (base + at) / QUAD_BLOCKS,
+						first_runs((unsigned)(w >> at) & 0xf, nr, most), nr);
 			if (got) {
 				*ret_first = base + at;
 				return got;
@@ -312,12 +321,14 @@ static uint32_t find_single(struct zone *z, unsigned order, uint32_t first, uint
 	uint32_t block;
 
 	for (block = first; (block = whole_in(z, block, end)) != NO_BLOCK; block++)
-		if (order == BLOCK_ORDER || (block % 2 == 0 && bitmap_free_count(&z->map, block + 1) == BLOCK_FRAMES))
+		if (order == BLOCK_ORDER ||
+		    (block % 2 == 0 && bitmap_free_count(&z->map, block + 1) == BLOCK_FRAMES))
 			return block;
 	return NO_BLOCK;
 }
 
-unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at, uint32_t *ret_first)
+unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at,
+			       uint32_t *ret_first)
 {
 	uint32_t i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0, block;
 	unsigned got = 0;
@@ -329,7 +340,8 @@ unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigne
 		block = adopt(z, me, from, BLOCK_ORDER + nr - 1, find_single);
 		if (block != NO_BLOCK) {
 			block = (uint32_t)align_down(block, (uint64_t)1 << z->territory_shift);
-			got = take_blocks_in(z, nr, most, block, block + (1u << z->territory_shift), ret_first);
+			got = take_blocks_in(z, nr, most, block, block + (1u << z->territory_shift),
+					     ret_first);
 		}
 	}
 	if (!got)

@@ -2,7 +2,8 @@
 /*
  * Territories: where a CPU works, so that it meets no other CPU there. May use zone.h.
  *
- * A territory is an aligned run of 2^shift blocks of a zone, at least four (one quad). Each has an owner word:
+ * A territory is an aligned run of 2^shift blocks of a zone, at least four (one quad). Each has an owner
+ * word:
  *
  *    31         30 29                                 0
  *   +------------+-------------------------------------+
@@ -10,17 +11,17 @@
  *   +------------+-------------------------------------+
  *
  *   none      any CPU may adopt it
- *   scarce    memory below 4 GiB in a zone that has more above: nobody adopts it, so that requests with a limit on the
- *             address still find it; a CPU takes from it only when the rest is used up
- *   owned     frames freed here are the owner's business: other CPUs send them to it (mail.h)
+ *   scarce    memory below 4 GiB in a zone that has more above. No CPU adopts it, so requests with a limit on
+ *             the address still find it. A CPU takes from it only when the rest is used up
+ *   owned     frames freed here are the owner's business: other CPUs send them to it (cpu/mail.h)
  *   ACTIVE    the owner takes from this territory at the moment: no CPU adopts it
  *
- * At set-up each CPU gets an equal, contiguous share of its node's zone. A CPU that runs out adopts a territory that is not
- * active, whoever owns it; the former owner notices when it looks there the next time. When there is none, it takes from
- * other CPUs' territories without adopting them.
+ * At set-up each CPU gets an equal, contiguous share of its node's zone. A CPU that runs out adopts a
+ * territory that is not active, even if another CPU owns it. The former owner notices when it looks there the
+ * next time. If there is none, the CPU takes from other CPUs' territories without adopting them.
  *
- * An owner word is advice. Every claim and every free is right whatever it says; only the time they take depends on it. So
- * all accesses are relaxed. Pair: territory.
+ * An owner word is advice. Every claim and every free is right whatever it says; only the time they take
+ * depends on it. So all accesses are relaxed. Pair: territory.
  */
 #ifndef RAMKA_LIB_ZONE_TERRITORY_H
 #define RAMKA_LIB_ZONE_TERRITORY_H
@@ -50,22 +51,24 @@ static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 }
 
 /*
- * A block that has a free aligned run of 2^order frames as far as block entries and hints tell, near block `from`; order
- * below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories. In this order: the densest of a window of
- * partly used blocks of the CPU's own territories, a whole block there, a territory to adopt, the densest block of others.
+ * A block near block `from` that has a free aligned run of 2^order frames, as far as block entries and hints
+ * tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories. It looks for the
+ * densest of a window of partly used blocks in the CPU's own territories, then a whole block there, then a
+ * territory to adopt, then the densest block of other CPUs.
  */
 uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t from);
 
-/* The CPU takes from block `to` now, and no longer from `from` (or NO_BLOCK). */
+/* From now on the CPU takes from block `to`, and no longer from `from`, which may be NO_BLOCK. */
 void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to);
 
 /* The CPU goes off line: its territories are free to adopt. */
 void territory_leave(struct zone *z, uint32_t me);
 
 /*
- * Up to `most` aligned runs of `nr` whole blocks, 1 or 2, that lie in one quad, claimed by one CAS; near block
- * *at, which is updated. The mask of the blocks, of which bit 0 is block *ret_first; 0: none.
+ * Claims up to `most` aligned runs of `nr` whole blocks, 1 or 2, that lie in one quad, by one CAS, near block
+ * *at, which is updated. Returns the mask of the blocks, of which bit 0 is block *ret_first; 0: none.
  */
-unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at, uint32_t *ret_first);
+unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at,
+			       uint32_t *ret_first);
 
 #endif

@@ -2,7 +2,7 @@
 /* Where a zone looks, and in what order. See zone.h; every claim and free is one call into bitmap.c. */
 #include "zone.h"
 
-#define WINDOW 16u            /* whole blocks tried, when others take them first */
+#define WINDOW 16u            /* whole blocks tried while other CPUs take them first */
 #define SEARCH_BLOCKS 256u    /* partly used blocks looked at for a run before a whole block is broken */
 
 static unsigned limit_in_block(uint32_t block, uint32_t limit)
@@ -69,7 +69,7 @@ static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_
 	return bitmap_claim(&z->map, block, order, limit_in_block(block, limit));
 }
 
-/* The same if others hold part of the block. */
+/* The same if other CPUs hold part of the block. */
 static uint32_t claim_near(struct zone *z, uint32_t block, unsigned order, uint32_t limit)
 {
 	if (block >= blocks_below(z, limit) || bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
@@ -78,7 +78,8 @@ static uint32_t claim_near(struct zone *z, uint32_t block, unsigned order, uint3
 }
 
 /* Out of blocks [first, end). */
-static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t end, uint32_t *cursor)
+static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t end,
+			    uint32_t *cursor)
 {
 	struct around some = around(first, end, *cursor), whole = some;
 	uint32_t bit = NO_FRAME, block = NO_BLOCK;
@@ -91,7 +92,7 @@ static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint
 		unsigned entry = bitmap_entry(&z->map, block);
 
 		if (entry_count(entry) && order && entry_hint(entry) < order)
-			continue; /* one look at its word, no more: not one of those that count */
+			continue; /* only its word was read, so it does not count */
 		i++;
 		bit = claim_at(z, block, order, limit);
 		if (bit != NO_FRAME)
@@ -99,8 +100,9 @@ static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint
 		if (!bitmap_free_count(&z->map, block))
 			bitmap_fix_hints(&z->map, block);
 	}
-	/* a whole block that others do not take first */
-	for (unsigned i = 0; bit == NO_FRAME && i < WINDOW && (block = next_whole(z, &whole)) != NO_BLOCK; i++)
+	/* a whole block that no other CPU takes first */
+	for (unsigned i = 0; bit == NO_FRAME && i < WINDOW && (block = next_whole(z, &whole)) != NO_BLOCK;
+	     i++)
 		bit = claim_at(z, block, order, limit);
 	if (bit != NO_FRAME)
 		*cursor = block;
@@ -219,7 +221,8 @@ uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cu
 
 /*
  * May one of the four blocks of a quad have a run of 2^order frames? The run hints in block entries are upper
- * bounds, so they may be believed. Acquire: a request that sees no frame here must see what their taker counted before.
+ * bounds, so they may be believed. Acquire: a request that sees no frame here must also see the movement
+ * count of the CPU that took them.
  */
 static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 {
@@ -228,7 +231,7 @@ static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 	if (order > BLOCK_ORDER + 1)
 		return quad == QUAD_OF(ENTRY_FULL);
 	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= 16) {
-		unsigned entry = (unsigned)quad & 0xffff;
+		unsigned entry = (unsigned)quad & ENTRY_BITS;
 
 		if (order >= BLOCK_ORDER ? entry == ENTRY_FULL :
 		    entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))
@@ -331,7 +334,8 @@ bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr)
 		uint32_t at = first + done;
 		uint64_t mask = part_of_word(at, nr - done, &n);
 
-		if (at % BLOCK_FRAMES == 0 && nr - done >= BLOCK_FRAMES && bitmap_claim_blocks(&z->map, at / BLOCK_FRAMES, 1)) {
+		if (at % BLOCK_FRAMES == 0 && nr - done >= BLOCK_FRAMES &&
+		    bitmap_claim_blocks(&z->map, at / BLOCK_FRAMES, 1)) {
 			bitmap_open_block(&z->map, at / BLOCK_FRAMES);
 			n = BLOCK_FRAMES;
 		} else if (!bitmap_claim_mask(&z->map, at / WORD_BITS, mask)) {
@@ -363,15 +367,20 @@ static uint32_t free_run(const struct zone *z, uint32_t bit, uint32_t nr)
 	return done < nr ? done : nr;
 }
 
-/* The next bit whose frame number is aligned: bit 0 itself is, up to orders that fit into the zone, and not beyond. */
+/*
+ * The next bit whose frame number is aligned. Bit 0 is aligned for all orders that fit into the zone, and for
+ * no larger one.
+ */
 static uint64_t aligned_bit(const struct zone *z, uint64_t bit, uint64_t align)
 {
 	return align_up(z->origin + bit, align) - z->origin;
 }
 
-uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from)
+uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit,
+			 uint32_t from)
 {
-	uint64_t align = (uint64_t)1 << align_order, bit = aligned_bit(z, from > z->low ? from : z->low, align);
+	uint64_t align = (uint64_t)1 << align_order,
+		 bit = aligned_bit(z, from > z->low ? from : z->low, align);
 
 	limit = clamp_limit(z, limit);
 	while (bit + nr <= limit) {
@@ -379,8 +388,13 @@ uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order
 
 		if (run == nr)
 			return (uint32_t)bit;
-		if (bitmap_free_count(&z->map, (uint32_t)(bit + run) / BLOCK_FRAMES) == 0) /* no frame of this block, nor of a hole */
-			bit = aligned_bit(z, (uint64_t)zone_next_block(z, (uint32_t)(bit + run) / BLOCK_FRAMES + 1) * BLOCK_FRAMES, align);
+		/* neither this block nor a hole has a free frame */
+		if (bitmap_free_count(&z->map, (uint32_t)(bit + run) / BLOCK_FRAMES) == 0)
+			bit = aligned_bit(
+				z,
+				(uint64_t)zone_next_block(z, (uint32_t)(bit + run) / BLOCK_FRAMES + 1) *
+					BLOCK_FRAMES,
+				align);
 		else
 			bit = aligned_bit(z, bit + run + 1, align);
 	}
@@ -407,7 +421,8 @@ uint64_t zone_count_free(const struct zone *z)
 {
 	uint64_t n = 0;
 
-	for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks; block = zone_next_block(z, block + 1)) {
+	for (uint32_t block = zone_next_block(z, 0); block < z->map.blocks;
+	     block = zone_next_block(z, block + 1)) {
 		unsigned entry = bitmap_entry(&z->map, block);
 
 		n += entry_count(entry);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A zone: the memory of one node as one range of frame numbers with a bitmap. Policy lives here: which block to
- * take from, in which order to look. Protocol lives in bitmap.c. Frames are named by their bit, relative to the
- * zone's aligned start. Knows nothing of slots and CPUs. Called by lib/cpu and lib/setup.
+ * A zone: the memory of one node as one range of frame numbers with a bitmap. Policy lives here: which block
+ * to take from, in which order to look. Protocol lives in bitmap.c. Frames are named by their bit, relative
+ * to the zone's aligned start. Knows nothing of slots and CPUs. Called by lib/cpu and lib/setup.
  *
- * Policy: stay in the caller's block; then the densest of a window of partly used blocks, so that sparse ones
- * drain; a whole block last. Searches go by hints and visit a bounded number of blocks; only the exhaustive
- * pass, which must precede every "no memory", looks at each block entry.
+ * Policy: first the caller's block; then the densest of a window of partly used blocks, so that sparse ones
+ * drain; a whole block last. Searches go by hints and visit a bounded number of blocks. Only the exhaustive
+ * pass, which precedes every "no memory", looks at each block entry.
  */
 #ifndef RAMKA_LIB_ZONE_H
 #define RAMKA_LIB_ZONE_H
@@ -16,24 +16,31 @@
 
 struct zone {
 	struct bitmap map;
-	struct sparse present; /* blocks that ever had a frame; the others are holes, whose words must not be looked at */
-	uint64_t origin;     /* frame number of bit 0, aligned so that bits and frames agree on every order that fits */
+	/* blocks that ever had a frame; the others are holes, and their words must not be read */
+	struct sparse present;
+	/* frame number of bit 0, so aligned that bits and frames agree on every order that fits */
+	uint64_t origin;
 	uint32_t low, end;   /* bits of the first frame and past the last one */
 	uint32_t node;
-	bool exclusive;      /* no other zone's range overlaps: the range alone decides whose a frame is */
+	/* no other zone's range overlaps this one, so the range alone decides which zone a frame is of */
+	bool exclusive;
 	uint32_t territory_shift, nr_territories; /* territory.h */
 	uint32_t scarce;     /* blocks below it are taken last */
 	struct ramka_atomic_u32 *owners;          /* a word for each territory */
-	/* written now and then by all CPUs, each on a line of its own */
+	/* all CPUs write these now and then; each is on a line of its own */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 usable; /* frames ever given to the allocator */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 taken;  /* of these, not in the bitmap: an estimate, folded in batches */
+	/* of these, the ones outside the bitmap: an estimate, which each CPU updates in batches */
+	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 taken;
 };
 
 #define NO_LIMIT UINT32_MAX
 
-/* An aligned run of 2^order frames below bit `limit`: its first bit or NO_FRAME. *cursor: block to start from, updated. */
+/*
+ * An aligned run of 2^order frames below bit `limit`: its first bit or NO_FRAME. *cursor: block to start
+ * from, updated.
+ */
 uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
-/* The same without believing a hint. */
+/* The same, and believes no hint. */
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit);
 /* The fewest base frames that an aligned run of `nr` blocks lacks to be whole. */
 uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr);
@@ -42,12 +49,13 @@ bool zone_free(struct zone *z, uint32_t bit, unsigned order);
 /* Ranges of any length, for segments and late memory. */
 bool zone_claim_range(struct zone *z, uint32_t first, uint32_t nr);
 bool zone_free_range(struct zone *z, uint32_t first, uint32_t nr);
-/* The same for frames that a claim took and does not need: counted as a movement. */
+/* The same for frames that a claim took and does not need. It is counted as a movement. */
 bool zone_give_back(struct zone *z, uint32_t first, uint32_t nr);
-uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit, uint32_t from);
-/* A frame claimed as a whole becomes separately freeable frames of `order`. */
+uint32_t zone_find_range(const struct zone *z, uint32_t nr, unsigned align_order, uint32_t limit,
+			 uint32_t from);
+/* Makes frames of `order`, which can be freed one by one, of a frame that was claimed as a whole. */
 void zone_split(struct zone *z, uint32_t bit, unsigned old_order, unsigned order);
-/* The opposite: the owner of all parts makes one frame of `order` of them. */
+/* The reverse: the owner of all parts makes one frame of `order` of them. */
 void zone_join(struct zone *z, uint32_t bit, unsigned old_order, unsigned order);
 
 /* The first block from `block` on that is no hole, or the number of blocks. */

@@ -32,7 +32,10 @@ bool zone_open(struct zone *z, uint32_t first, uint32_t end, bool cleared)
 	uint32_t block = first / BLOCK_FRAMES, last = (end - 1) / BLOCK_FRAMES;
 	bool ok = true;
 
-	/* what is inside the range is new altogether; the blocks at its ends may have been opened for their other frames */
+	/*
+	 * blocks inside the range are new altogether; the blocks at its ends may have been opened for their
+	 * other frames
+	 */
 	if (sparse_has(&z->present, block))
 		block++;
 	if (block <= last && sparse_has(&z->present, last))

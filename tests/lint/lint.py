@@ -47,7 +47,6 @@ sys.dont_write_bytecode = True
 import csource # noqa: E402
 
 MAX_COLUMNS = 110      # in lib and include
-WIDE = ('lib/zone/', 'lib/cpu/', 'lib/frame/')
 MAX_COLUMNS_ELSEWHERE = 160  # not in Python, where tables of data stand
 MAX_FUNCTION = 75
 TREES = ('lib', 'include', 'tests', 'bench', 'stress', 'examples', 'docs', '.ci', '.')
@@ -330,7 +329,7 @@ def check_functions(code):
 
 def check_text(path, text):
 	source = is_source(path)
-	allowed = MAX_COLUMNS if path.startswith(('lib/', 'include/')) and not path.startswith(WIDE) else MAX_COLUMNS_ELSEWHERE
+	allowed = MAX_COLUMNS if path.startswith(('lib/', 'include/')) else MAX_COLUMNS_ELSEWHERE
 	lines = text.split('\n')
 	if source and text and not any('SPDX-License-Identifier: MIT' in line for line in lines[:2]):
 		yield 1, 'spdx', 'no "SPDX-License-Identifier: MIT" in the first line, or in the second below "#!"'
@@ -590,8 +589,7 @@ def lint(root):
 		found = list(check_text(path, text)) + list(cited.check(path, text))
 		if path.startswith('docs') and path.endswith('.md') and path != RESULTS:
 			found += check_sentences(text)
-			found += check_english(text)
-		if path.startswith(('lib', 'include')) and not path.startswith(WIDE):
+		if path.startswith(('lib', 'include', 'docs')):
 			found += check_english(text)
 		if path == TABLE:
 			found += table.read(text)

@@ -44,7 +44,7 @@
  * mirrors: flush sha256:ee3098f7
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:57da7451
- * mirrors: bitmap_claim_any sha256:a03b5622
+ * mirrors: bitmap_claim_any sha256:e008a6e2
  *
  * litmus: 1
  * litmus: 1 BUG_REFILL_UNCOUNTED

@@ -34,8 +34,8 @@
  * weakens bit.free: BUG_SET_RELAXED BUG_CLEAR_RELEASE BUG_CLEAR_ACQUIRE BUG_SCAN_RELAXED BUG_RUN_RELEASE BUG_RUN_ACQUIRE
  * weakens huge.free: BUG_HUGE_RELEASE BUG_HUGE_ACQUIRE BUG_LANES_RELEASE BUG_FREE_LANES_RELAXED
  *
- * mirrors: promise sha256:c8a887d4
- * mirrors: raise_count sha256:6020f6f8
+ * mirrors: promise sha256:8f5da4e8
+ * mirrors: raise_count sha256:62c798e7
  * mirrors: fill_one sha256:0e2402de
  * mirrors: bitmap_take sha256:2696e467
  * mirrors: claim_words sha256:87d7a2f1
@@ -45,8 +45,8 @@
  * mirrors: bitmap_claim_blocks sha256:e76f1b60
  * mirrors: bitmap_free_blocks sha256:e3a363b5
  * mirrors: clear_runs sha256:d8435d25
- * mirrors: bitmap_claim_quad sha256:f6af79aa
- * mirrors: bitmap_free_quad sha256:67fa1607
+ * mirrors: bitmap_claim_quad sha256:6afa71ef
+ * mirrors: bitmap_free_quad sha256:7a292f01
  * mirrors: bitmap_open_block sha256:58e82950
  *
  * litmus: 1

@@ -239,7 +239,7 @@ bug('refill-all-or-nothing', 'a refill that cannot have its batch takes nothing'
     ('bitmap_take', 'n = promise(b, block, 1, w ? max : 1);',
      'n = promise(b, block, w ? max : 1, w ? max : 1);\n	if (n < 64)\n'
      '		return n && raise_count(b, block, n, 0) ? 0 : 0;'),
-    ('bitmap_claim_any', '>> entry_shift(block)) & 0xffff))', '>> entry_shift(block)) & 0xffff) >= 64)'))
+    ('bitmap_claim_any', 'count.raise), block)))', 'count.raise), block)) >= 64)'))
 
 # ---- by address, requests, set-up ----
 
@@ -397,7 +397,7 @@ bug('adapt-joins-running', 'who asks while a grace period runs gets that one', '
 bug('shared-never-reaped', 'a poll leaves the pile alone', 'unit defer', 10,
     ('seal_all', 'bool all = seal_pile(r);', 'bool all = true;'))
 bug('offline-gives-up', 'a CPU that goes off line while it is drained keeps its frames', 'checker cpu_offline_empties', 20,
-    ('cpu_drain_own', 'i < REVOKED_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
+    ('cpu_drain_own', 'i < GIVEN_BACK_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
 bug('low-memory-silent', 'the low-memory callback is never called', 'unit cpu', 10,
     ('account_low_memory', 'if (all < r->low_watermark', 'if (!all && all < r->low_watermark'))
 bug('table-child-leaked', 'the last child of a page table is not put', 'plain tables', 5,
