@@ -17,8 +17,14 @@
  * cookie for the rest, and nothing takes a bag whose grace period is not over. The open bag and the pile have
  * no cookie yet, so they may be moved.
  *
- * Slot of a ring. One word: uses : 62 | state : 2. `uses` counts the stores that end BUSY, so no word comes
- * twice (2^62 stores, one a nanosecond: 146 years).
+ * The word of a slot of a ring:
+ *
+ *    63                                2 1         0
+ *   +-----------------------------------+-----------+
+ *   |            uses (62)              | state (2) |
+ *   +-----------------------------------+-----------+
+ *
+ * `uses` counts the stores that end BUSY, so no word comes twice (2^62 stores, one a nanosecond: 146 years).
  *
  *   EMPTY(n)   -> BUSY(n)       reserve   by CAS (acquire): a thread that has a chain and writes it there
  *   BUSY(n)    -> SEALED(n + 1) seal      by a store (release): chain and cookie are complete

@@ -18,9 +18,9 @@
  * The rule: the truth of each operation is one word, and undoing is setting what we own, which cannot fail.
  *   take   promise first: lower the count by CAS, then clear as many bits. The holder of a promise scans
  *          until it finds them; a miss means that another promise was filled
- *   free   bits first, then raise the count. Give-back and undo the same way.
- * So at every instant   bits set >= count + promises   and a count of 512 means that there is no promise.
+ *   free   bits first, then raise the count. Give-back and undo the same way
  *   huge   CAS FULL->HUGE; freeing turns it back. Several blocks: in ascending order, undone in our words
+ * So at every instant   bits set >= count + promises   and a count of 512 means that there is no promise.
  *
  * Hints tell where to look: `some` = blocks with 1..511 free frames, `whole` = blocks wholly free. Each is a
  * tree of 64-ary words. A hint may be stale for as long as a call is parked half-way. No call believes it
