@@ -34,6 +34,7 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	            the headings in quotes behind it, paths that begin with a folder of the project, and FILE.h in comments of lib/ and include/
 	sentence    a line of docs/*.md or README.md that holds two sentences, or that ends within one
 	english     a sentence of lib/, include/, docs/ or README.md whose subject is no thing: one of the words in NO_THING
+	reading     a header of lib/, or a .c file of the core without one, that docs/architecture.md does not name
 	picture     a picture of docs/pictures that is not what the text beside it says
 """
 import hashlib
@@ -71,6 +72,7 @@ FORBIDDEN = re.compile(
 ORDERS = ('relaxed', 'acquire', 'release', 'acq_rel')
 STOREYS = ('base', 'zone', 'rcu', 'cpu', 'frame', 'inspect', 'setup', 'host')
 RESULTS = os.path.join('docs', 'results.md')
+MAP = os.path.join('docs', 'architecture.md')
 PICTURES = os.path.join('docs', 'pictures')
 # begins on one line and may end on the next, of a comment too
 NO_THING = re.compile(r'\b(nobody|somebody|whoever|anybody|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
@@ -467,6 +469,17 @@ def check_english(text):
 		yield line_of(text, match.start()), 'english', f'"{" ".join(match.group(1).replace("*", " ").split())}"'
 
 
+def check_reading(root):
+	if not os.path.exists(os.path.join(root, MAP)):
+		return
+	with open(os.path.join(root, MAP), encoding='utf-8') as f:
+		named = set(re.findall(r'`(lib/\w+/\w+\.[ch])`', f.read()))
+	for path in csource.files(root, ('lib',)):
+		header = os.path.exists(os.path.join(root, path[:-1] + 'h'))
+		if path not in named and (path.endswith('.h') or not header) and not path.startswith(HOST):
+			yield path, 1, 'reading', f'{MAP} does not name it'
+
+
 def check_pictures(root):
 	if not os.path.exists(os.path.join(root, PICTURES)):
 		return
@@ -612,6 +625,7 @@ def lint(root):
 	yield from check_matrix(root, sources)
 	yield from check_mirrors(root, sources)
 	yield from check_tested(root, table)
+	yield from check_reading(root)
 	yield from check_pictures(root)
 
 
