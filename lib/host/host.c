@@ -17,6 +17,8 @@
 #define BASE GIB
 #define ROUND ((uint64_t)2 << 20)
 #define MAX_LINES 16u
+#define CHECKS (RAMKA_HOST_CHECK_THREADS | RAMKA_HOST_CHECK_MEMORY)
+
 #ifdef RAMKA_CONTRACTS
 # define CHECK_ALWAYS true
 #else
@@ -118,15 +120,19 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt, str
 		.barrier_all_cpus = host_barrier,
 		.panic = host_bug,
 		.this_cpu = CHECK_ALWAYS || opt->checks & RAMKA_HOST_CHECK_THREADS ? host_this_cpu : NULL,
+		.watch = opt->checks & RAMKA_HOST_CHECK_MEMORY ? host_checker() : NULL,
 		.ctx = h,
 	};
 	size_t bytes;
 	int error;
 
 	h->no_contents = cfg.flags & RAMKA_NO_DIRECT_MAP;
-	if (opt->checks & ~RAMKA_HOST_CHECK_THREADS)
+	h->checked = opt->checks & RAMKA_HOST_CHECK_MEMORY;
+	if (opt->checks & ~CHECKS)
 		return refuse(why, RAMKA_E_INVAL, "an unknown check", "checks", RAMKA_NO_INDEX, opt->checks,
-			      RAMKA_HOST_CHECK_THREADS);
+			      CHECKS);
+	if (h->checked && h->no_contents)
+		return refuse_plain(why, RAMKA_E_INVAL, "a check of contents, and no direct map", "checks");
 	if (opt->where && h->no_contents)
 		return refuse_plain(why, RAMKA_E_INVAL, "memory of one's own, and no direct map", "flags");
 	error = opt->where ? frames_of_caller(h, opt->where, opt->memory, why) :
@@ -146,13 +152,18 @@ static int build(struct ramka_host *h, const struct ramka_host_options *opt, str
 		return error;
 	if (!host_map(&h->metadata, bytes, 1) || !host_leases_init(&h->cpus, cfg.nr_cpus))
 		return no_memory(why, "the metadata cannot be mapped", "memory", bytes);
-	return ramka_init_why(&cfg, h->metadata.base, h->metadata.size, &h->r, why);
+	error = ramka_init_why(&cfg, h->metadata.base, h->metadata.size, &h->r, why);
+	if (!error && h->checked)
+		host_checker_begin(h);
+	return error;
 }
 
 /* Frees what build made. */
 static void demolish(struct ramka_host *h)
 {
 	host_rcu_fini(h);
+	if (h->checked)
+		host_checker_end(h);
 	host_leases_fini(&h->cpus);
 	host_unmap(&h->metadata);
 	host_unmap(&h->frames);
@@ -202,6 +213,11 @@ int ramka_host_create_why(const struct ramka_host_options *opt, struct ramka_hos
 int ramka_host_create(const struct ramka_host_options *opt, struct ramka_host **ret_h)
 {
 	return ramka_host_create_why(opt, ret_h, NULL);
+}
+
+ramka_paddr_t host_paddr(const struct ramka_host *h, const void *address)
+{
+	return first_paddr(h) + ((uintptr_t)address - (uintptr_t)h->frames.base);
 }
 
 uint64_t ramka_host_offset(const struct ramka_host *h, ramka_paddr_t paddr)

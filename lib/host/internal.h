@@ -212,6 +212,7 @@ struct ramka_host {
 	unsigned leaving;                  /* threads that are just ending */
 	struct ramka_host *next, **link;   /* of all hosts */
 	struct host_mapping metadata, frames;
+	bool checked;                      /* RAMKA_HOST_CHECK_MEMORY */
 	bool no_contents;                  /* RAMKA_NO_DIRECT_MAP: `frames` is a size only */
 	void (*panic)(void *ctx, const struct ramka_bug *bug); /* the caller's; NULL: say it and abort */
 	void (*no_cpu)(void *ctx, unsigned nr_cpus);
@@ -234,6 +235,18 @@ void host_unmap(struct host_mapping *m);
 /* barrier.c */
 bool host_barrier(void *ctx);
 void host_barrier_init(void);
+
+/* The host that the address of a frame's byte belongs to, or NULL. */
+struct ramka_host *host_of_address(const void *address);
+/* The physical address of a frame's byte. */
+ramka_paddr_t host_paddr(const struct ramka_host *h, const void *address);
+
+/* checker.c */
+/* What the core tells memory checkers; ctx is the host. */
+const struct ramka_watch *host_checker(void);
+/* All frames are free; the memory is an ordinary mapping again. */
+void host_checker_begin(struct ramka_host *h);
+void host_checker_end(struct ramka_host *h);
 
 /* panic.c */
 /* ramka_config.panic; ctx is the host. */

@@ -10,6 +10,9 @@
 #define host_barrier_init ramka_own_host_barrier_init
 #define host_block_signals ramka_own_host_block_signals
 #define host_bug ramka_own_host_bug
+#define host_checker ramka_own_host_checker
+#define host_checker_begin ramka_own_host_checker_begin
+#define host_checker_end ramka_own_host_checker_end
 #define host_delist ramka_own_host_delist
 #define host_detach_threads ramka_own_host_detach_threads
 #define host_die ramka_own_host_die
@@ -26,7 +29,9 @@
 #define host_map ramka_own_host_map
 #define host_map_file ramka_own_host_map_file
 #define host_no_cpu ramka_own_host_no_cpu
+#define host_of_address ramka_own_host_of_address
 #define host_own_restart ramka_own_host_own_restart
+#define host_paddr ramka_own_host_paddr
 #define host_poll ramka_own_host_poll
 #define host_process_ready ramka_own_host_process_ready
 #define host_rcu_fini ramka_own_host_rcu_fini

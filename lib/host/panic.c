@@ -59,6 +59,18 @@ static void details(char *text, size_t room, const struct ramka_bug *bug)
 			 bug->argument ? bug->argument : "no argument", bug->value);
 }
 
+/* Who did it, appended to the text; nothing if that is not known. */
+static void append_caller(char *text, size_t room, const char *what, uintptr_t by, unsigned on)
+{
+	size_t n = strlen(text);
+
+	if (on == RAMKA_NO_CPU)
+		snprintf(text + n, room - n, ", %s by the caller at 0x%" PRIxPTR, what, by);
+	else if (on)
+		snprintf(text + n, room - n, ", %s by the caller at 0x%" PRIxPTR " on CPU %u", what, by,
+			 on - 1);
+}
+
 /* A handle in the wrong hands: whose it is, and who called. */
 static void parties(char *text, size_t room, struct ramka_host *h, const struct ramka_bug *bug)
 {
@@ -69,7 +81,8 @@ static void parties(char *text, size_t room, struct ramka_host *h, const struct 
 void host_bug(void *ctx, const struct ramka_bug *bug)
 {
 	struct ramka_host *h = ctx;
-	char line[512], about[256];
+	const struct ramka_history *who = &bug->history;
+	char line[640], about[448];
 	int n;
 
 	if (h->panic) {
@@ -80,6 +93,8 @@ void host_bug(void *ctx, const struct ramka_bug *bug)
 		parties(about, sizeof(about), h, bug);
 	else
 		details(about, sizeof(about), bug);
+	append_caller(about, sizeof(about), "allocated", who->allocated_by, who->allocated_on);
+	append_caller(about, sizeof(about), "freed", who->freed_by, who->freed_on);
 	n = snprintf(line, sizeof(line), "ramka: %s: %s%s\n",
 		     bug->operation ? bug->operation : "unknown operation",
 		     bug->what ? bug->what : "programmer error", about);

@@ -86,6 +86,19 @@ void host_delist(struct ramka_host *h)
 	host_unlock(&old);
 }
 
+struct ramka_host *host_of_address(const void *address)
+{
+	struct ramka_host *h;
+	sigset_t old;
+
+	host_lock(&old);
+	for (h = hosts; h; h = h->next)
+		if ((uintptr_t)address - (uintptr_t)h->frames.base < h->frames.size)
+			break;
+	host_unlock(&old);
+	return h;
+}
+
 #define RECORDS_BYTES 4096u
 
 static struct host_thread *spare;
