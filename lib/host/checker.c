@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells memory checkers which frames are free, so that a use after free is reported where it happens. Which one
- * is there shows at run time: AddressSanitizer's functions are weak, valgrind's requests do nothing outside of it.
+ * Tells memory checkers which frames are free, so that a use after free is reported where it happens. Which
+ * checker is there shows at run time: AddressSanitizer's functions are weak, and valgrind's requests do nothing
+ * outside of it.
  *
- * AddressSanitizer knows the stack of the access only; the callers that allocated and freed the frame come from
+ * AddressSanitizer knows the stack of the access only. The callers that allocated and freed the frame come from
  * RAMKA_TRACE. valgrind keeps all three stacks itself.
  */
 #include <inttypes.h>
@@ -74,18 +75,17 @@ static const struct ramka_watch watch = { allocated, freed };
 
 static void print_caller(const char *what, uintptr_t address, unsigned cpu)
 {
-	char place[256] = "?";
+	char place[256];
 
 	if (!cpu)
 		return;
+	snprintf(place, sizeof(place), "0x%" PRIxPTR, address);
 	if (__sanitizer_symbolize_pc)
 		__sanitizer_symbolize_pc((void *)address, "%f %S", place, sizeof(place));
 	if (cpu == RAMKA_NO_CPU)
-		fprintf(stderr, "  last %s without a CPU, by the caller at 0x%" PRIxPTR ": %s\n", what, address,
-			place);
+		fprintf(stderr, "  last %s without a CPU, from %s\n", what, place);
 	else
-		fprintf(stderr, "  last %s on CPU %u, by the caller at 0x%" PRIxPTR ": %s\n", what, cpu - 1, address,
-			place);
+		fprintf(stderr, "  last %s on CPU %u, from %s\n", what, cpu - 1, place);
 }
 
 static void reported(const char *report)
