@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells memory checkers which frames are free, so that a use after free is reported where it happens. Which
- * checker is there shows at run time: AddressSanitizer's functions are weak, and valgrind's requests do nothing
- * outside of it.
+ * Tells memory checkers which frames are free, so that a use after free is reported where it happens.
+ * Which checker is there shows at run time: AddressSanitizer's functions are weak, and valgrind's
+ * requests do nothing outside of it.
  *
- * AddressSanitizer knows the stack of the access only. The callers that allocated and freed the frame come from
- * RAMKA_TRACE. valgrind keeps all three stacks itself.
+ * AddressSanitizer knows the stack of the access only. The callers that allocated and freed the frame
+ * come from RAMKA_TRACE. valgrind keeps all three stacks itself.
  */
 #include <inttypes.h>
 #include <stdio.h>
