@@ -109,7 +109,7 @@ static int late_claim(struct ramka *r, uint64_t first, uint64_t end, uint64_t *r
 			unclaim(r, undo, p.end);
 	}
 	why->paddr = paddr_of(held);
-	return refuse_plain(why, RAMKA_E_IN_USE, "a reclaimable frame is held by someone", "region->base");
+	return refuse_plain(why, RAMKA_E_IN_USE, "a reclaimable frame is in use", "region->base");
 }
 
 /* ---- slots ---- */

@@ -75,7 +75,7 @@ RESULTS = os.path.join('docs', 'results.md')
 MAP = os.path.join('docs', 'architecture.md')
 PICTURES = os.path.join('docs', 'pictures')
 # begins on one line and may end on the next, of a comment too
-NO_THING = re.compile(r'\b(nobody|somebody|whoever|anybody|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
+NO_THING = re.compile(r'\b((?:no|some|any|every)body|(?:some|any|every)one|no one|whoever|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
 UNFINISHED = re.compile(r'\b(' + '|'.join(('TO' 'DO', 'FIX' 'ME', 'XX' 'X')) + r')\b')
 
 
