@@ -24,4 +24,4 @@ $(out)/host.bin: $(objects) $(host_objects)
 
 $(out)/%.o: $(root)/%.c $(wildcard $(root)/lib/*.h $(root)/lib/*/*.h $(root)/include/ramka/*.h $(root)/stress/*.h)
 	@mkdir -p $(dir $@)
-	$(cc) $(all_flags) -c -o $@ $<
+	$(cc) $(all_flags) -MMD -c -o $@ $<

@@ -6,11 +6,15 @@
 #	ok NAME [TEXT]             one result each, printed as a line "ok   NAME: TEXT"
 #	fail NAME [TEXT]
 #	skip NAME REASON           tests/run lists these at the end
+#	result STATUS NAME [TEXT]  ok if the status is 0; else a failure, with the text below it
+#	check NAME COMMAND...      the same of a command, whose output is the text
 #	worker STATUS FILE N NAME  prints what a part wrote and counts the lines that begin with "ok ", "FAIL " and "SKIP ": if
 #	                           there are not N of them, or the part ended with another status than 0 and counts no failure,
 #	                           that is a failure of its own
 #	tallied STATUS FILE N NAME the same, of lines that were printed already
 #	counted STATUS FILE N NAME the same of a part that counts: its last line is a closing line, and says what it counted
+#	command_line "$@"          for a runner whose options are --build DIR and --help. Sets build to that folder, else to one
+#	                           of its own, which goes if no result failed
 #	finish                     the closing line "N passed, N failed[, N skipped]" and the exit status
 #
 # A runner that ends in any other way than by `finish` says so and fails: an early exit is never green. Without `expect`
@@ -52,6 +56,25 @@ skip()
 {
 	results_line SKIP "$1" "${2:-no reason is given}"
 	results_skipped=$((results_skipped + 1))
+}
+
+result()
+{
+	if [ "$1" = 0 ]; then
+		ok "$2"
+	else
+		fail "$2"
+		[ -z "${3:-}" ] || tail -n 30 <<< "$3" | sed 's/^/     /'
+	fi
+}
+
+check()
+{
+	local name=$1 output
+
+	shift
+	output=$("$@" 2>&1)
+	result $? "$name" "$output"
 }
 
 # Lines of a part's output that begin with a word.
@@ -148,3 +171,33 @@ at_exit()
 	results_cleanup=$1
 }
 trap 'results_status=$?; eval "$results_cleanup"; results_exit $results_status' EXIT
+
+command_line()
+{
+	local name=${0#"$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"/}
+
+	build=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--build=*) build=${1#*=} ;;
+		--build)
+			[ $# -gt 1 ] || { echo "$name: --build needs a value; see --help" >&2; exit 2; }
+			build=$2
+			shift ;;
+		--help)
+			sed -n '4,/^$/s/^#\t\{0,1\} \{0,1\}//p' "$0"
+			results_done=yes
+			exit 0 ;;
+		*)
+			echo "$name: unknown option \"$1\"; see --help" >&2
+			exit 2 ;;
+		esac
+		shift
+	done
+	if [ -n "$build" ]; then
+		mkdir -p "$build" && build=$(cd "$build" && pwd) || exit 2
+	else
+		build=$(mktemp -d "${TMPDIR:-/tmp}/ramka-tests.XXXXXX") || exit 2
+		at_exit '[ "$results_failed" != 0 ] || rm -rf "$build"'
+	fi
+}

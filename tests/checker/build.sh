@@ -9,6 +9,8 @@ top=$(cd "$here/../.." && pwd)
 out=${1:?usage: build.sh OUTDIR [CC]}
 cc=${2:-gcc} # its instrumentation is what tsan.c answers
 mkdir -p "$out"
+exec 7> "$out/lock" # several suites build it, side by side
+flock 7
 warn="-std=gnu11 -g -Wall -Wextra"
 inst="-O1 -fno-builtin -fsanitize=thread -fno-tree-vectorize -DRAMKA_ATOMIC_BACKEND='\"backend.h\"' -DRAMKA_CHECKER=1 -DRAMKA_STRIPES=1 -DRING_SIZE=2u"
 inst="$inst -Dmemset=ck_memset -Dmemcpy=ck_memcpy -Dmemmove=ck_memmove -Dmemcmp=ck_memcmp"
