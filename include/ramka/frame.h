@@ -77,14 +77,34 @@ RAMKA_API size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramk
 RAMKA_API void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames);
 
 /**
- * Claims exactly the base frame at `pa`: UNUSED memory, or a free frame that the zones, the depot or the
- * caller's own cache holds. Content is left as it is. A frame claimed from UNUSED returns to UNUSED.
+ * Claims exactly the base frame at `pa`: UNUSED memory, or a free frame, wherever it is cached. Content is
+ * left as it is. A frame claimed from UNUSED returns to UNUSED.
  *
  * @return 0; RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND (hole, MMIO); RAMKA_E_IN_USE (also a tail, or
- * saturated); RAMKA_E_UNIQUE; RAMKA_E_BUSY (being built or torn down, deferred, cached by another CPU).
+ * saturated); RAMKA_E_UNIQUE; RAMKA_E_BUSY (being built or torn down, deferred, cached by a CPU that cannot
+ * be stopped).
  */
 RAMKA_API int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
 				      const void *meta, struct ramka_frame **ret_frame);
+
+/**
+ * The same for a frame of any order, aligned to its size, out of free memory: its parts may lie in the
+ * zones, in any CPU's cache, in the depot or in the mail. Only what is in use stands in the way. Memory
+ * that is isolated (memory.h) can be claimed as well: that is how a contiguous piece is taken out of it.
+ * Content is left as it is.
+ *
+ * @return as ramka_frame_from_unused, for the first part that stands in the way; RAMKA_E_OUT_OF_BOUND also
+ * for a frame that is not wholly memory of one node; RAMKA_E_UNSUPPORTED: UNUSED memory, which is claimed
+ * by base frames; RAMKA_E_INVAL: order too large. `ret_why` may be NULL; it names the frame in the way by
+ * `paddr` and `type`. All or nothing.
+ *
+ * If not all of it lies in the zone, all CPUs are drained, and nothing is handed out of the blocks
+ * concerned meanwhile. One claim does that at a time: another one drains too and may be told RAMKA_E_BUSY.
+ * Lock-free; linear in CPUs and in base frames.
+ */
+RAMKA_API int ramka_frame_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order,
+				const struct ramka_type *type, const void *meta,
+				struct ramka_frame **ret_frame, struct ramka_why *ret_why);
 
 /**
  * One more reference to the frame in use at `pa`, of any type. The caller checks that it is still the frame

@@ -13,6 +13,7 @@
 #include <ramka/config.h>
 #include <ramka/init.h>
 #include <ramka/early.h>
+#include <ramka/memory.h>
 #include <ramka/type.h>
 #include <ramka/frame.h>
 #include <ramka/unique.h>

@@ -11,8 +11,8 @@
 RAMKA_BEGIN_DECLS
 
 /**
- * All in base frames unless said otherwise. Always total = free + in_use + deferred + reserved + unused, and
- * cached is part of free.
+ * All in base frames unless said otherwise. Always total = free + in_use + deferred + reserved + unused;
+ * cached and isolated are parts of free.
  */
 struct ramka_stats {
 	uint64_t total;      /**< all managed frames; holes and MMIO are none */
@@ -39,6 +39,8 @@ struct ramka_stats {
 	uint64_t deferred_peak;  /**< most frames deferred at once on one CPU */
 	/** grace periods that the oldest sealed bag has waited, in seals of its CPU */
 	uint64_t deferred_age;
+	/** free, and handed out by address only, since it is isolated (memory.h); part of free */
+	uint64_t isolated;
 };
 
 /**

@@ -67,7 +67,8 @@ enum ramka_state {
 	RAMKA_STATE_DEFERRED,  /**< last reference gone, waits for a grace period */
 	RAMKA_STATE_BUSY,      /**< being built or torn down */
 	RAMKA_STATE_RESERVED,  /**< boot-time reserved, kernel, bad or metadata */
-	RAMKA_STATE_SATURATED  /**< reference count overflowed: never freed again */
+	RAMKA_STATE_SATURATED, /**< reference count overflowed: never freed again */
+	RAMKA_STATE_ISOLATED   /**< free, in memory that is isolated: handed out by address only */
 };
 
 #define RAMKA_NO_CPU 0xffffu          /**< ramka_history: a call on the cache-less handle */

@@ -23,6 +23,10 @@ RAMKA_API void ramka_unique_free_bulk(struct ramka_cpu *cpu, size_t n, struct ra
 /** As ramka_frame_from_unused. */
 RAMKA_API int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
 				       const void *meta, struct ramka_unique **ret_u);
+/** As ramka_frame_claim. */
+RAMKA_API int ramka_unique_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order,
+				 const struct ramka_type *type, const void *meta, struct ramka_unique **ret_u,
+				 struct ramka_why *ret_why);
 /** Frees; runs on_drop. Defers if the type is RAMKA_TYPE_RCU. In a list, or not unique: panic. */
 RAMKA_API void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u);
 

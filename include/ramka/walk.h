@@ -27,6 +27,13 @@ RAMKA_API void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const 
 			  void *ctx);
 
 /**
+ * The same for the base frames of [base, base + size), as far as they are in the span: what is still in use
+ * in memory that is isolated (memory.h). Runs are cut at the ends of the range.
+ */
+RAMKA_API void ramka_walk_range(const struct ramka *r, ramka_paddr_t base, uint64_t size,
+				bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx);
+
+/**
  * Who allocated the base frame at `pa` last and who freed it. False: the instance has no RAMKA_TRACE, there
  * is no frame, or ret is NULL. What is noted while the call runs may be seen by half. Any context, wait-free.
  */

@@ -8,6 +8,17 @@
 
 #include <ramka/types.h>
 
+#ifndef likely /* a kernel's flags may have brought its own */
+# define likely(x) __builtin_expect(!!(x), 1)
+# define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+#ifndef noinline
+# define noinline __attribute__((noinline))
+#endif
+#ifndef always_inline
+# define always_inline inline __attribute__((always_inline))
+#endif
+
 #define WORD_BITS 64u
 #define WORD_ORDER 6u              /* 2^6 frames a word */
 #define BLOCK_ORDER 9u             /* 2^9 frames a block: 8 words, one cache line */

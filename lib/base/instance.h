@@ -13,17 +13,6 @@
 #include "slot.h"
 #include "sparse.h"
 
-#ifndef likely /* a kernel's flags may have brought its own */
-# define likely(x) __builtin_expect(!!(x), 1)
-# define unlikely(x) __builtin_expect(!!(x), 0)
-#endif
-#ifndef noinline
-# define noinline __attribute__((noinline))
-#endif
-#ifndef always_inline
-# define always_inline inline __attribute__((always_inline))
-#endif
-
 /*
  * Counters of calls without a section, the counterparts of a CPU's own counters (cpu/state.h). There are
  * several lines, so that threads which use the cache-less handle at a time mostly get one each.
@@ -78,6 +67,7 @@ struct ramka {
 	struct ramka_atomic_u64 high_water;
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
 	struct ramka_atomic_u32 order_max[11]; /* most frames of each order that a CPU caches, cpu/order.h */
+	struct ramka_atomic_u32 shut;          /* blocks that are shut (zone/bitmap.h); mostly none */
 	uintptr_t direct_map;
 	struct cached_cpu *cpus;   /* cpu/state.h */
 	struct ramka_cpu *none;    /* the cache-less handle */
@@ -121,7 +111,7 @@ struct ramka {
 	/* added to total, taken from reserved, by add_memory */
 	struct ramka_atomic_u64 late_total, late_reserved;
 	struct ramka_atomic_u32 list_ids;
-	struct ramka_atomic_u32 adding;                     /* one add_memory at a time */
+	struct ramka_atomic_u32 changing;                   /* see changing_begin */
 	struct ramka_atomic_u32 telling_low;                /* low_memory is being called */
 	struct ramka_atomic_u64 drains_begun, drains_ended; /* drains of all CPUs (cpu/drain.h) */
 	/* frames found free twice inside a section; ramka_check reports them */
@@ -131,6 +121,24 @@ struct ramka {
 };
 
 #define RAMKA_MAGIC 0x72616d6bu
+
+/* ---- changes of the memory ---- */
+
+/*
+ * One call at a time adds, isolates or removes memory, or shuts blocks to claim what lies in them. False:
+ * another one does; no call waits for it.
+ */
+static inline bool changing_begin(struct ramka *r)
+{
+	uint32_t none = 0;
+
+	return ramka_cas(&r->changing, &none, 1, acquire, map.changing);
+}
+
+static inline void changing_end(struct ramka *r)
+{
+	ramka_store(&r->changing, 0, release, map.changing);
+}
 
 /* ---- slots and addresses ---- */
 

@@ -17,6 +17,7 @@
 #define bitmap_claim ramka_core_bitmap_claim
 #define bitmap_claim_any ramka_core_bitmap_claim_any
 #define bitmap_claim_blocks ramka_core_bitmap_claim_blocks
+#define bitmap_claim_exact ramka_core_bitmap_claim_exact
 #define bitmap_claim_mask ramka_core_bitmap_claim_mask
 #define bitmap_claim_quad ramka_core_bitmap_claim_quad
 #define bitmap_close_block ramka_core_bitmap_close_block
@@ -27,8 +28,10 @@
 #define bitmap_free_mask ramka_core_bitmap_free_mask
 #define bitmap_free_quad ramka_core_bitmap_free_quad
 #define bitmap_open_block ramka_core_bitmap_open_block
+#define bitmap_shut ramka_core_bitmap_shut
 #define bitmap_take ramka_core_bitmap_take
 #define bitmap_take_runs ramka_core_bitmap_take_runs
+#define bitmap_unshut ramka_core_bitmap_unshut
 #define contract_abort ramka_core_contract_abort
 #define contract_address_ensures ramka_core_contract_address_ensures
 #define contract_begin ramka_core_contract_begin
@@ -129,6 +132,7 @@
 #define instance_slot_searched ramka_core_instance_slot_searched
 #define instance_zone ramka_core_instance_zone
 #define lay_out ramka_core_lay_out
+#define look_from ramka_core_look_from
 #define look_next ramka_core_look_next
 #define mail_flush ramka_core_mail_flush
 #define mail_grow ramka_core_mail_grow
@@ -151,6 +155,11 @@
 #define outbox_bytes ramka_core_outbox_bytes
 #define outbox_init ramka_core_outbox_init
 #define outbox_size ramka_core_outbox_size
+#define range_begin ramka_core_range_begin
+#define range_check ramka_core_range_check
+#define range_next_block ramka_core_range_next_block
+#define range_next_zone ramka_core_range_next_zone
+#define range_settle ramka_core_range_settle
 #define request_valid ramka_core_request_valid
 #define slot_state ramka_core_slot_state
 #define sparse_add ramka_core_sparse_add

@@ -79,7 +79,8 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
 	uint32_t owner = territory_owner(cpu->zone, block);
 
-	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block &&
+	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block && !gate_is_shut(cpu,
+												    block) &&
 	    free_mailed(cpu, owner - 1, n))
 		return;
 	if (gate_passes(cpu, n, cpu->block, &cpu->current)) {

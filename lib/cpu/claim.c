@@ -6,6 +6,9 @@
 #include "order.h"
 #include "row.h"
 
+#define MAX_BLOCKS (1u << (RAMKA_MAX_ORDER - BLOCK_ORDER))
+#define CLAIM_ROUNDS 4u /* drains, while frames are on their way from one place to the next */
+
 /* Takes the frame out of the CPU's own cache. Rows go to the zone, where the caller looks next. */
 static bool claim_cached(struct ramka_cpu *cpu, uint32_t bit)
 {
@@ -31,47 +34,126 @@ static void give_larger(struct ramka_cpu *cpu)
 	count_move(cpu, true);
 }
 
-static bool claim_bit(struct ramka_cpu *cpu, struct zone *z, uint32_t bit)
+static bool claim_run(struct ramka_cpu *cpu, struct zone *z, uint32_t bit, unsigned order)
 {
 	bool inside = section_enter(cpu), mine;
 
 	if (inside && z == cpu->zone && (cpu_in_rows(cpu) || order_held(cpu)))
 		give_larger(cpu);
-	if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS))) {
-		account_alloc(cpu, z, 1, inside);
+	if (bitmap_claim_exact(&z->map, bit, order)) {
+		account_alloc(cpu, z, (uint64_t)1 << order, inside);
 		mine = true;
 	} else {
-		mine = inside && z == cpu->zone && claim_cached(cpu, bit);
+		mine = inside && !order && z == cpu->zone && claim_cached(cpu, bit);
 	}
 	if (inside)
 		section_leave(cpu);
 	return mine;
 }
 
-static int claim_frame(struct ramka_cpu *cpu, struct zone *z, struct ramka_frame *f)
-{
-	struct ramka *r = cpu->r;
-	uint32_t bit = slot_bit(r, z, f);
-	struct drain d = { .mine = 0 };
+/* ---- shutting ---- */
 
-	if (claim_bit(cpu, z, bit))
-		return 0;
-	if (state_is_tail(r, f))
-		return RAMKA_E_IN_USE;
-	for (unsigned i = 0; i < r->nr_cpus; i++)
-		drain_shard(r, i, &d);
-	if (d.mine && claim_bit(cpu, z, bit))
-		return 0;
-	d.mine = 0;
-	cpu_drain_all(r, cpu, &d);
-	return d.mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;
+/* Blocks that a claim has shut, of the zone from `first` on: those that were shut before are left out. */
+struct hold {
+	struct zone *z;
+	uint32_t first, nr; /* nr 0: another call has `changing` */
+	uint64_t mine[MAX_BLOCKS / WORD_BITS];
+};
+
+static void hold_begin(struct ramka *r, struct hold *h, struct zone *z, uint32_t bit, unsigned order)
+{
+	*h = (struct hold){ .z = z, .first = bit / BLOCK_FRAMES };
+	if (!changing_begin(r))
+		return;
+	h->nr = order < BLOCK_ORDER ? 1 : 1u << (order - BLOCK_ORDER);
+	ramka_add(&r->shut, h->nr, relaxed, stat);
+	for (uint32_t i = 0; i < h->nr; i++)
+		if (bitmap_shut(&z->map, h->first + i))
+			h->mine[i / WORD_BITS] |= (uint64_t)1 << (i % WORD_BITS);
 }
 
-int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f)
+static void hold_end(struct ramka *r, const struct hold *h)
+{
+	if (!h->nr)
+		return;
+	for (uint32_t i = 0; i < h->nr; i++)
+		if (h->mine[i / WORD_BITS] >> (i % WORD_BITS) & 1)
+			bitmap_unshut(&h->z->map, h->first + i);
+	ramka_sub(&r->shut, h->nr, relaxed, stat);
+	changing_end(r);
+}
+
+/* ---- all together ---- */
+
+/*
+ * Is a frame in use that the run is part of or has a part in (*ret_used), or a hole? 0: neither, at the
+ * moment.
+ */
+static int used_in(const struct ramka *r, struct ramka_frame *f, unsigned order,
+		   struct ramka_frame **ret_used)
+{
+	uint64_t first = r->first + slot_index(r, f);
+
+	for (uint64_t i = 0; i < (uint64_t)1 << order; i++) {
+		if (instance_next(r, first + i) != first + i)
+			return RAMKA_E_OUT_OF_BOUND;
+		*ret_used = f + i;
+		if (slot_ref(f + i) != REF_FREE)
+			return RAMKA_E_IN_USE;
+	}
+	*ret_used = f;
+	return state_is_tail(r, f) ? RAMKA_E_IN_USE : 0;
+}
+
+/* Drains until the run can be claimed, a part of it is in use, or a few rounds are over. */
+static int claim_drained(struct ramka_cpu *cpu, struct zone *z, struct ramka_frame *f, unsigned order,
+			 struct ramka_frame **ret_used)
+{
+	uint32_t bit = slot_bit(cpu->r, z, f);
+	int rc;
+
+	for (unsigned i = 0; i < CLAIM_ROUNDS; i++) {
+		struct drain d = { .every = i != 0 };
+
+		cpu_drain_all(cpu->r, cpu, &d);
+		if (claim_run(cpu, z, bit, order))
+			return 0;
+		rc = used_in(cpu->r, f, order, ret_used);
+		if (rc)
+			return rc;
+	}
+	return RAMKA_E_BUSY;
+}
+
+/* All of it bits of the zone? Their blocks must not be holes. */
+static bool in_zone(const struct zone *z, uint32_t bit, unsigned order)
+{
+	if (bit < z->low || (uint64_t)bit + ((uint64_t)1 << order) > z->end)
+		return false;
+	for (uint64_t at = bit; at < bit + ((uint64_t)1 << order); at += BLOCK_FRAMES)
+		if (!sparse_has(&z->present, at / BLOCK_FRAMES))
+			return false;
+	return true;
+}
+
+int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, struct ramka_frame **ret_used)
 {
 	struct zone *z = instance_zone(cpu->r, f);
-	int rc = claim_frame(cpu, z, f);
+	struct hold h;
+	int rc;
 
+	if (!z || !in_zone(z, slot_bit(cpu->r, z, f), order))
+		return RAMKA_E_OUT_OF_BOUND;
+	if (claim_run(cpu, z, slot_bit(cpu->r, z, f), order)) {
+		account_low_memory(cpu, z);
+		return 0;
+	}
+	rc = used_in(cpu->r, f, order, ret_used);
+	if (rc)
+		return rc;
+	hold_begin(cpu->r, &h, z, slot_bit(cpu->r, z, f), order);
+	rc = claim_drained(cpu, z, f, order, ret_used);
+	hold_end(cpu->r, &h);
 	if (!rc)
 		account_low_memory(cpu, z);
 	return rc;

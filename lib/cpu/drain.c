@@ -2,14 +2,25 @@
 /* Draining. Protocol: section.h and drain.h. */
 #include "../zone/territory.h"
 #include "drain.h"
+#include "gate.h"
 #include "mail.h"
 #include "order.h"
 #include "row.h"
+
+/* Which blocks the CPU's caches stand by: none that was shut. */
+static void ask_gates_again(struct ramka_cpu *cpu)
+{
+	cpu->current = cpu->run_current = NO_ROW;
+	gate_leave_shut(cpu, &cpu->block);
+	gate_leave_shut(cpu, &cpu->run_block);
+}
 
 /* Empties cache and row into the zone; the caller is inside the section or has stopped the CPU. */
 static void drain_cache(struct ramka_cpu *cpu)
 {
 	uint32_t n = cpu_count(cpu);
+
+	ask_gates_again(cpu);
 
 	cpu_settle(cpu);
 	flush_rows(cpu);
@@ -17,7 +28,6 @@ static void drain_cache(struct ramka_cpu *cpu)
 	mail_flush(cpu);
 	free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n, true);
 	set_count(cpu, 0);
-	cpu->current = NO_ROW;
 	own_add(&cpu->moved_out, n);
 	own_add(&cpu->flushes, n != 0);
 	ramka_add(&cpu->zone->taken, (uint64_t)cpu->untold, relaxed, stat);
@@ -82,8 +92,10 @@ static void take_cache(struct ramka_cpu *cpu, void *arg)
 	struct drain *d = arg;
 	uint32_t n = cpu_count(cpu);
 
-	if (!holds_frames(cpu))
+	if (!holds_frames(cpu)) {
+		ask_gates_again(cpu);
 		return;
+	}
 	count_move(cpu->r->none, false);
 	if (keep_one(cpu, cache_of(cpu)->frames, &n, d)) { /* the CPU counts it like a pop */
 		cpu_settle(cpu);
@@ -94,15 +106,25 @@ static void take_cache(struct ramka_cpu *cpu, void *arg)
 	d->mine += 2;
 }
 
-static void drain_self(struct ramka_cpu *cpu, struct drain *d)
+/* False: the CPU is inside a call below this one, or another drainer has it. */
+static bool drain_self(struct ramka_cpu *cpu, struct drain *d)
 {
-	if (!holds_frames(cpu) || !section_enter(cpu))
-		return;
-	count_move(cpu, true);
-	drain_cache(cpu);
-	count_move(cpu, true);
+	bool holds = holds_frames(cpu);
+
+	if (!holds && !d->every)
+		return true;
+	if (!section_enter(cpu))
+		return false;
+	if (holds) {
+		count_move(cpu, true);
+		drain_cache(cpu);
+		count_move(cpu, true);
+		d->mine += 2;
+	} else {
+		ask_gates_again(cpu);
+	}
 	section_leave(cpu);
-	d->mine += 2;
+	return true;
 }
 
 /* ---- all CPUs ---- */
@@ -129,14 +151,15 @@ bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, struct drain *d)
 	bool all = true;
 
 	ramka_add(&r->drains_begun, 1, relaxed, drain.count);
-	if (!self->cacheless)
-		drain_self(self, d);
+	if (!self->cacheless && !drain_self(self, d) && d->every)
+		all = false;
 	/* needs no barrier if there is nothing to drain; a CPU outside its section shows what it holds */
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		struct ramka_cpu *cpu = &r->cpus[i].cpu;
 
-		if (cpu != self && (ramka_load(&cpu->active, acquire, section.leave) || holds_frames(cpu))) {
-			all = cpu_for_each_stopped(r, self, take_cache, d);
+		if (cpu != self && (d->every || ramka_load(&cpu->active, acquire, section.leave) ||
+				    holds_frames(cpu))) {
+			all &= cpu_for_each_stopped(r, self, take_cache, d);
 			break;
 		}
 	}
@@ -162,6 +185,7 @@ void cpu_drain_own(struct ramka_cpu *cpu)
 		drain_self(cpu, &d);
 	drain_shard(cpu->r, cpu->id, &d);
 	if (section_enter(cpu)) {
+		ask_gates_again(cpu);
 		cpu->block = cpu->run_block = NO_BLOCK;
 		section_leave(cpu);
 	}

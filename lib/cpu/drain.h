@@ -10,6 +10,10 @@
  * The drainer of a request for base frames keeps the first frame that it meets, so that other CPUs cannot
  * take all of them from the zone before it looks there.
  *
+ * Blocks that were shut (zone/bitmap.h). A CPU that is drained forgets them, and asks its gates again, so
+ * from then on it caches no frame of them. A drain of every CPU therefore ends with what the CPUs held of
+ * these blocks in the bitmap, and it stays there.
+ *
  * Pair: drain.count, which orders nothing.
  */
 #ifndef RAMKA_LIB_CPU_DRAIN_H
@@ -25,6 +29,8 @@ struct drain {
 	bool (*wants)(const struct ramka_cpu *holder, uint32_t n, const void *arg);
 	const void *arg;
 	struct ramka_frame *got;          /* the first one, which is the caller's; NULL */
+	/* stops CPUs that hold nothing too: afterwards none takes from a block that was shut before */
+	bool every;
 };
 
 /* Moves everything that CPUs hold to the zones. False: some CPU was left alone. */

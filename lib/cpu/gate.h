@@ -3,10 +3,11 @@
  * The gate: is a freed frame cached, or does it go back to its block? This file also says which blocks refill
  * the caches. May use state.h and zone/territory.h.
  *
- * Caching every freed frame destroys contiguity: the frame that was freed last is handed out first, wherever
- * it lies, and sparse blocks never drain. A frame passes if its block is the one that refills the cache, or
- * nearly full. `current` remembers the block that passed last. Base frames and frames of orders 1 to 8 have a
- * gate each: the same test, with blocks of their own.
+ * Caching every freed frame destroys contiguity: the frame that was freed last is handed out first,
+ * wherever it lies, and sparse blocks never drain. A frame passes if its block is the one that refills the
+ * cache, or nearly full. `current` remembers the block that passed last. A shut block (zone/bitmap.h) never
+ * passes. Base frames and frames of orders 1 to 8 have a gate each: the same test, with blocks of their
+ * own.
  */
 #ifndef RAMKA_LIB_CPU_GATE_H
 #define RAMKA_LIB_CPU_GATE_H
@@ -22,10 +23,26 @@ static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, u
 
 	if (n - *current < BLOCK_FRAMES)
 		return true;
-	if (block != refills && bitmap_free_count(&cpu->zone->map, block) > cpu->gate)
+	if (block != refills && entry_gate_count(bitmap_entry(&cpu->zone->map, block)) > cpu->gate)
 		return false;
 	*current = block * BLOCK_FRAMES - cpu->zone->low;
 	return true;
+}
+
+/* Is the block shut? One load where none is. */
+static inline bool gate_is_shut(const struct ramka_cpu *cpu, uint32_t block)
+{
+	return unlikely(ramka_load(&cpu->r->shut, relaxed, stat)) && bitmap_entry(&cpu->zone->map,
+										  block) & ENTRY_SHUT;
+}
+
+/* A cache is refilled from *refills no longer, if that block was shut. */
+static inline void gate_leave_shut(const struct ramka_cpu *cpu, uint32_t *refills)
+{
+	if (*refills == NO_BLOCK || !gate_is_shut(cpu, *refills))
+		return;
+	territory_move(cpu->zone, cpu->me, *refills, NO_BLOCK);
+	*refills = NO_BLOCK;
 }
 
 /* From now on `block` refills the cache whose block is *refills; `other` refills the CPU's other cache. */

@@ -143,6 +143,16 @@ static void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 	count_move(cpu, true);
 }
 
+/* Is the frame of this order one for the stack? Whole blocks pass unless they are shut. */
+static bool passes(struct ramka_cpu *cpu, uint32_t n, unsigned order)
+{
+	uint32_t block = bit_of(cpu, n) / BLOCK_FRAMES;
+
+	if (order < BLOCK_ORDER)
+		return gate_passes(cpu, n, cpu->run_block, &cpu->run_current);
+	return !gate_is_shut(cpu, block) && (order == BLOCK_ORDER || !gate_is_shut(cpu, block + 1));
+}
+
 bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order)
 {
 	uint32_t most, count;
@@ -151,8 +161,7 @@ bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsign
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	most = ramka_load(&cpu->r->order_max[order], relaxed, stat);
-	if (unlikely(!most) ||
-	    (order < BLOCK_ORDER && !gate_passes(cpu, n, cpu->run_block, &cpu->run_current))) {
+	if (unlikely(!most) || !passes(cpu, n, order)) {
 		refuse_run(cpu, n, order);
 		section_leave(cpu);
 		return true;

@@ -11,7 +11,8 @@
  *
  * Gate. A freed frame of order 1 to 8 is cached only if its block is the one that refills these orders, or
  * nearly full. Else the frame that was freed last would be handed out again at once, and sparse blocks would
- * never drain. Orders 9 and 10 are whole blocks and need no gate.
+ * never drain. Orders 9 and 10 are whole blocks and need no gate, but those of a shut
+ * block go back to it.
  */
 #ifndef RAMKA_LIB_CPU_ORDER_H
 #define RAMKA_LIB_CPU_ORDER_H

@@ -270,33 +270,19 @@ size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *t
 	return done;
 }
 
-/* Makes an UNUSED or FREE frame the caller's. 0 and the flags to keep in info, or an error. */
-int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags, const char *operation)
+/* Why a frame with this word cannot be claimed. */
+static int claim_refused(uint64_t ref)
 {
-	uint64_t ref = slot_ref(f);
-	int rc;
-
 	switch ((enum ref_tag)ref_tag(ref)) {
-	case TAG_UNUSED:
-		if (!ramka_cas(&f->ref, &ref, REF_BUSY((uint64_t)0), acquire, slot.claim))
-			return RAMKA_E_BUSY;
-		ramka_sub(&cpu->r->unused, 1, relaxed, stat);
-		*ret_flags = INFO_DETACHED;
-		return 0;
-	case TAG_FREE:
-		*ret_flags = 0;
-		rc = cpu_claim(cpu, f);
-		if (!rc && unlikely(cpu->r->watched) && !watch_taken(cpu->r, f, 0)) {
-			frame_changed(cpu->r, f, frame_leak(f, 0), operation);
-			return RAMKA_E_IN_USE;
-		}
-		return rc;
 	case TAG_UNIQUE:
 		return RAMKA_E_UNIQUE;
 	case TAG_SHARED:
 		return ref_others(ref) < REF_MAX ? RAMKA_E_IN_USE : RAMKA_E_BUSY;
+	case TAG_FREE: /* a tail */
 	case TAG_SATURATED:
 		return RAMKA_E_IN_USE;
+	case TAG_UNUSED:
+		return RAMKA_E_UNSUPPORTED;
 	case TAG_DEFERRED:
 	case TAG_BUSY:
 	case TAG_NONE:
@@ -305,22 +291,90 @@ int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flag
 	return RAMKA_E_BUSY;
 }
 
-int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
-		      const void *meta, uint64_t ref, const char *operation, struct ramka_frame **ret_f)
+int frame_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned *ret_flags, const char *operation)
 {
-	const struct type_entry *e = type_argument(cpu->r, type, operation);
-	struct ramka_frame *f;
-	unsigned flags;
+	struct ramka_frame *used = NULL;
+	uint64_t ref = slot_ref(f);
 	int rc;
 
-	if (!e || !cpu_argument_ok(cpu, operation))
+	*ret_flags = 0;
+	if (ref_tag(ref) == TAG_UNUSED) {
+		if (!ramka_cas(&f->ref, &ref, REF_BUSY((uint64_t)0), acquire, slot.claim))
+			return RAMKA_E_BUSY;
+		ramka_sub(&cpu->r->unused, 1, relaxed, stat);
+		*ret_flags = INFO_DETACHED;
+		return 0;
+	}
+	if (ref_tag(ref) != TAG_FREE)
+		return claim_refused(ref);
+	rc = cpu_claim(cpu, f, 0, &used);
+	if (!rc && unlikely(cpu->r->watched) && !watch_taken(cpu->r, f, 0)) {
+		frame_changed(cpu->r, f, frame_leak(f, 0), operation);
+		return RAMKA_E_IN_USE;
+	}
+	return rc == RAMKA_E_IN_USE ? claim_refused(slot_ref(used)) : rc;
+}
+
+/* Says which frame is in the way, if one is. */
+static void name_user(const struct ramka *r, const struct ramka_frame *used, int rc, struct ramka_why *why)
+{
+	struct ramka_frame *head = used ? ramka_frame_head(r, slot_paddr(r, used)) : NULL;
+
+	*why = (struct ramka_why){ .error = rc, .what = ramka_strerror(rc), .field = "pa" };
+	if (head)
+		used = head;
+	if (used) {
+		why->paddr = slot_paddr(r, used);
+		why->type = type_by_id(r, info_type(slot_info(used)));
+	}
+}
+
+/* A frame of an order above 0: free ones only, since UNUSED memory goes back as base frames. */
+static int claim_larger(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation,
+			struct ramka_why *why)
+{
+	struct ramka_frame *used = NULL;
+	int rc = cpu_claim(cpu, f, order, &used);
+
+	if (!rc && unlikely(!frame_intact(cpu->r, f, order))) {
+		frame_changed(cpu->r, f, frame_leak(f, order), operation);
+		rc = RAMKA_E_BUSY;
+	}
+	if (rc == RAMKA_E_IN_USE)
+		rc = claim_refused(slot_ref(used));
+	else
+		used = NULL;
+	if (rc)
+		name_user(cpu->r, used, rc, why);
+	return rc;
+}
+
+int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order, const struct ramka_type *type,
+		      const void *meta, uint64_t ref, const char *operation, struct ramka_frame **ret_f,
+		      struct ramka_why *ret_why)
+{
+	const struct type_entry *e = type_argument(cpu->r, type, operation);
+	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_frame *f;
+	unsigned flags = 0;
+	int rc;
+
+	*why = (struct ramka_why){ 0 };
+	if (!e || !cpu_argument_ok(cpu, operation) || order > RAMKA_MAX_ORDER) {
+		name_user(cpu->r, NULL, RAMKA_E_INVAL, why);
 		return RAMKA_E_INVAL;
-	rc = instance_slot(cpu->r, pa, &f);
-	if (!rc)
-		rc = frame_claim(cpu, f, &flags, operation);
+	}
+	rc = pa & (((uint64_t)RAMKA_PAGE_SIZE << order) - 1) ? RAMKA_E_NOT_ALIGNED : instance_slot(cpu->r,
+												   pa, &f);
+	if (rc)
+		name_user(cpu->r, NULL, rc, why);
+	else if (order)
+		rc = claim_larger(cpu, f, order, operation, why);
+	else if ((rc = frame_claim(cpu, f, &flags, operation)))
+		name_user(cpu->r, f, rc, why);
 	if (rc)
 		return rc;
-	frame_build(cpu->r, f, e, meta, 0, flags, false, operation);
+	frame_build(cpu->r, f, e, meta, order, flags, false, operation);
 	if (!frame_publish(cpu, f, ref, operation))
 		return RAMKA_E_INVAL;
 	*ret_f = f;
@@ -330,9 +384,22 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramk
 int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
 			    const void *meta, struct ramka_frame **ret_frame)
 {
-	int rc = frame_from_unused(cpu, pa, type, meta, REF_SHARED(1), "ramka_frame_from_unused", ret_frame);
+	int rc = frame_from_unused(cpu, pa, 0, type, meta, REF_SHARED(1), "ramka_frame_from_unused",
+				   ret_frame, NULL);
 
 	if (!rc)
 		note_allocated(cpu, *ret_frame, 1, CALLER);
+	return rc;
+}
+
+int ramka_frame_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order, const struct ramka_type *type,
+		      const void *meta,
+		      struct ramka_frame **ret_frame, struct ramka_why *ret_why)
+{
+	int rc = frame_from_unused(cpu, pa, order, type, meta, REF_SHARED(1), "ramka_frame_claim", ret_frame,
+				   ret_why);
+
+	if (!rc)
+		note_allocated(cpu, *ret_frame, (uint64_t)1 << order, CALLER);
 	return rc;
 }

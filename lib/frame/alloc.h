@@ -114,8 +114,10 @@ static inline void note_given_up(const struct ramka_cpu *cpu, const struct ramka
 		watch_note_given_up(cpu->r, f, cpu->cacheless ? RAMKA_NO_CPU : cpu->id, caller);
 }
 
-int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
-		      const void *meta, uint64_t ref, const char *operation, struct ramka_frame **ret_f);
+/* ramka_frame_claim in state `ref`, REF_SHARED(1) or REF_UNIQUE; ret_why may be NULL. */
+int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order, const struct ramka_type *type,
+		      const void *meta, uint64_t ref, const char *operation, struct ramka_frame **ret_f,
+		      struct ramka_why *ret_why);
 /*
  * Hands out a built frame. False, in the contract build: its metadata is invalid, or it has a holder and is
  * leaked.

@@ -27,12 +27,26 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 			     const void *meta, struct ramka_unique **ret_u)
 {
 	struct ramka_frame *f;
-	int rc = frame_from_unused(cpu, pa, type, meta, REF_UNIQUE, "ramka_unique_from_unused", &f);
+	int rc = frame_from_unused(cpu, pa, 0, type, meta, REF_UNIQUE, "ramka_unique_from_unused", &f, NULL);
 
 	if (rc)
 		return rc;
 	*ret_u = unique_of(f);
 	note_allocated(cpu, f, 1, CALLER);
+	return 0;
+}
+
+int ramka_unique_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order,
+		       const struct ramka_type *type, const void *meta,
+		       struct ramka_unique **ret_u, struct ramka_why *ret_why)
+{
+	struct ramka_frame *f;
+	int rc = frame_from_unused(cpu, pa, order, type, meta, REF_UNIQUE, "ramka_unique_claim", &f, ret_why);
+
+	if (rc)
+		return rc;
+	*ret_u = unique_of(f);
+	note_allocated(cpu, f, (uint64_t)1 << order, CALLER);
 	return 0;
 }
 

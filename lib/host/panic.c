@@ -19,7 +19,7 @@ static const char *const state_names[] = {
 	[RAMKA_STATE_UNIQUE] = "UNIQUE",     [RAMKA_STATE_SHARED] = "SHARED",
 	[RAMKA_STATE_TAIL] = "TAIL",         [RAMKA_STATE_DEFERRED] = "DEFERRED",
 	[RAMKA_STATE_BUSY] = "BUSY",         [RAMKA_STATE_RESERVED] = "RESERVED",
-	[RAMKA_STATE_SATURATED] = "SATURATED",
+	[RAMKA_STATE_SATURATED] = "SATURATED", [RAMKA_STATE_ISOLATED] = "ISOLATED",
 };
 #define NR_STATES (sizeof(state_names) / sizeof(*state_names))
 

@@ -135,14 +135,16 @@ static void check_block(struct audit *a, const struct zone *z, uint32_t block)
 	unsigned entry = bitmap_entry(&z->map, block), bits = 0;
 	bool some = hints_next(&z->map.some, block, block + 1) == block;
 	bool whole = hints_next(&z->map.whole, block, block + 1) == block;
-	unsigned count = entry_count(entry);
+	unsigned count = entry_free(entry);
 
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		bits += bits_count(
 			ramka_load(&z->map.words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look));
 	if (entry & ENTRY_HUGE ? bits != BLOCK_FRAMES : bits != count)
 		defect(a, "block entry does not agree with its bits", NULL);
-	if ((count == BLOCK_FRAMES && (entry != ENTRY_FULL || !whole)) ||
+	if (entry & ENTRY_SHUT) /* nothing has to find it */
+		some = whole = true;
+	if ((count == BLOCK_FRAMES && ((entry & ~ENTRY_SHUT) != ENTRY_FULL || !whole)) ||
 	    (count && count < BLOCK_FRAMES && !some))
 		defect(a, "a hint hides a block", NULL);
 	a->in_bitmap += count;
@@ -160,6 +162,7 @@ static void check_frame(struct audit *a, const struct look *l, const struct sigh
 		a->unused++;
 		break;
 	case RAMKA_STATE_FREE:
+	case RAMKA_STATE_ISOLATED:
 		if (s->ref != REF_FREE)
 			defect(a, "free frame's state word was changed", f);
 		break;
@@ -194,7 +197,7 @@ static void check_frame(struct audit *a, const struct look *l, const struct sigh
 		a->in_use++;
 		break;
 	}
-	if (s->in_bitmap && s->state != RAMKA_STATE_FREE)
+	if (s->in_bitmap && s->state != RAMKA_STATE_FREE && s->state != RAMKA_STATE_ISOLATED)
 		defect(a, "frame is in use and free in the bitmap", f);
 	if (s->in_bitmap && marked)
 		defect(a, "frame is in a cache and in the bitmap", f);

@@ -155,7 +155,7 @@ static char letter_of(enum ramka_state state)
 		[RAMKA_STATE_HOLE] = '_',     [RAMKA_STATE_UNUSED] = '-',    [RAMKA_STATE_FREE] = '.',
 		[RAMKA_STATE_CACHED] = 'c',   [RAMKA_STATE_UNIQUE] = 'U',    [RAMKA_STATE_SHARED] = 'S',
 		[RAMKA_STATE_TAIL] = 't',     [RAMKA_STATE_DEFERRED] = 'd',  [RAMKA_STATE_BUSY] = 'b',
-		[RAMKA_STATE_RESERVED] = 'R', [RAMKA_STATE_SATURATED] = '!',
+		[RAMKA_STATE_RESERVED] = 'R', [RAMKA_STATE_SATURATED] = '!',  [RAMKA_STATE_ISOLATED] = 'i',
 	};
 
 	return letters[state];

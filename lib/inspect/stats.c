@@ -103,6 +103,8 @@ static void count_zone(struct ramka_stats *s, const struct zone *z)
 			run = 0;
 		}
 
+		if (unlikely(bitmap_entry(&z->map, block) & ENTRY_SHUT))
+			s->isolated += entry_free(bitmap_entry(&z->map, block));
 		s->free += count;
 		if (count == BLOCK_FRAMES) {
 			s->free_huge++;
@@ -201,7 +203,8 @@ static void add_up(struct ramka_stats *s)
 	rest -= s->unused;
 	s->deferred = at_most(s->deferred, rest);
 	rest -= s->deferred;
-	s->free = at_most(s->free + s->cached, rest);
+	s->free = at_most(s->free + s->cached + s->isolated, rest);
+	s->isolated = at_most(s->isolated, s->free);
 	s->cached = at_most(s->cached, s->free);
 	s->in_use = rest - s->free;
 }

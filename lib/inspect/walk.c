@@ -4,7 +4,7 @@
 
 static bool is_tail_state(enum ramka_state state)
 {
-	return state == RAMKA_STATE_FREE || state == RAMKA_STATE_CACHED;
+	return state == RAMKA_STATE_FREE || state == RAMKA_STATE_CACHED || state == RAMKA_STATE_ISOLATED;
 }
 
 static bool is_head(enum ramka_state state)
@@ -57,6 +57,8 @@ bool look_next(struct look *l, struct sight *ret)
 	}
 	if (ret->state == RAMKA_STATE_FREE && !ret->in_bitmap)
 		ret->state = RAMKA_STATE_CACHED;
+	else if (ret->state == RAMKA_STATE_FREE && slot_is_shut(r, ret->zone, f))
+		ret->state = RAMKA_STATE_ISOLATED;
 	if (l->tails && is_tail_state(ret->state)) {
 		l->tails--;
 		ret->state = RAMKA_STATE_TAIL;
@@ -78,13 +80,29 @@ static void describe(const struct ramka *r, const struct sight *s, struct ramka_
 	run->node = s->node;
 }
 
-void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx)
+struct look look_from(const struct ramka *r, uint64_t frame)
 {
+	struct look l = { .r = r, .frame = frame - r->first };
+	struct ramka_frame *head = ramka_frame_head(r, paddr_of(frame));
+
+	if (head && slot_index(r, head) < l.frame)
+		l.tails = slot_index(r, head) + info_frames(slot_info(head)) - l.frame;
+	return l;
+}
+
+/* Frames [l->frame, end). */
+static void walk(struct look *l, uint64_t end, bool (*visit)(void *ctx, const struct ramka_run *run),
+		 void *ctx)
+{
+	const struct ramka *r = l->r;
 	struct ramka_run run = { .frames = 0 }, next;
-	struct look l = { .r = r };
 	struct sight s;
 
-	while (look_next(&l, &s)) {
+	while (l->frame < end && look_next(l, &s)) {
+		if (l->frame > end) { /* a hole that goes on */
+			s.frames -= l->frame - end;
+			l->frame = end;
+		}
 		describe(r, &s, &next);
 		if (run.frames && run.state == next.state && run.type == next.type &&
 		    run.order == next.order && run.node == next.node) {
@@ -93,10 +111,33 @@ void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ram
 		}
 		if (run.frames && !visit(ctx, &run))
 			return;
-		next.base = paddr_of(r->first + l.frame - s.frames);
+		next.base = paddr_of(r->first + l->frame - s.frames);
 		next.frames = s.frames;
 		run = next;
 	}
 	if (run.frames)
 		visit(ctx, &run);
+}
+
+void ramka_walk(const struct ramka *r, bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx)
+{
+	struct look l = { .r = r };
+
+	walk(&l, r->nr_slots, visit, ctx);
+}
+
+void ramka_walk_range(const struct ramka *r, ramka_paddr_t base, uint64_t size,
+		      bool (*visit)(void *ctx, const struct ramka_run *run), void *ctx)
+{
+	uint64_t first = frame_of(base), end = frame_of(base + size), last = r->first + r->nr_slots;
+	struct look l;
+
+	if (base + size < base)
+		end = last;
+	first = first < r->first ? r->first : first;
+	end = end > last ? last : end;
+	if (first >= end)
+		return;
+	l = look_from(r, first);
+	walk(&l, end - r->first, visit, ctx);
 }

@@ -29,6 +29,8 @@ static inline uint64_t info_frames(uint64_t info)
 	return info_order(info) > RAMKA_MAX_ORDER ? 1 : (uint64_t)1 << info_order(info);
 }
 
+/* Begins at a frame of the span, of which it may be a tail. */
+struct look look_from(const struct ramka *r, uint64_t frame);
 /* Looks at the next frame, or at the next hole as a whole; false at the end of the span. */
 bool look_next(struct look *l, struct sight *ret);
 

@@ -231,17 +231,16 @@ static int check_range(const struct ramka *r, const struct ramka_region *region,
 int ramka_add_memory_why(struct ramka *r, const struct ramka_region *region, struct ramka_why *ret_why)
 {
 	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
-	uint32_t none = 0;
 	int rc;
 
 	*why = (struct ramka_why){ 0 };
 	rc = check_range(r, region, why);
 	if (rc)
 		return rc;
-	if (!ramka_cas(&r->adding, &none, 1, acquire, map.adding))
-		return refuse_plain(why, RAMKA_E_BUSY, "another thread adds memory", NULL);
+	if (!changing_begin(r))
+		return refuse_plain(why, RAMKA_E_BUSY, "another call adds, removes or claims memory", NULL);
 	rc = add_memory(r, frame_of(region->base), frame_of(region->base + region->size), region->node, why);
-	ramka_store(&r->adding, 0, release, map.adding);
+	changing_end(r);
 	return rc;
 }
 

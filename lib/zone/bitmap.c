@@ -41,12 +41,9 @@ static uint64_t quad_with(uint64_t quad, uint32_t block, unsigned entry)
 	return (quad & ~((uint64_t)ENTRY_BITS << shift)) | (uint64_t)entry << shift;
 }
 
-/*
- * Promises between `min` and `max` free frames of the block to the caller. Returns how many, or 0. Acquire:
- * the bits that back the count are visible. Release: a CPU that moves frames has counted the movement before
- * (cpu/account.h).
- */
-static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned max)
+/* promise, also out of a shut block if `exact` is ENTRY_SHUT; else it is 0. */
+static always_inline unsigned promise_of(struct bitmap *b, uint32_t block, unsigned min, unsigned max,
+					 unsigned exact)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t quad = ramka_load(p, relaxed, count.look);
@@ -54,11 +51,11 @@ static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned
 
 	do {
 		entry = entry_in(quad, block);
-		count = entry_count(entry);
+		count = entry_count(entry & ~exact);
 		if (count < min)
 			return 0;
 		got = count < max ? count : max;
-		entry = got == count ? 0 : entry - got;
+		entry = got == count ? entry & exact : entry - got;
 	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), acq_rel, count.raise));
 
 	if (count == BLOCK_FRAMES) {
@@ -69,6 +66,16 @@ static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned
 		hints_clear(b, &b->some, block);
 	}
 	return got;
+}
+
+/*
+ * Promises between `min` and `max` free frames of the block to the caller. Returns how many, or 0. Acquire:
+ * the bits that back the count are visible. Release: a CPU that moves frames has counted the movement before
+ * (cpu/account.h).
+ */
+static unsigned promise(struct bitmap *b, uint32_t block, unsigned min, unsigned max)
+{
+	return promise_of(b, block, min, max, 0);
 }
 
 /*
@@ -83,14 +90,17 @@ static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned r
 
 	do {
 		entry = entry_in(quad, block);
-		old = entry_count(entry);
+		old = entry_free(entry);
 		count = old + n;
 		if (entry & ENTRY_HUGE || count > BLOCK_FRAMES)
 			return false;
 		hint = entry_hint(entry) > run ? entry_hint(entry) : run;
-		entry = count == BLOCK_FRAMES ? ENTRY_FULL : count | hint << ENTRY_HINT_SHIFT;
+		entry &= ENTRY_SHUT;
+		entry |= count == BLOCK_FRAMES ? ENTRY_FULL : count | hint << ENTRY_HINT_SHIFT;
 	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), release, count.raise));
 
+	if (unlikely(entry & ENTRY_SHUT))
+		return true; /* who opens the block puts its hints right */
 	if (count == BLOCK_FRAMES) {
 		hints_set(&b->whole, block);
 		if (old)
@@ -120,7 +130,7 @@ static void lower_hint(struct bitmap *b, uint32_t block, unsigned entry, unsigne
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t quad = ramka_load(p, relaxed, count.look);
 
-	if (entry_in(quad, block) != entry || entry & ENTRY_HUGE || entry_hint(entry) < order)
+	if (entry_in(quad, block) != entry || entry & (ENTRY_HUGE | ENTRY_SHUT) || entry_hint(entry) < order)
 		return;
 	ramka_cas(p, &quad, quad_with(quad, block, (entry & ENTRY_COUNT) | (order - 1) << ENTRY_HINT_SHIFT),
 		  relaxed, count.look);
@@ -330,6 +340,17 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 	return NO_FRAME;
 }
 
+/* Clears exactly these bits against a promise held, or none. */
+static bool clear_mask(struct ramka_atomic_u64 *word, uint64_t mask)
+{
+	uint64_t w = ramka_load(word, acquire, bit.free);
+
+	while ((w & mask) == mask)
+		if (ramka_cas(word, &w, w & ~mask, acq_rel, bit.free))
+			return true;
+	return false;
+}
+
 bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 {
 	uint32_t block = word / BLOCK_WORDS;
@@ -338,10 +359,8 @@ bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 
 	if ((w & mask) != mask || !promise(b, block, n, n))
 		return false;
-	w = ramka_load(&b->words[word], acquire, bit.free);
-	while ((w & mask) == mask)
-		if (ramka_cas(&b->words[word], &w, w & ~mask, acq_rel, bit.free))
-			return true;
+	if (clear_mask(&b->words[word], mask))
+		return true;
 	give_back(b, block, n);
 	return false;
 }
@@ -399,16 +418,17 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 
 /*
  * Turns `nr` entries (1, 2 or 4, the first at a multiple of nr) of one quad from `from` to `to`. False: one
- * of them is not `from`.
+ * of them is not `from`. `keep`: ENTRY_SHUT may be set in them and stays as it is; 0: it must not be set.
  */
-static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from, unsigned to)
+static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from,
+			    unsigned to, unsigned keep)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t mask = bits_below(16 * (unsigned)nr) << entry_shift(block);
 	uint64_t quad = ramka_load(p, relaxed, count.look);
 
-	while ((quad & mask) == (QUAD_OF(from) & mask))
-		if (ramka_cas(p, &quad, (quad & ~mask) | (QUAD_OF(to) & mask), acq_rel, huge.free))
+	while (!((quad ^ QUAD_OF(from)) & mask & ~QUAD_OF(keep)))
+		if (ramka_cas(p, &quad, quad ^ (QUAD_OF(from ^ to) & mask), acq_rel, huge.free))
 			return true;
 	return false;
 }
@@ -423,14 +443,15 @@ static bool blocks_free(const struct bitmap *b, uint32_t block, uint32_t nr)
 	return true;
 }
 
-bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
+/* bitmap_claim_blocks; `exact`: ENTRY_SHUT if shut blocks may be taken, else 0. */
+static always_inline bool claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr, unsigned exact)
 {
 	uint32_t step = nr < QUAD_BLOCKS ? nr : QUAD_BLOCKS;
 
-	if (nr > QUAD_BLOCKS && !blocks_free(b, block, nr))
+	if (!exact && nr > QUAD_BLOCKS && !blocks_free(b, block, nr))
 		return false;
 	for (uint32_t i = 0; i < nr; i += step) {
-		if (entries_from_to(b, block + i, step, ENTRY_FULL, ENTRY_HUGE))
+		if (entries_from_to(b, block + i, step, ENTRY_FULL, ENTRY_HUGE, exact))
 			continue;
 		if (i) {
 			bitmap_free_blocks(b, block, i);
@@ -449,12 +470,17 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	return true;
 }
 
+bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
+{
+	return claim_blocks(b, block, nr, 0);
+}
+
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 {
 	uint32_t step = nr < QUAD_BLOCKS ? nr : QUAD_BLOCKS;
 
 	for (uint32_t i = 0; i < nr; i += step)
-		if (!entries_from_to(b, block + i, step, ENTRY_HUGE, ENTRY_FULL))
+		if (!entries_from_to(b, block + i, step, ENTRY_HUGE, ENTRY_FULL, ENTRY_SHUT))
 			return false;
 	if (nr == 1) {
 		hints_set(&b->whole, block);
@@ -508,7 +534,7 @@ bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 		for (unsigned i = 0; i < QUAD_BLOCKS; i++) {
 			if (!(entries >> i & 1))
 				continue;
-			if ((old >> (16 * i) & ENTRY_BITS) != ENTRY_HUGE)
+			if ((old >> (16 * i) & (ENTRY_BITS & ~ENTRY_SHUT)) != ENTRY_HUGE)
 				return false;
 			now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
 		}
@@ -522,7 +548,7 @@ void bitmap_open_block(struct bitmap *b, uint32_t block)
 {
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], 0, relaxed, huge.open);
-	entries_from_to(b, block, 1, ENTRY_HUGE, 0);
+	entries_from_to(b, block, 1, ENTRY_HUGE, 0, ENTRY_SHUT);
 }
 
 void bitmap_close_block(struct bitmap *b, uint32_t block)
@@ -533,9 +559,55 @@ void bitmap_close_block(struct bitmap *b, uint32_t block)
 	/* with a count of 0 no promise is left, so no CPU looks for a bit here */
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, huge.open);
+	mask &= ~QUAD_OF(ENTRY_SHUT);
 	while (!ramka_cas(p, &quad, (quad & ~mask) | (uint64_t)ENTRY_HUGE << entry_shift(block), relaxed,
 			  huge.open))
 		; /* other blocks of the word changed, or the hint of this one */
+}
+
+/* ---- by address ---- */
+
+bool bitmap_claim_exact(struct bitmap *b, uint32_t frame, unsigned order)
+{
+	uint32_t block = frame / BLOCK_FRAMES;
+	struct ramka_atomic_u64 *words = &b->words[frame / WORD_BITS];
+	unsigned n = 1u << order;
+
+	if (order >= BLOCK_ORDER)
+		return claim_blocks(b, block, 1u << (order - BLOCK_ORDER), ENTRY_SHUT);
+	if (!promise_of(b, block, n, n, ENTRY_SHUT))
+		return false;
+	if (order <= WORD_ORDER ? clear_mask(words, bits_run(frame % WORD_BITS, order)) :
+				  claim_words(words, n / WORD_BITS))
+		return true;
+	give_back(b, block, n);
+	return false;
+}
+
+/*
+ * Sets or clears ENTRY_SHUT. Acquire and release: who shuts and opens a block in turn sees what the other
+ * left.
+ */
+static bool set_shut(struct bitmap *b, uint32_t block, bool shut)
+{
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t bit = (uint64_t)ENTRY_SHUT << entry_shift(block);
+
+	return (shut ? ramka_or(p, bit, acq_rel, count.raise) : ramka_and(p, ~bit, acq_rel,
+									  count.raise)) & bit;
+}
+
+bool bitmap_shut(struct bitmap *b, uint32_t block)
+{
+	return !set_shut(b, block, true);
+}
+
+void bitmap_unshut(struct bitmap *b, uint32_t block)
+{
+	set_shut(b, block, false);
+	bitmap_fix_hints(b, block);
+	/* frames came into sight that a pass had not found */
+	ramka_add(&b->returned, 1, release, nomem.collect);
 }
 
 /* ---- new frames ---- */
@@ -545,7 +617,7 @@ static void fill_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr * BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, bit.look);
-	entries_from_to(b, block, nr, 0, ENTRY_FULL);
+	entries_from_to(b, block, nr, 0, ENTRY_FULL, 0);
 	hints_set_mask(&b->whole, 0, block / WORD_BITS, bits_below(nr) << (block % WORD_BITS));
 }
 

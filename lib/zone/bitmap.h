@@ -8,10 +8,11 @@
  *
  *     15   14 13      10 9                 0
  *   +----+-----+----------+--------------------+
- *   |HUGE|  -  | hint (4) |     count (10)     |
+ *   |HUGE|SHUT | hint (4) |     count (10)     |
  *   +----+-----+----------+--------------------+
  *
  *   HUGE     the block is claimed whole; its bits stay set, untouched. A block without HUGE is OPEN
+ *   SHUT     nothing is handed out of the block, see below
  *   hint     no free aligned run in the block has a larger order
  *   count    free frames, 0 to 512, without those that are promised
  *
@@ -21,6 +22,11 @@
  *   free   bits first, then raise the count. Give-back and undo the same way
  *   huge   CAS FULL->HUGE; freeing turns it back. Several blocks: in ascending order, undone in our words
  * So at every instant   bits set >= count + promises   and a count of 512 means that there is no promise.
+ *
+ * SHUT: nothing is handed out of the block. Its count reads as 0 to every search, and ENTRY_FULL does not
+ * match. Frames that are freed there raise the count as ever, and the bit stays through HUGE and OPEN. Only
+ * a claim by address (bitmap_claim_exact) takes from it. The bit is set and cleared by the one holder of
+ * ramka.changing (setup/isolate.c, cpu/claim.c).
  *
  * Hints tell where to look: `some` = blocks with 1..511 free frames, `whole` = blocks wholly free. Each is a
  * tree of 64-ary words. A hint may be stale for as long as a call is parked half-way. No call believes it
@@ -38,6 +44,7 @@
 #define ENTRY_COUNT 0x3ffu
 #define ENTRY_HINT_SHIFT 10u
 #define ENTRY_HUGE 0x8000u
+#define ENTRY_SHUT 0x4000u
 #define ENTRY_HINT_MAX 8u
 #define ENTRY_FULL (BLOCK_FRAMES | ENTRY_HINT_MAX << ENTRY_HINT_SHIFT)
 #define QUAD_BLOCKS 4u
@@ -75,9 +82,25 @@ static inline unsigned bitmap_entry(const struct bitmap *b, uint32_t block)
 	return entry_in(ramka_load(&b->quads[block / QUAD_BLOCKS], relaxed, count.look), block);
 }
 
+/* Free frames that may be handed out. */
 static inline unsigned entry_count(unsigned entry)
 {
+	return entry & (ENTRY_HUGE | ENTRY_SHUT) ? 0 : entry & ENTRY_COUNT;
+}
+
+/* Free frames, those of a shut block too. */
+static inline unsigned entry_free(unsigned entry)
+{
 	return entry & ENTRY_HUGE ? 0 : entry & ENTRY_COUNT;
+}
+
+/*
+ * What the gate (cpu/gate.h) takes for the count: a shut block looks as sparse as can be, so none of its
+ * frames is cached.
+ */
+static inline unsigned entry_gate_count(unsigned entry)
+{
+	return entry & ENTRY_SHUT ? BLOCK_FRAMES : entry_count(entry);
 }
 
 static inline unsigned entry_hint(unsigned entry)
@@ -85,7 +108,7 @@ static inline unsigned entry_hint(unsigned entry)
 	return entry >> ENTRY_HINT_SHIFT & 0xf;
 }
 
-/* Free frames of the block, 0 if HUGE. */
+/* Free frames of the block, 0 if HUGE or SHUT. */
 static inline unsigned bitmap_free_count(const struct bitmap *b, uint32_t block)
 {
 	return entry_count(bitmap_entry(b, block));
@@ -126,6 +149,15 @@ bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask);
 unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
 /* Frees an aligned run of 2^order frames, order below 9. */
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
+
+/* ---- by address, shut blocks too ---- */
+
+/* Exactly the aligned run of 2^order frames from `frame` on, all or none. */
+bool bitmap_claim_exact(struct bitmap *b, uint32_t frame, unsigned order);
+/* Shuts the block. False: it was shut already. */
+bool bitmap_shut(struct bitmap *b, uint32_t block);
+/* Opens a shut block again: it can be found. */
+void bitmap_unshut(struct bitmap *b, uint32_t block);
 
 /* ---- order 9 and above: runs of whole blocks, aligned to their number ---- */
 

@@ -34,7 +34,9 @@ enum ramka_state state_of(const struct ramka *r, const struct ramka_frame *f, ui
 	if (state_is_tail(r, f))
 		return RAMKA_STATE_TAIL;
 	z = instance_zone(r, f);
-	return z && slot_in_bitmap(r, z, f) ? RAMKA_STATE_FREE : RAMKA_STATE_CACHED;
+	if (!z || !slot_in_bitmap(r, z, f))
+		return RAMKA_STATE_CACHED;
+	return slot_is_shut(r, z, f) ? RAMKA_STATE_ISOLATED : RAMKA_STATE_FREE;
 }
 
 static noinline void report(const struct ramka *r, const struct ramka_bug *bug)

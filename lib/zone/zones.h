@@ -37,4 +37,10 @@ static inline bool slot_in_bitmap(const struct ramka *r, const struct zone *z, c
 	       !(bitmap_entry(&z->map, bit / BLOCK_FRAMES) & ENTRY_HUGE);
 }
 
+/* Is its block shut? */
+static inline bool slot_is_shut(const struct ramka *r, const struct zone *z, const struct ramka_frame *f)
+{
+	return bitmap_entry(&z->map, slot_bit(r, z, f) / BLOCK_FRAMES) & ENTRY_SHUT;
+}
+
 #endif

@@ -30,15 +30,15 @@
  *
  * mirrors: last_resort sha256:36428200
  * mirrors: account_moves sha256:d5ae8d19
- * mirrors: cpu_drain_all sha256:1fa9cb5f
- * mirrors: take_cache sha256:b511e5b2
+ * mirrors: cpu_drain_all sha256:b362ff80
+ * mirrors: take_cache sha256:2042a7b5
  * mirrors: holds_frames sha256:ee186c36
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
  * mirrors: give_back sha256:839886b3
  * mirrors: count_push sha256:0ebd4c8e
  * mirrors: drain_stack sha256:d1c7dfd0
- * mirrors: drain_cache sha256:3f93a960
+ * mirrors: drain_cache sha256:d8131fcf
  * mirrors: count_row_pushes sha256:0f044d70
  * mirrors: cpu_alloc_refill sha256:9efe0cbf
  * mirrors: flush sha256:ee3098f7

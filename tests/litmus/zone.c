@@ -34,20 +34,20 @@
  * weakens bit.free: BUG_SET_RELAXED BUG_CLEAR_RELEASE BUG_CLEAR_ACQUIRE BUG_SCAN_RELAXED BUG_RUN_RELEASE BUG_RUN_ACQUIRE
  * weakens huge.free: BUG_HUGE_RELEASE BUG_HUGE_ACQUIRE BUG_LANES_RELEASE BUG_FREE_LANES_RELAXED
  *
- * mirrors: promise sha256:8f5da4e8
- * mirrors: raise_count sha256:62c798e7
+ * mirrors: promise sha256:b5f99dec
+ * mirrors: raise_count sha256:3f2ad1db
  * mirrors: fill_one sha256:0e2402de
  * mirrors: bitmap_take sha256:2696e467
  * mirrors: claim_words sha256:87d7a2f1
- * mirrors: bitmap_claim_mask sha256:90f12c62
+ * mirrors: bitmap_claim_mask sha256:fd21ea6a
  * mirrors: bitmap_free_mask sha256:1b3fd197
- * mirrors: entries_from_to sha256:32d5e9d0
- * mirrors: bitmap_claim_blocks sha256:e76f1b60
- * mirrors: bitmap_free_blocks sha256:e3a363b5
+ * mirrors: entries_from_to sha256:a131ea74
+ * mirrors: bitmap_claim_blocks sha256:61669931
+ * mirrors: bitmap_free_blocks sha256:65685a98
  * mirrors: clear_runs sha256:d8435d25
  * mirrors: bitmap_claim_quad sha256:6afa71ef
- * mirrors: bitmap_free_quad sha256:7a292f01
- * mirrors: bitmap_open_block sha256:58e82950
+ * mirrors: bitmap_free_quad sha256:3184859d
+ * mirrors: bitmap_open_block sha256:7e4fde09
  *
  * litmus: 1
  * litmus: 1 BUG_LOWER_RELEASE race

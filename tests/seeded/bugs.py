@@ -182,10 +182,10 @@ bug('undo-one-too-many', 'the undo of a run of words frees one that another has'
 bug('undo-wrong-word', 'the undo of a run of words counts from its end', 'checker bitmap_words', 30,
     ('claim_words', 'ramka_or(&words[i],', 'ramka_or(&words[nr - 1 - i],'))
 bug('closes-early', 'a block counts as whole with one frame missing', 'unit bitmap', 20,
-    ('raise_count', 'entry = count == BLOCK_FRAMES ? ENTRY_FULL :', 'entry = count >= BLOCK_FRAMES - 1 ? ENTRY_FULL :'),
+    ('raise_count', '|= count == BLOCK_FRAMES ? ENTRY_FULL :', '|= count >= BLOCK_FRAMES - 1 ? ENTRY_FULL :'),
     hangs=True)
 bug('undo-blocks-short', 'the undo of a run of blocks leaves some claimed', 'stress huge', 15,
-    ('bitmap_claim_blocks', 'bitmap_free_blocks(b, block, i);', 'bitmap_free_blocks(b, block, i - step);'))
+    ('claim_blocks', 'bitmap_free_blocks(b, block, i);', 'bitmap_free_blocks(b, block, i - step);'))
 bug('huge-free-relaxed', 'a freed huge frame does not show what its owner did', 'checker bitmap_huge_pair bitmap_close', 30,
     weaken('entries_from_to', 'huge.free', 'cas', 'acq_rel', 'relaxed'))
 bug('hint-tests-first', 'a setter of a hint looks before it sets', 'checker bitmap_hints bitmap_hints_whole bitmap_hints_fix', 60,
@@ -245,12 +245,12 @@ bug('refill-all-or-nothing', 'a refill that cannot have its batch takes nothing'
 # ---- by address, requests, set-up ----
 
 bug('claim-without-taking', 'a free frame is claimed and stays in the bitmap', 'plain claimers', 5,
-    ('claim_bit', 'if (bitmap_claim_mask(&z->map, bit / WORD_BITS, (uint64_t)1 << (bit % WORD_BITS)))',
-     'if (bitmap_is_free(&z->map, bit))'))
+    ('claim_run', 'if (bitmap_claim_exact(&z->map, bit, order))', 'if (bitmap_is_free(&z->map, bit))'))
 bug('claim-cached-by-others', 'a frame in another CPU\'s cache can be claimed', 'plain claimers', 5,
-    ('claim_frame', 'return d.mine && claim_bit(cpu, z, bit) ? 0 : RAMKA_E_BUSY;', 'return 0;'))
+    ('claim_drained', 'return RAMKA_E_BUSY;', 'return 0;'),
+    ('claim_drained', 'cpu_drain_all(cpu->r, cpu, &d);', ';'))
 bug('claim-accepts-free', 'a claim of a free frame leaves it where it is', 'checker frame_claim_alloc', 20,
-    ('frame_claim', 'rc = cpu_claim(cpu, f);', 'rc = 0;'))
+    ('frame_claim', 'rc = cpu_claim(cpu, f, 0, &used);', 'rc = 0;'))
 bug('claim-not-exclusive', 'two claims of unused memory both succeed', 'checker frame_from_unused', 20,
     ('frame_claim', 'if (!ramka_cas(&f->ref, &ref, REF_BUSY((uint64_t)0), acquire, slot.claim))\n'
      '			return RAMKA_E_BUSY;',
@@ -288,12 +288,33 @@ bug('slice-counts-whole', 'a slice takes its references at the segment\'s start'
 bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30,
     ('ramka_frame_put_bulk', 'for (size_t i = 0; i < n; i++) {', 'for (size_t i = 0; i + (n > 3) < n; i++) {'))
 
+# ---- isolation ----
+
+bug('shut-block-refills', 'a free into an isolated block opens it', 'checker isolate isolate_own_cache', 30,
+    ('raise_count', 'entry &= ENTRY_SHUT;', 'entry = 0;'))
+bug('shut-block-passes', 'the gate lets frames of an isolated block into the cache', 'checker isolate_own_cache', 30,
+    ('entry_gate_count', 'return entry & ENTRY_SHUT ? BLOCK_FRAMES : entry_count(entry);', 'return entry_count(entry);'))
+bug('shut-not-forgotten', 'a CPU goes on with the block that was isolated', 'unit isolate', 20,
+    ('ask_gates_again', 'cpu->current = cpu->run_current = NO_ROW;', ';'),
+    ('ask_gates_again', 'gate_leave_shut(cpu, &cpu->block);', ';'))
+bug('shut-empty-left', 'a CPU that holds nothing is not stopped', 'unit isolate', 20,
+    ('range_settle', '{ .every = true }', '{ .every = false }'))
+bug('shut-hidden', 'what was freed meanwhile stays hidden when isolation ends', 'checker isolate_undo isolate', 30,
+    ('bitmap_unshut', 'bitmap_fix_hints(b, block);', ';'))
+bug('shut-huge-opens', 'a whole block that is freed is not isolated any more', 'unit isolate', 20,
+    ('bitmap_free_blocks', 'ENTRY_HUGE, ENTRY_FULL, ENTRY_SHUT)', 'ENTRY_HUGE, ENTRY_FULL, 0)'))
+bug('claim-stays-shut', 'a claim forgets to open its blocks', 'checker claim_cached', 10,
+    ('hold_end', 'bitmap_unshut(&h->z->map, h->first + i);', ';'))
+bug('claim-opens-isolated', 'a claim opens blocks that were shut before', 'unit isolate', 20,
+    ('hold_begin', 'if (bitmap_shut(&z->map, h->first + i))', 'bitmap_shut(&z->map, h->first + i);'))
+
 # ---- late memory ----
 
 bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_slots sparse_lookup', 30,
     weaken('sparse_add', 'map.late', 'store', 'release', 'relaxed', 1))
 bug('late-adders-race', 'two may add memory at once', 'checker late_memory_holes late_memory_two', 30,
-    ('ramka_add_memory_why', 'map.adding))', 'map.adding) && none > 1)'))
+    ('changing_begin', 'return ramka_cas(&r->changing, &none, 1, acquire, map.changing);',
+     'return ramka_cas(&r->changing, &none, 1, acquire, map.changing) || none <= 1;'))
 bug('late-claim-keeps', 'an addition that fails keeps the frames that it had taken', 'unit init', 10,
     ('unclaim', 'ramka_store(&r->slots[i - r->first].ref, REF_SHARED(1), release, slot.publish);', ';'))
 bug('late-pieces-forgotten', 'a piece that is added beside another one makes the map forget that one', 'unit sparse', 10,

@@ -49,7 +49,7 @@
  * mirrors: section_enter sha256:708e372d
  * mirrors: section_leave sha256:8e994d75
  * mirrors: cpu_for_each_stopped sha256:986100f9
- * mirrors: take_cache sha256:b511e5b2
+ * mirrors: take_cache sha256:2042a7b5
  */
 #define CACHE 1
 #define DEPTH 3                         /* of a FIFO: a section stores three times */

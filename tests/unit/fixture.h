@@ -316,7 +316,7 @@ static inline struct fixture *fixture_open(struct spec s)
 /* ---- the audit ---- */
 
 struct tally {
-	uint64_t state[RAMKA_STATE_SATURATED + 1];
+	uint64_t state[RAMKA_STATE_ISOLATED + 1];
 	ramka_paddr_t next;
 	bool gap, started;
 };
@@ -371,7 +371,8 @@ static inline void audit_at(const struct fixture *f, const char *file, int line)
 			 (unsigned long long)first.paddr, (unsigned long long)first.ref);
 	if (s.total != s.free + s.in_use + s.deferred + s.reserved + s.unused)
 		fail_msg("%s:%d: the counts do not add up", file, line);
-	if (s.free != t.state[RAMKA_STATE_FREE] + t.state[RAMKA_STATE_CACHED] || s.cached != t.state[RAMKA_STATE_CACHED] ||
+	if (s.free != t.state[RAMKA_STATE_FREE] + t.state[RAMKA_STATE_CACHED] + t.state[RAMKA_STATE_ISOLATED] ||
+	    s.isolated != t.state[RAMKA_STATE_ISOLATED] || s.cached != t.state[RAMKA_STATE_CACHED] ||
 	    s.unused != t.state[RAMKA_STATE_UNUSED] || s.reserved != t.state[RAMKA_STATE_RESERVED] ||
 	    s.in_use + s.deferred != live)
 		fail_msg("%s:%d: the counts are not what a walk finds", file, line);

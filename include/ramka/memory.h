@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file Memory that goes: isolating it, watching it drain, taking it out or giving it back. Memory that
+ * comes: ramka_add_memory (init.h).
+ *
+ *     usable --isolate--> isolated --(its frames are freed or claimed)--> all free --remove--> hole
+ *       ^                    |                                                                  |
+ *       +----unisolate-------+                                                                  |
+ *       +--------------------------------ramka_add_memory---------------------------------------+
+ *
+ * A range is whole 2 MiB blocks of the physical address space. It may end, or begin, inside a block where
+ * the rest of that block is no memory of the allocator. It may hold holes, and memory of several nodes.
+ *
+ * One call at a time isolates, ends isolation, removes or adds; another one is told RAMKA_E_BUSY and has
+ * done nothing. None of them waits, and none delays who allocates and frees.
+ */
+#ifndef RAMKA_MEMORY_H
+#define RAMKA_MEMORY_H
+
+#include <ramka/types.h>
+
+RAMKA_BEGIN_DECLS
+
+/** How far an isolated range has drained. Base frames. */
+struct ramka_isolation {
+	uint64_t free;     /**< in the zone: they stay there, and are handed out by address only */
+	uint64_t cached;   /**< free, and still in some CPU's cache or on the way from it */
+	uint64_t in_use;   /**< owned, deferred or being torn down; tails too (ramka_walk_range) */
+	uint64_t reserved; /**< boot-time reserved, broken, or UNUSED */
+	/** Every CPU was stopped since the range was isolated: no CPU hands out a frame of it any more. */
+	bool settled;
+};
+
+/**
+ * From now on nothing is handed out of [base, base + size) but by address (ramka_frame_claim,
+ * ramka_frame_from_unused, ramka_segment_from_unused). Frames that are freed in it stay there, in whosever
+ * cache their neighbours were. All CPUs are drained, so that what they hold of the range comes back. A CPU
+ * that is inside a call just then is left alone, and may still hand out what its cache holds:
+ * ramka_isolate_progress drains again and says when that is over. Frames in use are the embedder's to move:
+ * ramka_walk_range.
+ *
+ * All or nothing. @return 0; RAMKA_E_INVAL: NULL, empty, wrapping; RAMKA_E_NOT_ALIGNED: not pages, or it
+ * ends inside a block that has more memory; RAMKA_E_OUT_OF_BOUND: outside the span, or no memory in it;
+ * RAMKA_E_IN_USE: a part of it is isolated already; RAMKA_E_BUSY. `cpu`: the caller's. Thread context;
+ * lock-free; linear in blocks and CPUs.
+ */
+RAMKA_API int ramka_isolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size);
+
+/**
+ * Drains again, and counts what is in an isolated range. The range has gone quiet when `settled` is set and
+ * `cached` and `in_use` are 0.
+ * @return 0, and *ret; errors as ramka_isolate; RAMKA_E_UNUSED: not all of it is isolated. Thread context;
+ * lock-free; linear in frames. Without barrier_all_cpus no CPU but the caller's can be stopped: `settled`
+ * stays false, and each CPU has to call ramka_cpu_offline once.
+ */
+RAMKA_API int ramka_isolate_progress(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size,
+				     struct ramka_isolation *ret);
+
+/**
+ * Ends isolation, at any step before ramka_remove_memory: what is free in the range is handed out again.
+ * All or nothing. @return 0; errors as ramka_isolate; RAMKA_E_UNUSED: not all of it is isolated. Thread
+ * context; lock-free; linear in blocks.
+ */
+RAMKA_API int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size);
+
+RAMKA_END_DECLS
+
+#endif
