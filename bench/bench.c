@@ -42,7 +42,7 @@ struct bench_case {
 
 static const struct bench_workload *const workloads[] = {
 	bench_repeat, bench_bulk, bench_rand, bench_churn,    bench_pipe,  bench_purge,
-	bench_tail,   bench_frag, bench_cold, bench_init,     bench_deferred, NULL,
+	bench_tail,   bench_frag, bench_ageing, bench_cold,   bench_init,  bench_deferred, NULL,
 };
 
 static size_t cpus[CPU_SETSIZE]; /* that this process may use */
@@ -328,7 +328,7 @@ static const char *misfit(const struct bench_workload *w, const struct bench_pee
 {
 	uint64_t held = (w->memory >> 12 >> order) * w->held / 100;
 
-	if (w->fits ? !w->fits(p) : p->flags & PEER_DEFERS)
+	if ((w->fits ? !w->fits(p) : p->flags & PEER_DEFERS) || (p->flags & PEER_HINTS && !w->hints))
 		return "not its question";
 	if (order && !(p->flags & PEER_ORDERS))
 		return "hands out base frames only";

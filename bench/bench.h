@@ -48,6 +48,7 @@ static inline void bench_relax(void)
 #define PEER_SLOT    16u /* keeps a slot per frame */
 #define PEER_BULK    32u /* has calls for many frames at once */
 #define PEER_DEFERS  64u /* for `deferred` only */
+#define PEER_HINTS   128u /* is told how long a frame lives; for `ageing` only */
 
 struct bench_shape {
 	uint64_t memory; /* bytes */
@@ -67,6 +68,7 @@ struct bench_peer {
 	void *(*cpu)(void *instance, unsigned id); /* what thread `id` passes to the calls below */
 	void *(*alloc)(void *cpu, unsigned order);
 	void (*free)(void *cpu, void *frame, unsigned order);
+	void *(*alloc_long)(void *cpu, unsigned order); /* PEER_HINTS: a frame that lives long */
 	/* PEER_BULK: many at once. alloc_bulk returns how many. */
 	size_t (*alloc_bulk)(void *cpu, unsigned order, size_t n, void **frames);
 	void (*free_bulk)(void *cpu, unsigned order, size_t n, void **frames);
@@ -109,13 +111,14 @@ struct bench_workload {
 	int64_t iterations;			  /* fixed; 0: as many as fit */
 	bool even;				  /* an even number of threads */
 	bool bare;				  /* makes its own instance */
+	bool hints;				  /* for peers with PEER_HINTS as well */
 	bool (*fits)(const struct bench_peer *p); /* NULL: every peer */
 	void (*run)(struct bench_thread *t);	  /* every thread; frees all that it allocated */
 };
 
 /* One file each; every array ends with a workload without a name. */
 extern const struct bench_workload bench_repeat[], bench_bulk[], bench_rand[], bench_churn[], bench_pipe[],
-	bench_frag[], bench_cold[], bench_init[], bench_deferred[], bench_purge[], bench_tail[];
+	bench_frag[], bench_cold[], bench_init[], bench_deferred[], bench_purge[], bench_tail[], bench_ageing[];
 
 /* ---- help for workloads (bench.c) ---- */
 

@@ -37,7 +37,7 @@ ENTRY_COUNT = 0x3ff
 MAP_HOLE = 8
 RECLAIMABLE = 2
 KINDS = ('usable', 'detached', 'reclaimable', 'reserved', 'bad', 'kernel', 'mmio', 'metadata', 'hole')
-ORDER_AT = (0, 0, 32, 64, 96, 112, 128, 144, 152, 160, 168, 176) # lib/cpu/order.h: where the stack of an order begins
+ORDER_AT = (0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200, 208) # lib/cpu/order.h: where the stack of an order begins
 NO_ROW = 0xffffffff - (BLOCK_FRAMES - 1)
 BAG_SEALED = 2
 HEADS = ('unique', 'shared', 'deferred', 'busy', 'saturated')
@@ -161,8 +161,8 @@ class Cpu:
 		return found
 
 	def stacks(self):
-		"""(order, base frames) of the stacks of orders 1 to 10."""
-		for order in range(1, len(ORDER_AT) - 1):
+		"""(order, base frames) of the stacks of orders 0 (what lasts) to 10."""
+		for order in range(len(ORDER_AT) - 1):
 			first = ORDER_AT[order]
 			heads = [self.frame(int(self.cache['larger_frames'][first + i])) for i in range(number(self.cache['larger'][order]))]
 			yield order, [head + i for head in heads for i in range(1 << order)]

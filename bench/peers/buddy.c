@@ -51,6 +51,22 @@ static void refill(struct cpu *c, struct list *l, unsigned order)
 	lock_drop(&z->lock);
 }
 
+/* Before "no memory", all lists of the CPU go back. */
+static void drain(struct cpu *c)
+{
+	static const unsigned orders[NR_LISTS] = { 0, 1, 2, 3, 9 };
+
+	lock_take(&c->zone->lock);
+	for (unsigned i = 0; i < NR_LISTS; i++)
+		while (c->lists[i].count) {
+			struct page *p = c->lists[i].head.prev;
+
+			list_remove(&c->lists[i], p);
+			buddy_free(&c->zone->buddy, p, orders[i]);
+		}
+	lock_drop(&c->zone->lock);
+}
+
 static void *alloc(void *cpu, unsigned order)
 {
 	struct cpu *c = cpu;
@@ -62,6 +78,10 @@ static void *alloc(void *cpu, unsigned order)
 
 		if (unlikely(l->count == 0))
 			refill(c, l, order);
+		if (unlikely(l->count == 0)) {
+			drain(c);
+			refill(c, l, order);
+		}
 		if (unlikely(l->count == 0))
 			return NULL;
 		p = l->head.next;

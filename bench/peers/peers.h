@@ -7,10 +7,11 @@
 
 extern const struct bench_peer peer_null, peer_floor, peer_floor_shared; /* floor.c */
 extern const struct bench_peer peer_ramka, peer_ramka_shared, peer_ramka_zeroed,
-	peer_ramka_none;				    /* ramka.c */
+	peer_ramka_none, peer_ramka_hints;		    /* ramka.c */
 extern const struct bench_peer peer_ramka_deferred, peer_ramka_address; /* ramka_uses.c; for bench/scale */
 extern const struct bench_peer peer_buddy;		    /* buddy.c */
 extern const struct bench_peer peer_buddy_owner;	    /* buddy_owner.c */
+extern const struct bench_peer peer_buddy_types;	    /* buddy_types.c */
 extern const struct bench_peer peer_treiber;		    /* treiber.c */
 extern struct bench_peer peer_dpdk;			    /* dpdk.c, filled in from dpdk_pool.c */
 extern const struct bench_peer peer_ck_stack, peer_ck_ring; /* ck.c */

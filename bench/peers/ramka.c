@@ -5,6 +5,7 @@
  *	ramka-shared    counted frames, the only reference put again
  *	ramka-zeroed    unique frames with zeroed content: what a kernel asks for by default
  *	ramka-none      unique frames through the cache-less handle: straight to depot and zones
+ *	ramka-hints     unique frames, with RAMKA_ALLOC_LONG for those that live long
  * Thread i is CPU i of the instance.
  */
 #define _GNU_SOURCE
@@ -187,6 +188,13 @@ static void *unique_alloc_zeroed(void *cpu, unsigned order)
 				  (struct ramka_request){ .order = (uint8_t)order });
 }
 
+static void *unique_alloc_long(void *cpu, unsigned order)
+{
+	return ramka_unique_alloc(cpu, &ramka_type_untyped, NULL,
+				  (struct ramka_request){ .order = (uint8_t)order,
+							  .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_LONG });
+}
+
 static void unique_free(void *cpu, void *frame, unsigned order)
 {
 	(void)order;
@@ -278,5 +286,17 @@ const struct bench_peer peer_ramka_none = {
 	.flags = FLAGS,
 	.cpu = cpu_none,
 	.alloc = unique_alloc,
+	.free = unique_free,
+};
+
+const struct bench_peer peer_ramka_hints = {
+	.name = "ramka-hints",
+	.what = "ramka, unique frames, told which frames live long",
+	COMMON,
+	.create = create,
+	.flags = FLAGS | PEER_HINTS,
+	.cpu = cpu_at,
+	.alloc = unique_alloc,
+	.alloc_long = unique_alloc_long,
 	.free = unique_free,
 };

@@ -37,6 +37,15 @@ struct ramka_request {
 #define RAMKA_ALLOC_UNINIT 1u    /**< content is zeroed unless this is set */
 #define RAMKA_ALLOC_WAIT 2u      /**< may wait for a grace period before the answer is "no memory" */
 #define RAMKA_ALLOC_NODE_ONLY 4u /**< that node or nothing */
+/*
+ * How long the frame will live; at most one of the three. Advice: it decides where the frame lies and never
+ * whether there is one. Frames of RAMKA_ALLOC_LONG lie together, so that they do not keep 2 MiB of other
+ * frames from becoming whole again. The other two say that the frame pins nothing for long, as one without
+ * a word does: they are placed, and served by the cache, alike.
+ */
+#define RAMKA_ALLOC_SHORT 8u     /**< goes soon */
+#define RAMKA_ALLOC_LONG 16u     /**< stays for long and where it is: page tables, a driver's rings, code */
+#define RAMKA_ALLOC_MOVABLE 32u  /**< may stay, but its owner can move it */
 /**
  * A node for ramka_request.node. Nodes end at 65534: a greater number is cut off there, and never means "own
  * node".

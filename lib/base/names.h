@@ -131,6 +131,7 @@
 #define instance_next ramka_core_instance_next
 #define instance_slot_searched ramka_core_instance_slot_searched
 #define instance_zone ramka_core_instance_zone
+#define lasting_get ramka_core_lasting_get
 #define lay_out ramka_core_lay_out
 #define look_from ramka_core_look_from
 #define look_next ramka_core_look_next
@@ -173,6 +174,7 @@
 #define territory_leave ramka_core_territory_leave
 #define territory_move ramka_core_territory_move
 #define territory_pick ramka_core_territory_pick
+#define territory_pick_lasting ramka_core_territory_pick_lasting
 #define territory_set_scarce ramka_core_territory_set_scarce
 #define territory_shift ramka_core_territory_shift
 #define territory_take_blocks ramka_core_territory_take_blocks
@@ -189,6 +191,7 @@
 #define watch_taken ramka_core_watch_taken
 #define zone_alloc ramka_core_zone_alloc
 #define zone_alloc_exhaustive ramka_core_zone_alloc_exhaustive
+#define zone_alloc_lasting ramka_core_zone_alloc_lasting
 #define zone_bits ramka_core_zone_bits
 #define zone_claim_range ramka_core_zone_claim_range
 #define zone_count_free ramka_core_zone_count_free

@@ -186,7 +186,7 @@ void cpu_drain_own(struct ramka_cpu *cpu)
 	drain_shard(cpu->r, cpu->id, &d);
 	if (section_enter(cpu)) {
 		ask_gates_again(cpu);
-		cpu->block = cpu->run_block = NO_BLOCK;
+		cpu->block = cpu->run_block = cpu->lasting_block = NO_BLOCK;
 		section_leave(cpu);
 	}
 	territory_leave(cpu->zone, cpu->me);

@@ -5,9 +5,9 @@
  *
  * Caching every freed frame destroys contiguity: the frame that was freed last is handed out first,
  * wherever it lies, and sparse blocks never drain. A frame passes if its block is the one that refills the
- * cache, or nearly full. `current` remembers the block that passed last. A shut block (zone/bitmap.h) never
- * passes. Base frames and frames of orders 1 to 8 have a gate each: the same test, with blocks of their
- * own.
+ * cache, or nearly full and not lasting: frames that live long are to find their block's free frames there
+ * (zone.h). A shut block (zone/bitmap.h) never passes. `current` remembers the block that passed last. Base
+ * frames and frames of orders 1 to 8 have a gate each: the same test, with blocks of their own.
  */
 #ifndef RAMKA_LIB_CPU_GATE_H
 #define RAMKA_LIB_CPU_GATE_H
@@ -23,7 +23,8 @@ static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, u
 
 	if (n - *current < BLOCK_FRAMES)
 		return true;
-	if (block != refills && entry_gate_count(bitmap_entry(&cpu->zone->map, block)) > cpu->gate)
+	if (block != refills && (entry_gate_count(bitmap_entry(&cpu->zone->map, block)) > cpu->gate ||
+				 zone_is_lasting(cpu->zone, block)))
 		return false;
 	*current = block * BLOCK_FRAMES - cpu->zone->low;
 	return true;

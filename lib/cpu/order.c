@@ -18,7 +18,7 @@ uint64_t order_held(const struct ramka_cpu *cpu)
 {
 	uint64_t n = 0;
 
-	for (unsigned order = 1; order <= TOP_ORDER; order++)
+	for (unsigned order = 0; order <= TOP_ORDER; order++)
 		n += (uint64_t)order_count(cpu, order) << order;
 	return n;
 }
@@ -27,7 +27,7 @@ uint64_t order_number(const struct ramka_cpu *cpu)
 {
 	uint64_t n = 0;
 
-	for (unsigned order = 1; order <= TOP_ORDER; order++)
+	for (unsigned order = 0; order <= TOP_ORDER; order++)
 		n += order_count(cpu, order);
 	return n;
 }
@@ -37,7 +37,7 @@ void order_set_bounds(struct ramka *r, uint64_t share)
 	ramka_store(&r->mail_max,
 		    (uint32_t)(share / PART_MAILED < UINT32_MAX ? share / PART_MAILED : UINT32_MAX), relaxed,
 		    stat);
-	for (unsigned order = 1; order <= TOP_ORDER; order++) {
+	for (unsigned order = 0; order <= TOP_ORDER; order++) {
 		uint64_t room = order_at(order + 1) - order_at(order);
 		uint64_t most = share / (order < BLOCK_ORDER ? PART_OF_SHARE : PART_IN_BLOCKS) >> order;
 
@@ -107,7 +107,7 @@ static void flush_order(struct ramka_cpu *cpu, unsigned order, uint32_t out)
 
 void order_flush_all(struct ramka_cpu *cpu)
 {
-	for (unsigned order = 1; order <= TOP_ORDER; order++)
+	for (unsigned order = 0; order <= TOP_ORDER; order++)
 		if (order_count(cpu, order))
 			flush_order(cpu, order, order_count(cpu, order));
 	cpu->run_current = NO_ROW;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Caches of frames of orders 1 to 10: a small stack for each order. May use row.h.
+ * Caches of frames of orders 1 to 10: a small stack for each order. May use row.h. The stack of order 0
+ * holds base frames for requests that last (lasting.h); it is counted and flushed here with the others.
  *
  * Legend   fast    order_pop, order_push: the frame's number and its order's count; no locked operation
  *          cold    the gate refuses the frame (orders 1 to 6: to a row; 7 and 8: to the zone), or the stack
@@ -22,7 +23,7 @@
 /* Where the stack of an order begins in larger_frames; the entry behind it is where it ends. */
 static inline unsigned order_at(unsigned order)
 {
-	static const uint8_t at[TOP_ORDER + 2] = { 0, 0, 32, 64, 96, 112, 128, 144, 152, 160, 168, 176 };
+	static const uint8_t at[TOP_ORDER + 2] = { 0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200, 208 };
 
 	return at[order];
 }

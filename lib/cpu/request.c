@@ -2,6 +2,7 @@
 /* Requests that the cache does not serve. See request.h. */
 #include "request.h"
 #include "drain.h"
+#include "lasting.h"
 #include "order.h"
 
 #define NOMEM_ROUNDS 8u /* passes over all zones, as long as frames move */
@@ -75,13 +76,21 @@ static uint32_t start_in(const struct ramka_cpu *cpu, const struct zone *z, uint
 	return z == cpu->zone ? cpu->home : (uint32_t)((uint64_t)z->map.blocks * cpu->id / cpu->r->nr_cpus);
 }
 
+static uint32_t alloc_hinted(struct zone *z, struct ramka_request req, unsigned order, uint32_t limit,
+			     uint32_t *at)
+{
+	if (req.flags & RAMKA_ALLOC_LONG)
+		return zone_alloc_lasting(z, order, limit, at);
+	return zone_alloc(z, order, limit, at);
+}
+
 static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
 			   uint32_t limit, bool inside)
 {
 	uint32_t at = start_in(cpu, z, limit);
 
 	(void)nr, (void)inside;
-	return zone_alloc(z, req.order, limit, &at);
+	return alloc_hinted(z, req, req.order, limit, &at);
 }
 
 static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
@@ -181,14 +190,17 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 }
 
 /* The common case of for_zones: the home zone, without a limit. */
-static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order)
+static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order, bool lasting)
 {
 	struct ramka_frame *f = NULL;
 	uint32_t n, at = cpu->home;
 
 	if (!section_enter(cpu))
 		return NULL;
-	if (order && order <= TOP_ORDER) {
+	if (lasting && order < BLOCK_ORDER) {
+		if (lasting_get(cpu, order, &n))
+			f = cpu_slot(cpu, n);
+	} else if (order && order <= TOP_ORDER) {
 		if (order_get(cpu, order, &n))
 			f = cpu_slot(cpu, n);
 	} else {
@@ -212,7 +224,7 @@ struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request r
 	struct ramka_frame *f = NULL;
 
 	if (!req.node && !req.addr_bits && cpu->zone->node == cpu->node)
-		f = alloc_home(cpu, req.order);
+		f = alloc_home(cpu, req.order, req.flags & RAMKA_ALLOC_LONG);
 	if (!f)
 		f = for_zones(cpu, req, nr, try_hinted);
 	return f ? f : last_resort(cpu, req, nr, try_exhaustive);
@@ -243,6 +255,23 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 	return ok;
 }
 
+/* Bits below this one are for requests with a limit on the address. */
+static uint32_t scarce_below(const struct zone *z, uint32_t limit)
+{
+	return limit == NO_LIMIT ? z->scarce * BLOCK_FRAMES : 0;
+}
+
+/* A range at or behind `bit`, claimed. */
+static uint32_t find_range(struct zone *z, uint64_t nr, unsigned order, uint32_t limit, uint32_t bit)
+{
+	for (;;) {
+		bit = zone_find_range(z, (uint32_t)nr, order, limit, bit);
+		if (bit == NO_FRAME || zone_claim_range(z, bit, (uint32_t)nr))
+			return bit;
+		bit++; /* lost a race: look further on */
+	}
+}
+
 /* Takes a frame of the order that holds the range, and gives back what is beyond it. */
 static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
 			    uint32_t limit, bool inside)
@@ -255,10 +284,18 @@ static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, 
 		order = req.order;
 	if (order > RAMKA_MAX_ORDER || nr > NO_LIMIT / 2)
 		return NO_FRAME;
-	bit = zone_alloc(z, order, limit, &at);
+	bit = alloc_hinted(z, req, order, limit, &at);
 	if (bit == NO_FRAME)
 		return bit;
 	zone_split(z, bit, order, 0);
+	if (bit < scarce_below(z, limit)) { /* a range that begins anywhere may lie above */
+		uint32_t other = find_range(z, nr, req.order, limit, scarce_below(z, limit));
+
+		if (other != NO_FRAME) {
+			zone_give_back(z, bit, 1u << order);
+			return other;
+		}
+	}
 	zone_give_back(z, bit + (uint32_t)nr, (1u << order) - (uint32_t)nr);
 	return bit;
 }
@@ -266,17 +303,13 @@ static uint32_t try_trimmed(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, 
 static uint32_t try_range(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
 			  uint32_t limit, bool inside)
 {
-	uint32_t bit = z->low;
+	uint32_t scarce = scarce_below(z, limit), bit;
 
 	(void)cpu, (void)inside;
 	if (nr > z->end)
 		return NO_FRAME;
-	for (;;) {
-		bit = zone_find_range(z, (uint32_t)nr, req.order, limit, bit);
-		if (bit == NO_FRAME || zone_claim_range(z, bit, (uint32_t)nr))
-			return bit;
-		bit++; /* lost a race: look further on */
-	}
+	bit = find_range(z, nr, req.order, limit, scarce);
+	return bit == NO_FRAME && scarce ? find_range(z, nr, req.order, limit, z->low) : bit;
 }
 
 struct ramka_frame *cpu_alloc_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)

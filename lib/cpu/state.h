@@ -29,7 +29,7 @@ struct defer; /* deferred frames of one CPU, frame/defer.h */
 #define CACHE_SIZE 128u /* two magazines */
 #define ROWS 16u        /* closed rows; together they go to the zone in one burst */
 #define TOP_ORDER 10u   /* the largest order with a cache of its own */
-#define LARGER_FRAMES 184u
+#define LARGER_FRAMES 208u
 
 /* The private state of a CPU. Protocol: section.h. */
 struct ramka_cpu {
@@ -61,6 +61,7 @@ struct ramka_cpu {
 	uint32_t home;                   /* first block of its share of the zone */
 	uint32_t block;                  /* block that refills the cache of base frames; NO_BLOCK */
 	uint32_t run_block;              /* block that refills orders 1 to 8; NO_BLOCK */
+	uint32_t lasting_block;          /* block that serves requests that last; NO_BLOCK */
 	uint32_t whole_block;            /* where it found whole blocks last */
 	uint32_t run_current;            /* as `current`, for orders 1 to 8 */
 	uint32_t rows_settled;           /* frames in rows when the counters were settled */
@@ -89,7 +90,7 @@ struct cache {
 	RAMKA_ALIGNAS(64) uint32_t rows[ROWS];   /* closed rows: first frame of each */
 	struct ramka_atomic_u64 row_masks[ROWS]; /* their frames */
 	RAMKA_ALIGNAS(64) uint32_t frames[CACHE_SIZE];
-	/* frames in the stack of each order; order.h */
+	/* frames in the stack of each order; order.h, lasting.h */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 larger[TOP_ORDER + 1];
 	RAMKA_ALIGNAS(64) uint32_t larger_frames[LARGER_FRAMES];
 };

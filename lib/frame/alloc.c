@@ -30,14 +30,16 @@ static bool is_plain(struct ramka_request req)
 {
 	static const struct ramka_request zero;
 
-	req.flags &= (uint16_t)~(RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT);
+	req.flags &= (uint16_t)~REQUEST_PLAIN;
 	return !memcmp(&req, &zero, sizeof(req));
 }
 
 bool request_valid(const struct ramka *r, struct ramka_request req)
 {
-	return req.order <= RAMKA_MAX_ORDER && !req.reserved &&
-	       !(req.flags & ~(RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_NODE_ONLY)) &&
+	unsigned lifetime = req.flags & REQUEST_LIFETIMES;
+
+	return req.order <= RAMKA_MAX_ORDER && !req.reserved && !(lifetime & (lifetime - 1)) &&
+	       !(req.flags & ~REQUEST_FLAGS) &&
 	       (req.flags & RAMKA_ALLOC_UNINIT || !(r->flags & RAMKA_NO_DIRECT_MAP));
 }
 

@@ -117,7 +117,7 @@ static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 			 ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own));
 	for (uint32_t owner = 0; mail_count(cpu) && owner < a->r->nr_cpus; owner++)
 		mark_letters(a, cpu, &cpu->outbox->letters[owner]);
-	for (unsigned order = 1; order <= TOP_ORDER; order++)
+	for (unsigned order = 0; order <= TOP_ORDER; order++)
 		for (uint32_t i = 0; i < order_count(cpu, order); i++)
 			for (uint32_t k = 0; k < 1u << order; k++) {
 				uint32_t n = cache_of(cpu)->larger_frames[order_at(order) + i] + k;

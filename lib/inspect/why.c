@@ -6,7 +6,7 @@
 /* Errors that a look at the request shows; the same that frame/alloc.c refuses. */
 static int check_request(const struct ramka *r, struct ramka_request req, struct ramka_why *why)
 {
-	const unsigned known = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_NODE_ONLY;
+	const unsigned known = REQUEST_FLAGS, lifetime = req.flags & REQUEST_LIFETIMES;
 
 	if (req.order > RAMKA_MAX_ORDER)
 		return refuse(why, RAMKA_E_INVAL, "the order is too large", "req.order", RAMKA_NO_INDEX,
@@ -14,6 +14,9 @@ static int check_request(const struct ramka *r, struct ramka_request req, struct
 	if (req.flags & ~known)
 		return refuse(why, RAMKA_E_INVAL, "an unknown flag", "req.flags", RAMKA_NO_INDEX,
 			      req.flags & ~known, known);
+	if (lifetime & (lifetime - 1))
+		return refuse(why, RAMKA_E_INVAL, "two lifetimes at once", "req.flags", RAMKA_NO_INDEX,
+			      lifetime, REQUEST_LIFETIMES);
 	if (req.reserved)
 		return refuse(why, RAMKA_E_INVAL, "a reserved field is not 0", "req.reserved", RAMKA_NO_INDEX,
 			      req.reserved, 0);

@@ -97,7 +97,8 @@ static void init_zones(struct ramka *r, const struct ramka_config *cfg, const st
 		hints_init(&z->map.whole, z->map.some.level[0] + hints_size(z->map.blocks), z->map.blocks);
 		z->territory_shift = territory_shift(z->map.blocks, r->nr_cpus);
 		z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
-		z->owners = (void *)(z->map.whole.level[0] + hints_size(z->map.blocks));
+		z->lasting = z->map.whole.level[0] + hints_size(z->map.blocks);
+		z->owners = (void *)(z->lasting + zone_chunks(z->map.blocks));
 		sparse_init(&z->present, present, z->map.blocks);
 		present += sparse_words(z->map.blocks);
 		at += bitmap_bytes(bits, r->nr_cpus);
@@ -140,7 +141,7 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->id = id;
 	cpu->me = cpu->cacheless ? OWNER_NONE : id + 1;
 	cpu->node = node;
-	cpu->block = cpu->run_block = NO_BLOCK;
+	cpu->block = cpu->run_block = cpu->lasting_block = NO_BLOCK;
 	cpu->current = cpu->run_current = cpu->row = NO_ROW;
 	cpu->random = random_start(r->seed, id);
 	cpu->tell_at = ramka_load(&r->tell_max, relaxed, stat);

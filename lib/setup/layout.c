@@ -104,10 +104,10 @@ size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
 	uint32_t blocks = (uint32_t)(bits / BLOCK_FRAMES);
 	uint32_t territories = territory_count(blocks, territory_shift(blocks, nr_cpus));
 
-	return (size_t)align_up(bits / 8 +
-					(blocks / QUAD_BLOCKS + 2 * hints_size(blocks)) * sizeof(uint64_t) +
-					territories * sizeof(struct ramka_atomic_u32),
-				64);
+	uint64_t words = blocks / QUAD_BLOCKS + 2 * hints_size(blocks) + zone_chunks(blocks);
+
+	return (size_t)align_up(bits / 8 + words * sizeof(uint64_t) +
+				territories * sizeof(struct ramka_atomic_u32), 64);
 }
 
 /* Reserves `bytes`, aligned to a cache line. False: the sum overflows. */

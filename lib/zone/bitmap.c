@@ -277,7 +277,8 @@ unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsi
 	for (unsigned i = 0; i < BLOCK_WORDS && seen < max; i++)
 		seen += bits_count(bits_run_starts(ramka_load(&words[i], relaxed, bit.look), order));
 	if (!seen) {
-		lower_hint(b, block, entry, order);
+		if (order)
+			lower_hint(b, block, entry, order);
 		return 0;
 	}
 	promised = promise(b, block, n, (seen < max ? seen : max) * n);

@@ -5,6 +5,7 @@
 #define MIN_SHIFT 2u          /* one quad */
 #define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
 #define TERRITORY_WINDOW 16u            /* partly used blocks compared before one is picked */
+#define EMPTIEST_WINDOW 64u    /* the same where a block is to become lasting */
 #define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
@@ -67,31 +68,64 @@ void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to)
 
 /* ---- looking ---- */
 
-/* The next hinted block of [from, end). */
-static uint32_t next_in(const struct hints *h, uint32_t from, uint32_t end)
-{
-	uint64_t w;
+/* Which blocks are meant: zone.h, lifetimes. */
+enum kind { ORDINARY, LASTING, EITHER };
 
-	if (from >= end)
-		return NO_BLOCK;
-	w = hints_word(h, from / CHUNK_BLOCKS) & ~bits_below(from % CHUNK_BLOCKS);
-	if (!w)
-		return hints_next(h, (uint32_t)align_down(from, CHUNK_BLOCKS) + CHUNK_BLOCKS, end);
-	from = (uint32_t)align_down(from, CHUNK_BLOCKS) + bits_lowest(w);
+static uint64_t of_kind(const struct zone *z, uint32_t chunk, enum kind kind)
+{
+	uint64_t lasting;
+
+	if (kind == EITHER)
+		return ~(uint64_t)0;
+	lasting = zone_lasting_word(z, chunk);
+	return kind == LASTING ? lasting : ~lasting;
+}
+
+/* The next hinted block of [from, end). */
+static uint32_t next_in(const struct zone *z, const struct hints *h, enum kind kind, uint32_t from,
+			uint32_t end)
+{
+	while (from < end) {
+		uint32_t chunk = from / CHUNK_BLOCKS;
+		uint64_t w = hints_word(h, chunk) & of_kind(z, chunk, kind);
+
+		w &= ~bits_below(from % CHUNK_BLOCKS);
+		if (w) {
+			from = chunk * CHUNK_BLOCKS + bits_lowest(w);
+			break;
+		}
+		from = hints_next(h, (chunk + 1) * CHUNK_BLOCKS, end);
+	}
 	return from < end ? from : NO_BLOCK;
 }
 
 /* The best of the partly used blocks seen so far. */
 struct window {
+	enum kind kind;
+	bool emptiest; /* that one is wanted, not the densest that has enough */
 	uint32_t best, sparse;
 	unsigned best_count, sparse_count, seen;
 };
 
-static const struct window closed = { NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
+static const struct window closed = { ORDINARY, false, NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
+
+static struct window window(enum kind kind, bool emptiest)
+{
+	struct window w = closed;
+
+	w.kind = kind;
+	w.emptiest = emptiest;
+	return w;
+}
+
+static bool window_full(const struct window *w)
+{
+	return w->seen >= (w->emptiest ? EMPTIEST_WINDOW : TERRITORY_WINDOW);
+}
 
 static void look(struct zone *z, struct window *w, unsigned order, uint32_t from, uint32_t end)
 {
-	while (w->seen < TERRITORY_WINDOW && (from = next_in(&z->map.some, from, end)) != NO_BLOCK) {
+	while (!window_full(w) && (from = next_in(z, &z->map.some, w->kind, from, end)) != NO_BLOCK) {
 		uint32_t block = from++;
 		unsigned entry = bitmap_entry(&z->map, block), count = entry_count(entry);
 
@@ -102,10 +136,10 @@ static void look(struct zone *z, struct window *w, unsigned order, uint32_t from
 		if (order && (entry_hint(entry) < order || count < 1u << order))
 			continue;
 		w->seen++;
-		if (count >= ENOUGH && count < w->best_count) {
-			w->best = block;
-			w->best_count = count;
-		} else if (count < ENOUGH && count > w->sparse_count) {
+		if (count >= ENOUGH && !w->emptiest) {
+			w->best = count < w->best_count ? block : w->best;
+			w->best_count = count < w->best_count ? count : w->best_count;
+		} else if (count > w->sparse_count) {
 			w->sparse = block;
 			w->sparse_count = count;
 		}
@@ -119,7 +153,7 @@ static uint32_t best_of(const struct window *w)
 
 static uint32_t whole_in(struct zone *z, uint32_t from, uint32_t end)
 {
-	while ((from = next_in(&z->map.whole, from, end)) != NO_BLOCK) {
+	while ((from = next_in(z, &z->map.whole, EITHER, from, end)) != NO_BLOCK) {
 		if (bitmap_free_count(&z->map, from) == BLOCK_FRAMES)
 			return from;
 		bitmap_fix_hints(&z->map, from++);
@@ -156,16 +190,22 @@ static bool next_own(const struct zone *z, uint32_t me, uint32_t from, uint32_t 
 	return false;
 }
 
-static uint32_t pick_own(struct zone *z, uint32_t me, unsigned order, uint32_t from)
+static uint32_t some_own(struct zone *z, struct window w, uint32_t me, unsigned order, uint32_t from)
 {
-	struct window w = closed;
 	struct piece p;
-	uint32_t i = 0, block;
+	uint32_t i = 0;
 
-	while (w.seen < TERRITORY_WINDOW && next_own(z, me, from, &i, &p))
+	while (!window_full(&w) && next_own(z, me, from, &i, &p))
 		look(z, &w, order, p.first, p.end);
-	block = best_of(&w);
-	for (i = 0; block == NO_BLOCK && next_own(z, me, from, &i, &p);)
+	return best_of(&w);
+}
+
+static uint32_t pick_own(struct zone *z, enum kind kind, uint32_t me, unsigned order, uint32_t from)
+{
+	uint32_t i = 0, block = some_own(z, window(kind, false), me, order, from);
+	struct piece p;
+
+	while (block == NO_BLOCK && next_own(z, me, from, &i, &p))
 		block = whole_in(z, p.first, p.end);
 	return block;
 }
@@ -218,9 +258,10 @@ static uint32_t find_some(struct zone *z, unsigned order, uint32_t first, uint32
 }
 
 /* Any block of [first, end), from `from` on. */
-static uint32_t pick_shared(struct zone *z, unsigned order, uint32_t from, uint32_t first, uint32_t end)
+static uint32_t pick_shared(struct zone *z, enum kind kind, unsigned order, uint32_t from, uint32_t first,
+			    uint32_t end)
 {
-	struct window w = closed;
+	struct window w = window(kind, false);
 	uint32_t block;
 
 	if (from < first || from >= end)
@@ -240,15 +281,42 @@ uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t fr
 	if (from >= z->map.blocks)
 		from = 0;
 	if (me != OWNER_NONE) {
-		block = pick_own(z, me, order, from);
+		block = pick_own(z, ORDINARY, me, order, from);
 		if (block == NO_BLOCK)
 			block = adopt(z, me, from, order, find_whole);
 		if (block == NO_BLOCK)
 			block = adopt(z, me, from, order, find_some);
 	}
 	if (block == NO_BLOCK)
-		block = pick_shared(z, order, from, z->scarce, z->map.blocks);
-	return block == NO_BLOCK ? pick_shared(z, order, from, 0, z->scarce) : block;
+		block = pick_shared(z, ORDINARY, order, from, z->scarce, z->map.blocks);
+	if (block == NO_BLOCK)
+		block = pick_shared(z, LASTING, order, from, z->scarce, z->map.blocks);
+	if (block == NO_BLOCK)
+		block = pick_shared(z, EITHER, order, from, 0, z->scarce);
+	if (block != NO_BLOCK && bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
+		zone_set_lasting(z, block, false);
+	return block;
+}
+
+uint32_t territory_pick_lasting(struct zone *z, uint32_t me, unsigned order, uint32_t from)
+{
+	uint32_t block = NO_BLOCK;
+
+	if (from >= z->map.blocks)
+		from = 0;
+	if (me != OWNER_NONE) {
+		block = pick_own(z, LASTING, me, order, from);
+		if (block == NO_BLOCK)
+			block = adopt(z, me, from, order, find_whole);
+	}
+	if (block == NO_BLOCK)
+		block = pick_shared(z, LASTING, order, from, z->scarce, z->map.blocks);
+	if (block == NO_BLOCK && me != OWNER_NONE)
+		block = some_own(z, window(ORDINARY, true), me, order, from);
+	if (block == NO_BLOCK)
+		return territory_pick(z, me, order, from);
+	zone_set_lasting(z, block, true);
+	return block;
 }
 
 /* ---- whole blocks ---- */
@@ -287,7 +355,7 @@ static unsigned first_runs(unsigned mask, unsigned nr, unsigned most)
 static unsigned take_blocks_in(struct zone *z, unsigned nr, unsigned most, uint32_t first, uint32_t end,
 			       uint32_t *ret_first)
 {
-	for (uint32_t block = first; (block = next_in(&z->map.whole, block, end)) != NO_BLOCK;) {
+	for (uint32_t block = first; (block = next_in(z, &z->map.whole, EITHER, block, end)) != NO_BLOCK;) {
 		uint32_t chunk = block / CHUNK_BLOCKS, base = chunk * CHUNK_BLOCKS;
 		uint64_t w = hints_word(&z->map.whole, chunk);
 		unsigned got;

@@ -51,12 +51,19 @@ static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 }
 
 /*
- * A block near block `from` that has a free aligned run of 2^order frames, as far as block entries and hints
- * tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories. It looks for the
- * densest of a window of partly used blocks in the CPU's own territories, then a whole block there, then a
- * territory to adopt, then the densest block of other CPUs.
+ * A block near block `from` that has a free aligned run of 2^order frames, as far as block entries and
+ * hints tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories. It looks
+ * for the densest of a window of partly used blocks in the CPU's own territories, then a whole block there,
+ * then a territory to adopt, then the densest block of other CPUs, then a lasting block (zone.h), then
+ * scarce memory.
  */
 uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t from);
+/*
+ * The same for frames that last: the densest lasting block of the CPU's own territories, a whole block
+ * there or of a territory to adopt, the densest lasting block of others, the emptiest of its own blocks;
+ * each is lasting from then on. Else as territory_pick.
+ */
+uint32_t territory_pick_lasting(struct zone *z, uint32_t me, unsigned order, uint32_t from);
 
 /* From now on the CPU takes from block `to`, and no longer from `from`, which may be NO_BLOCK. */
 void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to);

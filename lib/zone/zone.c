@@ -70,42 +70,72 @@ static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_
 }
 
 /* The same if other CPUs hold part of the block. */
-static uint32_t claim_near(struct zone *z, uint32_t block, unsigned order, uint32_t limit)
+static uint32_t claim_near(struct zone *z, uint32_t block, unsigned order, uint32_t limit, bool lasting)
 {
-	if (block >= blocks_below(z, limit) || bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
+	if (block >= blocks_below(z, limit) || bitmap_free_count(&z->map, block) == BLOCK_FRAMES ||
+	    zone_is_lasting(z, block) != lasting)
 		return NO_FRAME;
 	return claim_at(z, block, order, limit);
 }
 
-/* Out of blocks [first, end). */
-static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t end,
-			    uint32_t *cursor)
+/* Out of partly used blocks that are lasting, or of those that are not. */
+static uint32_t claim_some(struct zone *z, unsigned order, uint32_t limit, struct around some, bool lasting,
+			   uint32_t *ret_block)
 {
-	struct around some = around(first, end, *cursor), whole = some;
-	uint32_t bit = NO_FRAME, block = NO_BLOCK;
+	uint32_t block;
 
-	if (some.from == *cursor)
-		bit = claim_near(z, *cursor, order, limit);
-	if (bit != NO_FRAME)
-		return bit;
 	for (unsigned i = 0; i < SEARCH_BLOCKS && (block = next_around(&z->map.some, &some)) != NO_BLOCK;) {
 		unsigned entry = bitmap_entry(&z->map, block);
+		uint32_t bit;
 
-		if (entry_count(entry) && order && entry_hint(entry) < order)
-			continue; /* only its word was read, so it does not count */
+		if ((entry_count(entry) && order && entry_hint(entry) < order) ||
+		    zone_is_lasting(z, block) != lasting)
+			continue; /* only its words were read, so it does not count */
 		i++;
 		bit = claim_at(z, block, order, limit);
-		if (bit != NO_FRAME)
-			break;
+		if (bit != NO_FRAME) {
+			*ret_block = block;
+			return bit;
+		}
 		if (!bitmap_free_count(&z->map, block))
 			bitmap_fix_hints(&z->map, block);
 	}
-	/* a whole block that no other CPU takes first */
-	for (unsigned i = 0; bit == NO_FRAME && i < WINDOW && (block = next_whole(z, &whole)) != NO_BLOCK;
-	     i++)
-		bit = claim_at(z, block, order, limit);
-	if (bit != NO_FRAME)
-		*cursor = block;
+	return NO_FRAME;
+}
+
+/* Out of a whole block that no other CPU takes first. */
+static uint32_t claim_whole(struct zone *z, unsigned order, uint32_t limit, struct around whole, bool lasting,
+			    uint32_t *ret_block)
+{
+	uint32_t block;
+
+	for (unsigned i = 0; i < WINDOW && (block = next_whole(z, &whole)) != NO_BLOCK; i++) {
+		uint32_t bit = claim_at(z, block, order, limit);
+
+		if (bit == NO_FRAME)
+			continue;
+		zone_set_lasting(z, block, lasting);
+		*ret_block = block;
+		return bit;
+	}
+	return NO_FRAME;
+}
+
+/* Out of blocks [first, end). */
+static uint32_t alloc_small(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t end,
+			    uint32_t *cursor, bool lasting)
+{
+	struct around from = around(first, end, *cursor);
+	uint32_t bit = NO_FRAME;
+
+	if (from.from == *cursor)
+		bit = claim_near(z, *cursor, order, limit, lasting);
+	if (bit == NO_FRAME)
+		bit = claim_some(z, order, limit, from, lasting, cursor);
+	if (bit == NO_FRAME)
+		bit = claim_whole(z, order, limit, from, lasting, cursor);
+	if (bit == NO_FRAME)
+		bit = claim_some(z, order, limit, from, !lasting, cursor);
 	return bit;
 }
 
@@ -198,25 +228,36 @@ static uint32_t clamp_limit(const struct zone *z, uint32_t limit)
 	return limit < z->end ? limit : z->end;
 }
 
-static uint32_t alloc_in(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t *cursor)
+static uint32_t alloc_in(struct zone *z, unsigned order, uint32_t limit, uint32_t first, uint32_t *cursor,
+			 bool lasting)
 {
 	uint32_t end = limit / BLOCK_FRAMES < z->map.blocks ? limit / BLOCK_FRAMES : z->map.blocks;
 
 	if (order < BLOCK_ORDER)
-		return alloc_small(z, order, limit, first, blocks_below(z, limit), cursor);
+		return alloc_small(z, order, limit, first, blocks_below(z, limit), cursor, lasting);
 	return first < end ? alloc_blocks(z, order, first, end, cursor) : NO_FRAME;
 }
 
-uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
+static uint32_t alloc_of(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor, bool lasting)
 {
 	uint32_t bit = NO_FRAME;
 
 	if (limit < z->end)
-		return alloc_in(z, order, limit, 0, cursor);
+		return alloc_in(z, order, limit, 0, cursor, lasting);
 	limit = z->map.blocks * BLOCK_FRAMES;
 	if (z->scarce)
-		bit = alloc_in(z, order, limit, z->scarce, cursor);
-	return bit == NO_FRAME ? alloc_in(z, order, limit, 0, cursor) : bit;
+		bit = alloc_in(z, order, limit, z->scarce, cursor, lasting);
+	return bit == NO_FRAME ? alloc_in(z, order, limit, 0, cursor, lasting) : bit;
+}
+
+uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
+{
+	return alloc_of(z, order, limit, cursor, false);
+}
+
+uint32_t zone_alloc_lasting(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor)
+{
+	return alloc_of(z, order, limit, cursor, true);
 }
 
 /*
@@ -240,14 +281,15 @@ static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 	return false;
 }
 
-uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
+/* Below bit `limit`, in blocks from `first` on, which is a multiple of four. */
+static uint32_t exhaust(struct zone *z, unsigned order, uint32_t limit, uint32_t first)
 {
 	uint32_t nr = order < BLOCK_ORDER ? 1 : 1u << (order - BLOCK_ORDER), bit;
+	uint32_t start = (uint32_t)align_up(first, nr);
 	unsigned below;
 
-	limit = clamp_limit(z, limit);
-	for (uint32_t block = 0;; block += nr) {
-		if (block % CHUNK_BLOCKS == 0)
+	for (uint32_t block = start;; block += nr) {
+		if (block % CHUNK_BLOCKS == 0 || block == start)
 			block = (uint32_t)align_up(align_down(zone_next_block(z, block), QUAD_BLOCKS), nr);
 		if (block >= z->map.blocks || block * BLOCK_FRAMES >= limit)
 			return NO_FRAME;
@@ -267,6 +309,16 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 		if (bit != NO_FRAME)
 			return bit;
 	}
+}
+
+uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
+{
+	uint32_t bit = NO_FRAME;
+
+	limit = clamp_limit(z, limit);
+	if (z->scarce && limit == z->end)
+		bit = exhaust(z, order, limit, z->scarce);
+	return bit == NO_FRAME ? exhaust(z, order, limit, 0) : bit;
 }
 
 uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr)

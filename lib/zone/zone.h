@@ -27,6 +27,7 @@ struct zone {
 	uint32_t territory_shift, nr_territories; /* territory.h */
 	uint32_t scarce;     /* blocks below it are taken last */
 	struct ramka_atomic_u32 *owners;          /* a word for each territory */
+	struct ramka_atomic_u64 *lasting;         /* a bit for each block, see below */
 	/* all CPUs write these now and then; each is on a line of its own */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 usable; /* frames ever given to the allocator */
 	/* of these, the ones outside the bitmap: an estimate, which each CPU updates in batches */
@@ -40,7 +41,9 @@ struct zone {
  * from, updated.
  */
 uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
-/* The same, and believes no hint. */
+/* The same for a frame that lasts: prefers lasting blocks, which zone_alloc leaves for last. */
+uint32_t zone_alloc_lasting(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
+/* zone_alloc that believes no hint. */
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit);
 /* The fewest base frames that an aligned run of `nr` blocks lacks to be whole. */
 uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr);
@@ -62,6 +65,44 @@ void zone_join(struct zone *z, uint32_t bit, unsigned old_order, unsigned order)
 static inline uint32_t zone_next_block(const struct zone *z, uint32_t block)
 {
 	return (uint32_t)sparse_next(&z->present, block, z->map.blocks);
+}
+
+/*
+ * ---- lifetimes ----
+ *
+ * A block is *lasting* once a request for a long-lived frame (RAMKA_ALLOC_LONG) chose it. Such requests
+ * take from lasting blocks, all others from the rest, as long as each finds something there. So frames that
+ * live long lie together and do not keep other blocks from becoming whole. A block that is wholly free
+ * belongs to no side: its bit is what its next user makes it.
+ *
+ * The bit is advice, as an owner word is (territory.h): every claim and every free is right whatever it
+ * says. Pair: territory.
+ */
+static inline uint32_t zone_chunks(uint32_t blocks) /* words of such bits */
+{
+	return (blocks + CHUNK_BLOCKS - 1) / CHUNK_BLOCKS;
+}
+
+static inline uint64_t zone_lasting_word(const struct zone *z, uint32_t chunk)
+{
+	return ramka_load(&z->lasting[chunk], relaxed, territory);
+}
+
+static inline bool zone_is_lasting(const struct zone *z, uint32_t block)
+{
+	return zone_lasting_word(z, block / CHUNK_BLOCKS) >> (block % CHUNK_BLOCKS) & 1;
+}
+
+static inline void zone_set_lasting(struct zone *z, uint32_t block, bool lasting)
+{
+	uint64_t bit = (uint64_t)1 << (block % CHUNK_BLOCKS);
+
+	if (zone_is_lasting(z, block) == lasting)
+		return;
+	if (lasting)
+		ramka_or(&z->lasting[block / CHUNK_BLOCKS], bit, relaxed, territory);
+	else
+		ramka_and(&z->lasting[block / CHUNK_BLOCKS], ~bit, relaxed, territory);
 }
 
 /* Free frames by the block entries: exact at quiescence. */

@@ -117,8 +117,10 @@ static void the_end(void **state)
 static void requests(void **state)
 {
 	static const struct ramka_request bad[] = {
-		{ .order = RAMKA_MAX_ORDER + 1 }, { .order = 64 }, { .order = 255 }, { .flags = 8 }, { .flags = 0x8000 },
-		{ .flags = RAMKA_ALLOC_UNINIT | 0x40 }, { .reserved = 1 }, { .reserved = 0xffff },
+		{ .order = RAMKA_MAX_ORDER + 1 }, { .order = 64 }, { .order = 255 }, { .flags = 0x80 }, { .flags = 0x8000 },
+		{ .flags = RAMKA_ALLOC_UNINIT | 0x100 }, { .flags = RAMKA_ALLOC_SHORT | RAMKA_ALLOC_LONG },
+		{ .flags = RAMKA_ALLOC_LONG | RAMKA_ALLOC_MOVABLE }, { .flags = RAMKA_ALLOC_SHORT | RAMKA_ALLOC_MOVABLE },
+	 { .reserved = 1 }, { .reserved = 0xffff },
 	};
 	static const struct ramka_request impossible[] = {
 		{ .order = 18 }, { .order = 11 }, { .addr_bits = 26 }, { .addr_bits = 12 }, { .addr_bits = 1 },

@@ -271,6 +271,8 @@ static inline struct ramka_request draw_request(const struct call *c)
 		if (c->b & 0x100)
 			req.flags |= RAMKA_ALLOC_NODE_ONLY;
 	}
+	if ((c->b & 0x1800) == 0x800)
+		req.flags |= c->b & 0x2000 ? RAMKA_ALLOC_LONG : c->b & 0x4000 ? RAMKA_ALLOC_SHORT : RAMKA_ALLOC_MOVABLE;
 	if ((c->b & 0x600) == 0x200)
 		req.addr_bits = 26; /* the memory lies across 64 MiB */
 	return req;

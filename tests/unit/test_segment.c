@@ -126,14 +126,14 @@ static void bad_requests(void **state)
 	assert_int_equal(alloc(f->cpu[0], (UINT64_C(1) << 32) + 1, UNINIT, &s), RAMKA_E_NOMEM);
 	assert_int_equal(alloc(f->cpu[0], 2049, UNINIT, &s), RAMKA_E_NOMEM);
 	assert_int_equal(alloc(f->cpu[0], 1, order_req(RAMKA_MAX_ORDER + 1), &s), RAMKA_E_INVAL);
-	assert_int_equal(alloc(f->cpu[0], 1, (struct ramka_request){ .flags = 8 }, &s), RAMKA_E_INVAL);
+	assert_int_equal(alloc(f->cpu[0], 1, (struct ramka_request){ .flags = 128 }, &s), RAMKA_E_INVAL);
 	assert_int_equal(alloc(f->cpu[0], 1, (struct ramka_request){ .reserved = 8 }, &s), RAMKA_E_INVAL);
 	assert_int_equal(s.base, 77);
 	assert_int_equal(s.size, 88);
 	CLOSE(f);
 	f = open_with((struct spec){ .nr_cpus = 1, .flags = RAMKA_NO_DIRECT_MAP });
 	assert_int_equal(alloc(f->cpu[0], 1, ZEROED, &s), RAMKA_E_UNSUPPORTED);
-	assert_int_equal(alloc(f->cpu[0], 1, (struct ramka_request){ .flags = 8 }, &s), RAMKA_E_INVAL);
+	assert_int_equal(alloc(f->cpu[0], 1, (struct ramka_request){ .flags = 128 }, &s), RAMKA_E_INVAL);
 	assert_int_equal(s.base, 77);
 	assert_int_equal(alloc(f->cpu[0], 1, UNINIT, &s), 0);
 	ramka_segment_put(f->cpu[0], s);

@@ -250,7 +250,8 @@ static void requests(void **state)
 {
 	static const struct { struct ramka_request req; int error; const char *field; } tries[] = {
 		{ { .flags = RAMKA_ALLOC_UNINIT, .order = 19 }, RAMKA_E_INVAL, "req.order" },
-		{ { .flags = RAMKA_ALLOC_UNINIT | 64 }, RAMKA_E_INVAL, "req.flags" },
+		{ { .flags = RAMKA_ALLOC_UNINIT | 128 }, RAMKA_E_INVAL, "req.flags" },
+		{ { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_LONG | RAMKA_ALLOC_MOVABLE }, RAMKA_E_INVAL, "req.flags" },
 		{ { .flags = RAMKA_ALLOC_UNINIT, .reserved = 1 }, RAMKA_E_INVAL, "req.reserved" },
 		{ { .flags = 0 }, RAMKA_E_UNSUPPORTED, "req.flags" },
 		{ { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_NODE_ONLY, .node = RAMKA_NODE(3) }, RAMKA_E_OUT_OF_BOUND, "req.node" },

@@ -22,14 +22,15 @@ static struct zone *zone_new(uint64_t first, uint64_t end)
 	z->territory_shift = territory_shift(z->map.blocks, 1);
 	z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
 	memory = calloc((size_t)z->map.blocks * BLOCK_WORDS + z->map.blocks / QUAD_BLOCKS + 2 * hints + z->nr_territories +
-			sparse_words(z->map.blocks), sizeof(*memory));
+			zone_chunks(z->map.blocks) + sparse_words(z->map.blocks), sizeof(*memory));
 	assert_non_null(memory);
 	z->map.words = memory;
 	z->map.quads = memory + (size_t)z->map.blocks * BLOCK_WORDS;
 	hints_init(&z->map.some, z->map.quads + z->map.blocks / QUAD_BLOCKS, z->map.blocks);
 	hints_init(&z->map.whole, z->map.quads + z->map.blocks / QUAD_BLOCKS + hints, z->map.blocks);
 	z->owners = (void *)(z->map.quads + z->map.blocks / QUAD_BLOCKS + 2 * hints);
-	sparse_init(&z->present, z->map.quads + z->map.blocks / QUAD_BLOCKS + 2 * hints + z->nr_territories, z->map.blocks);
+	z->lasting = z->map.quads + z->map.blocks / QUAD_BLOCKS + 2 * hints + z->nr_territories;
+	sparse_init(&z->present, z->lasting + zone_chunks(z->map.blocks), z->map.blocks);
 	assert_true(zone_open(z, z->low, z->end, true));
 	bitmap_fill(&z->map, z->low, z->end);
 	return z;
