@@ -145,11 +145,13 @@ struct ramka_config {
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	/**
 	 * Called when free memory fell below low_watermark, by the allocating call, outside its section. It
-	 * may allocate and free, and it must return. Until it returns it is not called again, on any CPU. May
-	 * be NULL.
+	 * may allocate and free, and it must return. Until it returns it is not called again, on any CPU;
+	 * after that only once free memory rose above high_watermark and fell again. With several nodes
+	 * each node has its part of the watermarks, and is told of as well. May be NULL.
 	 */
 	void (*low_memory)(void *ctx, uint64_t free_frames);
-	uint64_t low_watermark;             /**< base frames */
+	/** Base frames. 0 = 1/128 of the memory, and 5/4 of min_watermark at least. */
+	uint64_t low_watermark;
 	/** base frames that may be deferred on each CPU; 0 = frames / 64 / nr_cpus, 16 to 4096; see rcu.h */
 	uint64_t high_water;
 	void *ctx;                          /**< first argument of the callbacks */
@@ -171,6 +173,27 @@ struct ramka_config {
 	 */
 	unsigned (*this_cpu)(void *ctx, unsigned used);
 	const struct ramka_watch *watch;    /**< copied; NULL: no checker, at no cost */
+	/**
+	 * The reserve, in base frames. With no more than these free in the zones, only requests with
+	 * RAMKA_ALLOC_RESERVE take any. Frames that CPUs have in their caches serve every request. How
+	 * exact it is: docs/contexts.md. 0: no reserve.
+	 */
+	uint64_t min_watermark;
+	/** Base frames. Above it memory is no longer low. 0 = low_watermark and half of it. */
+	uint64_t high_watermark;
+	/**
+	 * Called when free memory rose above high_watermark after a call of low_memory, by the call that
+	 * frees or allocates. What holds for low_memory holds here. May be NULL.
+	 */
+	void (*enough_memory)(void *ctx, uint64_t free_frames);
+	/**
+	 * Called when a request for `wanted` base frames is about to fail, outside any section, in the
+	 * context of the request. It frees what the embedder can do without and returns how many base
+	 * frames that were, those put by ramka_frame_put_rcu included; 0: none. Called up to four times for
+	 * a request. A request that it makes on the same CPU does not call it again. It must return. May be
+	 * NULL.
+	 */
+	uint64_t (*shrink)(void *ctx, uint64_t wanted);
 };
 
 #endif

@@ -46,6 +46,7 @@ struct ramka_request {
 #define RAMKA_ALLOC_SHORT 8u     /**< goes soon */
 #define RAMKA_ALLOC_LONG 16u     /**< stays for long and where it is: page tables, a driver's rings, code */
 #define RAMKA_ALLOC_MOVABLE 32u  /**< may stay, but its owner can move it */
+#define RAMKA_ALLOC_RESERVE 64u  /**< must not fail: takes from the reserve too, cfg.min_watermark */
 /**
  * A node for ramka_request.node. Nodes end at 65534: a greater number is cut off there, and never means "own
  * node".

@@ -83,7 +83,11 @@ struct ramka {
 	bool (*barrier_all_cpus)(void *ctx);
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	void (*low_memory)(void *ctx, uint64_t free_frames);
-	uint64_t low_watermark;
+	void (*enough_memory)(void *ctx, uint64_t free_frames);
+	uint64_t (*shrink)(void *ctx, uint64_t wanted);
+	uint64_t low_given, high_given; /* watermarks; 0: they follow the memory */
+	/* as they are now; low_mark 0: nothing is told */
+	struct ramka_atomic_u64 min_mark, low_mark, high_mark;
 	void *ctx;
 	unsigned (*this_cpu)(void *ctx, unsigned used);
 	uint64_t seed;
@@ -112,7 +116,8 @@ struct ramka {
 	struct ramka_atomic_u64 late_total, late_reserved;
 	struct ramka_atomic_u32 list_ids;
 	struct ramka_atomic_u32 changing;                   /* see changing_begin */
-	struct ramka_atomic_u32 telling_low;                /* low_memory is being called */
+	struct ramka_atomic_u32 telling_low; /* low_memory or enough_memory is being called */
+	struct ramka_atomic_u32 is_low;      /* memory is low, and that was told */
 	struct ramka_atomic_u64 drains_begun, drains_ended; /* drains of all CPUs (cpu/drain.h) */
 	/* frames found free twice inside a section; ramka_check reports them */
 	struct ramka_atomic_u32 corrupt;

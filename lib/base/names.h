@@ -7,6 +7,7 @@
 #ifndef RAMKA_LIB_NAMES_H
 #define RAMKA_LIB_NAMES_H
 
+#define account_above_min ramka_core_account_above_min
 #define account_alloc ramka_core_account_alloc
 #define account_kept ramka_core_account_kept
 #define account_low_memory ramka_core_account_low_memory
@@ -161,6 +162,7 @@
 #define range_next_block ramka_core_range_next_block
 #define range_next_zone ramka_core_range_next_zone
 #define range_settle ramka_core_range_settle
+#define request_possible ramka_core_request_possible
 #define request_valid ramka_core_request_valid
 #define slot_state ramka_core_slot_state
 #define sparse_add ramka_core_sparse_add

@@ -42,13 +42,17 @@ static void sample_peak(struct ramka *r)
  */
 static int64_t tell_at(const struct ramka *r)
 {
+	uint64_t mark = ramka_load(&r->min_mark, relaxed, stat);
+	uint64_t low = ramka_load(&r->low_mark, relaxed, stat);
 	uint64_t above, n = 0, max = ramka_load(&r->tell_max, relaxed, stat);
 
-	if (!r->low_memory)
+	if (!low && !mark)
 		return (int64_t)max;
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		n += zone_estimate_free(&r->zones[i]);
-	above = n > r->low_watermark ? (n - r->low_watermark) / 4 / r->nr_cpus : 0;
+	if (low && n > low)
+		mark = low;
+	above = n > mark ? (n - mark) / 4 / r->nr_cpus : 0;
 	return above < 1 ? 1 : above < max ? (int64_t)above : (int64_t)max;
 }
 
@@ -106,46 +110,86 @@ void count_move(struct ramka_cpu *cpu, bool inside)
 		ramka_add(&stripe_of(cpu->r)->moves, 1, release, nomem.collect);
 }
 
-/* The zone's part of the watermark, by its part of the memory. */
-static uint64_t watermark_of(const struct ramka *r, const struct zone *z, uint64_t usable)
-{
-	uint64_t part = ramka_load(&z->usable, relaxed, stat);
+/* ---- watermarks ---- */
 
+/*
+ * Free frames by the estimates, and by what this CPU has not told its zone yet. Those of zone `z` in
+ * *ret_here, if both are given.
+ */
+static uint64_t count_free(const struct ramka_cpu *cpu, const struct zone *z, uint64_t *ret_here)
+{
+	const struct ramka *r = cpu->r;
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < r->nr_zones; i++) {
+		int64_t n = (int64_t)zone_estimate_free(&r->zones[i]);
+
+		if (&r->zones[i] == cpu->zone)
+			n = n > cpu->untold ? n - cpu->untold : 0;
+		all += (uint64_t)n;
+		if (&r->zones[i] == z)
+			*ret_here = (uint64_t)n;
+	}
+	return all;
+}
+
+uint64_t account_above_min(const struct ramka_cpu *cpu, uint64_t nr)
+{
+	uint64_t n = count_free(cpu, NULL, NULL), min = ramka_load(&cpu->r->min_mark, relaxed, stat);
+
+	return n <= min ? 0 : n - min < nr ? n - min : nr;
+}
+
+/* The zone's part of a watermark, by its part of the memory. */
+static uint64_t part_of(const struct ramka *r, const struct zone *z, uint64_t mark)
+{
+	uint64_t part = ramka_load(&z->usable, relaxed, stat), usable = 0;
+
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
 	while (usable > UINT32_MAX >> 1) {
 		usable >>= 1;
 		part >>= 1;
 	}
-	return usable ? (r->low_watermark < UINT32_MAX ? r->low_watermark : UINT32_MAX) * part / usable : 0;
+	return usable ? (mark < UINT32_MAX ? mark : UINT32_MAX) * part / usable : 0;
 }
 
-/* One call at a time, since an allocation of the callback must not call it again. */
-static void call_low_memory(struct ramka *r, uint64_t free_frames)
+/*
+ * Tells that memory is low, or no longer low, if *is_low says the opposite. One call at a time: what a
+ * callback allocates or frees must not call another one. A change that is left out for that reason is found
+ * by the next call that looks.
+ */
+static void tell_level(struct ramka *r, struct ramka_atomic_u32 *is_low, bool low, uint64_t free_frames)
 {
-	if (ramka_xchg(&r->telling_low, 1, relaxed, low.telling))
+	void (*callback)(void *ctx, uint64_t free_frames) = low ? r->low_memory : r->enough_memory;
+
+	if ((ramka_load(is_low, relaxed, low.telling) != 0) == low ||
+	    ramka_xchg(&r->telling_low, 1, relaxed, low.telling))
 		return;
-	probe(low_memory, free_frames, r->low_watermark);
-	r->low_memory(r->ctx, free_frames);
+	if ((ramka_xchg(is_low, low, relaxed, low.telling) != 0) != low && callback) {
+		probe(low_memory, free_frames, low);
+		callback(r->ctx, free_frames);
+	}
 	ramka_store(&r->telling_low, 0, relaxed, low.telling);
 }
 
-void account_low_memory(struct ramka_cpu *cpu, const struct zone *z)
+void account_low_memory(struct ramka_cpu *cpu, struct zone *z)
 {
-	const struct ramka *r = cpu->r;
-	uint64_t all = 0, usable = 0, here;
+	struct ramka *r = cpu->r;
+	uint64_t low = ramka_load(&r->low_mark, relaxed, stat);
+	uint64_t high = ramka_load(&r->high_mark, relaxed, stat);
+	uint64_t all, here = 0;
 
-	if (!r->low_memory)
+	if (!low)
 		return;
-	for (unsigned i = 0; i < r->nr_zones; i++) {
-		all += zone_estimate_free(&r->zones[i]);
-		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
-	}
-	here = zone_estimate_free(z);
-	if (cpu->untold > 0) { /* what this CPU has not told yet */
-		all -= all < (uint64_t)cpu->untold ? all : (uint64_t)cpu->untold;
-		here -= z != cpu->zone ? 0 : here < (uint64_t)cpu->untold ? here : (uint64_t)cpu->untold;
-	}
-	if (all < r->low_watermark || (r->nr_zones > 1 && here < watermark_of(r, z, usable)))
-		call_low_memory(cpu->r, all);
+	all = count_free(cpu, z, &here);
+	if (all < low || all > high)
+		tell_level(r, &r->is_low, all < low, all);
+	if (r->nr_zones == 1)
+		return;
+	low = part_of(r, z, low);
+	if (here < low || here > part_of(r, z, high))
+		tell_level(r, &z->is_low, here < low, all);
 }
 
 /* A range is `nr` frames, of which for_zones counted one. */

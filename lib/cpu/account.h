@@ -51,12 +51,30 @@ void count_move(struct ramka_cpu *cpu, bool inside);
 /* All movements so far. */
 uint64_t account_moves(const struct ramka *r);
 /*
- * Calls cfg.low_memory if the free frames of the instance are below the watermark, or those of zone z below
- * its part of the watermark. Outside sections; a few loads. The number of free frames lacks what other CPUs
- * have not told their zone yet. For all CPUs together, that was less than a quarter of the distance to the
- * watermark when each told it last.
+ * Calls cfg.low_memory if the free frames of the instance fell below the low watermark, or those of zone
+ * `z` below its part of it; cfg.enough_memory if they rose above the high watermark since. Outside
+ * sections; a few loads. The number of free frames is exact but for what other CPUs have not told their
+ * zone yet: less than a quarter of the distance to the watermark when they looked last, all CPUs together.
  */
-void account_low_memory(struct ramka_cpu *cpu, const struct zone *z);
+void account_low_memory(struct ramka_cpu *cpu, struct zone *z);
+/* The same where frames came back. */
+static inline void account_more_memory(struct ramka_cpu *cpu, struct zone *z)
+{
+	if (unlikely(ramka_load(&cpu->r->is_low, relaxed, low.telling) ||
+		     ramka_load(&z->is_low, relaxed, low.telling)))
+		account_low_memory(cpu, z);
+}
+
+/*
+ * Of `nr` base frames those that a request without RAMKA_ALLOC_RESERVE may take out of the zones now. As
+ * exact as the number of free frames above.
+ */
+uint64_t account_above_min(const struct ramka_cpu *cpu, uint64_t nr);
+static inline uint64_t account_spare(const struct ramka_cpu *cpu, uint64_t nr)
+{
+	return likely(!ramka_load(&cpu->r->min_mark, relaxed, stat)) ? nr : account_above_min(cpu, nr);
+}
+
 /*
  * The counters of a call without a section. The caller's stack selects them, so each thread mostly has a line
  * of its own.

@@ -53,6 +53,7 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
 	section_leave(cpu);
+	account_more_memory(cpu, cpu->zone);
 }
 
 /* The gate refused the frame, and it does not belong into the open row. */
@@ -62,6 +63,7 @@ static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
 	count_row_pushes(cpu, 1);
 	section_leave(cpu);
+	account_more_memory(cpu, cpu->zone);
 }
 
 /* The frame lies in another CPU's territory. False: this CPU sends no mail. */
@@ -167,10 +169,10 @@ static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64
 static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
-	uint32_t n = 0, want = ramka_load(&r->batch, relaxed, stat), word;
+	uint32_t n = 0, want = (uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat)), word;
 	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
 
-	for (unsigned i = 0; i < REFILL_TRIES && n < want / 4 + 1; i++) {
+	for (unsigned i = 0; want && i < REFILL_TRIES && n < want / 4 + 1; i++) {
 		uint64_t mask = cpu->block == NO_BLOCK ?
 					0 :
 					bitmap_take(&cpu->zone->map, cpu->block, want - n, start, &word);

@@ -56,7 +56,9 @@ bool lasting_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 	}
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	n = take_lasting(cpu, order, order || !most ? 1 : most, bits);
+	n = order || !most ? 1 : most;
+	n = (uint32_t)(account_spare(cpu, (uint64_t)n << order) >> order);
+	n = n ? take_lasting(cpu, order, n, bits) : 0;
 	if (n) {
 		for (uint32_t i = 0; i + 1 < n; i++) /* popped in ascending order */
 			frames[i] = bits[n - 1 - i] - cpu->zone->low;

@@ -246,7 +246,7 @@ static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want
 
 bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
-	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), want = (most + 1) / 2, n;
+	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), want = (most + 1) / 2, n = 0;
 	uint32_t bits[32], *frames = stack_of(cpu, order), held = order_count(cpu, order);
 
 	if (held) {
@@ -256,8 +256,10 @@ bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 	}
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	want = want ? want : 1;
-	n = order < BLOCK_ORDER ? take_runs(cpu, order, want, bits) : take_blocks(cpu, order, want, bits);
+	want = (uint32_t)(account_spare(cpu, (uint64_t)(want ? want : 1) << order) >> order);
+	if (want)
+		n = order < BLOCK_ORDER ? take_runs(cpu, order, want, bits) :
+					  take_blocks(cpu, order, want, bits);
 	if (n) {
 		for (uint32_t i = 0; i + 1 < n; i++) /* popped in ascending order */
 			frames[i] = bits[n - 1 - i] - cpu->zone->low;

@@ -27,6 +27,12 @@ static uint32_t limit_of(const struct zone *z, unsigned addr_bits)
 	return end - z->origin < z->end ? (uint32_t)(end - z->origin) : NO_LIMIT;
 }
 
+/* May the request take `nr` frames, or do they belong to the reserve? */
+static bool allowed(const struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr)
+{
+	return req.flags & RAMKA_ALLOC_RESERVE || account_spare(cpu, nr) == nr;
+}
+
 /* Calls `try` for the zones in the order that the request wants, until it succeeds. */
 static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
 				     uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
@@ -35,10 +41,13 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 	struct ramka *r = cpu->r;
 	uint32_t node = req.node ? req.node - 1u : cpu->node;
 	unsigned first = (unsigned)(cpu->zone - r->zones);
-	bool inside = section_enter(cpu);
 	struct ramka_frame *f = NULL;
 	struct zone *from = NULL;
+	bool inside;
 
+	if (!allowed(cpu, req, nr))
+		return NULL;
+	inside = section_enter(cpu);
 	for (unsigned i = 0; req.node && i < r->nr_zones; i++)
 		if (r->zones[i].node == node)
 			first = i;
@@ -128,8 +137,7 @@ static bool wants(const struct ramka_cpu *holder, uint32_t n, const void *arg)
 	return holder->zone->node == node && allows(a->cpu, a->req, holder->zone, bit_of(holder, n));
 }
 
-/* Can a zone ever have so many frames where the request wants them? */
-static bool possible(const struct ramka_cpu *cpu, const struct ramka_request *req, uint64_t nr)
+bool request_possible(const struct ramka_cpu *cpu, const struct ramka_request *req, uint64_t nr)
 {
 	const struct ramka *r = cpu->r;
 
@@ -169,7 +177,7 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 	struct asker a = { cpu, &req };
 	unsigned alone = 0, waits = 0;
 
-	if (!possible(cpu, &req, nr))
+	if (!request_possible(cpu, &req, nr))
 		return NULL;
 	for (unsigned i = 0; i < NOMEM_ROUNDS && alone < ALONE_ROUNDS; i++) {
 		struct drain d = { .wants = nr == 1 && !req.order ? wants : NULL, .arg = &a };
@@ -190,20 +198,21 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 }
 
 /* The common case of for_zones: the home zone, without a limit. */
-static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, unsigned order, bool lasting)
+static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, struct ramka_request req)
 {
+	unsigned order = req.order;
 	struct ramka_frame *f = NULL;
 	uint32_t n, at = cpu->home;
 
 	if (!section_enter(cpu))
 		return NULL;
-	if (lasting && order < BLOCK_ORDER) {
+	if (req.flags & RAMKA_ALLOC_LONG && order < BLOCK_ORDER) {
 		if (lasting_get(cpu, order, &n))
 			f = cpu_slot(cpu, n);
 	} else if (order && order <= TOP_ORDER) {
 		if (order_get(cpu, order, &n))
 			f = cpu_slot(cpu, n);
-	} else {
+	} else if (allowed(cpu, req, (uint64_t)1 << order)) {
 		uint32_t bit = zone_alloc(cpu->zone, order, NO_LIMIT, order ? &cpu->whole_block : &at);
 
 		if (bit != NO_FRAME) {
@@ -224,7 +233,7 @@ struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request r
 	struct ramka_frame *f = NULL;
 
 	if (!req.node && !req.addr_bits && cpu->zone->node == cpu->node)
-		f = alloc_home(cpu, req.order, req.flags & RAMKA_ALLOC_LONG);
+		f = alloc_home(cpu, req);
 	if (!f)
 		f = for_zones(cpu, req, nr, try_hinted);
 	return f ? f : last_resort(cpu, req, nr, try_exhaustive);
@@ -252,6 +261,7 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 	count_move(cpu, inside);
 	if (inside)
 		section_leave(cpu);
+	account_more_memory(cpu, z);
 	return ok;
 }
 

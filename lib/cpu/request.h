@@ -13,6 +13,9 @@ struct ramka_frame *cpu_alloc_slow(struct ramka_cpu *cpu, struct ramka_request r
 /* Gives a frame of any order and zone to the allocator; its slot is FREE. False: it was free already. */
 bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order);
 
+/* Can a zone ever have `nr` frames where the request wants them? */
+bool request_possible(const struct ramka_cpu *cpu, const struct ramka_request *req, uint64_t nr);
+
 /* `nr` contiguous base frames: the slot of the first, or NULL. */
 struct ramka_frame *cpu_alloc_range(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req);
 

@@ -68,6 +68,7 @@ struct ramka_cpu {
 	uint32_t nr_rows;                /* closed rows */
 	uint32_t random;                 /* RAMKA_SHUFFLE */
 	bool cacheless;
+	struct ramka_atomic_u32 shrinking; /* cfg.shrink runs for a request of this handle */
 	/* of the hot word, as many as there were at the last settling */
 	struct ramka_atomic_u64 pushes;
 	/* frames into the cache and out of it, but for pushes and pops */

@@ -8,6 +8,7 @@
 #include "drop.h"
 
 #define BULK_CHUNK 32u
+#define SHRINK_ROUNDS 4u
 
 void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
 		 unsigned order, unsigned flags, bool zero, const char *operation)
@@ -48,13 +49,43 @@ static struct ramka_frame *ask(struct ramka_cpu *cpu, uint64_t range, struct ram
 	return range ? cpu_alloc_range(cpu, range, req) : cpu_alloc_slow(cpu, req);
 }
 
-struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
+/* Asks until it helps, or no deferred frame is ripe. */
+static struct ramka_frame *ask_all(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
 {
 	struct ramka_frame *f = ask(cpu, range, req);
 	struct defer_try t = { 0 };
 
 	while (!f && defer_more(cpu, &t, req.flags & RAMKA_ALLOC_WAIT))
 		f = ask(cpu, range, req);
+	return f;
+}
+
+/*
+ * Lets the embedder free what it can do without; false if that was nothing. It never runs on top of itself:
+ * a request of cfg.shrink, or of a handler on top of it, does without. The users of the cache-less handle
+ * have one at a time together.
+ */
+static bool shrink(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
+{
+	struct ramka *r = cpu->r;
+	uint64_t freed;
+
+	if (!r->shrink || !request_possible(cpu, &req, nr) ||
+	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))
+		return false;
+	freed = r->shrink(r->ctx, nr);
+	probe(shrink, nr, freed);
+	ramka_store(&cpu->shrinking, 0, relaxed, low.telling);
+	return freed != 0;
+}
+
+struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
+{
+	uint64_t nr = range ? range : (uint64_t)1 << req.order;
+	struct ramka_frame *f = ask_all(cpu, range, req);
+
+	for (unsigned i = 0; !f && i < SHRINK_ROUNDS && shrink(cpu, nr, req); i++)
+		f = ask_all(cpu, range, req);
 	if (!f) {
 		unsigned order = range ? order_of(range) : req.order;
 

@@ -16,9 +16,10 @@
 #define PREFETCH_AHEAD 8u /* slots that the bulk calls fetch before they need them */
 
 /* flags that leave a request to the cache; all flags; those of which at most one is set */
-#define REQUEST_PLAIN (RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_SHORT | RAMKA_ALLOC_MOVABLE)
+#define REQUEST_PLAIN (RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_SHORT | RAMKA_ALLOC_MOVABLE | \
+		       RAMKA_ALLOC_RESERVE)
 #define REQUEST_LIFETIMES (RAMKA_ALLOC_SHORT | RAMKA_ALLOC_LONG | RAMKA_ALLOC_MOVABLE)
-#define REQUEST_FLAGS (RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_NODE_ONLY | REQUEST_LIFETIMES)
+#define REQUEST_FLAGS (REQUEST_PLAIN | RAMKA_ALLOC_NODE_ONLY | REQUEST_LIFETIMES)
 
 /* Order, flags and `reserved` of a request are legal here. */
 bool request_valid(const struct ramka *r, struct ramka_request req);

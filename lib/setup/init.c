@@ -31,7 +31,11 @@ static void init_config(struct ramka *r, const struct ramka_config *cfg)
 	r->barrier_all_cpus = cfg->barrier_all_cpus;
 	r->panic = cfg->panic;
 	r->low_memory = cfg->low_memory;
-	r->low_watermark = cfg->low_watermark;
+	r->enough_memory = cfg->enough_memory;
+	r->shrink = cfg->shrink;
+	r->low_given = cfg->low_watermark;
+	r->high_given = cfg->high_watermark;
+	ramka_store(&r->min_mark, cfg->min_watermark, relaxed, stat);
 	r->high_water_given = cfg->high_water != 0;
 	ramka_store(&r->high_water, cfg->high_water, relaxed, stat);
 	r->ctx = cfg->ctx;

@@ -157,6 +157,19 @@ static uint64_t late_frames(const struct ramka_config *cfg, const struct map_spa
 
 /* ---- all together ---- */
 
+static int check_watermarks(const struct ramka_config *cfg, struct ramka_why *why)
+{
+	uint64_t min = cfg->min_watermark, low = cfg->low_watermark, high = cfg->high_watermark;
+
+	if (low && min > low)
+		return refuse(why, RAMKA_E_INVAL, "the reserve is larger than what counts as low",
+			      "min_watermark", RAMKA_NO_INDEX, min, low);
+	if (high && (high < low || high < min))
+		return refuse(why, RAMKA_E_INVAL, "the upper watermark lies below another", "high_watermark",
+			      RAMKA_NO_INDEX, high, low > min ? low : min);
+	return 0;
+}
+
 static int check_config(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why)
 {
 	const uint32_t contents = RAMKA_POISON | RAMKA_INIT_ON_FREE;
@@ -187,6 +200,8 @@ static int check_config(const struct ramka_config *cfg, struct layout *l, struct
 	if (l->meta_size > RAMKA_META_SIZE_MAX)
 		return refuse(why, RAMKA_E_INVAL, "too much metadata for each frame", "meta_size",
 			      RAMKA_NO_INDEX, l->meta_size, RAMKA_META_SIZE_MAX);
+	if (check_watermarks(cfg, why))
+		return why->error;
 	if (cfg->rcu && (!cfg->rcu->snapshot || !cfg->rcu->elapsed))
 		return refuse_plain(why, RAMKA_E_INVAL,
 				    "grace periods cannot be asked for: a function is missing",

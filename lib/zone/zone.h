@@ -27,6 +27,7 @@ struct zone {
 	uint32_t territory_shift, nr_territories; /* territory.h */
 	uint32_t scarce;     /* blocks below it are taken last */
 	struct ramka_atomic_u32 *owners;          /* a word for each territory */
+	struct ramka_atomic_u32 is_low;           /* its memory is low, and that was told (cpu/account.h) */
 	struct ramka_atomic_u64 *lasting;         /* a bit for each block, see below */
 	/* all CPUs write these now and then; each is on a line of its own */
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 usable; /* frames ever given to the allocator */

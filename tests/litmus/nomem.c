@@ -28,7 +28,7 @@
  * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
  *
- * mirrors: last_resort sha256:36428200
+ * mirrors: last_resort sha256:798c63bd
  * mirrors: account_moves sha256:d5ae8d19
  * mirrors: cpu_drain_all sha256:b362ff80
  * mirrors: take_cache sha256:2042a7b5
@@ -43,7 +43,7 @@
  * mirrors: cpu_alloc_refill sha256:9efe0cbf
  * mirrors: flush sha256:ee3098f7
  * mirrors: give_rows sha256:6084ab79
- * mirrors: cpu_free_slow sha256:57da7451
+ * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: bitmap_claim_any sha256:e008a6e2
  *
  * litmus: 1

@@ -86,7 +86,27 @@ bug('lookup-revives', 'from_in_use takes a frame whose last reference is gone', 
      '		if (ref_others(ref) >= REF_MAX - 1)',
      'if (ref_others(ref) >= REF_MAX - 1 && (ref & ~REF_MARK) != REF_SHARED(0))'))
 bug('low-memory-nests', 'low_memory is called for what it allocates itself', 'misuse handles', 10,
-    ('call_low_memory', 'if (ramka_xchg(&r->telling_low, 1, relaxed, low.telling))\n		return;', ''))
+    ('tell_level', ' ||\n	    ramka_xchg(&r->telling_low, 1, relaxed, low.telling))', ')'),
+    ('tell_level', 'if ((ramka_xchg(is_low, low, relaxed, low.telling) != 0) != low && callback) {', 'if (callback) {'),
+    ('tell_level', '		callback(r->ctx, free_frames);', '		callback(r->ctx, free_frames);\n		ramka_store(is_low, low, relaxed, low.telling);'))
+bug('low-memory-again', 'low_memory is called at each refill while memory is low', 'unit watermarks', 10,
+    ('tell_level', '(ramka_load(is_low, relaxed, low.telling) != 0) == low ||\n	    ramka_xchg', 'ramka_xchg'),
+    ('tell_level', '(ramka_xchg(is_low, low, relaxed, low.telling) != 0) != low && callback', 'callback'))
+bug('reserve-served', 'the last frame of the reserve serves any request', 'unit watermarks', 10,
+    ('account_above_min', 'n <= min ? 0 : n - min < nr ? n - min : nr', 'n < min ? 0 : n - min + 1 < nr ? n - min + 1 : nr'))
+bug('reserve-cached', 'a request that takes from the reserve fills the cache', 'unit watermarks', 10,
+    ('refill_from_zone', '(uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat))', 'ramka_load(&r->batch, relaxed, stat)'))
+bug('shrink-recurses', 'a request of the shrinker calls it again', 'unit watermarks', 10,
+    ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('lasting-scattered', 'frames that last are taken wherever others are', 'unit lasting', 10,
+    ('territory_pick_lasting', 'zone_set_lasting(z, block, true);', ''))
+bug('lasting-place-lost', 'a freed frame of a lasting block is cached for others', 'unit lasting', 10,
+    ('gate_passes', '(bitmap_free_count(&cpu->zone->map, block) > cpu->gate || zone_is_lasting(cpu->zone, block))',
+     'bitmap_free_count(&cpu->zone->map, block) > cpu->gate'))
+bug('lasting-for-ever', 'a block that became whole stays lasting whoever takes it', 'unit lasting', 10,
+    ('territory_pick', 'zone_set_lasting(z, block, false);', ';'))
+bug('scarce-first', 'the pass that believes no hint begins with scarce memory', 'unit lasting', 10,
+    ('zone_alloc_exhaustive', 'if (z->scarce && limit == z->end)', 'if (false)'))
 bug('shuffle-one-order', 'RAMKA_SHUFFLE takes no notice of the seed', 'misuse handles', 10,
     ('random_start', 'uint64_t x = seed +', 'uint64_t x = (seed & 0) +'))
 bug('join-leaves-open', 'the blocks of a joined frame are not claimed whole', 'unit unique', 10,
@@ -421,6 +441,6 @@ bug('shared-never-reaped', 'a poll leaves the pile alone', 'unit defer', 10,
 bug('offline-gives-up', 'a CPU that goes off line while it is drained keeps its frames', 'checker cpu_offline_empties', 20,
     ('cpu_drain_own', 'i < GIVEN_BACK_TRIES && holds_frames(cpu)', 'i < 1 && holds_frames(cpu)'))
 bug('low-memory-silent', 'the low-memory callback is never called', 'unit cpu', 10,
-    ('account_low_memory', 'if (all < r->low_watermark', 'if (!all && all < r->low_watermark'))
+    ('account_low_memory', 'if (all < low || all > high)', 'if (all > high)'))
 bug('table-child-leaked', 'the last child of a page table is not put', 'plain tables', 5,
     ('drop_node', 'for (unsigned i = 0; i < m->config->entries;', 'for (unsigned i = 0; i + 1 < m->config->entries;'))

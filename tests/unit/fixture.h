@@ -286,20 +286,18 @@ static inline void fixture_metadata(struct fixture *f)
 		memset((uint8_t *)f->mapping + PAGE, 0xa5, bytes);
 }
 
-static inline struct fixture *fixture_open(struct spec s)
+/* f->cfg is what fixture_config made of the spec, or that and more. */
+static inline void fixture_start(struct fixture *f, const struct spec *s)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
 	int rc;
 
-	assert_non_null(f);
-	fixture_config(f, &s);
 	span_of(f->cfg.regions, f->cfg.nr_regions, &f->base, &f->size);
-	if (!(s.flags & RAMKA_NO_DIRECT_MAP) && f->size) {
+	if (!(s->flags & RAMKA_NO_DIRECT_MAP) && f->size) {
 		f->memory = map_pages(f->size);
 		f->cfg.direct_map = (uintptr_t)f->memory - (uintptr_t)f->base;
 	}
 	assert_int_equal(ramka_metadata_size(&f->cfg, &f->metadata_bytes), 0);
-	if (s.metadata_inside)
+	if (s->metadata_inside)
 		f->metadata = f->memory + (f->size - f->metadata_bytes) / PAGE * PAGE;
 	else
 		fixture_metadata(f);
@@ -310,6 +308,15 @@ static inline struct fixture *fixture_open(struct spec s)
 		f->cpu[i] = ramka_cpu_at(f->r, i);
 	f->none = ramka_cpu_none(f->r);
 	ramka_stats_read(f->r, &f->start);
+}
+
+static inline struct fixture *fixture_open(struct spec s)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	fixture_config(f, &s);
+	fixture_start(f, &s);
 	return f;
 }
 

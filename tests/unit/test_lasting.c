@@ -28,12 +28,6 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)((uint64_t)(rng >> 8) * n >> 24);
 }
 
-static void put_some(struct ramka_cpu *cpu, struct ramka_frame **frames, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		ramka_frame_put(cpu, frames[i]);
-}
-
 /* A tenth lasts; what is left when the others go. */
 static uint64_t whole_blocks_left(struct ramka_request lasting, unsigned max_order)
 {
@@ -56,7 +50,7 @@ static uint64_t whole_blocks_left(struct ramka_request lasting, unsigned max_ord
 	ramka_drain(f->r);
 	AUDIT(f);
 	whole = stats(f).free_huge;
-	put_some(f->cpu[0], stay, nr_stay);
+	put_all(f->cpu[0], stay, nr_stay);
 	CLOSE(f);
 	free(brief);
 	free(stay);
@@ -93,9 +87,9 @@ static void every_frame_can_be_had(void **state)
 		n = alloc_all(f->cpu[i % 2], b, frames, FRAMES + 1);
 		assert_int_equal(n, FRAMES - 255);
 		AUDIT(f);
-		put_some(f->none, first, 8);
+		put_all(f->none, first, 8);
 		assert_int_equal(alloc_all(f->none, b, frames + n, FRAMES + 1 - n), 255);
-		put_some(f->cpu[1], frames, n + 255);
+		put_all(f->cpu[1], frames, n + 255);
 		AUDIT(f);
 		CLOSE(f);
 	}
@@ -118,7 +112,7 @@ static void every_order_lasts(void **state)
 			assert_true(block_of(f, frames[order]) - at <= 1);
 		AUDIT(f);
 	}
-	put_some(f->cpu[0], frames, 11);
+	put_all(f->cpu[0], frames, 11);
 	CLOSE(f);
 }
 
@@ -134,19 +128,19 @@ static void the_stack_is_found(void **state)
 	AUDIT(f);
 	assert_int_equal(ramka_frame_from_unused(f->cpu[1], pa, &ramka_type_untyped, NULL, &next), 0); /* claimed by address */
 	ramka_frame_put(f->cpu[1], next);
-	put_some(f->cpu[0], &one, 1);
+	put_all(f->cpu[0], &one, 1);
 	one = must_alloc(f->cpu[0], LONG);
 	assert_true(stats(f).cached > 0);
 	assert_int_equal(alloc_all(f->cpu[1], UNINIT, frames, FRAMES), FRAMES - 1); /* drained by another */
-	put_some(f->cpu[1], frames, FRAMES - 1);
+	put_all(f->cpu[1], frames, FRAMES - 1);
 	ramka_drain(f->r);
 	next = must_alloc(f->cpu[0], LONG);
 	ramka_cpu_offline(f->cpu[0]);
 	ramka_drain(f->r);
 	assert_int_equal(stats(f).cached, 0);
 	assert_int_equal(stats(f).free, FRAMES - 2);
-	put_some(f->cpu[1], &one, 1);
-	put_some(f->cpu[1], &next, 1);
+	put_all(f->cpu[1], &one, 1);
+	put_all(f->cpu[1], &next, 1);
 	CLOSE(f);
 	free(frames);
 }
@@ -164,8 +158,8 @@ static void without_a_section_too(void **state)
 		assert_true(block_of(f, mine[i]) != block_of(f, others[i]));
 		assert_int_equal(block_of(f, mine[i]), block_of(f, mine[0]));
 	}
-	put_some(f->none, mine, 64);
-	put_some(f->none, others, 64);
+	put_all(f->none, mine, 64);
+	put_all(f->none, others, 64);
 	CLOSE(f);
 }
 
@@ -230,7 +224,7 @@ static void a_place_that_lasts_stays_one(void **state)
 	stay[300] = must_alloc(f->cpu[0], LONG);
 	assert_int_equal(block_of(f, stay[100]), at);
 	assert_int_equal(block_of(f, stay[300]), at);
-	put_some(f->cpu[0], stay, 512);
+	put_all(f->cpu[0], stay, 512);
 	ramka_frame_put(f->cpu[0], brief);
 	ramka_frame_put(f->cpu[0], next);
 	CLOSE(f);
@@ -257,14 +251,14 @@ static void blocks_change_sides(void **state)
 		assert_int_equal(block_of(f, stay[i]), 2);
 	}
 	assert_true(zone_is_lasting(z, 2));
-	put_some(f->cpu[0], frames, kept);
-	put_some(f->cpu[0], stay, 250);
+	put_all(f->cpu[0], frames, kept);
+	put_all(f->cpu[0], stay, 250);
 	ramka_drain(f->r);
 	assert_true(zone_is_lasting(z, 2)); /* nobody took it since */
 	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES), FRAMES);
 	for (uint32_t block = 0; block < 4; block++)
 		assert_false(zone_is_lasting(z, block));
-	put_some(f->cpu[0], frames, FRAMES);
+	put_all(f->cpu[0], frames, FRAMES);
 	CLOSE(f);
 	free(frames);
 }
@@ -296,7 +290,7 @@ static void scarce_memory_comes_last(void **state)
 				assert_int_equal(n, (BELOW + ABOVE) >> order);
 				for (size_t i = 0; i < n; i++)
 					assert_int_equal(is_scarce(f, frames[i]), i >= ABOVE >> order);
-				put_some(f->cpu[0], frames, n);
+				put_all(f->cpu[0], frames, n);
 				CLOSE(f);
 			}
 	free(frames);
@@ -345,7 +339,7 @@ static void ranges_too(void **state)
 	}
 	for (unsigned i = 0; i < 3; i++)
 		ramka_segment_put(f->cpu[0], s[i]);
-	put_some(f->cpu[0], pin, 2);
+	put_all(f->cpu[0], pin, 2);
 	CLOSE(f);
 }
 
