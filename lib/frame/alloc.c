@@ -50,7 +50,7 @@ static struct ramka_frame *ask(struct ramka_cpu *cpu, uint64_t range, struct ram
 }
 
 /* Asks until it helps, or no deferred frame is ripe. */
-static struct ramka_frame *ask_all(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
+static noinline struct ramka_frame *ask_all(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req)
 {
 	struct ramka_frame *f = ask(cpu, range, req);
 	struct defer_try t = { 0 };
@@ -65,7 +65,7 @@ static struct ramka_frame *ask_all(struct ramka_cpu *cpu, uint64_t range, struct
  * a request of cfg.shrink, or of a handler on top of it, does without. The users of the cache-less handle
  * have one at a time together.
  */
-static bool shrink(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
+static noinline bool shrink(struct ramka_cpu *cpu, uint64_t nr, struct ramka_request req)
 {
 	struct ramka *r = cpu->r;
 	uint64_t freed;
