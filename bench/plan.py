@@ -11,10 +11,10 @@ OWN = "floor floor-shared ramka ramka-shared"
 POOLS = "buddy buddy-owner dpdk ck_stack ck_ring"
 MALLOCS = "tcmalloc jemalloc mimalloc glibc"
 FAST_MALLOCS = "tcmalloc jemalloc"   # where the others spend seconds on page faults before the first number
-EVERYBODY = f"null {OWN} ramka-zeroed ramka-none {POOLS} {MALLOCS}"
-USUAL = f"{OWN} {POOLS} {MALLOCS}"
-SHORT = f"{OWN} {POOLS} {FAST_MALLOCS}"
-BOUNDED = f"{OWN} {POOLS}"          # those that never write into the frames: as many frames as wanted
+EVERYBODY = f"null {OWN} ramka-all ramka-zeroed ramka-none {POOLS} {MALLOCS}"
+USUAL = f"{OWN} ramka-all {POOLS} {MALLOCS}"
+SHORT = f"{OWN} ramka-all {POOLS} {FAST_MALLOCS}"
+BOUNDED = f"{OWN} ramka-all {POOLS}"          # those that never write into the frames: as many frames as wanted
 CONTIGUOUS = f"{OWN} buddy {MALLOCS}"
 DEFERRED = "at-once fifo rcu-memb rcu-qsbr rcu-mb rcu-ck rcu-ramka call_rcu"
 
@@ -60,14 +60,14 @@ PLAN = [
     Row("churn:50:8G/order:3", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
     Row("churn:50:8G/order:9", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
     Row("churn:50:8G/order:10", 1, f"{OWN} buddy jemalloc", rounds=3, pairs=1 << 17),
-    Row("pipe/order:0", PAIRED, f"null ramka ramka-shared {POOLS} {MALLOCS}", quick=True),
-    Row("exit/order:0", MANY, f"{OWN} buddy buddy-owner dpdk ck_stack", rounds=3),
-    Row("purge/order:0", MANY, "ramka ramka-shared buddy buddy-owner dpdk ck_stack", rounds=3),
-    Row("purge/order:0", 2 * CPUS, "ramka ramka-shared buddy buddy-owner dpdk ck_stack", rounds=3),
-    *(Row(f"tail:{full}/order:0", threads, "null floor ramka buddy buddy-owner dpdk", rounds=3, pairs=1 << 18)
+    Row("pipe/order:0", PAIRED, f"null ramka ramka-all ramka-shared {POOLS} {MALLOCS}", quick=True),
+    Row("exit/order:0", MANY, f"{OWN} ramka-all buddy buddy-owner dpdk ck_stack", rounds=3),
+    Row("purge/order:0", MANY, "ramka ramka-all ramka-shared buddy buddy-owner dpdk ck_stack", rounds=3),
+    Row("purge/order:0", 2 * CPUS, "ramka ramka-all ramka-shared buddy buddy-owner dpdk ck_stack", rounds=3),
+    *(Row(f"tail:{full}/order:0", threads, "null floor ramka ramka-all buddy buddy-owner dpdk", rounds=3, pairs=1 << 18)
       for full in ("50", "90", "99.9") for threads in sorted({1, CPUS, 2 * CPUS})),
     Row("cold/order:0", 1, BOUNDED, rounds=3, pairs=1),
-    Row("cold:bulk/order:0", 1, "floor ramka-shared dpdk", rounds=3, pairs=1),
+    Row("cold:bulk/order:0", 1, "floor ramka ramka-all ramka-shared dpdk", rounds=3, pairs=1),
     Row("frag:50/order:0", 1, "ramka buddy", rounds=1, pairs=1),
     Row("frag:70/order:0", 1, "ramka buddy", rounds=1, pairs=1),
     Row("frag:90/order:0", 1, "ramka buddy", rounds=1, pairs=1, quick=True),

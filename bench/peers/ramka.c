@@ -3,6 +3,7 @@
  * ramka, the core library without the hosted layer, on a mapping that stands for physical memory:
  *	ramka           unique frames, content as it was, as all peers give it
  *	ramka-shared    counted frames, the only reference put again
+ *	ramka-all       the same of an instance that caches every freed base frame, as pools do (RAMKA_CACHE_ALL)
  *	ramka-zeroed    unique frames with zeroed content: what a kernel asks for by default
  *	ramka-none      unique frames through the cache-less handle: straight to depot and zones
  *	ramka-hints     unique frames, with RAMKA_ALLOC_LONG for those that live long
@@ -87,14 +88,14 @@ static void panic(void *ctx, const struct ramka_bug *bug)
 		  (unsigned long long)bug->paddr);
 }
 
-void *bench_ramka_create(const struct bench_shape *shape, const struct ramka_rcu_ops *rcu)
+static void *create_with(const struct bench_shape *shape, const struct ramka_rcu_ops *rcu, uint32_t flags)
 {
 	struct instance *i = calloc(1, sizeof(*i));
 	struct ramka_region region = { .base = BASE, .size = shape->memory, .kind = RAMKA_USABLE };
 	struct ramka_config cfg = { .regions = &region,
 				    .nr_regions = 1,
 				    .nr_cpus = shape->threads,
-				    .flags = RAMKA_METADATA_ZEROED,
+				    .flags = RAMKA_METADATA_ZEROED | flags,
 				    .barrier_all_cpus = barrier_all_cpus,
 				    .rcu = rcu,
 				    .panic = panic };
@@ -112,6 +113,16 @@ void *bench_ramka_create(const struct bench_shape *shape, const struct ramka_rcu
 		return NULL;
 	map_start(i);
 	return i;
+}
+
+void *bench_ramka_create(const struct bench_shape *shape, const struct ramka_rcu_ops *rcu)
+{
+	return create_with(shape, rcu, 0);
+}
+
+static void *create_caching(const struct bench_shape *shape)
+{
+	return create_with(shape, NULL, RAMKA_CACHE_ALL);
 }
 
 struct ramka *bench_ramka_of(void *instance)
@@ -224,6 +235,17 @@ static void shared_put_bulk(void *cpu, unsigned order, size_t n, void **frames)
 	ramka_frame_put_bulk(cpu, n, (struct ramka_frame **)frames);
 }
 
+static size_t unique_alloc_bulk(void *cpu, unsigned order, size_t n, void **frames)
+{
+	return ramka_unique_alloc_bulk(cpu, &ramka_type_untyped, plain(order), n, (struct ramka_unique **)frames);
+}
+
+static void unique_free_bulk(void *cpu, unsigned order, size_t n, void **frames)
+{
+	(void)order;
+	ramka_unique_free_bulk(cpu, n, (struct ramka_unique **)frames);
+}
+
 static uint64_t number(void *instance, void *frame)
 {
 	struct instance *i = instance;
@@ -248,10 +270,25 @@ const struct bench_peer peer_ramka = {
 	.what = "ramka, unique frames",
 	COMMON,
 	.create = create,
-	.flags = FLAGS,
+	.flags = FLAGS | PEER_BULK,
 	.cpu = cpu_at,
 	.alloc = unique_alloc,
 	.free = unique_free,
+	.alloc_bulk = unique_alloc_bulk,
+	.free_bulk = unique_free_bulk,
+};
+
+const struct bench_peer peer_ramka_all = {
+	.name = "ramka-all",
+	.what = "ramka, unique frames, every freed one cached",
+	COMMON,
+	.create = create_caching,
+	.flags = FLAGS | PEER_BULK,
+	.cpu = cpu_at,
+	.alloc = unique_alloc,
+	.free = unique_free,
+	.alloc_bulk = unique_alloc_bulk,
+	.free_bulk = unique_free_bulk,
 };
 
 const struct bench_peer peer_ramka_shared = {

@@ -56,7 +56,7 @@ void names_of_ramka(const void *cpu)
 	add("deferred of cpu", "defer", r->cpus[0].cpu.defer, r->nr_cpus, sizeof(struct defer));
 	add("depot", "depot", r->depot, 1, sizeof(struct depot));
 	add("shard", "shard", r->depot->shards, r->depot->nr_shards, sizeof(struct shard));
-	add("magazine", "magazine", r->depot->magazines, (uint64_t)r->depot->nr_shards * SHARD_MAGAZINES,
+	add("magazine", "magazine", r->depot->magazines, (uint64_t)r->depot->nr_shards * r->depot->per_shard,
 	    sizeof(struct magazine));
 	add("zone", "zone", r->zones, r->nr_zones, sizeof(struct zone));
 	add("map", "map_entry", r->map, r->nr_map, sizeof(struct map_entry));

@@ -78,6 +78,14 @@ struct ramka_rcu_ops {
 #define RAMKA_REF_SATURATE 4u
 /** hands out the frames of a block in random order, see seed; for hardening, at the cost of locality */
 #define RAMKA_SHUFFLE 8u
+/**
+ * Caches every freed base frame, wherever it lies: for pools and VMMs that want frames fast and no
+ * contiguity. Free memory waits in magazines, 5 bytes of metadata for each frame of the usable and
+ * reclaimable regions. Memory that is added to holes later may exceed these; the rest goes to the zones.
+ * ramka_stats.cached is then most of ramka_stats.free. A request for a larger frame that the zones cannot
+ * serve drains all of it.
+ */
+#define RAMKA_CACHE_ALL 16u
 
 /*
  * Diagnosis, see docs/looking.md for what each costs. They cost nothing when they are off. With one of the

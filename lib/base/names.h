@@ -152,7 +152,7 @@
 #define order_get ramka_core_order_get
 #define order_held ramka_core_order_held
 #define order_number ramka_core_order_number
-#define order_push ramka_core_order_push
+#define order_put_cold ramka_core_order_put_cold
 #define order_set_bounds ramka_core_order_set_bounds
 #define outbox_bytes ramka_core_outbox_bytes
 #define outbox_init ramka_core_outbox_init

@@ -144,6 +144,12 @@ static inline bool info_is_plain(uint64_t info)
 	return !(info << (64 - INFO_TYPE_SHIFT));
 }
 
+/* The same of any order. */
+static inline bool info_is_bare(uint64_t info)
+{
+	return info_is_plain(info & ~((uint64_t)0xff << INFO_ORDER_SHIFT));
+}
+
 static inline uint64_t info_make(unsigned type, unsigned order, unsigned flags)
 {
 	return (uint64_t)type << INFO_TYPE_SHIFT | (uint64_t)order << INFO_ORDER_SHIFT | flags;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the counters say and when they are brought up to date. See account.h. */
 #include "account.h"
+#include "depot.h"
 
 /*
  * Updates `peak`, the most base frames that this CPU's calls took out of the cache and the zones, net. Use is
@@ -23,6 +24,25 @@ void cpu_settle(struct ramka_cpu *cpu)
 	ramka_store(&cpu->pushes, cpu_pushes(cpu), relaxed, stat);
 	set_count(cpu, cpu_count(cpu));
 	cpu->rows_settled = cpu->row == NO_ROW ? 0 : cpu_in_rows(cpu);
+}
+
+/*
+ * With RAMKA_CACHE_ALL most of what is free waits in the depot: base frames in the shards of a zone's CPUs.
+ * Else 0, since shards are small then.
+ */
+static uint64_t in_depot(const struct ramka *r, const struct zone *z)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; r->flags & RAMKA_CACHE_ALL && i < r->nr_cpus; i++)
+		n += r->cpus[i].cpu.zone == z ? ramka_load(&r->depot->shards[i].cached, relaxed, stat) : 0;
+	return n;
+}
+
+/* Frames that a zone and its depot can give, about. */
+static uint64_t estimate_free(const struct ramka *r, const struct zone *z)
+{
+	return zone_estimate_free(z) + in_depot(r, z);
 }
 
 /* Takes a sample of the frames outside the zones, for peak_in_use. A lost update costs one sample. */
@@ -49,7 +69,7 @@ static int64_t tell_at(const struct ramka *r)
 	if (!low && !mark)
 		return (int64_t)max;
 	for (unsigned i = 0; i < r->nr_zones; i++)
-		n += zone_estimate_free(&r->zones[i]);
+		n += estimate_free(r, &r->zones[i]);
 	if (low && n > low)
 		mark = low;
 	above = n > mark ? (n - mark) / 4 / r->nr_cpus : 0;
@@ -122,7 +142,7 @@ static uint64_t count_free(const struct ramka_cpu *cpu, const struct zone *z, ui
 	uint64_t all = 0;
 
 	for (unsigned i = 0; i < r->nr_zones; i++) {
-		int64_t n = (int64_t)zone_estimate_free(&r->zones[i]);
+		int64_t n = (int64_t)estimate_free(r, &r->zones[i]);
 
 		if (&r->zones[i] == cpu->zone)
 			n = n > cpu->untold ? n - cpu->untold : 0;

@@ -12,13 +12,37 @@
 #define REFILL_TRIES 4u
 /* magazines of mail that a refill opens, until one of their frames passes the gate */
 #define MAIL_AT_REFILL 4u
+#define VICTIMS 4u        /* other shards looked into before the zone, with RAMKA_CACHE_ALL */
+
+static bool caches_all(const struct ramka_cpu *cpu)
+{
+	return cpu->window == CACHE_ALL;
+}
+
+/*
+ * An empty magazine of the own shard. With RAMKA_CACHE_ALL any shard of the same zone gives one, since a CPU
+ * that frees what others allocate needs more magazines than its own.
+ */
+static struct magazine *get_empty(struct ramka_cpu *cpu)
+{
+	struct ramka *r = cpu->r;
+	struct magazine *m = depot_get_empty(r->depot, cpu->id);
+
+	for (unsigned i = 1; caches_all(cpu) && i < r->nr_cpus && !m; i++) {
+		unsigned shard = (cpu->id + i) % r->nr_cpus;
+
+		if (r->cpus[shard].cpu.zone == cpu->zone)
+			m = depot_get_empty(r->depot, shard);
+	}
+	return m;
+}
 
 /* Makes room in the full cache. */
 static void flush(struct ramka_cpu *cpu)
 {
 	struct depot *d = cpu->r->depot;
 	uint32_t n = cpu_count(cpu), out = n < MAGAZINE_SIZE ? n : MAGAZINE_SIZE;
-	struct magazine *m = depot_get_empty(d, cpu->id);
+	struct magazine *m = get_empty(cpu);
 
 	cpu_settle(cpu);
 	count_move(cpu, true);
@@ -81,9 +105,8 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
 	uint32_t owner = territory_owner(cpu->zone, block);
 
-	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block && !gate_is_shut(cpu,
-												    block) &&
-	    free_mailed(cpu, owner - 1, n))
+	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block &&
+	    !gate_is_shut(cpu, block) && free_mailed(cpu, owner - 1, n))
 		return;
 	if (gate_passes(cpu, n, cpu->block, &cpu->current)) {
 		free_cached(cpu, n);
@@ -115,17 +138,21 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	return n;
 }
 
-/* Looks into the other shards of the same zone, when the zone has nothing. */
-static uint32_t steal(struct ramka_cpu *cpu)
+/* From up to `tries` other shards of the same zone, first from where it found something last. */
+static uint32_t steal(struct ramka_cpu *cpu, unsigned tries)
 {
 	struct ramka *r = cpu->r;
 	uint32_t n = 0;
 
-	for (unsigned i = 1; i < r->nr_cpus && !n; i++) {
-		unsigned shard = (cpu->id + i) % r->nr_cpus;
+	for (unsigned i = 0; i < tries; i++) {
+		uint32_t shard = cpu->victim;
 
-		if (r->cpus[shard].cpu.zone == cpu->zone && depot_has_full(r->depot, shard))
+		if (shard != cpu->id && r->cpus[shard].cpu.zone == cpu->zone &&
+		    depot_has_full(r->depot, shard))
 			n = take_magazine(cpu, shard);
+		if (n)
+			break;
+		cpu->victim = shard + 1 < r->nr_cpus ? shard + 1 : 0;
 	}
 	return n;
 }
@@ -206,6 +233,7 @@ static void set_gate(struct ramka_cpu *cpu)
 
 	/* must stay below the zone's mean */
 	cpu->gate = mean / 2 < GATE_MAX ? (uint32_t)(mean / 2) : GATE_MAX;
+	cpu->window = gate_window(cpu->r);
 }
 
 noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
@@ -224,10 +252,12 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		;
 	if (!n)
 		own_add(&cpu->moved_in, n = take_magazine(cpu, cpu->id));
+	if (!n && caches_all(cpu)) /* what was freed anywhere comes before what is still in the zone */
+		own_add(&cpu->moved_in, n = steal(cpu, VICTIMS));
 	if (!n)
 		own_add(&cpu->moved_in, n = refill_from_zone(cpu));
 	if (!n)
-		own_add(&cpu->moved_in, n = steal(cpu));
+		own_add(&cpu->moved_in, n = steal(cpu, cpu->r->nr_cpus));
 	flush_rows(cpu);
 	if (n) {
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);

@@ -52,35 +52,67 @@ miss:
 }
 
 /*
- * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone. False,
- * and nothing done: the section cannot be entered, and the cache-less path must take the frame.
+ * Takes up to `want` base frames out of the cache in one section; how many. Their slots are on their way
+ * into the data cache; the caller checks that they are FREE.
  */
-static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
+static inline size_t cpu_alloc_many(struct ramka_cpu *cpu, size_t want, struct ramka_frame **ret_frames)
 {
+	const uint32_t *top;
 	uint64_t hot;
+	size_t n;
 
 	if (unlikely(!section_enter(cpu)))
-		return false;
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+		return 0;
 	hot = ramka_load(&cpu->hot, relaxed, section.own);
-	if (n - cpu->current >= BLOCK_FRAMES || unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
-		if (n - cpu->row >= WORD_BITS) {
-			cpu_free_cold(cpu, n);
-			return true;
-		}
+	n = HOT_COUNT(hot) < want ? HOT_COUNT(hot) : want;
+	top = cache_of(cpu)->frames + HOT_COUNT(hot);
+	for (size_t i = 0; i < n; i++) {
+		ret_frames[i] = cpu_slot(cpu, *--top);
+		__builtin_prefetch(ret_frames[i], 1);
+	}
+	ramka_store(&cpu->hot, hot - n, relaxed, section.own);
+	section_leave(cpu);
+	return n;
+}
+
+/*
+ * Puts a frame whose slot is FREE into the cache or the open row, inside the section. False, and nothing
+ * done: cpu_free_cold has to take the frame.
+ */
+static always_inline bool cpu_keep(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
+
+	if (n - cpu->current >= cpu->window || unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
+		if (n - cpu->row >= WORD_BITS)
+			return false;
 		ramka_store(&cpu->row_mask,
 			    ramka_load(&cpu->row_mask, relaxed, section.own) | (uint64_t)1 << (n - cpu->row),
 			    relaxed, section.own);
 		/* release: see count_row_pushes */
 		ramka_store(&cpu->hot, hot + HOT_PUSH, release, nomem.collect);
-		section_leave(cpu);
 		return true;
 	}
 	if (unlikely(HOT_COUNT(hot) < HOT_LOWEST(hot)))
 		hot = (hot & ~(uint64_t)HOT_LOWEST_MASK) | HOT_COUNT(hot) << 8;
 	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, relaxed, section.own);
-	section_leave(cpu);
+	return true;
+}
+
+/*
+ * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone. False,
+ * and nothing done: the section cannot be entered, and the cache-less path must take the frame.
+ */
+static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
+{
+	if (unlikely(!section_enter(cpu)))
+		return false;
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	if (cpu_keep(cpu, n))
+		section_leave(cpu);
+	else
+		cpu_free_cold(cpu, n);
 	return true;
 }
 

@@ -32,13 +32,19 @@ static void push(struct depot *d, struct ramka_atomic_u64 *head, struct magazine
 
 static struct shard *home(struct depot *d, const struct magazine *m)
 {
-	return &d->shards[(size_t)(m - d->magazines) / SHARD_MAGAZINES];
+	return &d->shards[m->home];
 }
 
 void depot_init(struct depot *d)
 {
-	for (unsigned i = 0; i < d->nr_shards * SHARD_MAGAZINES; i++)
-		push(d, &d->shards[i / SHARD_MAGAZINES].empty, &d->magazines[i]);
+	struct magazine *m = d->magazines;
+
+	for (uint32_t shard = 0; shard < d->nr_shards; shard++) {
+		for (uint32_t i = 0; i < d->per_shard; i++, m++) {
+			m->home = shard;
+			push(d, &d->shards[shard].empty, m);
+		}
+	}
 }
 
 struct magazine *depot_get_empty(struct depot *d, unsigned shard)

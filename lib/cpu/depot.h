@@ -37,6 +37,7 @@
 struct magazine {
 	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 next; /* index + 1 */
 	uint32_t count;
+	uint32_t home; /* its shard */
 	uint32_t frames[MAGAZINE_SIZE];
 };
 
@@ -51,8 +52,10 @@ struct depot {
 	struct shard *shards;
 	struct magazine *magazines;
 	unsigned nr_shards;
+	uint32_t per_shard; /* magazines of each */
 };
 
+/* The magazines of shard 0 come first. */
 void depot_init(struct depot *d);
 
 /* An empty magazine of the shard, now held by the caller; NULL at its bound. */

@@ -11,6 +11,7 @@
 static void ask_gates_again(struct ramka_cpu *cpu)
 {
 	cpu->current = cpu->run_current = NO_ROW;
+	cpu->window = gate_window(cpu->r);
 	gate_leave_shut(cpu, &cpu->block);
 	gate_leave_shut(cpu, &cpu->run_block);
 }

@@ -21,7 +21,7 @@ static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, u
 {
 	uint32_t block = bit_of(cpu, n) / BLOCK_FRAMES;
 
-	if (n - *current < BLOCK_FRAMES)
+	if (n - *current < cpu->window)
 		return true;
 	if (block != refills && (entry_gate_count(bitmap_entry(&cpu->zone->map, block)) > cpu->gate ||
 				 zone_is_lasting(cpu->zone, block)))
@@ -33,8 +33,15 @@ static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, u
 /* Is the block shut? One load where none is. */
 static inline bool gate_is_shut(const struct ramka_cpu *cpu, uint32_t block)
 {
-	return unlikely(ramka_load(&cpu->r->shut, relaxed, stat)) && bitmap_entry(&cpu->zone->map,
-										  block) & ENTRY_SHUT;
+	if (likely(!ramka_load(&cpu->r->shut, relaxed, stat)))
+		return false;
+	return bitmap_entry(&cpu->zone->map, block) & ENTRY_SHUT;
+}
+
+/* Frames from `current` on that pass: all with RAMKA_CACHE_ALL, but not while a block is shut. */
+static inline uint32_t gate_window(const struct ramka *r)
+{
+	return r->flags & RAMKA_CACHE_ALL && likely(!ramka_load(&r->shut, relaxed, stat)) ? CACHE_ALL : BLOCK_FRAMES;
 }
 
 /* A cache is refilled from *refills no longer, if that block was shut. */

@@ -115,15 +115,8 @@ void order_flush_all(struct ramka_cpu *cpu)
 
 /* ---- into the stack ---- */
 
-/* Counts a frame that was freed into a stack, and that lies where it can be found. */
-static void count_push(struct ramka_cpu *cpu)
-{
-	ramka_store(&cpu->larger_pushes, ramka_load(&cpu->larger_pushes, relaxed, section.own) + 1, release,
-		    nomem.collect);
-}
-
 /* The frame is not to be cached: a row takes it up to a word, the zone what is larger. */
-static void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned order)
+static noinline void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 {
 	uint64_t nr = (uint64_t)1 << order;
 
@@ -138,7 +131,7 @@ static void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 		cpu_settle(cpu);
 		count_move(cpu, true);
 		give_frames(cpu, order, &n, 1);
-		count_push(cpu);
+		order_count_push(cpu);
 	}
 	count_move(cpu, true);
 }
@@ -153,31 +146,30 @@ static bool passes(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 	return !gate_is_shut(cpu, block) && (order == BLOCK_ORDER || !gate_is_shut(cpu, block + 1));
 }
 
-bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order)
+/* Makes room in a full stack. */
+static noinline void make_room(struct ramka_cpu *cpu, unsigned order, uint32_t most)
 {
-	uint32_t most, count;
+	cpu_settle(cpu);
+	count_move(cpu, true);
+	flush_order(cpu, order, (most + 1) / 2);
+	count_move(cpu, true);
+}
 
-	if (!section_enter(cpu))
-		return false;
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	most = ramka_load(&cpu->r->order_max[order], relaxed, stat);
+noinline void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order)
+{
+	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), count = order_count(cpu, order);
+
 	if (unlikely(!most) || !passes(cpu, n, order)) {
 		refuse_run(cpu, n, order);
-		section_leave(cpu);
-		return true;
+		return;
 	}
-	if (unlikely(order_count(cpu, order) >= most)) {
-		cpu_settle(cpu);
-		count_move(cpu, true);
-		flush_order(cpu, order, (most + 1) / 2);
-		count_move(cpu, true);
+	if (unlikely(count >= most)) {
+		make_room(cpu, order, most);
+		count = order_count(cpu, order);
 	}
-	count = order_count(cpu, order);
 	stack_of(cpu, order)[count] = n;
 	set_order_count(cpu, order, count + 1);
-	count_push(cpu);
-	section_leave(cpu);
-	return true;
+	order_count_push(cpu);
 }
 
 /* ---- refill ---- */

@@ -40,28 +40,99 @@ uint64_t order_number(const struct ramka_cpu *cpu);
 /* Bounds that follow from `share`, the base frames of memory per CPU. */
 void order_set_bounds(struct ramka *r, uint64_t share);
 
-/* A frame of order 1 to 10, its slot unchanged, or NULL: none there, or the section cannot be entered. */
-static inline struct ramka_frame *order_pop(struct ramka_cpu *cpu, unsigned order)
+/*
+ * Takes a frame of order 1 to 10. False: there is none, or the section cannot be entered. Also false, and the
+ * frame stays, if its state word is not FREE: order_get takes it, and the caller there has to look.
+ */
+static inline bool order_pop(struct ramka_cpu *cpu, unsigned order, struct ramka_frame **ret_f)
 {
-	struct ramka_frame *f = NULL;
+	struct ramka_atomic_u32 *count = &cache_of(cpu)->larger[order];
+	struct ramka_frame *f;
+	uint32_t at;
+
+	if (unlikely(!section_enter(cpu)))
+		return false;
+	at = ramka_load(count, relaxed, section.own);
+	if (unlikely(!at))
+		goto miss;
+	f = cpu_slot(cpu, cache_of(cpu)->larger_frames[order_at(order) + at - 1]);
+	if (unlikely(slot_ref(f) != REF_FREE))
+		goto miss;
+	ramka_store(count, at - 1, relaxed, section.own);
+	section_leave(cpu);
+	*ret_f = f;
+	return true;
+miss:
+	section_leave(cpu);
+	return false;
+}
+
+/*
+ * Takes up to `want` frames; how many. Their slots are on their way into the data cache; the caller checks
+ * that they are FREE.
+ */
+static inline size_t order_pop_many(struct ramka_cpu *cpu, unsigned order, size_t want,
+				    struct ramka_frame **ret_frames)
+{
 	uint32_t count;
+	size_t n;
 
 	if (!section_enter(cpu))
-		return NULL;
+		return 0;
 	count = order_count(cpu, order);
-	if (count) {
-		f = cpu_slot(cpu, cache_of(cpu)->larger_frames[order_at(order) + count - 1]);
-		ramka_store(&cache_of(cpu)->larger[order], count - 1, relaxed, section.own);
+	n = count < want ? count : want;
+	for (size_t i = 0; i < n; i++) {
+		ret_frames[i] = cpu_slot(cpu, cache_of(cpu)->larger_frames[order_at(order) + --count]);
+		__builtin_prefetch(ret_frames[i], 1);
 	}
+	ramka_store(&cache_of(cpu)->larger[order], count, relaxed, section.own);
 	section_leave(cpu);
-	return f;
+	return n;
+}
+
+/* Counts a frame that was freed into a stack, and that lies where it can be found. */
+static inline void order_count_push(struct ramka_cpu *cpu)
+{
+	ramka_store(&cpu->larger_pushes, ramka_load(&cpu->larger_pushes, relaxed, section.own) + 1, release,
+		    nomem.collect);
+}
+
+/* order_put for a frame that is not pushed at once. */
+void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order);
+
+/*
+ * Puts a frame of order 1 to 10, number n of the home zone, whose slot is FREE, into its stack, a row or the
+ * zone. Inside the section.
+ */
+static inline void order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
+{
+	struct ramka_atomic_u32 *count = &cache_of(cpu)->larger[order];
+	uint32_t at = ramka_load(count, relaxed, section.own);
+
+	if (unlikely(order < BLOCK_ORDER ? n - cpu->run_current >= cpu->window :
+					   ramka_load(&cpu->r->shut, relaxed, stat) != 0) ||
+	    unlikely(at >= ramka_load(&cpu->r->order_max[order], relaxed, stat))) {
+		order_put_cold(cpu, n, order);
+		return;
+	}
+	cache_of(cpu)->larger_frames[order_at(order) + at] = n;
+	ramka_store(count, at + 1, relaxed, section.own);
+	order_count_push(cpu);
 }
 
 /*
  * Frees a frame of order 1 to 10, number n of the home zone. False, nothing done: the section cannot be
  * entered.
  */
-bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order);
+static inline bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order)
+{
+	if (unlikely(!section_enter(cpu)))
+		return false;
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	order_put(cpu, n, order);
+	section_leave(cpu);
+	return true;
+}
 
 /*
  * Takes a frame out of the stack of an order, refilled if it is empty; inside the section: its number, or

@@ -43,12 +43,13 @@ struct ramka_cpu {
 	/* entry of the type without metadata that was allocated last, a pointer */
 	struct ramka_atomic_u64 plain;
 	uint32_t current;                /* first frame of the block that passed the gate last; NO_ROW */
+	uint32_t window;                 /* frames from `current` on that pass: those of a block; CACHE_ALL */
 	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
 	struct ramka_atomic_u64 row_mask; /* its frames */
-	struct ramka *r;
 
 	/* line 1: refills, statistics, everything else */
 	RAMKA_ALIGNAS(64) struct zone *zone; /* home */
+	struct ramka *r;
 	struct defer *defer;             /* of the cache-less handle too */
 	struct outbox *outbox;           /* frames for other CPUs, mail.h; NULL for the cache-less handle */
 	struct ramka_atomic_u64 moves;   /* movements of frames: one before and one after each (account.h) */
@@ -67,6 +68,7 @@ struct ramka_cpu {
 	uint32_t rows_settled;           /* frames in rows when the counters were settled */
 	uint32_t nr_rows;                /* closed rows */
 	uint32_t random;                 /* RAMKA_SHUFFLE */
+	uint32_t victim;                 /* the CPU from whose shard it stole last, about */
 	bool cacheless;
 	struct ramka_atomic_u32 shrinking; /* cfg.shrink runs for a request of this handle */
 	/* of the hot word, as many as there were at the last settling */
@@ -106,6 +108,8 @@ static inline struct cache *cache_of(const struct ramka_cpu *cpu)
 	return &((struct cached_cpu *)(uintptr_t)cpu)->cache;
 }
 
+/* as a window: the gate lets everything pass, RAMKA_CACHE_ALL */
+#define CACHE_ALL UINT32_MAX
 #define NO_ROW (UINT32_MAX - (BLOCK_FRAMES - 1)) /* above all frame numbers of a zone */
 
 /* ---- the hot word ---- */

@@ -168,12 +168,8 @@ static always_inline struct ramka_frame *make_frame(struct ramka_cpu *cpu, const
 
 	if (unlikely(!(req.flags & RAMKA_ALLOC_UNINIT) && r->flags & RAMKA_NO_DIRECT_MAP))
 		return NULL;
-	if (!entry_type(e)->meta_size && likely(!r->watched)) {
-		if (frame_alloc_run(cpu, e, req, ref, operation, &f))
-			return f;
-		if (!cpu->cacheless && !r->this_cpu)
-			set_plain_entry(cpu, e);
-	}
+	if (!entry_type(e)->meta_size && likely(!r->watched) && !cpu->cacheless && !r->this_cpu)
+		set_plain_entry(cpu, e);
 	f = take(cpu, req, operation);
 	if (unlikely(!f))
 		return NULL;
@@ -196,6 +192,26 @@ struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e
 	return cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
 }
 
+static noinline struct ramka_frame *alloc_shared(struct ramka_cpu *cpu, const struct ramka_type *type,
+						 const void *meta, struct ramka_request req, uintptr_t caller)
+{
+	struct ramka_frame *f = frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
+
+	note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
+	return f;
+}
+
+/* Everything but a base frame out of the cache. */
+static noinline struct ramka_frame *alloc_other(struct ramka_cpu *cpu, const struct ramka_type *type,
+						const void *meta, struct ramka_request req, uintptr_t caller)
+{
+	struct ramka_frame *f;
+
+	if (frame_run_hit(cpu, type, req, REF_SHARED(1), &f))
+		return f;
+	return alloc_shared(cpu, type, meta, req, caller);
+}
+
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
 				      struct ramka_request req)
 {
@@ -203,9 +219,7 @@ struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_
 
 	if (likely(frame_hit(cpu, type, req, REF_SHARED(1), &f)))
 		return f;
-	f = frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
-	note_allocated(cpu, f, (uint64_t)1 << req.order, CALLER);
-	return f;
+	return alloc_other(cpu, type, meta, req, CALLER);
 }
 
 /* Up to BULK_CHUNK frames. */
@@ -216,23 +230,50 @@ struct bulk {
 	bool more; /* the next chunk may have some */
 };
 
-static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e,
-				    struct ramka_request req, size_t want, uint64_t ref,
-				    const char *operation, struct bulk *b)
+/* Takes what a CPU has of these frames in its caches; how many. The caller checks that they are FREE. */
+static size_t take_cached(struct ramka_cpu *cpu, struct ramka_request req, size_t want,
+			  struct ramka_frame **ret_frames)
+{
+	unsigned order = req.order;
+
+	if (is_plain(req))
+		return cpu_alloc_many(cpu, want, ret_frames);
+	req.order = 0;
+	return order - 1u < TOP_ORDER && is_plain(req) ? order_pop_many(cpu, order, want, ret_frames) : 0;
+}
+
+/* Takes frames from wherever there are some; how many. Their slots are on their way into the data cache. */
+static size_t take_many(struct ramka_cpu *cpu, struct ramka_request req, size_t want,
+			struct ramka_frame **ret_frames)
 {
 	size_t have = 0;
 
-	want = want < BULK_CHUNK ? want : BULK_CHUNK;
 	while (have < want) {
-		struct ramka_frame *f;
+		size_t n = take_cached(cpu, req, want - have, ret_frames + have);
+		struct ramka_frame *f = n ? NULL : take_missed(cpu, req);
 
-		if (!is_plain(req) || !cpu_alloc(cpu, &f))
-			f = take_missed(cpu, req);
-		if (!f)
+		if (f) {
+			__builtin_prefetch(f, 1);
+			ret_frames[have] = f;
+			n = 1;
+		}
+		if (!n)
 			break;
-		__builtin_prefetch(f, 1);
-		b->frames[have++] = f;
+		have += n;
 	}
+	return have;
+}
+
+static void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e, struct ramka_request req,
+		      size_t want, uint64_t ref, const char *operation, struct bulk *b)
+{
+	bool zero = !(req.flags & RAMKA_ALLOC_UNINIT);
+	bool bare = !CONTRACTS && !zero && !entry_type(e)->meta_size;
+	uint64_t info = e->info | (uint64_t)req.order << INFO_ORDER_SHIFT;
+	size_t have;
+
+	want = want < BULK_CHUNK ? want : BULK_CHUNK;
+	have = take_many(cpu, req, want, b->frames);
 	b->nr = b->bad = 0;
 	b->more = have == want;
 	for (size_t i = 0; i < have; i++) {
@@ -241,13 +282,17 @@ static always_inline void take_bulk(struct ramka_cpu *cpu, const struct type_ent
 		if (unlikely(!frame_intact(cpu->r, f, req.order))) {
 			b->frames[b->bad + b->nr] = b->frames[b->bad]; /* a frame in front makes room */
 			b->frames[b->bad++] = f;
-			continue;
-		}
-		frame_build(cpu->r, f, e, NULL, req.order, 0, !(req.flags & RAMKA_ALLOC_UNINIT), operation);
-		if (frame_publish(cpu, f, ref, operation))
+		} else if (bare) {
+			slot_set_info(f, info);
+			ramka_store(&f->ref, ref, release, slot.publish);
 			b->frames[b->bad + b->nr++] = f;
-		else if (CONTRACTS)
-			b->more = false; /* the next one would be refused too */
+		} else {
+			frame_build(cpu->r, f, e, NULL, req.order, 0, zero, operation);
+			if (frame_publish(cpu, f, ref, operation))
+				b->frames[b->bad + b->nr++] = f;
+			else if (CONTRACTS)
+				b->more = false; /* the next one would be refused too */
+		}
 	}
 }
 
@@ -259,10 +304,12 @@ static noinline void bulk_changed(struct ramka_cpu *cpu, const struct bulk *b, u
 		frame_changed(cpu->r, b->frames[i], frame_leak(b->frames[i], order), operation);
 }
 
-size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
-			      size_t n, struct ramka_frame **ret_frames)
+/* Allocates handles of one kind: one of ret_frames and ret_u is NULL. */
+static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
+			 size_t n, struct ramka_frame **ret_frames, struct ramka_unique **ret_u,
+			 uintptr_t caller)
 {
-	static const char operation[] = "ramka_frame_alloc_bulk";
+	const char *operation = ret_u ? "ramka_unique_alloc_bulk" : "ramka_frame_alloc_bulk";
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
 	struct bulk b = { .more = true };
 	size_t done = 0;
@@ -270,10 +317,15 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 	if (!e || !request_valid(cpu->r, req) || !cpu_argument_ok(cpu, operation))
 		return 0;
 	while (done < n && b.more) {
-		take_bulk(cpu, e, req, n - done, REF_SHARED(1), operation, &b);
-		for (size_t i = 0; i < b.nr; i++) {
-			ret_frames[done++] = b.frames[b.bad + i];
-			note_allocated(cpu, b.frames[b.bad + i], (uint64_t)1 << req.order, CALLER);
+		take_bulk(cpu, e, req, n - done, ret_u ? REF_UNIQUE : REF_SHARED(1), operation, &b);
+		for (size_t i = 0; i < b.nr; i++, done++) {
+			struct ramka_frame *f = b.frames[b.bad + i];
+
+			if (ret_u)
+				ret_u[done] = unique_of(f);
+			else
+				ret_frames[done] = f;
+			note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
 		}
 		if (unlikely(b.bad))
 			bulk_changed(cpu, &b, req.order, operation);
@@ -281,26 +333,16 @@ size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *ty
 	return done;
 }
 
+size_t ramka_frame_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
+			      size_t n, struct ramka_frame **ret_frames)
+{
+	return alloc_bulk(cpu, type, req, n, ret_frames, NULL, CALLER);
+}
+
 size_t ramka_unique_alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, struct ramka_request req,
 			       size_t n, struct ramka_unique **ret_u)
 {
-	static const char operation[] = "ramka_unique_alloc_bulk";
-	const struct type_entry *e = type_argument(cpu->r, type, operation);
-	struct bulk b = { .more = true };
-	size_t done = 0;
-
-	if (!e || !request_valid(cpu->r, req) || !cpu_argument_ok(cpu, operation))
-		return 0;
-	while (done < n && b.more) {
-		take_bulk(cpu, e, req, n - done, REF_UNIQUE, operation, &b);
-		for (size_t i = 0; i < b.nr; i++) {
-			ret_u[done++] = unique_of(b.frames[b.bad + i]);
-			note_allocated(cpu, b.frames[b.bad + i], (uint64_t)1 << req.order, CALLER);
-		}
-		if (unlikely(b.bad))
-			bulk_changed(cpu, &b, req.order, operation);
-	}
-	return done;
+	return alloc_bulk(cpu, type, req, n, NULL, ret_u, CALLER);
 }
 
 /* Why a frame with this word cannot be claimed. */

@@ -13,7 +13,9 @@
 #include "argument.h"
 #include "contracts.h"
 
-#define PREFETCH_AHEAD 8u /* slots that the bulk calls fetch before they need them */
+#define PREFETCH_AHEAD 16u /* slots that the bulk calls fetch before they need them */
+/* frames that a bulk call frees in one section: a drainer must not find the CPU busy for long */
+#define BULK_SECTION 64u
 
 /* flags that leave a request to the cache; all flags; those of which at most one is set */
 #define REQUEST_PLAIN (RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_WAIT | RAMKA_ALLOC_SHORT | RAMKA_ALLOC_MOVABLE | \
@@ -81,26 +83,47 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 }
 
 /* The same for a frame of order 1 to 10 that the CPU caches. */
-static inline bool frame_alloc_run(struct ramka_cpu *cpu, const struct type_entry *e,
-				   struct ramka_request req, uint64_t ref, const char *operation,
-				   struct ramka_frame **ret_f)
+static inline bool frame_run_hit(struct ramka_cpu *cpu, const struct ramka_type *type,
+				 struct ramka_request req, uint64_t ref, struct ramka_frame **ret_f)
 {
-	struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT, .order = req.order };
+	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
+	const struct type_entry *e = plain_entry(cpu);
+	unsigned order = req.order;
 	struct ramka_frame *f;
 
-	if (CONTRACTS || req.order - 1u >= TOP_ORDER || memcmp(&req, &uninit, sizeof(req)))
+	req.order = 0;
+	if (CONTRACTS || order - 1u >= TOP_ORDER || memcmp(&req, &uninit, sizeof(req)) ||
+	    entry_type(e) != type || unlikely(!order_pop(cpu, order, &f)))
 		return false;
-	f = order_pop(cpu, req.order);
-	if (!f)
-		return false;
-	if (unlikely(slot_ref(f) != REF_FREE)) {
-		frame_changed(cpu->r, f, frame_leak(f, req.order), operation);
-		return false;
-	}
-	slot_set_info(f, e->info | (uint64_t)req.order << INFO_ORDER_SHIFT);
+	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT);
 	ramka_store(&f->ref, ref, release, slot.publish);
 	*ret_f = f;
 	return true;
+}
+
+/* Does frame_keep take a frame with this info? */
+static inline bool info_may_keep(uint64_t info)
+{
+	return info_is_bare(info) && info_order(info) <= TOP_ORDER;
+}
+
+/*
+ * Frees a frame that is the caller's and number n of the home zone, whose type wants nothing done at its end.
+ * Inside the section. False: it is freed, and the section was left on the way.
+ */
+static always_inline bool frame_keep(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, uint64_t info)
+{
+	unsigned order = info_order(info);
+
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	if (unlikely(order)) {
+		order_put(cpu, n, order);
+		return true;
+	}
+	if (likely(cpu_keep(cpu, n)))
+		return true;
+	cpu_free_cold(cpu, n);
+	return false;
 }
 
 /*

@@ -204,7 +204,11 @@ static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uin
 			       const char *operation, uintptr_t caller)
 {
 	uint64_t info = slot_info(f);
+	uint32_t n;
 
+	if (!CONTRACTS && !(old & REF_MARK) && info_is_bare(info) && info_order(info) - 1 < TOP_ORDER &&
+	    cpu_home(cpu, f, &n) && order_push(cpu, f, n, info_order(info)))
+		return 0;
 	if (unlikely(info & INFO_RESERVED)) {
 		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
 		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f,
@@ -231,11 +235,24 @@ static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t
 	instance_bug(r, operation, "frame is not shared (put twice?)", f, old);
 }
 
+/* The rest of a put whose frame did not go to the cache at once; `old`: the word before. */
+static always_inline void reference_gone(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t old,
+					 const char *operation, uintptr_t caller)
+{
+	uint64_t others = ref_others(old);
+
+	contract_commit(cpu->r, f, STEP_PUT, operation);
+	if (unlikely(others >= REF_MAX))
+		put_failed(cpu->r, f, old, operation);
+	else if (!others)
+		end_shared(cpu, f, old, operation, caller);
+}
+
 /* f is a slot, number n of the home zone if `home`. `hot`: see put_reference. */
 static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, bool hot,
 					 uint32_t n, const char *operation, uintptr_t caller)
 {
-	uint64_t old, others;
+	uint64_t old;
 
 	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
 		return;
@@ -243,12 +260,7 @@ static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_fra
 	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) &&
 	    likely(cpu_free(cpu, f, n)))
 		return;
-	others = ref_others(old);
-	contract_commit(cpu->r, f, STEP_PUT, operation);
-	if (unlikely(others >= REF_MAX))
-		put_failed(cpu->r, f, old, operation);
-	else if (!others)
-		end_shared(cpu, f, old, operation, caller);
+	reference_gone(cpu, f, old, operation, caller);
 }
 
 /* No frame of the home zone, or the instance checks who uses its handles. */
@@ -285,14 +297,54 @@ void frame_put(struct ramka_cpu *cpu, struct ramka_frame *f, const char *operati
 	put_reference(cpu, f, false, operation, caller);
 }
 
-void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)
+/*
+ * Puts one reference each, and frees what goes to the caches, up to BULK_SECTION frames in one section; how
+ * many. 0: the first one is to be put by itself.
+ */
+static size_t put_many(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames, const char *operation,
+		       uintptr_t caller)
 {
-	for (size_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
-		__builtin_prefetch(frames[i], 1);
-	for (size_t i = 0; i < n; i++) {
+	size_t i = 0, most = n < BULK_SECTION ? n : BULK_SECTION;
+
+	if (CONTRACTS || unlikely(!section_enter(cpu)))
+		return 0;
+	for (; i < most; i++) {
+		struct ramka_frame *f = frames[i];
+		uint32_t number;
+		uint64_t old;
+
 		if (i + PREFETCH_AHEAD < n)
 			__builtin_prefetch(frames[i + PREFETCH_AHEAD], 1);
-		put_reference(cpu, frames[i], true, "ramka_frame_put_bulk", CALLER);
+		if (unlikely(!cpu_home(cpu, f, &number)))
+			break;
+		old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
+		if (unlikely(old != REF_SHARED(1)) || unlikely(!info_may_keep(slot_info(f)))) {
+			section_leave(cpu);
+			reference_gone(cpu, f, old, operation, caller);
+			return i + 1;
+		}
+		if (unlikely(!frame_keep(cpu, f, number, slot_info(f))))
+			return i + 1;
+	}
+	section_leave(cpu);
+	return i;
+}
+
+void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **frames)
+{
+	static const char operation[] = "ramka_frame_put_bulk";
+
+	for (size_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		__builtin_prefetch(frames[i], 1);
+	while (n) {
+		size_t done = put_many(cpu, n, frames, operation, CALLER);
+
+		if (unlikely(!done)) {
+			put_reference(cpu, *frames, true, operation, CALLER);
+			done = 1;
+		}
+		n -= done;
+		frames += done;
 	}
 }
 

@@ -11,6 +11,28 @@
 #include "defer.h"
 #include "drop.h"
 
+static noinline struct ramka_unique *alloc_unique(struct ramka_cpu *cpu, const struct ramka_type *type,
+						  const void *meta, struct ramka_request req,
+						  uintptr_t caller)
+{
+	struct ramka_frame *f = frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc");
+
+	note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
+	return unique_of(f);
+}
+
+/* Everything but a base frame out of the cache. */
+static noinline struct ramka_unique *alloc_missed(struct ramka_cpu *cpu, const struct ramka_type *type,
+						  const void *meta, struct ramka_request req,
+						  uintptr_t caller)
+{
+	struct ramka_frame *f;
+
+	if (frame_run_hit(cpu, type, req, REF_UNIQUE, &f))
+		return unique_of(f);
+	return alloc_unique(cpu, type, meta, req, caller);
+}
+
 struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type,
 					const void *meta, struct ramka_request req)
 {
@@ -18,9 +40,7 @@ struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramk
 
 	if (likely(frame_hit(cpu, type, req, REF_UNIQUE, &f)))
 		return unique_of(f);
-	f = frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc");
-	note_allocated(cpu, f, (uint64_t)1 << req.order, CALLER);
-	return unique_of(f);
+	return alloc_missed(cpu, type, meta, req, CALLER);
 }
 
 int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
@@ -50,7 +70,7 @@ int ramka_unique_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order,
 	return 0;
 }
 
-/* Everything but a plain base frame that the cache takes. */
+/* Everything but what the caches take at once. */
 static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation,
 			       uintptr_t caller)
 {
@@ -68,6 +88,23 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, co
 		frame_end(cpu, f, info, operation);
 }
 
+/* Everything but a plain base frame that the cache takes. */
+static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation,
+				 uintptr_t caller)
+{
+	struct ramka_frame *f = slot_of(u);
+	uint64_t info;
+	uint32_t n;
+
+	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE)) {
+		info = slot_info(f);
+		if (likely(info_is_bare(info)) && likely(info_order(info) - 1 < TOP_ORDER) &&
+		    likely(order_push(cpu, f, n, info_order(info))))
+			return;
+	}
+	free_slow(cpu, u, operation, caller);
+}
+
 static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
@@ -80,7 +117,7 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
 	    likely(info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
 		return;
-	free_slow(cpu, u, operation, CALLER);
+	free_larger(cpu, u, operation, CALLER);
 }
 
 void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
@@ -88,14 +125,45 @@ void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)
 	free_unique(cpu, u, "ramka_unique_free");
 }
 
+/*
+ * Frees what goes to the caches, up to BULK_SECTION frames in one section; how many. 0: the first one is to
+ * be freed by itself.
+ */
+static size_t free_many(struct ramka_cpu *cpu, size_t n, struct ramka_unique **u)
+{
+	size_t i = 0, most = n < BULK_SECTION ? n : BULK_SECTION;
+
+	if (CONTRACTS || unlikely(!section_enter(cpu)))
+		return 0;
+	for (; i < most; i++) {
+		struct ramka_frame *f = slot_of(u[i]);
+		uint32_t number;
+
+		if (i + PREFETCH_AHEAD < n)
+			__builtin_prefetch(u[i + PREFETCH_AHEAD], 1);
+		if (unlikely(!cpu_home(cpu, f, &number)) || unlikely(slot_ref(f) != REF_UNIQUE) ||
+		    unlikely(!info_may_keep(slot_info(f))))
+			break;
+		if (unlikely(!frame_keep(cpu, f, number, slot_info(f))))
+			return i + 1;
+	}
+	section_leave(cpu);
+	return i;
+}
+
 void ramka_unique_free_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_unique **u)
 {
 	for (size_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		__builtin_prefetch(u[i], 1);
-	for (size_t i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n)
-			__builtin_prefetch(u[i + PREFETCH_AHEAD], 1);
-		free_unique(cpu, u[i], "ramka_unique_free_bulk");
+	while (n) {
+		size_t done = free_many(cpu, n, u);
+
+		if (unlikely(!done)) {
+			free_unique(cpu, *u, "ramka_unique_free_bulk");
+			done = 1;
+		}
+		n -= done;
+		u += done;
 	}
 }
 

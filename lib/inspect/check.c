@@ -89,7 +89,7 @@ static void mark_stack(struct audit *a, const struct ramka_cpu *cpu, const struc
 {
 	uint32_t index = cpu->id < d->nr_shards ? depot_first(d, cpu->id) : 0;
 
-	for (uint32_t n = 0; index && n <= d->nr_shards * SHARD_MAGAZINES; n++) {
+	for (uint32_t n = 0; index && n <= d->per_shard; n++) {
 		const struct magazine *m = &d->magazines[index - 1];
 
 		mark_frames(a, cpu->zone, m->frames, m->count);

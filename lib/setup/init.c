@@ -7,6 +7,7 @@
 #include "../base/watch.h"
 
 #include "../cpu/drain.h"
+#include "../cpu/gate.h"
 #include "../cpu/mail.h"
 #include "../cpu/order.h"
 #include "../frame/contracts.h"
@@ -147,6 +148,8 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->node = node;
 	cpu->block = cpu->run_block = cpu->lasting_block = NO_BLOCK;
 	cpu->current = cpu->run_current = cpu->row = NO_ROW;
+	cpu->window = gate_window(r);
+	cpu->victim = id;
 	cpu->random = random_start(r->seed, id);
 	cpu->tell_at = ramka_load(&r->tell_max, relaxed, stat);
 	cpu->zone = zone_of_node(r, node);
@@ -414,11 +417,12 @@ static void init_places(struct ramka *r, const struct layout *l)
 	r->depot = (void *)(at + l->depot);
 	r->none = (void *)(at + l->none);
 	sparse_init(&r->late, (void *)(at + l->late), l->late_frames);
-	*r->depot = (struct depot){ (void *)(at + l->shards), (void *)(at + l->magazines), r->nr_cpus };
+	*r->depot = (struct depot){ (void *)(at + l->shards), (void *)(at + l->magazines), r->nr_cpus,
+				    l->per_shard };
 	r->mail = r->depot + 1;
 	*r->mail = (struct depot){ r->depot->shards + r->nr_cpus,
-				   r->depot->magazines + (size_t)r->nr_cpus * SHARD_MAGAZINES,
-				   mailboxes(r->nr_cpus) };
+				   r->depot->magazines + (size_t)r->nr_cpus * l->per_shard,
+				   mailboxes(l->mailing), SHARD_MAGAZINES };
 }
 
 static void init_cpus(struct ramka *r, const struct ramka_config *cfg, const struct layout *l)
@@ -430,8 +434,8 @@ static void init_cpus(struct ramka *r, const struct ramka_config *cfg, const str
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		struct ramka_cpu *cpu = &r->cpus[i].cpu;
 
-		cpu->outbox = (void *)(at + l->outboxes + i * (size_t)align_up(outbox_bytes(r->nr_cpus), 64));
-		outbox_init(cpu->outbox, r->nr_cpus);
+		cpu->outbox = (void *)(at + l->outboxes + i * (size_t)align_up(outbox_bytes(l->mailing), 64));
+		outbox_init(cpu->outbox, l->mailing);
 		cpu->defer = (struct defer *)(void *)(at + l->defers) + i;
 		init_cpu(r, cpu, i, cfg->cpu_node ? cfg->cpu_node[i] : 0);
 	}

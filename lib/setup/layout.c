@@ -155,6 +155,23 @@ static uint64_t late_frames(const struct ramka_config *cfg, const struct map_spa
 	return frames < nr ? frames : nr;
 }
 
+/* ---- magazines ---- */
+
+/* Magazines of each CPU's shard. With RAMKA_CACHE_ALL all of them have room for all memory of the regions. */
+static uint32_t magazines_of(const struct ramka_config *cfg)
+{
+	uint64_t frames = 0, nr;
+
+	if (!(cfg->flags & RAMKA_CACHE_ALL))
+		return SHARD_MAGAZINES;
+	for (size_t i = 0; i < cfg->nr_regions; i++)
+		frames += feeds_zone(&cfg->regions[i]) ? cfg->regions[i].size >> RAMKA_PAGE_SHIFT : 0;
+	nr = frames / MAGAZINE_SIZE / cfg->nr_cpus + 1;
+	if (nr > DEPOT_INDEX / cfg->nr_cpus)
+		nr = DEPOT_INDEX / cfg->nr_cpus;
+	return nr < SHARD_MAGAZINES ? SHARD_MAGAZINES : (uint32_t)nr;
+}
+
 /* ---- all together ---- */
 
 static int check_watermarks(const struct ramka_config *cfg, struct ramka_why *why)
@@ -174,7 +191,8 @@ static int check_config(const struct ramka_config *cfg, struct layout *l, struct
 {
 	const uint32_t contents = RAMKA_POISON | RAMKA_INIT_ON_FREE;
 	const uint32_t known = RAMKA_NO_DIRECT_MAP | RAMKA_METADATA_ZEROED | RAMKA_REF_SATURATE |
-			       RAMKA_SHUFFLE | RAMKA_TRACE | RAMKA_QUARANTINE | RAMKA_CHECK_LEVELS | contents;
+			       RAMKA_SHUFFLE | RAMKA_CACHE_ALL | RAMKA_TRACE | RAMKA_QUARANTINE |
+			       RAMKA_CHECK_LEVELS | contents;
 
 	if (!cfg)
 		return refuse_plain(why, RAMKA_E_INVAL, "no configuration", "cfg");
@@ -245,7 +263,6 @@ static int place_zones(const struct ramka_config *cfg, struct layout *l, bool ok
 
 int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *why)
 {
-	uint64_t shards;
 	size_t at;
 	bool ok;
 	int rc;
@@ -257,15 +274,18 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 		return rc;
 	l->nr_slots = l->span.end - l->span.first;
 	l->late_frames = late_frames(cfg, &l->span);
-	shards = cfg->nr_cpus + mailboxes(cfg->nr_cpus);
+	l->per_shard = magazines_of(cfg);
+	l->mailing = cfg->flags & RAMKA_CACHE_ALL ? 1 : cfg->nr_cpus; /* one CPU has no mailbox */
 	ok = place(l, &at, 1, sizeof(struct ramka)) &&
 	     place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
 	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) &&
 	     place(l, &l->depot, 2, sizeof(struct depot)) &&
-	     place(l, &l->outboxes, cfg->nr_cpus, (size_t)align_up(outbox_bytes(cfg->nr_cpus), 64)) &&
+	     place(l, &l->outboxes, cfg->nr_cpus, (size_t)align_up(outbox_bytes(l->mailing), 64)) &&
 	     place(l, &l->defers, (uint64_t)cfg->nr_cpus + 1, sizeof(struct defer)) &&
-	     place(l, &l->shards, shards, sizeof(struct shard)) &&
-	     place(l, &l->magazines, shards * SHARD_MAGAZINES, sizeof(struct magazine)) &&
+	     place(l, &l->shards, (uint64_t)cfg->nr_cpus + mailboxes(l->mailing), sizeof(struct shard)) &&
+	     place(l, &l->magazines,
+		   (uint64_t)cfg->nr_cpus * l->per_shard + (uint64_t)mailboxes(l->mailing) * SHARD_MAGAZINES,
+		   sizeof(struct magazine)) &&
 	     place(l, &l->map, map_pieces(cfg->nr_regions + early_ranges(cfg)), sizeof(struct map_entry)) &&
 	     place(l, &l->events, map_events(cfg->nr_regions + early_ranges(cfg)), sizeof(struct map_event));
 	rc = place_zones(cfg, l, ok, why);

@@ -30,6 +30,8 @@ struct layout {
 	uint64_t nr_slots, late_frames; /* frames that may become memory late, at most */
 	unsigned nr_zones;
 	uint32_t meta_size;
+	uint32_t per_shard;             /* magazines of a CPU's shard of the depot */
+	unsigned mailing;               /* CPUs that send each other mail */
 	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, present,
 		late, slots, meta, traces, shadow, end;
 };

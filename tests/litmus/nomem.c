@@ -36,12 +36,12 @@
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
  * mirrors: give_back sha256:839886b3
- * mirrors: count_push sha256:0ebd4c8e
+ * mirrors: order_count_push sha256:d58be092
  * mirrors: drain_stack sha256:d1c7dfd0
  * mirrors: drain_cache sha256:d8131fcf
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:9efe0cbf
- * mirrors: flush sha256:ee3098f7
+ * mirrors: cpu_alloc_refill sha256:cbf1dcb3
+ * mirrors: flush sha256:13ad8ced
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: bitmap_claim_any sha256:e008a6e2

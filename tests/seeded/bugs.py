@@ -63,7 +63,7 @@ bug('publish-relaxed', 'a frame is published before its metadata', 'checker fram
 bug('publish-relaxed-cached', 'the same on the shortest way', 'checker frame_hit_lookup', 20,
     weaken('frame_hit', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('put-frees-at-two', 'the last reference but one frees', 'plain refs', 5,
-    ('drop_reference', 'else if (!others)', 'else if (others <= 1)'))
+    ('reference_gone', 'else if (!others)', 'else if (others <= 1)'))
 bug('put-release-only', 'the last put does not see what other holders did', 'checker frame_last_put frame_get_put frame_reuse', 20,
     weaken('drop_reference', 'slot.drop', 'sub', 'acq_rel', 'release'))
 bug('put-acquire-only', 'a put does not say what its holder did', 'checker frame_last_put frame_get_put frame_reuse', 20,
@@ -127,7 +127,7 @@ bug('try-unique-marked', 'a frame that put_rcu marked becomes unique: readers ma
 bug('share-relaxed', 'a shared frame shows itself before what its owner wrote', 'checker frame_share', 20,
     weaken('ramka_unique_share', 'slot.publish', 'store', 'release', 'relaxed'))
 bug('double-put-accepted', 'a put too many frees again', 'misuse panics', 10,
-    ('drop_reference', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
+    ('reference_gone', 'if (unlikely(others >= REF_MAX))\n		put_failed(cpu->r, f, old, operation);\n	else if (!others)',
      'if (unlikely(others >= REF_MAX) && old != REF_FREE)\n		put_failed(cpu->r, f, old, operation);\n'
      '	else if (!others || old == REF_FREE)'))
 bug('stray-get-undone', 'a get of a dying frame is undone by subtracting', 'checker frame_stray_get', 20,
@@ -179,7 +179,7 @@ bug('drain-forgets-rows', 'a drain empties the cache but not the rows', 'plain o
 bug('flush-copies-top', 'a full magazine holds the frames that stay in the cache', 'plain churn', 5,
     ('flush', 'memcpy(m->frames, cache_of(cpu)->frames,', 'memcpy(m->frames, cache_of(cpu)->frames + (n - out),'))
 bug('cache-overruns', 'the cache is full one frame too late', 'unit cpu', 10,
-    ('cpu_free', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE)', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE + 1)'),
+    ('cpu_keep', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE)', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE + 1)'),
     ('free_cached', 'if (HOT_COUNT(hot) == CACHE_SIZE)', 'if (HOT_COUNT(hot) == CACHE_SIZE + 1)'))
 
 # ---- zone ----
@@ -289,7 +289,7 @@ bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not z
      '	if (unlikely(!f))\n		return NULL;\n	if (ramka_load(&cpu->steals, relaxed, stat) != steals)\n'
      '		req.flags |= RAMKA_ALLOC_UNINIT;'))
 bug('zero-skipped-in-bulk', 'bulk frames are never zeroed', 'plain bulk', 5,
-    ('take_bulk', '!(req.flags & RAMKA_ALLOC_UNINIT), operation);', 'false, operation);'))
+    ('take_bulk', '0, zero, operation);', '0, false, operation);'))
 bug('order-not-checked', 'a request beyond the largest order is let through', 'unit frame', 10,
     ('request_valid', 'return req.order <= RAMKA_MAX_ORDER &&', 'return req.order <= RAMKA_MAX_ORDER + 14 &&'))
 bug('limit-off-by-one', 'a frame may end beyond the limit of the address', 'unit zone', 10,
@@ -306,7 +306,7 @@ bug('slice-counts-whole', 'a slice takes its references at the segment\'s start'
     ('ramka_segment_slice', '(struct ramka_segment){ s.base + from, to - from }, "ramka_segment_slice");',
      '(struct ramka_segment){ s.base, to - from }, "ramka_segment_slice");\n	part.base += from;'))
 bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30,
-    ('ramka_frame_put_bulk', 'for (size_t i = 0; i < n; i++) {', 'for (size_t i = 0; i + (n > 3) < n; i++) {'))
+    ('ramka_frame_put_bulk', '	while (n) {', '	n -= n > 3;\n	while (n) {'))
 
 # ---- isolation ----
 

@@ -38,8 +38,8 @@
  * mirrors: account_moves sha256:d5ae8d19
  * mirrors: cpu_drain_all sha256:b362ff80
  * mirrors: drain_shard sha256:6e25fb26
- * mirrors: cpu_alloc_refill sha256:9efe0cbf
- * mirrors: cpu_free_slow sha256:0489030e
+ * mirrors: cpu_alloc_refill sha256:cbf1dcb3
+ * mirrors: cpu_free_slow sha256:57da7451
  * mirrors: count_move sha256:b257c604
  */
 #define DRAIN 3                         /* counter of the CPU that drains */

@@ -113,6 +113,94 @@ static void shuffled_frames_are_the_same_frames(void **state)
 	CLOSE(f);
 }
 
+/* ---- RAMKA_CACHE_ALL ---- */
+
+#define CACHING ((struct spec){ .nr_cpus = 2, .flags = RAMKA_CACHE_ALL })
+
+static void every_freed_frame_is_cached(void **state)
+{
+	struct fixture *f = fixture_open(CACHING);
+	struct ramka_frame *frames[FRAMES];
+
+	(void)state;
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES), FRAMES);
+	for (unsigned i = 0; i < FRAMES; i++) /* in no order that a gate would like */
+		ramka_frame_put(f->cpu[0], frames[i * 7 % FRAMES]);
+	assert_int_equal(stats(f).cached, FRAMES);
+	assert_int_equal(cpu_in_rows(f->cpu[0]), 0);
+	assert_int_equal(f->r->mail->nr_shards, 0);
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES), FRAMES);
+	assert_null(ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, UNINIT));
+	put_all(f->cpu[0], frames, FRAMES);
+	CLOSE(f);
+}
+
+/* One CPU allocates everything, another frees it: the one that frees caches it, and the first takes it from there. */
+static void frees_of_other_cpus_are_cached_here_and_stolen(void **state)
+{
+	struct fixture *f = fixture_open(CACHING);
+	struct ramka_frame *frames[FRAMES];
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		uint64_t stolen = stats(f).steals;
+
+		assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES), FRAMES);
+		put_all(f->cpu[1], frames, FRAMES);
+		assert_int_equal(stats(f).cached, FRAMES);
+		assert_true(!round || stats(f).steals > stolen);
+	}
+	CLOSE(f);
+}
+
+static void a_large_request_drains_what_is_cached(void **state)
+{
+	struct fixture *f = fixture_open(CACHING);
+	struct ramka_frame *frames[FRAMES], *large;
+
+	(void)state;
+	assert_int_equal(alloc_all(f->cpu[1], UNINIT, frames, FRAMES), FRAMES);
+	put_all(f->cpu[1], frames, FRAMES);
+	large = ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, order_req(9));
+	assert_non_null(large);
+	ramka_frame_put(f->cpu[0], large);
+	CLOSE(f);
+}
+
+static void claims_out_of_all_that_is_cached(void **state)
+{
+	struct fixture *f = fixture_open(CACHING);
+	struct ramka_frame *frames[FRAMES], *claimed;
+	ramka_paddr_t pa;
+
+	(void)state;
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES), FRAMES);
+	pa = ramka_frame_paddr(f->r, frames[FRAMES / 2]);
+	claimed = frames[FRAMES / 2];
+	put_all(f->cpu[0], frames, FRAMES);
+	assert_int_equal(ramka_frame_from_unused(f->cpu[1], pa, &ramka_type_untyped, NULL, &frames[0]), 0);
+	assert_ptr_equal(frames[0], claimed);
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames + 1, FRAMES - 1), FRAMES - 1);
+	put_all(f->cpu[0], frames, FRAMES);
+	CLOSE(f);
+}
+
+static void cached_frames_are_not_low_memory(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1, .flags = RAMKA_CACHE_ALL, .low_watermark = FRAMES / 2 });
+	struct ramka_frame *frames[FRAMES];
+	unsigned told;
+
+	(void)state;
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES), FRAMES);
+	put_all(f->cpu[0], frames, FRAMES);
+	told = f->lows;
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES / 4), FRAMES / 4);
+	assert_int_equal(f->lows, told);
+	put_all(f->cpu[0], frames, FRAMES / 4);
+	CLOSE(f);
+}
+
 /* ---- no memory, exactly ---- */
 
 /* A barrier may be a wait for other CPUs: nobody may be inside a section meanwhile. */
@@ -673,6 +761,11 @@ int main(void)
 		cmocka_unit_test(caches_are_bounded),
 		cmocka_unit_test(only_full_blocks_and_the_own_one_are_cached),
 		cmocka_unit_test(shuffled_frames_are_the_same_frames),
+		cmocka_unit_test(every_freed_frame_is_cached),
+		cmocka_unit_test(frees_of_other_cpus_are_cached_here_and_stolen),
+		cmocka_unit_test(a_large_request_drains_what_is_cached),
+		cmocka_unit_test(claims_out_of_all_that_is_cached),
+		cmocka_unit_test(cached_frames_are_not_low_memory),
 		cmocka_unit_test(every_frame_can_be_had_from_anywhere),
 		cmocka_unit_test(without_a_barrier_only_private_caches_are_out_of_reach),
 		cmocka_unit_test(isolated_frames_are_memory),

@@ -13,7 +13,7 @@ static int setup(void **state)
 	(void)state;
 	memset((void *)shards, 0, sizeof(shards));
 	memset((void *)magazines, 0, sizeof(magazines));
-	depot = (struct depot){ shards, magazines, SHARDS };
+	depot = (struct depot){ shards, magazines, SHARDS, SHARD_MAGAZINES };
 	depot_init(&depot);
 	return 0;
 }

@@ -136,6 +136,7 @@ static void run_setup(void)
 	make((struct options){ .frames = 512, .cpus = 2 });
 	f = ramka_frame_alloc(cpu(0), &t_plain, NULL, ORDER(1));
 	ck_assert(number(f) == BASE, "not the first frame");
+	ramka_frame_put(cpu(0), ramka_frame_alloc(cpu(0), &t_bare, NULL, ORDER(1)));
 	ramka_frame_put(cpu(0), f);
 }
 static void take_run0(void)
@@ -155,6 +156,17 @@ static void run_lookup(void)
 }
 CK_CLIENT(cpu_run_lookup, .what = "the type of a frame out of a stack is published with it", .setup = run_setup,
 	  .thread = { take_run0, run_lookup }, .check = books, .stale = 3);
+
+/* The same by a call for several frames. */
+static void take_bulk0(void)
+{
+	struct ramka_frame *f;
+
+	ck_assert(ramka_frame_alloc_bulk(cpu(0), &t_bare, UNINIT, 1, &f) == 1, "no frame");
+	ck_own_take(number(f));
+}
+CK_CLIENT(cpu_bulk_lookup, .what = "the type of a frame of a bulk call is published with it", .setup = bare_setup,
+	  .thread = { take_bulk0, bare_lookup }, .check = books, .stale = 3);
 
 /* Mail: CPU 1 owns all blocks and has handed three frames out. CPU 0 frees them; the third one sends the first two. */
 static struct ramka_frame *mailed[3];

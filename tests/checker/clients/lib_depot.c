@@ -20,7 +20,7 @@ static void fill(struct magazine *m, uint32_t with)
 
 static void make(unsigned shards, unsigned full)
 {
-	d = (struct depot){ .nr_shards = shards };
+	d = (struct depot){ .nr_shards = shards, .per_shard = SHARD_MAGAZINES };
 	d.shards = ck_alloc(sizeof(struct shard) * shards, 64);
 	d.magazines = ck_alloc(sizeof(struct magazine) * shards * SHARD_MAGAZINES, 64);
 	depot_init(&d);

@@ -59,6 +59,18 @@ static void dropped_once(void)
 }
 CK_CLIENT(frame_last_put, .what = "two puts and a lookup by address", .setup = two_refs,
 	  .thread = { look_put0, look_put1, lookup }, .check = dropped_once, .stale = 2);
+static void look_bulk0(void)
+{
+	look(f0);
+	ramka_frame_put_bulk(cpu(0), 1, &f0);
+}
+static void look_bulk1(void)
+{
+	look(f0);
+	ramka_frame_put_bulk(cpu(1), 1, &f0);
+}
+CK_CLIENT(frame_bulk_put, .what = "the same by bulk calls", .setup = two_refs,
+	  .thread = { look_bulk0, look_bulk1, lookup }, .check = dropped_once, .stale = 2);
 static void get_put_put(void)
 {
 	ramka_frame_get(r, f0);
