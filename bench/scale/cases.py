@@ -76,6 +76,9 @@ class Case:
 
 def run_in_order(program, cases, timeout=600, jobs=None):
     """Gives the cases in their order, each as soon as it and those before it have run."""
-    with concurrent.futures.ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0)))
+    try:
         for f in [pool.submit(c.run, program, False, timeout) for c in cases]:
             yield f.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

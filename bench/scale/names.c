@@ -28,7 +28,7 @@ static void add(const char *name, const char *type, const void *base, uint64_t n
 static void add_hints(const struct hints *h, const char *const *names)
 {
 	for (unsigned i = 0; i < h->nr_levels; i++)
-		add(names[i < 2 ? i : 2], "u64", h->level[i], h->words[i], 8);
+		add(names[i < 2 ? i : 2], "u64", h->level[i], h->words[i], i ? 8 : 8 * HINT_LINE);
 }
 
 static void add_zone(const struct zone *z)

@@ -23,6 +23,7 @@ ORDERS = [0, 3, 6, 9, 10]
 WORKLOADS = ["repeat", "bulk", "churn:90", "rand", "exit", "purge", "pipe", "beside"]
 CPUS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 SOME_CPUS = [1, 2, 8, 32, 64]  # for most rows of the plan
+LARGE_MIB = 512
 PEERS = ["floor", "ramka", "buddy", "buddy-owner"]
 USES = ["ramka", "ramka-shared", "ramka-deferred", "ramka-address"]
 
@@ -100,15 +101,21 @@ def options_of(args):
     return options + [f"--{k}={v}" for k, v in (("pairs", args.pairs), ("mib", args.mib)) if v]
 
 
-def fits(workload, order, cpus):
+def fits(peer, workload, order, cpus):
     if workload in ("pipe", "beside") and cpus < 2:
         return False
-    return workload != "beside" or order <= 6
+    return workload != "beside" or (order <= 6 and peer != "floor")  # the floor ends where memory does
+
+
+def memory_for(workload, order):
+    """Memory of each CPU: for larger frames more, so that a CPU has more than a few; a request fails after a look at all."""
+    return [f"--mib={LARGE_MIB}"] if order or workload == "beside" else []
 
 
 def product(peers, workloads, orders, cpus, options):
-    return [cases.Case(p, w, o, n, options) for o in orders for w in workloads for p in peers for n in cpus
-            if fits(w, o, n)]
+    given = any(o.startswith("--mib=") for o in options)
+    return [cases.Case(p, w, o, n, options + ([] if given else memory_for(w, o)))
+            for o in orders for w in workloads for p in peers for n in cpus if fits(p, w, o, n)]
 
 
 def plan(args, options):
@@ -117,15 +124,20 @@ def plan(args, options):
     if named:
         return product(args.peers or ["ramka"], args.workloads or WORKLOADS, args.orders or [0],
                        args.cpus or [1, 2, 8, 32, 64], options)
-    few = options + ([] if args.pairs else ["--pairs=2048"])  # each case takes seconds where there are many CPUs
+    o = options + ([] if args.pairs else ["--pairs=2048"])  # each case takes seconds where there are many CPUs
     cases_of = []
     for n in CPUS:
-        o = few if n >= 16 else options
         some = n in SOME_CPUS
         cases_of += product(PEERS, ["bulk", "purge"], [0], [n], o)
         if some:
             cases_of += product(PEERS, [w for w in WORKLOADS if w not in ("bulk", "purge")], [0], [n], o)
-            cases_of += product(PEERS[1:], ["bulk", "churn:90", "rand", "purge", "pipe"], ORDERS[1:], [n], o)
+            cases_of += product(["ramka"], ["bulk", "rand", "purge", "pipe"], ORDERS[1:], [n], o)
+            cases_of += product(["ramka"], ["repeat", "churn:90"], [9, 10], [n], o)
+        if n <= 8:  # where they collapse, a case takes minutes
+            cases_of += product(["buddy", "buddy-owner"], ["bulk", "rand", "purge", "pipe"], [3, 9], [n], o)
+        if n == 256:
+            cases_of += product(["ramka"], ["bulk"], ORDERS[1:], [n], o)
+        if some:
             cases_of += product(USES[1:], ["repeat", "bulk", "rand", "purge"], [0], [n], o)
         if n <= 32:
             cases_of += product(["treiber"], ["repeat", "bulk"], [0], [n], o)
@@ -191,6 +203,18 @@ def show_lines(args, todo):
     return 1 if any(c.error for c in todo) else 0
 
 
+def run(program, todo):
+    """Those that have run: all, or what there was before an interrupt."""
+    done = []
+    try:
+        for c in cases.run_in_order(program, todo):
+            print_case(c)
+            done.append(c)
+    except KeyboardInterrupt:
+        print("interrupted")
+    return done
+
+
 def main():
     args = parse()
     began = time.monotonic()
@@ -207,17 +231,18 @@ def main():
         return show_lines(args, todo)
     if todo:
         print_head()
-    for c in cases.run_in_order(args.program, todo):
-        print_case(c)
+    done = run(args.program, todo)
     compared = []
-    if args.compare or args.out:
+    if args.compare or (args.out and len(done) == len(todo)):
         compared = measured.compare(args.program, ["ramka", "buddy"], [0, 3], options)
         measured.print_comparison(compared)
-    if args.out and todo:
-        print(f"\nJSON   {write(args, todo, compared, options, time.monotonic() - began)}")
+    if args.out and done:
+        if len(done) < len(todo):
+            options.append(f"interrupted after {len(done)} of {len(todo)} rows")
+        print(f"\nJSON   {write(args, done, compared, options, time.monotonic() - began)}")
         for path in plot.draw(args.out) or ["(none: python3-matplotlib is not installed)"]:
             print(f"plot   {path}")
-    return 1 if any(c.error for c in todo) else 0
+    return 1 if len(done) < len(todo) or any(c.error for c in done) else 0
 
 
 if __name__ == "__main__":

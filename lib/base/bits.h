@@ -24,7 +24,8 @@
 #define BLOCK_ORDER 9u             /* 2^9 frames a block: 8 words, one cache line */
 #define BLOCK_FRAMES 512u
 #define BLOCK_WORDS 8u
-#define CHUNK_BLOCKS 64u           /* blocks under one word of hints */
+#define CHUNK_BLOCKS 32u           /* blocks under one word of hints; their entries are one cache line */
+#define CHUNK_ORDER 5u             /* 2^5 blocks a chunk */
 
 /* No compiler builtin here: gcc turns __builtin_popcountll into a call into libgcc on a baseline CPU. */
 static inline unsigned bits_count(uint64_t w)

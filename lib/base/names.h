@@ -13,6 +13,7 @@
 #define account_low_memory ramka_core_account_low_memory
 #define account_moves ramka_core_account_moves
 #define account_rest ramka_core_account_rest
+#define account_transfers ramka_core_account_transfers
 #define account_zone ramka_core_account_zone
 #define bitmap_bytes ramka_core_bitmap_bytes
 #define bitmap_claim ramka_core_bitmap_claim
@@ -163,6 +164,7 @@
 #define range_next_zone ramka_core_range_next_zone
 #define range_settle ramka_core_range_settle
 #define request_possible ramka_core_request_possible
+#define quad_words ramka_core_quad_words
 #define request_valid ramka_core_request_valid
 #define slot_state ramka_core_slot_state
 #define sparse_add ramka_core_sparse_add
@@ -197,12 +199,12 @@
 #define zone_bits ramka_core_zone_bits
 #define zone_claim_range ramka_core_zone_claim_range
 #define zone_count_free ramka_core_zone_count_free
-#define zone_fewest_missing ramka_core_zone_fewest_missing
 #define zone_find_range ramka_core_zone_find_range
 #define zone_free ramka_core_zone_free
 #define zone_free_range ramka_core_zone_free_range
 #define zone_give_back ramka_core_zone_give_back
 #define zone_join ramka_core_zone_join
+#define zone_lacks_at_most ramka_core_zone_lacks_at_most
 #define zone_open ramka_core_zone_open
 #define zone_origin ramka_core_zone_origin
 #define zone_split ramka_core_zone_split

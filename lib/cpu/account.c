@@ -224,10 +224,10 @@ void account_rest(struct ramka_cpu *cpu, uint64_t nr)
 }
 
 /*
- * All movements so far. Acquire: a CPU that moved frames past the pass has counted that before, and the pass
- * has read a word that it wrote.
+ * Movements between caches and zones. Acquire, here and below: a CPU that moved frames past the pass has
+ * counted that before, and the pass has read a word that it wrote.
  */
-uint64_t account_moves(const struct ramka *r)
+uint64_t account_transfers(const struct ramka *r)
 {
 	uint64_t sum = 0;
 
@@ -236,8 +236,16 @@ uint64_t account_moves(const struct ramka *r)
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		sum += ramka_load(&r->zones[i].map.returned, acquire, nomem.collect);
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		sum += ramka_load(&r->cpus[i].cpu.moves, acquire, nomem.collect) +
-		       HOT_PUSHES(ramka_load(&r->cpus[i].cpu.hot, acquire, nomem.collect)) +
+		sum += ramka_load(&r->cpus[i].cpu.moves, acquire, nomem.collect);
+	return sum;
+}
+
+uint64_t account_moves(const struct ramka *r)
+{
+	uint64_t sum = account_transfers(r);
+
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		sum += HOT_PUSHES(ramka_load(&r->cpus[i].cpu.hot, acquire, nomem.collect)) +
 		       ramka_load(&r->cpus[i].cpu.larger_pushes, acquire, nomem.collect);
 	return sum;
 }

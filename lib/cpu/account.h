@@ -50,6 +50,8 @@ void account_kept(struct ramka *r);
 void count_move(struct ramka_cpu *cpu, bool inside);
 /* All movements so far. */
 uint64_t account_moves(const struct ramka *r);
+/* Those of them that are between caches and zones. Reads no line that a cache hit writes. */
+uint64_t account_transfers(const struct ramka *r);
 /*
  * Calls cfg.low_memory if the free frames of the instance fell below the low watermark, or those of zone
  * `z` below its part of it; cfg.enough_memory if they rose above the high watermark since. Outside

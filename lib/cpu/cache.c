@@ -56,7 +56,7 @@ static void flush(struct ramka_cpu *cpu)
 	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out,
 		(n - out) * sizeof(*cache_of(cpu)->frames));
 	set_count(cpu, n - out);
-	cpu->current = NO_ROW; /* the zone changed, so the gate decides anew */
+	set_current(&cpu->current, NO_ROW); /* the zone changed, so the gate decides anew */
 	own_add(&cpu->moved_out, out);
 	own_add(&cpu->flushes, 1);
 	probe(flush, cpu->id, out);
@@ -264,7 +264,8 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		set_gate(cpu);
 	}
 	set_count(cpu, n);
-	cpu->current = cpu->block == NO_BLOCK ? NO_ROW : cpu->block * BLOCK_FRAMES - cpu->zone->low;
+	set_current(&cpu->current,
+		    cpu->block == NO_BLOCK ? NO_ROW : cpu->block * BLOCK_FRAMES - cpu->zone->low);
 	count_move(cpu, true);
 	section_leave(cpu);
 	if (f)

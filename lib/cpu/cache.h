@@ -83,7 +83,7 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-	if (n - cpu->current >= cpu->window || unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
+	if (ramka_load(&cpu->current, relaxed, section.own) - n >= cpu->window || unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
 		if (n - cpu->row >= WORD_BITS)
 			return false;
 		ramka_store(&cpu->row_mask,

@@ -10,7 +10,8 @@
 /* Which blocks the CPU's caches stand by: none that was shut. */
 static void ask_gates_again(struct ramka_cpu *cpu)
 {
-	cpu->current = cpu->run_current = NO_ROW;
+	set_current(&cpu->current, NO_ROW);
+	set_current(&cpu->run_current, NO_ROW);
 	cpu->window = gate_window(cpu->r);
 	gate_leave_shut(cpu, &cpu->block);
 	gate_leave_shut(cpu, &cpu->run_block);

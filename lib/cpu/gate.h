@@ -17,16 +17,16 @@
 
 /* `refills`: the block that refills the cache. *current: the block that passed its gate last, updated. */
 static always_inline bool gate_passes(const struct ramka_cpu *cpu, uint32_t n, uint32_t refills,
-				      uint32_t *current)
+				      struct ramka_atomic_u32 *current)
 {
 	uint32_t block = bit_of(cpu, n) / BLOCK_FRAMES;
 
-	if (n - *current < cpu->window)
+	if (ramka_load(current, relaxed, section.own) - n < cpu->window)
 		return true;
 	if (block != refills && (entry_gate_count(bitmap_entry(&cpu->zone->map, block)) > cpu->gate ||
 				 zone_is_lasting(cpu->zone, block)))
 		return false;
-	*current = block * BLOCK_FRAMES - cpu->zone->low;
+	set_current(current, block * BLOCK_FRAMES - cpu->zone->low);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include "row.h"
 
 #define NO_MAIL_BELOW 2u /* CPUs */
+#define MAIL_AT_SENDING 2u /* magazines opened for each one sent */
 
 /* ---- set-up ---- */
 
@@ -111,7 +112,8 @@ static void send_longest(struct ramka_cpu *cpu, uint32_t owner)
 }
 
 /*
- * One magazine of the own mailbox for each one sent: a CPU that only frees keeps its own mailbox empty too.
+ * Up to two magazines of the own mailbox for each one sent. A CPU that only frees keeps its own mailbox empty
+ * too, even where more of them come for a while than it sends.
  */
 static void answer(struct ramka_cpu *cpu)
 {
@@ -121,7 +123,8 @@ static void answer(struct ramka_cpu *cpu)
 		return;
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	mail_open(cpu, &count);
+	for (unsigned i = 0; i < MAIL_AT_SENDING && mail_open(cpu, &count); i++)
+		;
 	set_count(cpu, count);
 	count_move(cpu, true);
 }

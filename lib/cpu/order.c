@@ -110,7 +110,7 @@ void order_flush_all(struct ramka_cpu *cpu)
 	for (unsigned order = 0; order <= TOP_ORDER; order++)
 		if (order_count(cpu, order))
 			flush_order(cpu, order, order_count(cpu, order));
-	cpu->run_current = NO_ROW;
+	set_current(&cpu->run_current, NO_ROW);
 }
 
 /* ---- into the stack ---- */

@@ -97,6 +97,12 @@ static inline void order_count_push(struct ramka_cpu *cpu)
 		    nomem.collect);
 }
 
+/* Does frame n lie outside the block that passed the gate of orders 1 to 8 last? */
+static inline bool run_far(const struct ramka_cpu *cpu, uint32_t n)
+{
+	return ramka_load(&cpu->run_current, relaxed, section.own) - n >= cpu->window;
+}
+
 /* order_put for a frame that is not pushed at once. */
 void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order);
 
@@ -109,8 +115,7 @@ static inline void order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 	struct ramka_atomic_u32 *count = &cache_of(cpu)->larger[order];
 	uint32_t at = ramka_load(count, relaxed, section.own);
 
-	if (unlikely(order < BLOCK_ORDER ? n - cpu->run_current >= cpu->window :
-					   ramka_load(&cpu->r->shut, relaxed, stat) != 0) ||
+	if (unlikely(order < BLOCK_ORDER ? run_far(cpu, n) : ramka_load(&cpu->r->shut, relaxed, stat) != 0) ||
 	    unlikely(at >= ramka_load(&cpu->r->order_max[order], relaxed, stat))) {
 		order_put_cold(cpu, n, order);
 		return;

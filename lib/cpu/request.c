@@ -150,16 +150,20 @@ bool request_possible(const struct ramka_cpu *cpu, const struct ramka_request *r
 
 /*
  * Could the frames that CPUs hold complete a run of whole blocks, if they lay where they are wanted? If not,
- * a drain is useless.
+ * a drain is useless. What a CPU holds is read before the blocks. So a frame on its way to a block counts
+ * twice, and only a frame on its way to a CPU may not count: that is a transfer, after which the question is
+ * asked again. What callers allocate and free meanwhile is no reason to ask again: each time, the other CPUs
+ * lose the lines of their caches for a moment.
  */
 static bool drain_may_help(const struct ramka *r, uint64_t nr)
 {
-	uint64_t have = drainable(r);
+	uint64_t have;
 
 	if (nr < BLOCK_FRAMES)
 		return true;
+	have = drainable(r);
 	for (unsigned i = 0; i < r->nr_zones; i++)
-		if (zone_fewest_missing(&r->zones[i], (uint32_t)(nr / BLOCK_FRAMES)) <= have)
+		if (zone_lacks_at_most(&r->zones[i], (uint32_t)(nr / BLOCK_FRAMES), have))
 			return true;
 	return false;
 }
@@ -181,14 +185,15 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 		return NULL;
 	for (unsigned i = 0; i < NOMEM_ROUNDS && alone < ALONE_ROUNDS; i++) {
 		struct drain d = { .wants = nr == 1 && !req.order ? wants : NULL, .arg = &a };
-		uint64_t before = account_moves(r);
+		uint64_t transfers = account_transfers(r);
 		bool left = !drain_may_help(r, nr), wait = !left && waits < WAIT_ROUNDS && drain_running(r);
+		uint64_t before = left ? transfers : account_moves(r);
 		bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;
 		struct ramka_frame *f = d.got ? d.got : for_zones(cpu, req, nr, try);
 
 		if (f)
 			return f;
-		moved = account_moves(r) != before + d.mine;
+		moved = (left ? account_transfers(r) : account_moves(r)) != before + d.mine;
 		if (!moved && (all || (!wait && !r->barrier_all_cpus)))
 			break;
 		waits += wait;

@@ -42,8 +42,8 @@ struct ramka_cpu {
 	uint64_t span;
 	/* entry of the type without metadata that was allocated last, a pointer */
 	struct ramka_atomic_u64 plain;
-	uint32_t current;                /* first frame of the block that passed the gate last; NO_ROW */
-	uint32_t window;                 /* frames from `current` on that pass: those of a block; CACHE_ALL */
+	struct ramka_atomic_u32 current; /* last frame of the block that passed the gate last */
+	uint32_t window;                 /* frames down from `current` that pass: those of a block; CACHE_ALL */
 	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
 	struct ramka_atomic_u64 row_mask; /* its frames */
 
@@ -64,7 +64,7 @@ struct ramka_cpu {
 	uint32_t run_block;              /* block that refills orders 1 to 8; NO_BLOCK */
 	uint32_t lasting_block;          /* block that serves requests that last; NO_BLOCK */
 	uint32_t whole_block;            /* where it found whole blocks last */
-	uint32_t run_current;            /* as `current`, for orders 1 to 8 */
+	struct ramka_atomic_u32 run_current; /* as `current`, for orders 1 to 8 */
 	uint32_t rows_settled;           /* frames in rows when the counters were settled */
 	uint32_t nr_rows;                /* closed rows */
 	uint32_t random;                 /* RAMKA_SHUFFLE */
@@ -163,6 +163,18 @@ static inline bool cpu_home(const struct ramka_cpu *cpu, const struct ramka_fram
 
 	*ret_n = (uint32_t)n;
 	return n < cpu->span;
+}
+
+/* Does frame n lie in the block that passed the gate last? Advice: asked outside the section too. */
+static inline bool cpu_near(const struct ramka_cpu *cpu, uint32_t n)
+{
+	return ramka_load(&cpu->current, relaxed, section.own) - n < BLOCK_FRAMES;
+}
+
+/* The block passed the gate whose first frame this is; NO_ROW: none did. */
+static inline void set_current(struct ramka_atomic_u32 *current, uint32_t first)
+{
+	ramka_store(current, first + BLOCK_FRAMES - 1, relaxed, section.own);
 }
 
 static inline uint32_t bit_of(const struct ramka_cpu *cpu, uint32_t n)

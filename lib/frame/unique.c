@@ -105,6 +105,13 @@ static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, 
 	free_slow(cpu, u, operation, caller);
 }
 
+/* A frame that is not near may be another CPU's line: it then moves once, for reading and writing. */
+static always_inline void fetch_slot(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint32_t n)
+{
+	if (unlikely(!cpu_near(cpu, n)))
+		__builtin_prefetch(f, 1);
+}
+
 static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
@@ -114,9 +121,12 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 	    (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation) ||
 	     !contract_move(cpu->r, f, STEP_UNIQUE_FREE, operation)))
 		return;
-	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE) &&
-	    likely(info_is_plain(slot_info(f))) && likely(cpu_free(cpu, f, n)))
-		return;
+	if (!CONTRACTS && likely(cpu_home(cpu, f, &n))) {
+		fetch_slot(cpu, f, n);
+		if (likely(slot_ref(f) == REF_UNIQUE) && likely(info_is_plain(slot_info(f))) &&
+		    likely(cpu_free(cpu, f, n)))
+			return;
+	}
 	free_larger(cpu, u, operation, CALLER);
 }
 

@@ -98,7 +98,7 @@ static void init_zones(struct ramka *r, const struct ramka_config *cfg, const st
 		z->map.blocks = (uint32_t)(bits / BLOCK_FRAMES);
 		z->map.words = words;
 		z->map.quads = words + bits / WORD_BITS;
-		hints_init(&z->map.some, z->map.quads + z->map.blocks / QUAD_BLOCKS, z->map.blocks);
+		hints_init(&z->map.some, z->map.quads + quad_words(z->map.blocks), z->map.blocks);
 		hints_init(&z->map.whole, z->map.some.level[0] + hints_size(z->map.blocks), z->map.blocks);
 		z->territory_shift = territory_shift(z->map.blocks, r->nr_cpus);
 		z->nr_territories = territory_count(z->map.blocks, z->territory_shift);
@@ -147,7 +147,9 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->me = cpu->cacheless ? OWNER_NONE : id + 1;
 	cpu->node = node;
 	cpu->block = cpu->run_block = cpu->lasting_block = NO_BLOCK;
-	cpu->current = cpu->run_current = cpu->row = NO_ROW;
+	set_current(&cpu->current, NO_ROW);
+	set_current(&cpu->run_current, NO_ROW);
+	cpu->row = NO_ROW;
 	cpu->window = gate_window(r);
 	cpu->victim = id;
 	cpu->random = random_start(r->seed, id);

@@ -99,12 +99,17 @@ uint64_t zone_bits(const struct node_range *n)
 	       (n->end == n->first) * BLOCK_FRAMES * QUAD_BLOCKS;
 }
 
+uint32_t quad_words(uint32_t blocks)
+{
+	return (uint32_t)align_up(blocks / QUAD_BLOCKS, HINT_LINE);
+}
+
 size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
 {
 	uint32_t blocks = (uint32_t)(bits / BLOCK_FRAMES);
 	uint32_t territories = territory_count(blocks, territory_shift(blocks, nr_cpus));
 
-	uint64_t words = blocks / QUAD_BLOCKS + 2 * hints_size(blocks) + zone_chunks(blocks);
+	uint64_t words = quad_words(blocks) + 2 * hints_size(blocks) + zone_chunks(blocks);
 
 	return (size_t)align_up(bits / 8 + words * sizeof(uint64_t) +
 				territories * sizeof(struct ramka_atomic_u32), 64);

@@ -47,6 +47,8 @@ bool nodes_next(struct nodes *n, struct node_range *ret);
  */
 uint64_t zone_origin(const struct node_range *n);
 uint64_t zone_bits(const struct node_range *n);
+/* Words of the block entries, whole cache lines: the hints that follow them begin a line. */
+uint32_t quad_words(uint32_t blocks);
 size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus);
 
 #endif

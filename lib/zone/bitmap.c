@@ -15,7 +15,7 @@ static bool hint_wanted(const struct bitmap *b, const struct hints *h, uint32_t 
 
 static void hints_clear(struct bitmap *b, struct hints *h, uint32_t block)
 {
-	hints_clear_mask(h, block / WORD_BITS, (uint64_t)1 << (block % WORD_BITS));
+	hints_clear_mask(h, block / CHUNK_BLOCKS, (uint64_t)1 << (block % CHUNK_BLOCKS));
 	if (hint_wanted(b, h, block))
 		hints_set(h, block);
 }
@@ -461,13 +461,13 @@ static always_inline bool claim_blocks(struct bitmap *b, uint32_t block, uint32_
 		return false;
 	}
 	if (nr == 1) {
-		hints_clear_mask(&b->whole, block / WORD_BITS, (uint64_t)1 << (block % WORD_BITS));
+		hints_clear_mask(&b->whole, block / CHUNK_BLOCKS, (uint64_t)1 << (block % CHUNK_BLOCKS));
 		return true;
 	}
 	/* the blocks are ours: only a late setter may set these hints now, and a search corrects that */
 	for (uint32_t i = 0; i < nr; i += CHUNK_BLOCKS)
-		hints_clear_mask(&b->whole, (block + i) / WORD_BITS,
-				 bits_below(nr < CHUNK_BLOCKS ? nr : CHUNK_BLOCKS) << (block % WORD_BITS));
+		hints_clear_mask(&b->whole, (block + i) / CHUNK_BLOCKS,
+				 bits_below(nr < CHUNK_BLOCKS ? nr : CHUNK_BLOCKS) << (block % CHUNK_BLOCKS));
 	return true;
 }
 
@@ -492,8 +492,8 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 
 		if (n > nr - i)
 			n = nr - i;
-		hints_set_mask(&b->whole, 0, (block + i) / WORD_BITS,
-			       bits_below(n) << ((block + i) % WORD_BITS));
+		hints_set_mask(&b->whole, (block + i) / CHUNK_BLOCKS,
+			       bits_below(n) << ((block + i) % CHUNK_BLOCKS));
 		i += n;
 	}
 	return true;
@@ -520,8 +520,8 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 			if (got >> i & 1)
 				now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
 	} while (!ramka_cas(p, &old, now, acq_rel, huge.free));
-	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / WORD_BITS,
-			 (uint64_t)got << (quad * QUAD_BLOCKS % WORD_BITS));
+	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
+			 (uint64_t)got << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return got;
 }
 
@@ -540,8 +540,8 @@ bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 			now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
 		}
 	} while (!ramka_cas(p, &old, now, release, huge.free));
-	hints_set_mask(&b->whole, 0, quad * QUAD_BLOCKS / WORD_BITS,
-		       (uint64_t)entries << (quad * QUAD_BLOCKS % WORD_BITS));
+	hints_set_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
+		       (uint64_t)entries << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return true;
 }
 
@@ -619,7 +619,7 @@ static void fill_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	for (uint32_t i = 0; i < nr * BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, bit.look);
 	entries_from_to(b, block, nr, 0, ENTRY_FULL, 0);
-	hints_set_mask(&b->whole, 0, block / WORD_BITS, bits_below(nr) << (block % WORD_BITS));
+	hints_set_mask(&b->whole, block / CHUNK_BLOCKS, bits_below(nr) << (block % CHUNK_BLOCKS));
 }
 
 void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end)

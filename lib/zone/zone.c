@@ -147,8 +147,6 @@ static unsigned pick_start(uint64_t starts, unsigned run_order)
 	unsigned nr = 1u << run_order;
 	uint64_t lower, alone;
 
-	if (run_order == WORD_ORDER)
-		return bits_lowest(starts);
 	lower = bits_multiples(run_order + 1);
 	alone = starts & ~((starts & lower) << nr | (starts >> nr & lower));
 	return bits_lowest(alone ? alone : starts);
@@ -161,7 +159,7 @@ static void fix_run(struct zone *z, uint32_t block, uint32_t nr)
 			bitmap_fix_hints(&z->map, block + i);
 }
 
-/* Runs of up to 64 blocks inside one chunk. */
+/* Runs of up to 32 blocks inside one chunk. */
 static uint32_t alloc_in_chunk(struct zone *z, uint32_t chunk, unsigned run_order, uint32_t end)
 {
 	uint32_t nr = 1u << run_order;
@@ -185,13 +183,14 @@ static uint32_t alloc_in_chunk(struct zone *z, uint32_t chunk, unsigned run_orde
 	}
 }
 
-/* Runs of 128 to 512 blocks: every chunk of the run wholly free. */
+/* Runs of 64 to 512 blocks: every chunk of the run wholly free. */
 static uint32_t alloc_chunks(struct zone *z, uint32_t nr, uint32_t first, uint32_t end)
 {
 	for (uint32_t block = (uint32_t)align_up(first, nr); block + nr <= end; block += nr) {
 		uint32_t chunk = block / CHUNK_BLOCKS, i = 0;
 
-		while (i < nr / CHUNK_BLOCKS && hints_word(&z->map.whole, chunk + i) == ~(uint64_t)0)
+		while (i < nr / CHUNK_BLOCKS &&
+		       hints_word(&z->map.whole, chunk + i) == bits_below(CHUNK_BLOCKS))
 			i++;
 		if (i < nr / CHUNK_BLOCKS)
 			continue;
@@ -207,7 +206,7 @@ static uint32_t alloc_blocks(struct zone *z, unsigned order, uint32_t first, uin
 	struct around whole = around(first, end, (uint32_t)align_down(*cursor, CHUNK_BLOCKS));
 	uint32_t block;
 
-	if (order - BLOCK_ORDER > WORD_ORDER)
+	if (order - BLOCK_ORDER > CHUNK_ORDER)
 		return alloc_chunks(z, 1u << (order - BLOCK_ORDER), first, end);
 	while ((block = next_around(&z->map.whole, &whole)) != NO_BLOCK) {
 		uint32_t bit = alloc_in_chunk(z, block / CHUNK_BLOCKS, order - BLOCK_ORDER, end);
@@ -269,13 +268,17 @@ static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 {
 	uint64_t quad = ramka_load(&z->map.quads[block / QUAD_BLOCKS], acquire, count.raise);
 
+	/* all four at a time: only a whole block has this bit, and only a large enough hint gets to 16 */
 	if (order > BLOCK_ORDER + 1)
 		return quad == QUAD_OF(ENTRY_FULL);
+	if (order >= BLOCK_ORDER)
+		return quad & QUAD_OF(BLOCK_FRAMES);
+	if (order && !(((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) & QUAD_OF(16)))
+		return false;
 	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= 16) {
 		unsigned entry = (unsigned)quad & ENTRY_BITS;
 
-		if (order >= BLOCK_ORDER ? entry == ENTRY_FULL :
-		    entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))
+		if (entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))
 			return true;
 	}
 	return false;
@@ -321,22 +324,40 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 	return bit == NO_FRAME ? exhaust(z, order, limit, 0) : bit;
 }
 
-uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr)
+/* Has one of the four blocks of a quad at least so many free frames? All four at a time. */
+static bool quad_has(const struct zone *z, uint32_t block, unsigned count)
 {
-	uint64_t fewest = UINT64_MAX;
+	uint64_t quad = ramka_load(&z->map.quads[block / QUAD_BLOCKS], relaxed, count.look);
+
+	/* the bit above the count appears where the sum is that large; HUGE has a count of 0 */
+	return ((quad & QUAD_OF(ENTRY_COUNT)) + QUAD_OF(ENTRY_COUNT + 1 - count)) & QUAD_OF(ENTRY_COUNT + 1);
+}
+
+static uint64_t missing(const struct zone *z, uint32_t block, uint32_t nr, uint64_t most)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < nr && n <= most; i++)
+		n += BLOCK_FRAMES - bitmap_free_count(&z->map, block + i);
+	return n;
+}
+
+bool zone_lacks_at_most(const struct zone *z, uint32_t nr, uint64_t most)
+{
+	/* that every block of the run must have */
+	unsigned count = most < BLOCK_FRAMES ? (unsigned)(BLOCK_FRAMES - most) : 0;
 
 	for (uint32_t block = 0; nr && block + nr <= z->map.blocks; block += nr) {
-		uint64_t missing = 0;
-
 		if (block % CHUNK_BLOCKS == 0)
 			block = (uint32_t)align_up(align_down(zone_next_block(z, block), QUAD_BLOCKS), nr);
 		if (block + nr > z->map.blocks)
 			break;
-		for (uint32_t i = 0; i < nr && missing < fewest; i++)
-			missing += BLOCK_FRAMES - bitmap_free_count(&z->map, block + i);
-		fewest = missing < fewest ? missing : fewest;
+		if (block % QUAD_BLOCKS == 0 && !quad_has(z, block, count))
+			block += nr < QUAD_BLOCKS ? QUAD_BLOCKS - nr : 0;
+		else if (missing(z, block, nr, most) <= most)
+			return true;
 	}
-	return fewest;
+	return false;
 }
 
 bool zone_free(struct zone *z, uint32_t bit, unsigned order)

@@ -46,8 +46,8 @@ uint32_t zone_alloc(struct zone *z, unsigned order, uint32_t limit, uint32_t *cu
 uint32_t zone_alloc_lasting(struct zone *z, unsigned order, uint32_t limit, uint32_t *cursor);
 /* zone_alloc that believes no hint. */
 uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit);
-/* The fewest base frames that an aligned run of `nr` blocks lacks to be whole. */
-uint64_t zone_fewest_missing(const struct zone *z, uint32_t nr);
+/* Is there an aligned run of `nr` blocks that lacks at most so many base frames to be whole? */
+bool zone_lacks_at_most(const struct zone *z, uint32_t nr, uint64_t most);
 bool zone_free(struct zone *z, uint32_t bit, unsigned order);
 
 /* Ranges of any length, for segments and late memory. */

@@ -12,7 +12,7 @@
 
 #define BLOCKS 512u
 
-static struct ramka_atomic_u64 words[BLOCKS * BLOCK_WORDS], quads[BLOCKS / QUAD_BLOCKS], hint_words[2 * (BLOCKS / 64 + 1)];
+static struct ramka_atomic_u64 words[BLOCKS * BLOCK_WORDS], quads[BLOCKS / QUAD_BLOCKS], hint_words[2 * (BLOCKS / CHUNK_BLOCKS + 1) * HINT_LINE];
 static struct bitmap map;
 
 static void fill(uint32_t blocks)
@@ -22,7 +22,7 @@ static void fill(uint32_t blocks)
 	memset((void *)hint_words, 0, sizeof(hint_words));
 	map = (struct bitmap){ .words = words, .quads = quads, .blocks = BLOCKS };
 	hints_init(&map.some, hint_words, BLOCKS);
-	hints_init(&map.whole, hint_words + BLOCKS / 64 + 1, BLOCKS);
+	hints_init(&map.whole, hint_words + (BLOCKS / CHUNK_BLOCKS + 1) * HINT_LINE, BLOCKS);
 	bitmap_fill(&map, 0, blocks * BLOCK_FRAMES);
 	before_cas = NULL;
 }

@@ -209,8 +209,13 @@ bug('undo-blocks-short', 'the undo of a run of blocks leaves some claimed', 'str
 bug('huge-free-relaxed', 'a freed huge frame does not show what its owner did', 'checker bitmap_huge_pair bitmap_close', 30,
     weaken('entries_from_to', 'huge.free', 'cas', 'acq_rel', 'relaxed'))
 bug('hint-tests-first', 'a setter of a hint looks before it sets', 'checker bitmap_hints bitmap_hints_whole bitmap_hints_fix', 60,
-    ('hints_set_mask', 'while (!ramka_or(&h->level[level][word],',
-     'while (!(ramka_load(&h->level[level][word], relaxed, hint) & mask) && !ramka_or(&h->level[level][word],'))
+    ('hints_set_mask', 'if (!(ramka_or(leaf(h, chunk),',
+     'if (ramka_load(leaf(h, chunk), relaxed, hint) & mask)\n\t\treturn;\n\tif (!(ramka_or(leaf(h, chunk),'))
+bug('hint-forgets-any', 'a search empties a word of hints that has one by now', 'checker bitmap_hints_levels', 60,
+    ('hints_forget', 'if (ramka_cas(leaf(h, chunk), &told, 0, relaxed, hint) || !told)',
+     'if (ramka_xchg(leaf(h, chunk), told & 0, relaxed, hint) | 1)'))
+bug('hint-forgets-blindly', 'a search clears the bit above a word of hints and does not look again', 'checker bitmap_hints_levels', 60,
+    ('hints_clear_up', 'if (ramka_load(word_at(h, level - 1, word), relaxed, hint))', 'if (false)'))
 bug('hint-not-read-again', 'a hint is cleared without another look', 'checker bitmap_hints', 30,
     ('hints_clear', '	if (hint_wanted(b, h, block))\n		hints_set(h, block);\n', ''))
 bug('hint-set-relaxed', 'a hint is set without what it says', 'checker bitmap_hints bitmap_hints_whole', 30,

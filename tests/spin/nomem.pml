@@ -34,11 +34,12 @@
 #define PASSES 1
 #endif
 #define NONE 2                          /* counter of the cache-less handle *
- * mirrors: last_resort sha256:798c63bd
- * mirrors: account_moves sha256:d5ae8d19
- * mirrors: cpu_drain_all sha256:b362ff80
+ * mirrors: last_resort sha256:15375315
+ * mirrors: account_transfers sha256:b0d30912
+ * mirrors: account_moves sha256:39f57df6
+ * mirrors: cpu_drain_all sha256:1fa9cb5f
  * mirrors: drain_shard sha256:6e25fb26
- * mirrors: cpu_alloc_refill sha256:cbf1dcb3
+ * mirrors: cpu_alloc_refill sha256:3f6a4959
  * mirrors: cpu_free_slow sha256:57da7451
  * mirrors: count_move sha256:b257c604
  */

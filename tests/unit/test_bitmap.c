@@ -121,10 +121,10 @@ static void fills_in_pieces(void **state)
 
 static void hint_levels(void **state)
 {
-	static const uint32_t blocks[] = { 4, 64, 68, 4096, 4100, MAX_BLOCKS };
-	static const size_t words[] = { 1, 1, 2 + 1, 64 + 1, 65 + 2 + 1, 320 + 5 + 1 };
+	static const uint32_t blocks[] = { 4, 32, 36, 2048, 2052, MAX_BLOCKS };
+	static const size_t words[] = { 8, 8, 2 * 8 + 8, 64 * 8 + 8, 65 * 8 + 8, 640 * 8 + 16 };
 	static const unsigned levels[] = { 1, 1, 2, 2, 3, 3 };
-	struct ramka_atomic_u64 memory[400];
+	struct ramka_atomic_u64 memory[1];
 
 	(void)state;
 	for (unsigned i = 0; i < NELEMS(blocks); i++) {
@@ -142,7 +142,7 @@ static void hint_levels(void **state)
 
 static void next_hint(void **state)
 {
-	static const uint32_t at[] = { 0, 63, 64, 4095, 4096, 8191, 12287, MAX_BLOCKS - 1 };
+	static const uint32_t at[] = { 0, 63, 64, 2047, 2048, 4095, 12287, MAX_BLOCKS - 1 };
 	struct map *m = map_new(MAX_BLOCKS);
 
 	(void)state;
@@ -159,8 +159,9 @@ static void next_hint(void **state)
 	}
 	assert_int_equal(hints_next(&m->b.some, MAX_BLOCKS, MAX_BLOCKS), NO_BLOCK);
 	assert_int_equal(hints_next(&m->b.some, MAX_BLOCKS - 1, 5), NO_BLOCK);
-	assert_true(hints_word(&m->b.some, 0) == (UINT64_C(1) << 63 | 1));
-	assert_true(hints_word(&m->b.some, 1) == 1);
+	assert_true(hints_word(&m->b.some, 0) == 1);
+	assert_true(hints_word(&m->b.some, 1) == UINT64_C(1) << 31);
+	assert_true(hints_word(&m->b.some, 2) == 1);
 	map_free(m);
 }
 
@@ -173,9 +174,13 @@ static void hints_go_with_the_last_frame(void **state)
 	bitmap_fill(&m->b, far * BLOCK_FRAMES, far * BLOCK_FRAMES + 1);
 	assert_int_equal(hints_next(&m->b.some, 0, MAX_BLOCKS), far);
 	assert_true(bitmap_take(&m->b, far, 64, 0, &word) == 1);
+	assert_true(m->b.some.level[0][far / 32 * HINT_LINE].value == HINT_TOLD); /* until a search comes there */
+	assert_int_equal(hints_next(&m->b.some, far, MAX_BLOCKS), NO_BLOCK);
+	assert_true(m->b.some.level[0][far / 32 * HINT_LINE].value == HINT_TOLD); /* not sent there by the level above */
+	assert_int_equal(hints_next(&m->b.some, 0, MAX_BLOCKS), NO_BLOCK);
 	for (unsigned level = 0; level < m->b.some.nr_levels; level++) /* empty up to the root */
 		for (uint32_t i = 0; i < m->b.some.words[level]; i++)
-			assert_int_equal(m->b.some.level[level][i].value, 0);
+			assert_int_equal(m->b.some.level[level][level ? i : i * HINT_LINE].value, 0);
 	assert_true(bitmap_free_mask(&m->b, word, 1));
 	assert_int_equal(hints_next(&m->b.some, 0, MAX_BLOCKS), far);
 	check_map(m, true);
@@ -190,10 +195,9 @@ static void wrong_hints_are_corrected(void **state)
 	bitmap_fill(&m->b, 0, 512);
 	bitmap_fill(&m->b, 70 * 512, 70 * 512 + 9);
 	/* hidden, and promised where there is nothing */
-	memset((void *)m->b.some.level[0], 0, 2 * 8);
-	memset((void *)m->b.some.level[1], 0, 8);
-	m->b.whole.level[0][1].value = ~UINT64_C(0);
-	m->b.whole.level[1][0].value = 3;
+	memset((void *)m->b.some.level[0], 0, hints_size(128) * 8);
+	m->b.whole.level[0][2 * HINT_LINE].value = ~UINT64_C(0);
+	m->b.whole.level[1][0].value = 7;
 	for (uint32_t block = 0; block < 128; block++)
 		bitmap_fix_hints(&m->b, block);
 	check_map(m, true);

@@ -245,13 +245,14 @@ static void a_hint_that_hides(void **state)
 	struct bitmap *b = &f->r->zones[0].map;
 	struct ramka_frame *a = must_alloc(f->none, UNINIT); /* its block is partly used now, whichever it is */
 	uint64_t block = (ramka_frame_index(f->r, a) - BASE / PAGE) / 512;
-	uint64_t some = b->some.level[0][block / 64].value, whole = b->whole.level[0][0].value;
+	struct ramka_atomic_u64 *hint = &b->some.level[0][block / CHUNK_BLOCKS * HINT_LINE];
+	uint64_t some = hint->value, whole = b->whole.level[0][0].value;
 
 	(void)state;
-	assert_true(some >> (block % 64) & 1);
-	b->some.level[0][block / 64].value = 0;
+	assert_true(some >> (block % CHUNK_BLOCKS) & 1);
+	hint->value = 0;
 	finds(f, "hint", NULL);
-	b->some.level[0][block / 64].value = some;
+	hint->value = some;
 	b->whole.level[0][0].value = whole & (whole - 1);
 	finds(f, "hint", NULL);
 	b->whole.level[0][0].value = ~UINT64_C(0); /* too many promises hide nothing */

@@ -131,8 +131,8 @@ static void finds_what_the_hints_hide(void **state)
 		}
 		assert_true(zone_free(z, at, order));
 		for (unsigned level = 0; level < z->map.some.nr_levels; level++) {
-			memset((void *)z->map.some.level[level], 0, z->map.some.words[level] * 8);
-			memset((void *)z->map.whole.level[level], 0, z->map.whole.words[level] * 8);
+			memset((void *)z->map.some.level[level], 0, z->map.some.words[level] * (level ? 8 : 64));
+			memset((void *)z->map.whole.level[level], 0, z->map.whole.words[level] * (level ? 8 : 64));
 		}
 		bit = zone_alloc(z, order, NO_LIMIT, &cursor);
 		if (bit == NO_FRAME)
@@ -152,8 +152,8 @@ static void hints_that_promise_too_much_do_no_harm(void **state)
 		;
 	assert_true(zone_free(z, 100 * 512, 9));
 	for (unsigned level = 0; level < z->map.some.nr_levels; level++) {
-		memset((void *)z->map.some.level[level], 0xff, z->map.some.words[level] * 8);
-		memset((void *)z->map.whole.level[level], 0xff, z->map.whole.words[level] * 8);
+		memset((void *)z->map.some.level[level], 0xff, z->map.some.words[level] * (level ? 8 : 64));
+		memset((void *)z->map.whole.level[level], 0xff, z->map.whole.words[level] * (level ? 8 : 64));
 	}
 	assert_int_equal(zone_alloc(z, 9, NO_LIMIT, &cursor), 100 * 512);
 	assert_int_equal(zone_alloc(z, 9, NO_LIMIT, &cursor), NO_FRAME);
@@ -246,9 +246,37 @@ static void a_lone_block_goes_before_a_pair(void **state)
 	(void)state;
 	assert_true(bitmap_claim_blocks(&z->map, 20, 1));
 	assert_int_equal(zone_alloc(z, 9, NO_LIMIT, &cursor), 21 * 512);
-	assert_true(bitmap_claim_blocks(&z->map, 32, 2));
+	assert_true(bitmap_claim_blocks(&z->map, 24, 2));
 	assert_int_equal(zone_alloc(z, 10, NO_LIMIT, &cursor), 22 * 512);
-	assert_int_equal(zone_alloc(z, 10, NO_LIMIT, &cursor), 34 * 512);
+	assert_int_equal(zone_alloc(z, 10, NO_LIMIT, &cursor), 26 * 512);
+	zone_delete(z);
+}
+
+static void runs_that_lack_few_frames(void **state)
+{
+	static const unsigned used[] = { 7, 3, 60, 1, 2, 5, 512, 0, 9, 9, 9, 9, 64, 33, 512, 512 };
+	struct zone *z = zone_new(0, 16 * 512);
+
+	(void)state;
+	for (uint32_t block = 0; block < 16; block++) {
+		if (used[block] == 512)
+			assert_true(bitmap_claim_blocks(&z->map, block, 1));
+		else if (used[block])
+			assert_true(bitmap_claim_mask(&z->map, block * 8, bits_below(used[block])));
+	}
+	for (uint32_t nr = 1; nr <= 16; nr *= 2)
+		for (unsigned most = 0; most <= 1600; most++) {
+			bool expected = false;
+
+			for (uint32_t block = 0; block < 16; block += nr) {
+				unsigned lacks = 0;
+
+				for (uint32_t i = 0; i < nr; i++)
+					lacks += used[block + i];
+				expected = expected || lacks <= most;
+			}
+			assert_int_equal(zone_lacks_at_most(z, nr, most), expected);
+		}
 	zone_delete(z);
 }
 
@@ -372,6 +400,7 @@ int main(void)
 		cmocka_unit_test(refills_from_the_densest_block),
 		cmocka_unit_test(small_orders_break_no_whole_block_while_others_do),
 		cmocka_unit_test(a_lone_block_goes_before_a_pair),
+		cmocka_unit_test(runs_that_lack_few_frames),
 		cmocka_unit_test(finds_ranges),
 		cmocka_unit_test(ranges_are_aligned_as_frames),
 		cmocka_unit_test(claims_and_frees_any_range),

@@ -469,7 +469,7 @@ CK_CLIENT(bitmap_hints_fix, .what = "a search corrects hints while they change",
 CK_CLIENT(bitmap_hints_whole, .what = "hints of whole blocks", .setup = one_missing,
 	  .thread = { free_last, take_put, fix }, .check = books, .stale = 2);
 
-/* two levels: a word of hints that is not the searcher's empties, while another block of it gets its first frame */
+/* two levels: a search forgets a word of hints that has become empty, while another block of it gets its first frame */
 #define FAR 64u
 static void levels(void)
 {
@@ -480,6 +480,7 @@ static void levels(void)
 }
 static void take_far(void) { take_one(FAR); }
 static void take_put_far(void) { uint32_t f = take_one(FAR); if (f != NO_FRAME) release(f, 0); }
+static void search(void) { hints_next(&b.some, 0, blocks); }
 static void free_far(void) { release((FAR + 3) * BLOCK_FRAMES, 0); }
 static void reachable(void)
 {
@@ -489,5 +490,7 @@ static void reachable(void)
 	ck_assert(!free_frames() || block != NO_BLOCK, "%u frames free, and a search by hints finds nothing",
 			free_frames());
 }
-CK_CLIENT(bitmap_hints_levels, .what = "a word of hints empties while one of its blocks fills",
-	  .setup = levels, .thread = { take_put_far, free_far, take_far }, .check = reachable, .stale = 2);
+CK_CLIENT(bitmap_hints_levels, .what = "a search forgets a word of hints while one of its blocks fills",
+	  .setup = levels, .thread = { take_far, free_far, search }, .check = reachable, .stale = 2);
+CK_CLIENT(bitmap_hints_searches, .what = "two searches forget a word of hints while its block empties and fills",
+	  .setup = levels, .thread = { take_put_far, search, search }, .check = reachable, .stale = 2);
