@@ -421,7 +421,7 @@ bug('put-rcu-frees-all', 'one put_rcu frees all that is ripe', 'unit defer', 10,
 bug('drop-reaps', 'a put_rcu by on_drop frees bags, whose on_drop free more', 'unit defer', 10,
     ('defer_poll', '	if (ramka_load(&cpu->pending, relaxed, drop.pending))\n		return;\n', ''))
 bug('full-read-outside', 'put_rcu looks at the open bag after it has left the section', 'checker defer_take_over', 30,
-    ('open_push', '	section_leave(cpu);\n	return place;', '	section_leave(cpu);\n	place = nr >= BAG_SIZE + d->late ? FULL : LATER;\n	return place;'))
+    ('open_push', '	section_leave(cpu);\n	return place;', '	section_leave(cpu);\n	place = nr >= BAG_SIZE + d->late ? FILLS_BAG : LIES_IN_BAG;\n	return place;'))
 bug('last-put-relaxed', 'the last put_rcu does not see what others did to the frame', 'checker defer_mark', 30,
     weaken('defer_last', 'slot.drop', 'cas', 'acquire', 'relaxed'))
 bug('qsbr-over-relaxed', 'a poll believes another one without what that saw', 'checker qsbr_over', 20,
