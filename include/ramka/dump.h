@@ -25,7 +25,7 @@ RAMKA_BEGIN_DECLS
  * RUN is a letter, then `TYPE` (its id, where there is one), `/ORDER` (above 0), `@NODE` (above 0) and
  * `:FRAMES` (above 1), all in decimal digits. A run is frames of one state, type, order and node, their tails
  * included. The letters: `.` free, `c` cached, `U` unique, `S` shared, `d` deferred, `b` busy, `R` reserved,
- * `-` unused, `_` hole, `!` saturated, `i` isolated,
+ * `X` broken, `-` unused, `_` hole, `!` saturated, `i` isolated,
  * `t` a tail whose head is not there.
  *
  * Exact at quiescence, a snapshot otherwise. Any context, wait-free; linear in frames. About 8 bytes of text

@@ -63,6 +63,24 @@ RAMKA_API int ramka_isolate_progress(struct ramka_cpu *cpu, ramka_paddr_t base, 
  */
 RAMKA_API int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size);
 
+/** Not an error: accepted, and done when the frame's last reference goes. */
+#define RAMKA_LATER 2
+
+/**
+ * The base frame at `pa` is broken: never hands it out again. A free one leaves at once, wherever it is
+ * cached, and is a reserved frame of ramka_type_unusable from then on. One in use, or a tail of one, leaves
+ * when its last reference goes, after on_drop and grace period; what is not broken of a larger frame is
+ * freed. It is counted (ramka_stats.bad, part of reserved), a walk and the map show it, and it stays broken
+ * if its memory is removed and added again.
+ *
+ * @return 0: it has left, or had before; RAMKA_LATER; RAMKA_E_NOT_ALIGNED; RAMKA_E_OUT_OF_BOUND: a hole;
+ * RAMKA_E_UNSUPPORTED: reserved at boot, and so the embedder's own; RAMKA_E_BUSY: it is just being built or
+ * torn down, or a CPU that cannot be stopped may just free it: call again. Thread or interrupt context;
+ * lock-free. Stops every CPU for a moment. Without barrier_all_cpus a frame that its owner frees at this very
+ * moment may be handed out once more: call again after a while.
+ */
+RAMKA_API int ramka_frame_set_bad(struct ramka_cpu *cpu, ramka_paddr_t pa);
+
 RAMKA_END_DECLS
 
 #endif

@@ -41,6 +41,8 @@ struct ramka_stats {
 	uint64_t deferred_age;
 	/** free, and handed out by address only, since it is isolated (memory.h); part of free */
 	uint64_t isolated;
+	/** broken: RAMKA_BAD regions, and ramka_frame_set_bad once the frame has left; part of reserved */
+	uint64_t bad;
 };
 
 /**

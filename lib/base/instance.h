@@ -112,8 +112,9 @@ struct ramka {
 	struct ramka_atomic_u64 peak;
 	struct ramka_atomic_u64 failures[RAMKA_MAX_ORDER + 1];
 	struct ramka_atomic_u64 unused;                     /* base frames without an owner */
-	/* added to total, taken from reserved, by add_memory */
+	/* added to total, taken from reserved, since set-up */
 	struct ramka_atomic_u64 late_total, late_reserved;
+	struct ramka_atomic_u64 bad;                        /* broken base frames, part of reserved */
 	struct ramka_atomic_u32 list_ids;
 	struct ramka_atomic_u32 changing;                   /* see changing_begin */
 	struct ramka_atomic_u32 telling_low; /* low_memory or enough_memory is being called */

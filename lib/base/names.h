@@ -34,6 +34,9 @@
 #define bitmap_take ramka_core_bitmap_take
 #define bitmap_take_runs ramka_core_bitmap_take_runs
 #define bitmap_unshut ramka_core_bitmap_unshut
+#define broken_flags ramka_core_broken_flags
+#define broken_take_apart ramka_core_broken_take_apart
+#define broken_unused ramka_core_broken_unused
 #define contract_abort ramka_core_contract_abort
 #define contract_address_ensures ramka_core_contract_address_ensures
 #define contract_begin ramka_core_contract_begin
@@ -113,6 +116,7 @@
 #define frame_put ramka_core_frame_put
 #define frame_take_back ramka_core_frame_take_back
 #define frame_take_slow ramka_core_frame_take_slow
+#define frame_to_allocator ramka_core_frame_to_allocator
 #define free_frames ramka_core_free_frames
 #define give_rows ramka_core_give_rows
 #define hints_clear_mask ramka_core_hints_clear_mask

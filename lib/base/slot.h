@@ -42,7 +42,9 @@
  *   +--------------+---------------------+---------+---------+
  *
  * The one owner writes it. Walks, statistics and lookups that lose a race read it at any time, so it is
- * atomic and relaxed: the state word carries the order.
+ * atomic and relaxed: the state word carries the order. Only the flags of broken frames are set by
+ * others, at any time (frame/broken.h). So an owner who changes the info of a frame in use adds the
+ * difference, or makes the frame BUSY first.
  */
 #ifndef RAMKA_LIB_SLOT_H
 #define RAMKA_LIB_SLOT_H
@@ -120,8 +122,12 @@ static inline uint64_t ref_link(uint64_t ref)
 #define INFO_HOOK 4u     /* its type has an on_drop */
 #define INFO_RCU 8u      /* its type defers */
 #define INFO_AUDIT 16u   /* seen by ramka_check */
+/* this base frame is broken: of a tail too, whose info says nothing else (frame/broken.h) */
+#define INFO_BAD 32u
 /* of a watched instance (watch.h): no inlined path takes it; of a free frame: poisoned */
 #define INFO_WATCHED 64u
+#define INFO_TAINTED 128u /* of a frame in use: a tail of it is broken */
+#define INFO_BROKEN (INFO_BAD | INFO_TAINTED)
 
 static inline unsigned info_order(uint64_t info)
 {
@@ -168,6 +174,22 @@ static inline uint64_t slot_info(const struct ramka_frame *f)
 static inline void slot_set_info(struct ramka_frame *f, uint64_t info)
 {
 	ramka_store(&f->info, info, relaxed, slot.info);
+}
+
+/* The owner changes the info of a frame in use. Flags that others set meanwhile stay. */
+static inline void slot_change_info(struct ramka_frame *f, uint64_t old, uint64_t info)
+{
+	ramka_add(&f->info, info - old, relaxed, slot.info);
+}
+
+/*
+ * The info with all flags that were set until now, for a caller that has taken the frame out of use before,
+ * by a store to its state word. A flag that is set later is set by a CPU that finds that state.
+ * Pair: slot.broken.
+ */
+static inline uint64_t slot_last_info(struct ramka_frame *f)
+{
+	return ramka_or(&f->info, 0, acq_rel, slot.broken);
 }
 
 /* unique handles point to the same slot */

@@ -113,9 +113,9 @@ void watch_freed(const struct ramka *r, struct ramka_frame *f, unsigned order)
 		memset(content, 0, (size_t)RAMKA_PAGE_SIZE << order);
 	if (r->flags & RAMKA_POISON) {
 		memset(content, POISON_BYTE, (size_t)RAMKA_PAGE_SIZE << order);
-		/* no other reader looks at a tail's word */
+		/* a tail's word says nothing else but INFO_BAD */
 		for (uint64_t i = 1; i < (uint64_t)1 << order; i++)
-			slot_set_info(f + i, INFO_WATCHED);
+			ramka_or(&f[i].info, INFO_WATCHED, relaxed, slot.info);
 	}
 	if (r->watch.freed)
 		r->watch.freed(r->ctx, slot_paddr(r, f), order);

@@ -83,7 +83,8 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-	if (ramka_load(&cpu->current, relaxed, section.own) - n >= cpu->window || unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
+	if (ramka_load(&cpu->current, relaxed, section.own) - n >= cpu->window ||
+	    unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
 		if (n - cpu->row >= WORD_BITS)
 			return false;
 		ramka_store(&cpu->row_mask,
@@ -101,13 +102,32 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uint32_t n)
 }
 
 /*
- * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone. False,
- * and nothing done: the section cannot be entered, and the cache-less path must take the frame.
+ * What cpu_free leaves to its caller: frames that are more than a base frame of a plain type, with
+ * RAMKA_TYPE_RCU or without; broken ones.
  */
-static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
+enum leave { LEAVE_SPECIAL, LEAVE_SPECIAL_BUT_RCU, LEAVE_BROKEN };
+
+static always_inline bool cpu_leaves(uint64_t info, enum leave leave)
+{
+	if (leave == LEAVE_BROKEN)
+		return info & INFO_BROKEN;
+	return !info_is_plain(leave == LEAVE_SPECIAL ? info : info & ~(uint64_t)INFO_RCU);
+}
+
+/*
+ * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone. False,
+ * and nothing done: the section cannot be entered, and the cache-less path must take the frame; or the frame
+ * is left to the caller. The info word is read inside the section, so a CPU that sets a flag there and then
+ * stops this one knows that the flag is seen (frame/broken.h).
+ */
+static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, enum leave leave)
 {
 	if (unlikely(!section_enter(cpu)))
 		return false;
+	if (unlikely(cpu_leaves(slot_info(f), leave))) {
+		section_leave(cpu);
+		return false;
+	}
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (cpu_keep(cpu, n))
 		section_leave(cpu);

@@ -6,21 +6,22 @@
 #include "cache.h"
 
 /* cpu_take_back for frames that the cache of base frames does not take. */
-void cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation);
+bool cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation);
 
 /*
  * Takes back a frame of any order and zone. The frame belongs to the caller, and no reader looks at it any
  * more. Its slot becomes FREE, and it goes to the cache, to a row or to its zone. A frame that is free in its
- * zone's bitmap already is reported, in the name of the public function `operation`.
+ * zone's bitmap already is reported, in the name of the public function `operation`. False: a part of the
+ * frame is broken, and the frame is still the caller's.
  */
-static inline void cpu_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order,
+static inline bool cpu_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order,
 				 const char *operation)
 {
 	uint32_t n;
 
-	if (likely(!order) && likely(cpu_home(cpu, f, &n)) && likely(cpu_free(cpu, f, n)))
-		return;
-	cpu_take_back_slow(cpu, f, order, operation);
+	if (likely(!order) && likely(cpu_home(cpu, f, &n)) && likely(cpu_free(cpu, f, n, LEAVE_BROKEN)))
+		return true;
+	return cpu_take_back_slow(cpu, f, order, operation);
 }
 
 #endif

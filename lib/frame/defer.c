@@ -64,16 +64,17 @@ static bool chain_free(struct ramka_cpu *cpu, struct chain c)
 
 	for (; c.nr; c.nr--) {
 		struct ramka_frame *f = frame_at(r, c.head);
-		uint64_t info = slot_info(f);
+		uint64_t info;
 		uint32_t n;
 
 		c.head = ref_link(slot_ref(f));
 		if (c.nr > 1)
 			__builtin_prefetch(frame_at(r, c.head), 1);
-		all |= info;
-		if (!CONTRACTS && likely(info_is_plain(info & ~(uint64_t)INFO_RCU)) &&
-		    likely(cpu_home(cpu, f, &n)) && likely(cpu_free(cpu, f, n)))
+		if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(cpu_free(cpu, f, n,
+										  LEAVE_SPECIAL_BUT_RCU)))
 			continue; /* the same as frame_end for these, without a call */
+		info = slot_info(f);
+		all |= info;
 		frame_end(cpu, f, info, "ramka_frame_put_rcu");
 	}
 	return all & INFO_HOOK;

@@ -4,6 +4,7 @@
 #include "../base/watch.h"
 
 #include "../cpu/take_back.h"
+#include "broken.h"
 #include "contracts.h"
 #include "drop.h"
 
@@ -12,8 +13,19 @@
 
 static noinline void back_to_unused(struct ramka *r, struct ramka_frame *f)
 {
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+	if (unlikely(slot_last_info(f) & INFO_BROKEN)) {
+		broken_unused(r, f);
+		return;
+	}
 	ramka_add(&r->unused, 1, relaxed, stat);
 	ramka_store(&f->ref, REF_UNUSED, release, slot.claim);
+}
+
+void frame_to_allocator(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation)
+{
+	if (unlikely(!cpu_take_back(cpu, f, order, operation)))
+		broken_take_apart(cpu, f, order, operation);
 }
 
 void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation)
@@ -23,7 +35,7 @@ void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info
 	if (unlikely(info & INFO_WATCHED) && !(info & INFO_DETACHED))
 		watch_freed(cpu->r, f, info_order(info));
 	if (likely(!(info & INFO_DETACHED)))
-		cpu_take_back(cpu, f, info_order(info), operation);
+		frame_to_allocator(cpu, f, info_order(info), operation);
 	else
 		back_to_unused(cpu->r, f);
 }

@@ -37,6 +37,9 @@ void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, cons
 /* The same without on_drop: the frame returns to where it came from, to the allocator or to UNUSED. */
 void frame_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation);
 
+/* The rest of that, for a frame that the allocator owns. What is broken of it does not go back. */
+void frame_to_allocator(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, const char *operation);
+
 /*
  * The runner's part: begins, unless an on_drop of this handle runs already; ends after those that came to
  * wait meanwhile.

@@ -257,8 +257,8 @@ static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_fra
 	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
-	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home && info_is_plain(slot_info(f))) &&
-	    likely(cpu_free(cpu, f, n)))
+	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home) &&
+	    likely(cpu_free(cpu, f, n, LEAVE_SPECIAL)))
 		return;
 	reference_gone(cpu, f, old, operation, caller);
 }

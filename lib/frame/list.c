@@ -18,8 +18,7 @@ static struct ramka_link *link_of(const struct ramka_list *l, const struct ramka
 
 static void set_list(struct ramka_unique *u, uint32_t id)
 {
-	slot_set_info(slot_of(u),
-		      (slot_info(slot_of(u)) & ~INFO_LIST_MASK) | (uint64_t)id << INFO_LIST_SHIFT);
+	slot_change_info(slot_of(u), slot_info(slot_of(u)) & INFO_LIST_MASK, (uint64_t)id << INFO_LIST_SHIFT);
 }
 
 int ramka_list_init(struct ramka *r, struct ramka_list *l)

@@ -99,7 +99,7 @@ static bool all_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t nr, 
 		return true;
 	for (uint64_t i = 0; i < nr; i++)
 		if (slot_ref(f + i) == REF_FREE)
-			cpu_take_back(cpu, f + i, 0, operation);
+			frame_to_allocator(cpu, f + i, 0, operation);
 	frame_changed(cpu->r, bad, ref, operation);
 	return false;
 }

@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "argument.h"
+#include "broken.h"
 #include "contracts.h"
 #include "defer.h"
 #include "drop.h"
@@ -123,8 +124,7 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 		return;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n))) {
 		fetch_slot(cpu, f, n);
-		if (likely(slot_ref(f) == REF_UNIQUE) && likely(info_is_plain(slot_info(f))) &&
-		    likely(cpu_free(cpu, f, n)))
+		if (likely(slot_ref(f) == REF_UNIQUE) && likely(cpu_free(cpu, f, n, LEAVE_SPECIAL)))
 			return;
 	}
 	free_larger(cpu, u, operation, CALLER);
@@ -261,8 +261,11 @@ int ramka_unique_repurpose(struct ramka_cpu *cpu, struct ramka_unique *u, const 
 		return RAMKA_E_BUSY;
 	/* so a put inside on_drop is reported */
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+	info = slot_last_info(f);
 	frame_drop_meta(cpu, f, info);
-	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & INFO_DETACHED, false, operation);
+	frame_build(cpu->r, f, e, meta, info_order(info), (unsigned)info & (INFO_DETACHED | INFO_BROKEN),
+		    false,
+		    operation);
 	if (!contract_check_meta(cpu->r, f)) {
 		rc = RAMKA_E_INVAL; /* the old one is gone: the frame stays BUSY */
 	} else {
@@ -281,7 +284,7 @@ static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order,
 {
 	struct ramka_frame *f = slot_of(u);
 	unsigned old_order;
-	uint64_t info;
+	uint64_t info, broken;
 
 	if (!unique_argument_ok(r, u, false, operation))
 		return RAMKA_E_INVAL;
@@ -294,14 +297,18 @@ static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order,
 
 		zone_split(z, slot_bit(r, z, f), old_order, order);
 	}
-	info = (info & ~((uint64_t)0xff << INFO_ORDER_SHIFT)) | (uint64_t)order << INFO_ORDER_SHIFT;
+	/* flags that are set from now on are set again */
+	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
+	broken = slot_last_info(f) & INFO_BROKEN;
+	info &= ~((uint64_t)0xff << INFO_ORDER_SHIFT | INFO_BROKEN);
+	info |= (uint64_t)order << INFO_ORDER_SHIFT;
 	for (uint64_t i = 0; i < (uint64_t)1 << (old_order - order); i++) {
 		struct ramka_frame *part = f + (i << order);
 		const struct ramka_type *type = type_by_id(r, info_type(info));
 
 		if (i && type->meta_size)
 			memcpy(slot_meta(r, part), slot_meta(r, f), type->meta_size);
-		slot_set_info(part, info);
+		slot_set_info(part, info | (unlikely(broken) ? broken_flags(part, order) : 0));
 		if (i && !contract_begin(r, part, STEP_SPLIT, operation)) {
 			if (ret_parts)
 				ret_parts[i] = NULL;
@@ -362,7 +369,7 @@ static int joinable(const struct ramka *r, const struct ramka_frame *f, uint64_t
 
 		if (instance_slot(r, slot_paddr(r, part), &last))
 			return RAMKA_E_OUT_OF_BOUND;
-		if (slot_ref(part) != REF_UNIQUE || slot_info(part) != info ||
+		if (slot_ref(part) != REF_UNIQUE || (slot_info(part) ^ info) & ~(uint64_t)INFO_BROKEN ||
 		    instance_zone(r, part) != instance_zone(r, f))
 			return RAMKA_E_IN_USE;
 	}
@@ -393,14 +400,15 @@ int ramka_unique_join(struct ramka *r, struct ramka_unique *u, unsigned order)
 	 * the first frame reaches over the others before they are FREE, so that a claim by address finds
 	 * tails
 	 */
-	slot_set_info(f,
-		      (info & ~((uint64_t)0xff << INFO_ORDER_SHIFT)) | (uint64_t)order << INFO_ORDER_SHIFT);
+	slot_change_info(f, (uint64_t)old_order << INFO_ORDER_SHIFT, (uint64_t)order << INFO_ORDER_SHIFT);
 	for (uint64_t i = 1; i < (uint64_t)1 << (order - old_order); i++) {
 		struct ramka_frame *part = f + (i << old_order);
 
 		if (!contract_begin(r, part, STEP_JOIN, operation))
 			continue;
 		ramka_store(&part->ref, REF_FREE, relaxed, slot.free);
+		if (unlikely(slot_last_info(part) & INFO_BROKEN))
+			ramka_or(&f->info, INFO_TAINTED, relaxed, slot.info);
 		contract_commit(r, part, STEP_JOIN, operation);
 	}
 	return 0;

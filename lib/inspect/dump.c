@@ -149,7 +149,7 @@ static void dump_summary(struct line *l, const struct ramka *r)
 
 /* ---- for tools ---- */
 
-static char letter_of(enum ramka_state state)
+static char letter_of(enum ramka_state state, const struct ramka_type *type)
 {
 	static const char letters[] = {
 		[RAMKA_STATE_HOLE] = '_',     [RAMKA_STATE_UNUSED] = '-',    [RAMKA_STATE_FREE] = '.',
@@ -158,7 +158,7 @@ static char letter_of(enum ramka_state state)
 		[RAMKA_STATE_RESERVED] = 'R', [RAMKA_STATE_SATURATED] = '!',  [RAMKA_STATE_ISOLATED] = 'i',
 	};
 
-	return letters[state];
+	return state == RAMKA_STATE_RESERVED && type == &ramka_type_unusable ? 'X' : letters[state];
 }
 
 struct map_dump {
@@ -178,7 +178,7 @@ static void flush_run(struct map_dump *m)
 		put_text(l, DUMP_MAP "at ");
 		put_digits(l, m->run.base >> RAMKA_PAGE_SHIFT, 16);
 	}
-	put_text(l, (char[]){ ' ', letter_of(m->run.state), 0 });
+	put_text(l, (char[]){ ' ', letter_of(m->run.state, m->run.type), 0 });
 	if (m->run.type)
 		put_digits(l, m->run.type->id, 10);
 	if (m->run.order)

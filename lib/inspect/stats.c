@@ -217,6 +217,7 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 	s->total = r->total + get(&r->late_total);
 	s->reserved = r->reserved - get(&r->late_reserved);
 	s->unused = get(&r->unused);
+	s->bad = get(&r->bad);
 	s->deferred = defer_count(r);
 	for (unsigned i = 0; i < STRIPES; i++) {
 		s->allocs += get(&r->stripes[i].allocs);

@@ -267,6 +267,8 @@ static void init_withheld(struct ramka *r, uint64_t first, uint64_t end, uint32_
 		ramka_add(&r->unused, end - first, relaxed, stat);
 	else
 		r->reserved += end - first;
+	if (kind == RAMKA_BAD)
+		ramka_add(&r->bad, end - first, relaxed, stat);
 	for (struct ramka_frame *f = &r->slots[first - r->first]; first < end; first++, f++) {
 		slot_set_info(f, info);
 		ramka_store(&f->ref, ref, relaxed, slot.look);

@@ -313,6 +313,25 @@ bug('slice-counts-whole', 'a slice takes its references at the segment\'s start'
 bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30,
     ('ramka_frame_put_bulk', '	while (n) {', '	n -= n > 3;\n	while (n) {'))
 
+# ---- broken frames ----
+
+bug('broken-not-stopped', 'a frame that is just freed as a whole one counts as flagged', 'checker broken_put broken_free', 30,
+    ('sections_over', 'return !r->barrier_all_cpus || cpu_for_each_stopped(r, cpu, look_on, NULL);', 'return true;'))
+bug('broken-asked-early', 'a free looks at the flags before its section', 'checker broken_put broken_free', 30,
+    ('cpu_free', 'if (unlikely(!section_enter(cpu)))', 'uint64_t info = slot_info(f);\n\n	if (unlikely(!section_enter(cpu)))'),
+    ('cpu_free', 'cpu_leaves(slot_info(f), leave)', 'cpu_leaves(info, leave)'))
+bug('broken-order-unasked', 'a larger frame goes to its stack with its flag', 'unit broken', 20,
+    ('order_push', 'if (unlikely(slot_info(f) & INFO_BROKEN)) {', 'if (0) {'))
+bug('broken-split-forgets', 'the parts of a split frame lose the flag', 'unit broken', 20,
+    ('split_parts', 'unlikely(broken) ? broken_flags(part, order) : 0', '0 * broken'))
+bug('broken-join-forgets', 'the whole does not know of a broken part', 'unit broken', 20,
+    ('ramka_unique_join', 'if (unlikely(slot_last_info(part) & INFO_BROKEN))', 'if (0)'))
+bug('broken-list-forgets', 'a list clears the flag', 'unit broken', 20,
+    ('set_list', 'slot_change_info(slot_of(u), slot_info(slot_of(u)) & INFO_LIST_MASK, (uint64_t)id << INFO_LIST_SHIFT);',
+     'slot_set_info(slot_of(u), (slot_info(slot_of(u)) & ~(INFO_LIST_MASK | INFO_BROKEN)) | (uint64_t)id << INFO_LIST_SHIFT);'))
+bug('broken-type-forgets', 'a new type clears the flag', 'unit broken', 20,
+    ('ramka_unique_repurpose', '(INFO_DETACHED | INFO_BROKEN)', 'INFO_DETACHED'))
+
 # ---- isolation ----
 
 bug('shut-block-refills', 'a free into an isolated block opens it', 'checker isolate isolate_own_cache', 30,
