@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * @file Memory that goes: isolating it, watching it drain, taking it out or giving it back. Memory that
- * comes: ramka_add_memory (init.h).
+ * @file
+ * Memory that goes and memory that breaks. Memory that comes: ramka_add_memory (init.h).
  *
- *     usable --isolate--> isolated --(its frames are freed or claimed)--> all free --remove--> hole
- *       ^                    |                                                                  |
- *       +----unisolate-------+                                                                  |
- *       +--------------------------------ramka_add_memory---------------------------------------+
+ *     usable --isolate--> isolated --(its frames are freed, moved or claimed by address)--> quiet
+ *       ^                    |                                                                |
+ *       +----unisolate-------+---------------------------------unisolate----------------------+
  *
  * A range is whole 2 MiB blocks of the physical address space. It may end, or begin, inside a block where
  * the rest of that block is no memory of the allocator. It may hold holes, and memory of several nodes.
  *
- * One call at a time isolates, ends isolation, removes or adds; another one is told RAMKA_E_BUSY and has
+ * One call at a time isolates, ends isolation or adds; another one is told RAMKA_E_BUSY and has
  * done nothing. None of them waits, and none delays who allocates and frees.
  */
 #ifndef RAMKA_MEMORY_H
@@ -57,7 +56,7 @@ RAMKA_API int ramka_isolate_progress(struct ramka_cpu *cpu, ramka_paddr_t base, 
 				     struct ramka_isolation *ret);
 
 /**
- * Ends isolation, at any step before ramka_remove_memory: what is free in the range is handed out again.
+ * Ends isolation, at any step: what is free in the range is handed out again.
  * All or nothing. @return 0; errors as ramka_isolate; RAMKA_E_UNUSED: not all of it is isolated. Thread
  * context; lock-free; linear in blocks.
  */
@@ -70,8 +69,7 @@ RAMKA_API int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
  * The base frame at `pa` is broken: never hands it out again. A free one leaves at once, wherever it is
  * cached, and is a reserved frame of ramka_type_unusable from then on. One in use, or a tail of one, leaves
  * when its last reference goes, after on_drop and grace period; what is not broken of a larger frame is
- * freed. It is counted (ramka_stats.bad, part of reserved), a walk and the map show it, and it stays broken
- * if its memory is removed and added again.
+ * freed. It is counted (ramka_stats.bad, part of reserved), a walk and the map show it.
  *
  * @return 0: it has left, or had before; RAMKA_LATER; RAMKA_E_NOT_ALIGNED; RAMKA_E_OUT_OF_BOUND: a hole;
  * RAMKA_E_UNSUPPORTED: reserved at boot, and so the embedder's own; RAMKA_E_BUSY: it is just being built or
