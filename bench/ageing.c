@@ -3,7 +3,7 @@
  * ageing: what do frames that live long leave of the huge frames? Of 1 GiB a tenth is held by frames that live for twenty
  * rounds on average, the rest by frames that live for one or two. A round of 100:
  *
- *   up      frames of mixed orders, until 80 or 95 % of the memory is in use. Among them, where chance puts them, those that
+ *   up      frames of mixed orders, until 80 to 97 % of the memory is in use. Among them, where chance puts them, those that
  *           live long, as many as were freed before
  *   churn   as many frames as half of the short-lived ones are freed and replaced, one by one, at random
  *   down    all short-lived ones are freed, in random order
@@ -213,7 +213,6 @@ static bool merges(const struct bench_peer *p)
 
 const struct bench_workload bench_ageing[] = {
 	AGEING("80", 80),
-	AGEING("95", 95),
 	AGEING("steady90", STEADY + 90),
 	AGEING("steady95", STEADY + 95),
 	AGEING("steady97", STEADY + 97),

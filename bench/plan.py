@@ -72,7 +72,7 @@ PLAN = [
     Row("frag:70/order:0", 1, "ramka buddy", rounds=1, pairs=1),
     Row("frag:90/order:0", 1, "ramka buddy", rounds=1, pairs=1, quick=True),
     *(Row(f"ageing:{full}/order:0", 1, "ramka ramka-hints buddy buddy-types", rounds=1, pairs=1, quick=full == "steady95")
-      for full in ("80", "95", "steady90", "steady95", "steady97")),
+      for full in ("80", "steady90", "steady95", "steady97")),
     Row("init:zeroed/order:0", 1, "ramka", rounds=3, pairs=1, quick=True),
     Row("init:dirty/order:0", 1, "ramka", rounds=3, pairs=1),
     Row("init:hole/order:0", 1, "ramka", rounds=3, pairs=1),
@@ -159,7 +159,7 @@ GOALS = [
     Goal("frag:50/order:0", 1, "ramka", 96),
     Goal("frag:70/order:0", 1, "ramka", 96),
     Goal("frag:90/order:0", 1, "ramka", 96),
-    Goal("ageing:95/order:0", 1, "ramka-hints", 90),
+    Goal("ageing:80/order:0", 1, "ramka-hints", 90),
     Goal("ageing:steady95/order:0", 1, "ramka-hints", 90),
     Goal("ageing:steady95/order:0", 1, "ramka-hints", base="buddy-types", times=2),
     Goal("init:zeroed/order:0", 1, "ramka", 20),

@@ -2,7 +2,7 @@
 /*
  * Churn: every worker allocates and frees frames of orders 0 to 12 at random, on its own CPU and now and then on the
  * cache-less handle, up to a share of the memory that itself changes, so that the zones run empty and full. Unique
- * frames are split. Some requests name a node or a limit on the address.
+ * frames are split. Some requests name a node or a limit on the address, or say how long the frame will live.
  */
 #include "harness.h"
 
@@ -20,6 +20,12 @@ static struct ramka_request random_request(struct worker *w)
 		req.addr_bits = (uint8_t)(30 + rng_below(&w->rng, 3));
 	if (rng_one_in(&w->rng, 32))
 		req.flags |= RAMKA_ALLOC_WAIT;
+	if (rng_one_in(&w->rng, 4))
+		req.flags |= rng_one_in(&w->rng, 2) ? RAMKA_ALLOC_LONG :
+			     rng_one_in(&w->rng, 2) ? RAMKA_ALLOC_SHORT :
+						      RAMKA_ALLOC_MOVABLE;
+	if (rng_one_in(&w->rng, 32))
+		req.flags |= RAMKA_ALLOC_RESERVE;
 	return req;
 }
 
