@@ -168,7 +168,7 @@ static void take_bulk0(void)
 CK_CLIENT(cpu_bulk_lookup, .what = "the type of a frame of a bulk call is published with it", .setup = bare_setup,
 	  .thread = { take_bulk0, bare_lookup }, .check = books, .stale = 3);
 
-/* Frames that last: the stack of CPU 0 holds some, beside a drainer, and one that CPU 1 frees meanwhile. */
+/* Frames that last: the stack of CPU 0 holds some, beside a drainer, and one that CPU 2 frees meanwhile. */
 #define LONG ((struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_LONG })
 static struct ramka_frame *lasting;
 static struct ramka_frame *take_long(struct ramka_cpu *c)
@@ -181,7 +181,7 @@ static struct ramka_frame *take_long(struct ramka_cpu *c)
 }
 static void lasting_setup(void)
 {
-	make((struct options){ .frames = 512, .cpus = 2 });
+	make((struct options){ .frames = 512, .cpus = 3 });
 	lasting = take_long(cpu(0));
 	ck_assert(lasting, "no frame");
 }
@@ -192,15 +192,15 @@ static void lasting0(void)
 	if (f)
 		give(cpu(0), f);
 }
-static void lasting1(void) { give(cpu(1), lasting); }
+static void lasting2(void) { give(cpu(2), lasting); }
 static void take_long0(void) { take_long(cpu(0)); }
 static void take_long1(void) { take_long(cpu(1)); }
 CK_CLIENT(cpu_lasting_drain, .what = "frames that last, a drainer, a free by another CPU", .setup = lasting_setup,
-	  .thread = { lasting0, drain, lasting1 }, .check = books, .stale = 1);
+	  .thread = { lasting0, drain, lasting2 }, .check = books, .stale = 1);
 CK_CLIENT(cpu_lasting_irq, .what = "the same in an interrupt", .setup = lasting_setup, .thread = { take_long0, drain },
 	  .irq = { take_long0 }, .check = books, .stale = 1);
 CK_CLIENT(cpu_lasting_both, .what = "two CPUs take from the same block", .setup = lasting_setup,
-	  .thread = { take_long0, take_long1, lasting1 }, .check = books, .stale = 1);
+	  .thread = { take_long0, take_long1, lasting2 }, .check = books, .stale = 1);
 
 /* Mail: CPU 1 owns all blocks and has handed three frames out. CPU 0 frees them; the third one sends the first two. */
 static struct ramka_frame *mailed[3];
