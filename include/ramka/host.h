@@ -140,6 +140,9 @@ RAMKA_API void ramka_host_stats_read(struct ramka_host *h, struct ramka_host_sta
 /**
  * Reclaims, ends the instance and unmaps. Frames still in use are printed to stderr, and are unmapped too.
  * NULL is legal. No other thread may use h; threads that used it may end meanwhile or later.
+ * It waits for readers. In a read section of the calling thread it is reported to `panic`, operation
+ * "ramka_host_destroy", and does nothing: the host is as it was, and may be destroyed after the section. With
+ * liburcu a section of any host, or of the program's own, on the same flavour counts.
  */
 RAMKA_API void ramka_host_destroy(struct ramka_host *h);
 

@@ -42,6 +42,13 @@ struct ramka_qsbr {
 	unsigned nr_cpus;
 	void (*relax)(void *ctx); /**< called while `wait` spins; NULL: spin. Set after init if wanted */
 	void *relax_ctx;
+	/**
+	 * Called for a misuse of the three calls below, which then do nothing. NULL: it is not reported. Set
+	 * after init if wanted, for instance to ramka_config.panic. The bug has the operation, and the CPU in
+	 * `value`. May longjmp.
+	 */
+	void (*panic)(void *ctx, const struct ramka_bug *bug);
+	void *panic_ctx;
 };
 
 /**
@@ -52,11 +59,11 @@ struct ramka_qsbr {
  */
 RAMKA_API void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus,
 			       struct ramka_rcu_ops *ret_ops);
-/** This CPU may hold references to deferred frames from now on. */
+/** This CPU may hold references to deferred frames from now on. It was offline: sections do not nest. */
 RAMKA_API void ramka_qsbr_online(struct ramka_qsbr *q, unsigned cpu);
-/** It holds none at this moment (context switch, idle, user mode). Call it regularly while online. */
+/** It holds none now (context switch, idle, user mode). Call it regularly while online, and only then. */
 RAMKA_API void ramka_qsbr_quiescent(struct ramka_qsbr *q, unsigned cpu);
-/** It holds none until it is online again. */
+/** It holds none until it is online again. It was online. */
 RAMKA_API void ramka_qsbr_offline(struct ramka_qsbr *q, unsigned cpu);
 
 /* ---- adapter for a kernel that has call_rcu only ---- */

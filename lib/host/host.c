@@ -266,29 +266,39 @@ static void report_leaks(struct ramka_host *h)
  * Brings home all frames that are free or deferred. No thread is registered any more, so this one may act for
  * every CPU.
  */
-static void bring_home(struct ramka_host *h, bool may_wait)
+static void bring_home(struct ramka_host *h)
 {
 	for (unsigned i = 0; i < h->cpus.nr; i++)
 		ramka_cpu_offline(ramka_cpu_at(h->r, i));
-	if (may_wait)
-		ramka_reclaim(ramka_cpu_none(h->r), true);
+	ramka_reclaim(ramka_cpu_none(h->r), true);
 	ramka_drain(h->r);
+}
+
+/* It would wait for itself: here, or for the helper of liburcu's sources, which waits for this thread. */
+static void destroyed_inside(struct ramka_host *h)
+{
+	struct ramka_bug bug = {
+		.operation = "ramka_host_destroy",
+		.what = "called inside a read section, for whose end it waits",
+		.state = RAMKA_STATE_HOLE,
+	};
+
+	host_bug(h, &bug);
 }
 
 void ramka_host_destroy(struct ramka_host *h)
 {
-	bool reading;
 	int cancel;
 
 	if (!h)
 		return;
+	if (host_reading(h)) {
+		destroyed_inside(h);
+		return;
+	}
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	reading = host_reading(h);
-	if (reading)
-		fputs("ramka_host_destroy: called in a read section: deferred frames are not waited for\n",
-		      stderr);
 	host_detach_threads(h);
-	bring_home(h, !reading);
+	bring_home(h);
 	if (ramka_fini(h->r))
 		report_leaks(h);
 	host_detach_threads(h); /* what on_drop registered */

@@ -7,7 +7,7 @@
  *
  * Places for readers are leased as CPUs are, the lowest free one first. A poll looks only at those below
  * `top`, the number of places that were ever leased. `top` needs no order of its own: a reader raises it
- * before it comes online, and the read-modify-writes of ramka_qsbr_online and of the snapshot have an order.
+ * before it comes online, and the read-modify-writes of qsbr_online and of the snapshot have an order.
  * If the reader's comes first, the poll sees `top`. If the snapshot's comes first, the poll need not wait for
  * the reader.
  */
@@ -122,7 +122,7 @@ static void read_lock(struct ramka_host *h, struct host_thread *t)
 	t->nest++;
 	ramka_compiler_barrier();
 	if (!t->online) {
-		ramka_qsbr_online(&o->q, place_of(o, t));
+		qsbr_online(&o->q, place_of(o, t));
 		t->online = true;
 	}
 }
@@ -136,14 +136,14 @@ static void read_unlock(struct ramka_host *h, struct host_thread *t)
 	ramka_compiler_barrier();
 	t->online = false;
 	ramka_compiler_barrier();
-	ramka_qsbr_offline(&o->q, place_of(o, t));
+	qsbr_offline(&o->q, place_of(o, t));
 }
 
 static void leave(struct ramka_host *h, struct host_thread *t)
 {
 	struct own_rcu *o = h->state;
 
-	ramka_qsbr_offline(&o->q, place_of(o, t));
+	qsbr_offline(&o->q, place_of(o, t));
 	host_lease_give(&o->places, place_of(o, t));
 	t->reader = NULL;
 	t->online = false;
@@ -159,7 +159,7 @@ void host_own_restart(void *state, uint64_t newest, struct host_thread *t)
 	if (ramka_load(&o->q.now, relaxed, qsbr.period) < newest)
 		ramka_store(&o->q.now, newest, relaxed, qsbr.period);
 	for (uint32_t i = 0; i < top; i++)
-		ramka_qsbr_offline(&o->q, i);
+		qsbr_offline(&o->q, i);
 	host_leases_give_all(&o->places, top);
 	ramka_store(&o->top, 0, relaxed, host.readers);
 	if (!t)

@@ -24,12 +24,17 @@
  * one ends there (qsbr.over): the last accesses of the readers come before the poll that found out, and that
  * before all that believe it.
  *
+ * Misuse. A CPU that is online and comes online again may be inside a section that began before. So that
+ * call announces nothing. A CPU that is offline and says that it is quiescent stays offline. It would hold
+ * up every grace period otherwise. Both are reported. So is going offline twice, which means that what ran
+ * between the two was not protected. The CPU's own last store decides, so a relaxed load of `seen` is
+ * enough.
+ *
  * Progress: snapshot and the announcements are wait-free, elapsed is linear in the CPUs, or one load; all of
  * them in any context. wait ends when all CPUs have announced themselves; the caller's CPU is one of them.
  */
 #include "qsbr.h"
 
-#define OFFLINE 0u
 #define FIRST 1u            /* value of `now` before any snapshot: below every cookie */
 #define QSBR_POLLS 1000u /* as long as `relax` makes them; without it a fraction of a millisecond and up */
 
@@ -73,6 +78,12 @@ static bool qsbr_wait_bounded(void *ctx, uint64_t cookie)
 	return false;
 }
 
+/* As the CPU itself announced it last. */
+static bool is_online(const struct ramka_qsbr *q, unsigned cpu)
+{
+	return ramka_load(&q->cpus[cpu].seen, relaxed, qsbr.quiesce) != QSBR_OFFLINE;
+}
+
 /*
  * The CPU is about to wait, so it holds nothing; one that is offline stays so. With another number of readers
  * it is none of them.
@@ -81,7 +92,7 @@ static void qsbr_announce(void *ctx, unsigned cpu, unsigned nr_cpus)
 {
 	struct ramka_qsbr *q = ctx;
 
-	if (nr_cpus == q->nr_cpus && ramka_load(&q->cpus[cpu].seen, relaxed, qsbr.quiesce) != OFFLINE)
+	if (nr_cpus == q->nr_cpus && is_online(q, cpu))
 		ramka_qsbr_quiescent(q, cpu);
 }
 
@@ -94,8 +105,10 @@ void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned
 	q->nr_cpus = nr_cpus;
 	q->relax = NULL;
 	q->relax_ctx = NULL;
+	q->panic = NULL;
+	q->panic_ctx = NULL;
 	for (unsigned i = 0; i < nr_cpus; i++)
-		ramka_store(&cpus[i].seen, OFFLINE, relaxed, qsbr.quiesce);
+		ramka_store(&cpus[i].seen, QSBR_OFFLINE, relaxed, qsbr.quiesce);
 	*ret_ops = (struct ramka_rcu_ops){
 		.snapshot = qsbr_snapshot,
 		.elapsed = qsbr_has_elapsed,
@@ -106,23 +119,42 @@ void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned
 	};
 }
 
+static void misused(struct ramka_qsbr *q, unsigned cpu, const char *operation, const char *what)
+{
+	struct ramka_bug bug = {
+		.operation = operation,
+		.what = what,
+		.state = RAMKA_STATE_HOLE,
+		.argument = "cpu",
+		.value = cpu,
+	};
+
+	if (q->panic)
+		q->panic(q->panic_ctx, &bug);
+}
+
 void ramka_qsbr_online(struct ramka_qsbr *q, unsigned cpu)
 {
-	uint64_t now = ramka_load(&q->now, relaxed, qsbr.period);
-
-	ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
-	now = ramka_add(&q->now, 0, acq_rel, qsbr.period);
-	ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
+	if (is_online(q, cpu))
+		misused(q, cpu, "ramka_qsbr_online", "the CPU is online already: sections do not nest");
+	else
+		qsbr_online(q, cpu);
 }
 
 void ramka_qsbr_quiescent(struct ramka_qsbr *q, unsigned cpu)
 {
 	uint64_t now = ramka_load(&q->now, acquire, qsbr.period);
 
-	ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
+	if (is_online(q, cpu))
+		ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
+	else
+		misused(q, cpu, "ramka_qsbr_quiescent", "the CPU is offline");
 }
 
 void ramka_qsbr_offline(struct ramka_qsbr *q, unsigned cpu)
 {
-	ramka_store(&q->cpus[cpu].seen, OFFLINE, release, qsbr.quiesce);
+	if (is_online(q, cpu))
+		qsbr_offline(q, cpu);
+	else
+		misused(q, cpu, "ramka_qsbr_offline", "the CPU is offline: what it read was not protected");
 }

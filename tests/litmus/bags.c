@@ -37,9 +37,9 @@
  *
  * mirrors: qsbr_snapshot sha256:43aeab75
  * mirrors: qsbr_elapsed sha256:9914d786
- * mirrors: ramka_qsbr_online sha256:6fa5202c
- * mirrors: ramka_qsbr_quiescent sha256:2409794f
- * mirrors: ramka_qsbr_offline sha256:25fc8ccc
+ * mirrors: qsbr_online sha256:9aa1b03e
+ * mirrors: ramka_qsbr_quiescent sha256:f297d283
+ * mirrors: qsbr_offline sha256:e5b99fd2
  * mirrors: share sha256:b7c733d5
  * mirrors: seal_pile sha256:299a9cf7
  * mirrors: seal_open sha256:a7d204dc

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A handle of a CPU in the wrong hands: with cfg.this_cpu every call that takes one says so, names both, and does nothing. Also
- * callbacks that would call themselves, and the order of RAMKA_SHUFFLE.
+ * callbacks that would call themselves, the order of RAMKA_SHUFFLE, and read sections that do not go in pairs.
  */
 #include "unit/fixture.h"
 
@@ -182,6 +182,61 @@ static void instances_differ_without_a_seed(void **state)
 	fixture_unmap(g);
 }
 
+/* ---- ramka_qsbr ---- */
+
+static struct ramka_qsbr_cpu qsbr_cpus[4];
+static struct ramka_bug bug;
+static unsigned nr_bugs;
+
+static void note_bug(void *ctx, const struct ramka_bug *b)
+{
+	assert_ptr_equal(ctx, qsbr_cpus);
+	bug = *b;
+	nr_bugs++;
+}
+
+static void qsbr_reported(const char *operation, unsigned cpu)
+{
+	assert_int_equal(nr_bugs, 1);
+	assert_string_equal(bug.operation, operation);
+	assert_string_equal(bug.argument, "cpu");
+	assert_int_equal(bug.value, cpu);
+	nr_bugs = 0;
+}
+
+/* What does not go in pairs is reported and does nothing: a section that is open stays protected, and so does the next one. */
+static void sections_of_qsbr_go_in_pairs(void **state)
+{
+	struct ramka_qsbr q;
+	struct ramka_rcu_ops ops;
+	uint64_t first;
+
+	(void)state;
+	ramka_qsbr_init(&q, qsbr_cpus, 4, &ops);
+	q.panic = note_bug;
+	q.panic_ctx = qsbr_cpus;
+	ramka_qsbr_online(&q, 0);
+	first = ops.snapshot(ops.ctx);
+	ramka_qsbr_online(&q, 0);
+	qsbr_reported("ramka_qsbr_online", 0);
+	assert_false(ops.elapsed(ops.ctx, first));
+	ramka_qsbr_offline(&q, 0);
+	assert_true(ops.elapsed(ops.ctx, first));
+	assert_int_equal(nr_bugs, 0);
+	ramka_qsbr_offline(&q, 0);
+	qsbr_reported("ramka_qsbr_offline", 0);
+	ramka_qsbr_quiescent(&q, 3);
+	qsbr_reported("ramka_qsbr_quiescent", 3);
+	assert_true(ops.elapsed(ops.ctx, ops.snapshot(ops.ctx))); /* CPU 3 is no reader by that */
+	ramka_qsbr_online(&q, 0);
+	assert_false(ops.elapsed(ops.ctx, ops.snapshot(ops.ctx)));
+	ramka_qsbr_offline(&q, 0);
+	assert_int_equal(nr_bugs, 0);
+	q.panic = NULL; /* nothing is told, and nothing else changes */
+	ramka_qsbr_quiescent(&q, 3);
+	assert_true(ops.elapsed(ops.ctx, ops.snapshot(ops.ctx)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +245,7 @@ int main(void)
 		cmocka_unit_test(low_memory_does_not_call_itself),
 		cmocka_unit_test(each_seed_has_an_order_of_its_own),
 		cmocka_unit_test(instances_differ_without_a_seed),
+		cmocka_unit_test(sections_of_qsbr_go_in_pairs),
 	};
 
 	return cmocka_run_group_tests_name("handles", tests, NULL, NULL);

@@ -447,6 +447,10 @@ bug('qsbr-over-relaxed', 'a poll believes another one without what that saw', 'c
     weaken('qsbr_elapsed', 'qsbr.over', 'load', 'acquire', 'relaxed'))
 bug('qsbr-no-announce', 'a CPU that waits on line waits for itself', 'unit defer', 10,
     ('ramka_qsbr_init', '		.quiescent = qsbr_announce,\n', '		.quiescent = NULL,\n'))
+bug('qsbr-nested-announces', 'a CPU that comes on line inside a section announces that it holds nothing', 'misuse handles', 10,
+    ('ramka_qsbr_online', '	else\n		qsbr_online(q, cpu);', '	qsbr_online(q, cpu);'))
+bug('qsbr-quiescent-joins', 'an announcement of a CPU that is offline makes it a reader', 'misuse handles', 10,
+    ('ramka_qsbr_quiescent', 'if (is_online(q, cpu))', 'if (is_online(q, cpu) || cpu)'))
 bug('reclaim-snapshot-first', 'a reclaim waits for a grace period that began before it sealed the bags', 'unit defer', 10,
     ('wait_for_all', '	*ret_sealed = seal_them(cpu);\n	cookie = r->rcu.snapshot(r->rcu.ctx);\n',
      '	cookie = r->rcu.snapshot(r->rcu.ctx);\n	*ret_sealed = seal_them(cpu);\n'))
@@ -455,7 +459,7 @@ bug('no-cap', 'put_rcu never says that too much waits', 'unit defer', 10,
 bug('qsbr-quiesce-relaxed', 'a quiescent CPU does not say what it read', 'checker qsbr', 20,
     weaken('ramka_qsbr_quiescent', 'qsbr.quiesce', 'store', 'release', 'relaxed'))
 bug('qsbr-online-load', 'a CPU comes on line with a plain load', 'checker qsbr_online', 20,
-    ('ramka_qsbr_online', 'now = ramka_add(&q->now, 0, acq_rel,', 'now = ramka_load(&q->now, acquire,'))
+    ('qsbr_online', 'now = ramka_add(&q->now, 0, acq_rel,', 'now = ramka_load(&q->now, acquire,'))
 bug('adapt-finished-relaxed', 'a poller does not see what the readers did', 'checker adapt adapt_again adapt_both', 20,
     weaken('over', 'adapt.finished', 'store', 'release', 'relaxed'))
 bug('adapt-joins-running', 'who asks while a grace period runs gets that one', 'checker adapt adapt_again adapt_both', 20,
