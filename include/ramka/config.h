@@ -202,6 +202,15 @@ struct ramka_config {
 	 * NULL.
 	 */
 	uint64_t (*shrink)(void *ctx, uint64_t wanted);
+	/**
+	 * The most base frames that a CPU keeps back from the zones, in its caches, its part of the depot and
+	 * its mail. They count as free, and a request that would fail finds them. 0: the bound follows the
+	 * memory. It is about an eighth of the CPU's share of it while only base frames are used, and at most
+	 * half with all orders; on large memory it is some 4,000 base frames and 17,000 in all. Less than 256
+	 * means 256. A small bound costs speed where CPUs free many frames in a row, or free what others
+	 * allocated. Deferred frames are bounded by high_water.
+	 */
+	uint64_t cache_frames;
 };
 
 #endif

@@ -14,8 +14,9 @@ RAMKA_BEGIN_DECLS
  * Calls `print` with one line after the other. A line ends with a newline and a NUL and has at most 110
  * characters. It lies on the stack, so `print` must copy what it keeps. `print` must not change the instance.
  *
- * First, for people, lines that begin with "ramka: ": totals, free frames by order, each node, each CPU that
- * holds frames. Then, for tools, lines that begin with "ramka-map: ", whatever a console puts before that:
+ * First, for people, lines that begin with "ramka: ": totals, free frames by order, each node, each type that
+ * has frames, each CPU that holds frames. The text of these lines may change. Then, for tools, lines that
+ * begin with "ramka-map: ", whatever a console puts before that:
  *
  *     ramka-map: 1 BASE FRAMES      version, first address in hexadecimal digits, base frames of the span
  *     ramka-map: type ID NAME      each registered type

@@ -65,6 +65,8 @@ struct ramka {
 	struct ramka_atomic_u32 batch;
 	struct ramka_atomic_u32 tell_max;  /* frames between two updates of a zone's estimate */
 	struct ramka_atomic_u64 high_water;
+	uint64_t cache_frames;             /* the embedder's bound of what a CPU caches; 0: setup/tune.c */
+	struct ramka_atomic_u32 rows_max;  /* most closed rows of a CPU, cpu/row.h; at least 1 */
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
 	struct ramka_atomic_u32 order_max[11]; /* most frames of each order that a CPU caches, cpu/order.h */
 	struct ramka_atomic_u32 shut;          /* blocks that are shut (zone/bitmap.h); mostly none */

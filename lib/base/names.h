@@ -15,6 +15,7 @@
 #define account_rest ramka_core_account_rest
 #define account_transfers ramka_core_account_transfers
 #define account_zone ramka_core_account_zone
+#define add_zone ramka_core_add_zone
 #define bitmap_bytes ramka_core_bitmap_bytes
 #define bitmap_claim ramka_core_bitmap_claim
 #define bitmap_claim_any ramka_core_bitmap_claim_any
@@ -88,7 +89,7 @@
 #define defer_peak ramka_core_defer_peak
 #define defer_poll ramka_core_defer_poll
 #define depot_get_empty ramka_core_depot_get_empty
-#define depot_init ramka_core_depot_init
+#define depot_grow ramka_core_depot_grow
 #define depot_pop ramka_core_depot_pop
 #define depot_push ramka_core_depot_push
 #define depot_put_empty ramka_core_depot_put_empty

@@ -110,7 +110,7 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
 		return;
 	if (gate_passes(cpu, n, cpu->block, &cpu->current)) {
 		free_cached(cpu, n);
-	} else if (unlikely(cpu->nr_rows == ROWS)) {
+	} else if (unlikely(rows_full(cpu))) {
 		free_refused(cpu, bit);
 	} else { /* inlined: with fewer instructions, more cache misses overlap */
 		open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));

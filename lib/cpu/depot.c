@@ -35,16 +35,15 @@ static struct shard *home(struct depot *d, const struct magazine *m)
 	return &d->shards[m->home];
 }
 
-void depot_init(struct depot *d)
+void depot_grow(struct depot *d, uint32_t nr)
 {
-	struct magazine *m = d->magazines;
+	for (; d->given < nr && d->given < d->per_shard; d->given++)
+		for (uint32_t shard = 0; shard < d->nr_shards; shard++) {
+			struct magazine *m = &d->magazines[(size_t)shard * d->per_shard + d->given];
 
-	for (uint32_t shard = 0; shard < d->nr_shards; shard++) {
-		for (uint32_t i = 0; i < d->per_shard; i++, m++) {
 			m->home = shard;
 			push(d, &d->shards[shard].empty, m);
 		}
-	}
 }
 
 struct magazine *depot_get_empty(struct depot *d, unsigned shard)

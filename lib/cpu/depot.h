@@ -50,13 +50,17 @@ struct shard {
 
 struct depot {
 	struct shard *shards;
-	struct magazine *magazines;
+	struct magazine *magazines; /* per_shard for each shard */
 	unsigned nr_shards;
-	uint32_t per_shard; /* magazines of each */
+	uint32_t per_shard; /* magazines of each, at most */
+	uint32_t given;     /* magazines that each shard has got; for depot_grow alone */
 };
 
-/* The magazines of shard 0 come first. */
-void depot_init(struct depot *d);
+/*
+ * Gives each shard so many magazines in all, at most per_shard; the new ones are empty. None is ever
+ * taken back. Called at set-up and when memory is added (setup/tune.c): one call at a time, beside any other.
+ */
+void depot_grow(struct depot *d, uint32_t nr);
 
 /* An empty magazine of the shard, now held by the caller; NULL at its bound. */
 struct magazine *depot_get_empty(struct depot *d, unsigned shard);

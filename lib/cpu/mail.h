@@ -12,9 +12,9 @@
  * in a mailed magazine (depot.h), in the owner's cache or rows. All of these are CACHED for the rest of the
  * library.
  *
- * Bounds. An outbox holds at most 1024 frames, and a sixteenth of the memory per CPU; when it is full, its
- * longest list is sent. A mailbox has 16 magazines; when it is full, the sender frees its frames into the
- * bitmap itself, so an owner that is idle or stopped strands at most a mailbox.
+ * Bounds (setup/tune.c). An outbox holds at most 1024 frames, fewer where memory is small. When it is full,
+ * its longest list is sent. A mailbox has up to 16 magazines. When it is full, the sender frees its frames
+ * into the bitmap itself, so an owner that is idle or stopped strands at most a mailbox.
  */
 #ifndef RAMKA_LIB_CPU_MAIL_H
 #define RAMKA_LIB_CPU_MAIL_H

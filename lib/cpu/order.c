@@ -7,10 +7,7 @@
 #include "row.h"
 
 #define ORDER_TRIES 4u
-/* the parts of the memory per CPU that it may hold in an order below 9, in order 9 or 10, in its outbox */
-#define PART_OF_SHARE 64u
-#define PART_IN_BLOCKS 16u
-#define PART_MAILED 16u
+#define IN_BLOCKS 4u /* times as many base frames in orders 9 and 10 */
 
 /* ---- counting ---- */
 
@@ -32,14 +29,11 @@ uint64_t order_number(const struct ramka_cpu *cpu)
 	return n;
 }
 
-void order_set_bounds(struct ramka *r, uint64_t share)
+void order_set_bounds(struct ramka *r, uint64_t frames)
 {
-	ramka_store(&r->mail_max,
-		    (uint32_t)(share / PART_MAILED < UINT32_MAX ? share / PART_MAILED : UINT32_MAX), relaxed,
-		    stat);
 	for (unsigned order = 0; order <= TOP_ORDER; order++) {
 		uint64_t room = order_at(order + 1) - order_at(order);
-		uint64_t most = share / (order < BLOCK_ORDER ? PART_OF_SHARE : PART_IN_BLOCKS) >> order;
+		uint64_t most = frames * (order < BLOCK_ORDER ? 1 : IN_BLOCKS) >> order;
 
 		ramka_store(&r->order_max[order], (uint32_t)(most < room ? most : room), relaxed, stat);
 	}

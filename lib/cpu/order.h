@@ -37,8 +37,8 @@ static inline uint32_t order_count(const struct ramka_cpu *cpu, unsigned order)
 uint64_t order_held(const struct ramka_cpu *cpu);
 /* The same in frames. */
 uint64_t order_number(const struct ramka_cpu *cpu);
-/* Bounds that follow from `share`, the base frames of memory per CPU. */
-void order_set_bounds(struct ramka *r, uint64_t share);
+/* Bounds the stack of each order to so many base frames, in orders 9 and 10 to four times as many. */
+void order_set_bounds(struct ramka *r, uint64_t frames);
 
 /*
  * Takes a frame of order 1 to 10. False: there is none, or the section cannot be entered. Also false, and the

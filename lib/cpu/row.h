@@ -3,8 +3,8 @@
  * Rows: freed frames that wait to be freed into the bitmap together. May use account.h.
  *
  * A row is a set of frames of one bitmap word: the first frame's number and a mask. A CPU has one open row,
- * which collects frees, and up to ROWS closed ones. All of them go to the zone in one burst. Frames of orders
- * 1 to 6 that their gate refuses wait here too (order.h).
+ * which collects frees, and up to ROWS closed ones, fewer where memory is small. All of them go to the zone
+ * in one burst. Frames of orders 1 to 6 that their gate refuses wait here too (order.h).
  */
 #ifndef RAMKA_LIB_CPU_ROW_H
 #define RAMKA_LIB_CPU_ROW_H
@@ -40,10 +40,16 @@ static inline void count_row_pushes(struct ramka_cpu *cpu, uint64_t nr)
 		    nomem.collect);
 }
 
-/* Makes room for one more closed row. */
+/* Has the CPU as many closed rows as it may? */
+static inline bool rows_full(const struct ramka_cpu *cpu)
+{
+	return cpu->nr_rows >= ramka_load(&cpu->r->rows_max, relaxed, stat);
+}
+
+/* Room for one more closed row. */
 static inline void make_row(struct ramka_cpu *cpu)
 {
-	if (unlikely(cpu->nr_rows == ROWS))
+	if (unlikely(rows_full(cpu)))
 		give_rows(cpu);
 }
 

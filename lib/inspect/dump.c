@@ -9,7 +9,9 @@
 #include "../cpu/mail.h"
 #include "../cpu/order.h"
 #include "../frame/defer.h"
+#include "walk.h"
 
+#define DUMP_TYPES 16u /* counted at a time, on the stack */
 #define DUMP_LINE 110u
 #define DUMP_TEXT 60u  /* of one piece: a type's name is the embedder's */
 #define DUMP_TOKEN 64u /* characters of the longest run: a letter and four numbers */
@@ -49,6 +51,21 @@ static noinline void put(struct line *l, const char *s, uint64_t v)
 	put_digits(l, v, 10);
 }
 
+/* So many base frames as people say it: "12 KiB", "4.5 MiB". */
+static noinline void put_size(struct line *l, uint64_t frames)
+{
+	static const char units[][6] = { " KiB", " MiB", " GiB", " TiB", " PiB" };
+	uint64_t tenths = frames * (RAMKA_PAGE_SIZE / 1024) * 10;
+	unsigned unit = 0;
+
+	for (; tenths >= 10240 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+		tenths /= 1024;
+	put_digits(l, tenths / 10, 10);
+	if (tenths % 10)
+		put(l, ".", tenths % 10);
+	put_text(l, units[unit]);
+}
+
 static noinline void end_line(struct line *l)
 {
 	l->text[l->length] = '\n';
@@ -61,6 +78,19 @@ static noinline void end_line(struct line *l)
 
 static void dump_totals(struct line *l, const struct ramka_stats *s)
 {
+	put_text(l, "ramka: ");
+	put_size(l, s->total);
+	put_text(l, ": free ");
+	put_size(l, s->free);
+	put_text(l, ", in use ");
+	put_size(l, s->in_use);
+	put_text(l, ", deferred ");
+	put_size(l, s->deferred);
+	put_text(l, ", reserved ");
+	put_size(l, s->reserved);
+	put_text(l, ", unused ");
+	put_size(l, s->unused);
+	end_line(l);
 	put(l, "ramka: ", s->total);
 	put(l, " frames: ", s->free);
 	put(l, " free (", s->cached);
@@ -79,19 +109,28 @@ static void dump_totals(struct line *l, const struct ramka_stats *s)
 	end_line(l);
 }
 
-/* A counter of each order, as " ORDER:COUNT"; those that are zero are left out. */
-static void dump_orders(struct line *l, const char *what, const uint64_t *counters)
+static void put_heading(struct line *l, const char *what, const struct zone *z)
+{
+	if (z)
+		put(l, "ramka: node ", z->node);
+	else
+		put_text(l, "ramka");
+	put_text(l, what);
+}
+
+/* A counter of each order, as " ORDER:COUNT", of a zone or of all; those that are zero are left out. */
+static void dump_orders(struct line *l, const char *what, const struct zone *z, const uint64_t *counters)
 {
 	bool any = false;
 
-	put_text(l, what);
+	put_heading(l, what, z);
 	for (unsigned i = 0; i <= RAMKA_MAX_ORDER; i++) {
 		if (!counters[i])
 			continue;
 		any = true;
 		if (l->length > DUMP_LINE - 24) {
 			end_line(l);
-			put_text(l, what);
+			put_heading(l, what, z);
 		}
 		put(l, " ", i);
 		put(l, ":", counters[i]);
@@ -101,13 +140,19 @@ static void dump_orders(struct line *l, const char *what, const uint64_t *counte
 	end_line(l);
 }
 
-static void dump_node(struct line *l, const struct zone *z)
+/* One of several nodes also by order. */
+static noinline void dump_node(struct line *l, const struct zone *z, bool several)
 {
-	put(l, "ramka: node ", z->node);
-	put(l, ": ", ramka_load(&z->usable, relaxed, stat));
-	put(l, " usable frames, ", zone_count_free(z));
-	put_text(l, " free in the zone");
+	struct ramka_stats s = { .free = 0 };
+
+	add_zone(&s, z);
+	put_heading(l, ": ", z);
+	put_digits(l, ramka_load(&z->usable, relaxed, stat), 10);
+	put(l, " usable frames, ", s.free);
+	put(l, " free in the zone, whole 2 MiB blocks: ", s.free_huge);
 	end_line(l);
+	if (several)
+		dump_orders(l, ", free in the zone, by order:", z, s.free_by_order);
 }
 
 static void dump_cpu(struct line *l, const struct ramka_cpu *cpu)
@@ -133,16 +178,64 @@ static void dump_cpu(struct line *l, const struct ramka_cpu *cpu)
 	end_line(l);
 }
 
-static void dump_summary(struct line *l, const struct ramka *r)
+/* Who has the memory: base frames of each type from `first` on. */
+struct type_count {
+	unsigned first, last; /* of the frames that a run of tails belongs to */
+	uint64_t frames[DUMP_TYPES];
+};
+
+static bool count_type(void *ctx, const struct ramka_run *run)
+{
+	struct type_count *c = ctx;
+
+	if (run->state != RAMKA_STATE_TAIL)
+		c->last = run->type ? run->type->id : RAMKA_MAX_TYPES;
+	if (c->last - c->first < DUMP_TYPES)
+		c->frames[c->last - c->first] += run->frames;
+	return true;
+}
+
+static noinline void dump_types(struct line *l, const struct ramka *r, unsigned first)
+{
+	struct type_count c = { .first = first, .last = RAMKA_MAX_TYPES };
+	bool any = false;
+
+	for (unsigned i = 0; i < DUMP_TYPES; i++)
+		any |= type_by_id(r, first + i) != NULL;
+	if (!any)
+		return;
+	ramka_walk(r, count_type, &c);
+	for (unsigned i = 0; i < DUMP_TYPES; i++) {
+		const struct ramka_type *type = type_by_id(r, first + i);
+
+		if (!type || !c.frames[i])
+			continue;
+		put_text(l, "ramka: type ");
+		put_text(l, type->name ? type->name : "?");
+		put(l, ": ", c.frames[i]);
+		put_text(l, " frames, ");
+		put_size(l, c.frames[i]);
+		end_line(l);
+	}
+}
+
+static noinline void dump_all(struct line *l, const struct ramka *r)
 {
 	struct ramka_stats s;
 
 	ramka_stats_read(r, &s);
 	dump_totals(l, &s);
-	dump_orders(l, "ramka: free in the zones, by order:", s.free_by_order);
-	dump_orders(l, "ramka: requests without memory, by order:", s.failures);
+	dump_orders(l, ": free in the zones, by order:", NULL, s.free_by_order);
+	dump_orders(l, ": requests without memory, by order:", NULL, s.failures);
+}
+
+static void dump_summary(struct line *l, const struct ramka *r)
+{
+	dump_all(l, r);
 	for (unsigned i = 0; i < r->nr_zones; i++)
-		dump_node(l, &r->zones[i]);
+		dump_node(l, &r->zones[i], r->nr_zones > 1);
+	for (unsigned first = 0; first < RAMKA_MAX_TYPES; first += DUMP_TYPES)
+		dump_types(l, r, first);
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		dump_cpu(l, ramka_cpu_at((struct ramka *)(uintptr_t)r, i));
 }

@@ -9,6 +9,7 @@
 #include "../cpu/mail.h"
 #include "../cpu/order.h"
 #include "../frame/defer.h"
+#include "walk.h"
 
 static uint64_t get(const struct ramka_atomic_u64 *c)
 {
@@ -89,7 +90,7 @@ static unsigned ones_from(uint64_t w, unsigned at)
 	return rest ? bits_lowest(rest) : WORD_BITS - at;
 }
 
-static void count_zone(struct ramka_stats *s, const struct zone *z)
+void add_zone(struct ramka_stats *s, const struct zone *z)
 {
 	uint64_t start = 0, run = 0;
 
@@ -224,7 +225,7 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 		s->puts += get(&r->stripes[i].puts);
 	}
 	for (unsigned i = 0; i < r->nr_zones; i++)
-		count_zone(s, &r->zones[i]);
+		add_zone(s, &r->zones[i]);
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		const struct ramka_cpu *cpu = &r->cpus[i].cpu;
 		const struct defer *d = cpu->defer;

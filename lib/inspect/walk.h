@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An iterator over all frames, for walk.c and check.c. */
+/* Ways to look at all frames, for the files of this folder. */
 #ifndef RAMKA_LIB_AUDIT_H
 #define RAMKA_LIB_AUDIT_H
 
@@ -33,5 +33,8 @@ static inline uint64_t info_frames(uint64_t info)
 struct look look_from(const struct ramka *r, uint64_t frame);
 /* Looks at the next frame, or at the next hole as a whole; false at the end of the span. */
 bool look_next(struct look *l, struct sight *ret);
+
+/* Adds the free frames of a zone to free, free_huge and free_by_order; stats.c. */
+void add_zone(struct ramka_stats *s, const struct zone *z);
 
 #endif

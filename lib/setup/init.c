@@ -38,6 +38,7 @@ static void init_config(struct ramka *r, const struct ramka_config *cfg)
 	r->high_given = cfg->high_watermark;
 	ramka_store(&r->min_mark, cfg->min_watermark, relaxed, stat);
 	r->high_water_given = cfg->high_water != 0;
+	r->cache_frames = cfg->cache_frames;
 	ramka_store(&r->high_water, cfg->high_water, relaxed, stat);
 	r->ctx = cfg->ctx;
 	r->this_cpu = cfg->this_cpu;
@@ -422,19 +423,17 @@ static void init_places(struct ramka *r, const struct layout *l)
 	r->none = (void *)(at + l->none);
 	sparse_init(&r->late, (void *)(at + l->late), l->late_frames);
 	*r->depot = (struct depot){ (void *)(at + l->shards), (void *)(at + l->magazines), r->nr_cpus,
-				    l->per_shard };
+				    l->per_shard, 0 };
 	r->mail = r->depot + 1;
 	*r->mail = (struct depot){ r->depot->shards + r->nr_cpus,
 				   r->depot->magazines + (size_t)r->nr_cpus * l->per_shard,
-				   mailboxes(l->mailing), SHARD_MAGAZINES };
+				   mailboxes(l->mailing), SHARD_MAGAZINES, 0 };
 }
 
 static void init_cpus(struct ramka *r, const struct ramka_config *cfg, const struct layout *l)
 {
 	uint8_t *at = (uint8_t *)r;
 
-	depot_init(r->depot);
-	depot_init(r->mail);
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		struct ramka_cpu *cpu = &r->cpus[i].cpu;
 

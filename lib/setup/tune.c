@@ -3,6 +3,7 @@
 #include "tune.h"
 
 #include "../cpu/depot.h"
+#include "../cpu/mail.h"
 #include "../cpu/order.h"
 #include "../zone/zones.h"
 
@@ -10,6 +11,20 @@
 #define LOW_PART 128u
 #define HIGH_WATER_MAX 4096u
 #define HIGH_WATER_MIN 16u /* with many CPUs and little memory a bag must still be worth its grace period */
+
+/*
+ * What a CPU may keep back from the zones, in parts of its share of the memory. Base frames lie in its cache
+ * and its open row, which have the same size everywhere, and in four more places: closed rows, depot, outbox,
+ * mailbox. Each order has a stack, that of order 0 for frames that last. A bound of the embedder
+ * (cfg.cache_frames) is cut into PIECES: four for each of the four places, one for each order below 9, four
+ * each for orders 9 and 10.
+ */
+#define PART_OF_PLACE 32u
+#define PART_OF_ORDER 64u
+#define PIECES 33u
+#define PLACE_PIECES 4u
+#define FIXED (CACHE_SIZE + WORD_BITS + WORD_BITS) /* cache, open row, and one closed row */
+#define PLACE_MIN 128u /* if the embedder gave no bound: two magazines, so that frames move in numbers */
 
 static uint32_t clamp(uint64_t n, uint32_t low, uint32_t high)
 {
@@ -33,15 +48,32 @@ static void set_watermarks(struct ramka *r, uint64_t usable)
 	ramka_store(&r->high_mark, high, relaxed, stat);
 }
 
+/* Base frames that each of the four places may hold, and the stack of each order below 9. */
+static void set_bounds(struct ramka *r, uint64_t place, uint64_t order)
+{
+	ramka_store(&r->rows_max, clamp(place / WORD_BITS, 1, ROWS), relaxed, stat);
+	ramka_store(&r->mail_max, clamp(place, 0, OUTBOX_MAX), relaxed, stat);
+	/* with the flag all memory may lie in the depot */
+	depot_grow(r->depot, r->flags & RAMKA_CACHE_ALL ? UINT32_MAX :
+							  clamp(place / MAGAZINE_SIZE, 0, SHARD_MAGAZINES));
+	depot_grow(r->mail, clamp(place / MAGAZINE_SIZE, 0, SHARD_MAGAZINES));
+	order_set_bounds(r, order);
+}
+
 void tune(struct ramka *r)
 {
-	uint64_t usable = 0, share;
+	uint64_t usable = 0, share, piece;
 
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		usable += ramka_load(&r->zones[i].usable, relaxed, stat);
 	share = usable / r->nr_cpus;
 	ramka_store(&r->batch, clamp(share / 16, 1, MAGAZINE_SIZE), relaxed, stat);
-	order_set_bounds(r, share);
+	piece = r->cache_frames > FIXED ? (r->cache_frames - FIXED) / PIECES : 0;
+	if (r->cache_frames)
+		set_bounds(r, piece * PLACE_PIECES, piece);
+	else
+		set_bounds(r, share / PART_OF_PLACE > PLACE_MIN ? share / PART_OF_PLACE : PLACE_MIN,
+			   share / PART_OF_ORDER);
 	ramka_store(&r->tell_max, clamp(share / 8, 1, MAX_FOLD), relaxed, stat);
 	set_watermarks(r, usable);
 	if (!r->high_water_given)

@@ -72,7 +72,7 @@ struct spec {
 	const uint32_t *cpu_node;
 	uint32_t meta_size, flags;
 	bool rcu, no_barrier, no_wait, no_expedite, bounded;
-	uint64_t low_watermark, high_water;
+	uint64_t low_watermark, high_water, cache_frames;
 	const struct ramka_watch *watch;
 	bool metadata_inside;           /* at the end of the memory, in the direct map */
 };
@@ -268,6 +268,7 @@ static inline void fixture_config(struct fixture *f, const struct spec *s)
 		.low_watermark = s->low_watermark,
 		.high_water = s->high_water,
 		.watch = s->watch,
+		.cache_frames = s->cache_frames,
 		.ctx = f,
 	};
 }

@@ -411,6 +411,52 @@ static void f20_a_cpu_that_only_frees(void **state)
 	CLOSE(f);
 }
 
+/* What CPUs keep back at most, in tenths of a percent of the memory: all is freed in all ways, order by order. */
+static uint64_t most_cached(struct spec spec, unsigned top_order)
+{
+	struct fixture *f = open_with(spec);
+	uint64_t nr = spec.size / PAGE, seed = 9, most = 0;
+	struct ramka_frame **frames = calloc(nr, sizeof(*frames));
+
+	for (unsigned round = 0; round < 12; round++) {
+		unsigned order = round % (top_order + 1);
+		size_t n = 0;
+
+		for (; n < nr && (frames[n] = ramka_frame_alloc(f->cpu[n * spec.nr_cpus * (1 + round / 4) / nr % spec.nr_cpus],
+								 &ramka_type_untyped, NULL, order_req(order))); n++)
+			;
+		for (size_t i = n; round % 3 == 0 && i > 1; i--) {
+			size_t j = random_next(&seed) % i;
+			struct ramka_frame *swap = frames[i - 1];
+
+			frames[i - 1] = frames[j];
+			frames[j] = swap;
+		}
+		for (size_t i = 0; i < n; i++) {
+			ramka_frame_put(f->cpu[round % 2 ? i * spec.nr_cpus / n : random_next(&seed) % spec.nr_cpus], frames[i]);
+			if (i % 64 == 0 || i + 1 == n)
+				most = stats(f).cached > most ? stats(f).cached : most;
+		}
+	}
+	free(frames);
+	CLOSE(f);
+	return most * 1000 / nr;
+}
+
+/* By default small memory is not for caches, and a bound of the embedder's holds. */
+static void f20_caches_keep_to_their_bound(void **state)
+{
+	(void)state;
+	assert_in_range(most_cached((struct spec){ .nr_cpus = 4, .size = 128 * MIB }, 0), 20, 150);
+	assert_in_range(most_cached((struct spec){ .nr_cpus = 2, .size = 128 * MIB }, 0), 20, 150);
+	assert_in_range(most_cached((struct spec){ .nr_cpus = 8, .size = 64 * MIB }, 0), 20, 300);
+	assert_in_range(most_cached((struct spec){ .nr_cpus = 2, .size = 64 * MIB }, 10), 20, 500);
+	for (uint64_t bound = 1; bound <= 2048; bound = bound < 256 ? 256 : bound * 2)
+		for (unsigned cpus = 1; cpus <= 4; cpus += 3)
+			assert_in_range(most_cached((struct spec){ .nr_cpus = cpus, .size = 64 * MIB, .cache_frames = bound }, 10), 1,
+					cpus * (bound < 256 ? 256 : bound) * 1000 / (64 * MIB / PAGE));
+}
+
 /* A CPU that stops inside a call: the others go on, and miss no more than what it holds. */
 static void f24_a_stopped_cpu_blocks_nobody(void **state)
 {
@@ -541,6 +587,7 @@ int main(void)
 		cmocka_unit_test(f17_no_false_out_of_memory),
 		cmocka_unit_test(f19_cpus_come_and_go),
 		cmocka_unit_test(f20_a_cpu_that_only_frees),
+		cmocka_unit_test(f20_caches_keep_to_their_bound),
 		cmocka_unit_test(f24_a_stopped_cpu_blocks_nobody),
 		cmocka_unit_test(f25_no_byte_leaks),
 		cmocka_unit_test(f28_no_end_is_off_by_one),

@@ -13,8 +13,8 @@ static int setup(void **state)
 	(void)state;
 	memset((void *)shards, 0, sizeof(shards));
 	memset((void *)magazines, 0, sizeof(magazines));
-	depot = (struct depot){ shards, magazines, SHARDS, SHARD_MAGAZINES };
-	depot_init(&depot);
+	depot = (struct depot){ shards, magazines, SHARDS, SHARD_MAGAZINES, 0 };
+	depot_grow(&depot, SHARD_MAGAZINES);
 	return 0;
 }
 
@@ -33,6 +33,32 @@ static void is_bounded(void **state)
 			seen[m - magazines] = true;
 		}
 		assert_null(depot_get_empty(&depot, shard));
+	}
+}
+
+/* Magazines are given in steps, the same to each shard, and none twice; fewer than before takes none away. */
+static void grows(void **state)
+{
+	static const unsigned steps[] = { 0, 2, 1, 2, 5, SHARD_MAGAZINES + 3 };
+	unsigned had = 0;
+
+	(void)state;
+	for (unsigned shard = 0; shard < SHARDS; shard++)
+		while (depot_get_empty(&depot, shard))
+			;
+	depot.given = 0;
+	for (unsigned i = 0; i < NELEMS(steps); i++) {
+		unsigned now = steps[i] < had ? had : steps[i] > SHARD_MAGAZINES ? SHARD_MAGAZINES : steps[i];
+
+		depot_grow(&depot, steps[i]);
+		for (unsigned shard = 0; shard < SHARDS; shard++) {
+			unsigned n = 0;
+
+			for (; depot_get_empty(&depot, shard); n++)
+				;
+			assert_int_equal(n, now - had);
+		}
+		had = now;
 	}
 }
 
@@ -131,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(is_bounded, setup),
+		cmocka_unit_test_setup(grows, setup),
 		cmocka_unit_test_setup(starts_without_full_ones, setup),
 		cmocka_unit_test_setup(last_in_first_out, setup),
 		cmocka_unit_test_setup(a_stolen_magazine_goes_home, setup),

@@ -164,6 +164,12 @@ static void every_state(void **state)
 	assert_true(has_line("ramka-map: type 16 note_type\n"));
 	assert_true(has_line("ramka-map: type 255 a name?of two lines that is much longer than any name has to\n"));
 	assert_true(has_line("ramka-map: 1 4000000 3072\n"));
+	assert_true(has_line("ramka: type note_type: 517 frames, 2 MiB\n")); /* with tails, and a deferred one of order 2 */
+	assert_true(has_line("ramka: type a name?of two lines that is much longer than any name has to: 32 frames, 128 KiB\n"));
+	assert_true(has_line("ramka: type kernel: 256 frames, 1 MiB\n"));
+	assert_true(has_line("ramka: type untyped: 0 frames, 0 KiB\n") == false);
+	assert_true(has_line("ramka: node 1: 1024 usable frames, 512 free in the zone, whole 2 MiB blocks: 0\n"));
+	assert_true(has_line("ramka: node 1, free in the zone, by order: 8:2\n")); /* the whole block is in use */
 	ramka_frame_put(f->cpu[0], shared);
 	ramka_unique_free(f->cpu[0], u);
 	ramka_unique_free(f->cpu[1], remote);
@@ -209,7 +215,10 @@ static void summary(void **state)
 	assert_true(has_line("ramka: 2048 frames: 2048 free (0 cached), 0 in use, 0 deferred, 0 reserved, 0 unused\n"));
 	assert_true(has_line("ramka: free in the zones, by order: 11:1\n"));
 	assert_true(has_line("ramka: requests without memory, by order: none\n"));
-	assert_true(has_line("ramka: node 0: 2048 usable frames, 2048 free in the zone\n"));
+	assert_true(has_line("ramka: 8 MiB: free 8 MiB, in use 0 KiB, deferred 0 KiB, reserved 0 KiB, unused 0 KiB\n"));
+	assert_true(has_line("ramka: node 0: 2048 usable frames, 2048 free in the zone, whole 2 MiB blocks: 4\n"));
+	for (size_t i = 0; i < text.nr; i++) /* nothing is of a type, and the only node has no orders of its own */
+		assert_true(!strstr(text.line[i], "ramka: type") && !strstr(text.line[i], "node 0, free"));
 	for (size_t i = 0; i < text.nr; i++)
 		cpus += !strncmp(text.line[i], "ramka: CPU", 10);
 	assert_int_equal(cpus, 0);
@@ -217,6 +226,8 @@ static void summary(void **state)
 	assert_null(ramka_unique_alloc(f->cpu[1], &ramka_type_untyped, NULL, order_req(15)));
 	dump(f);
 	assert_true(has_line("ramka: requests without memory, by order: 15:1\n"));
+	assert_true(has_line("ramka: type untyped: 1 frames, 4 KiB\n"));
+	assert_true(has_line("ramka: 8 MiB: free 7.9 MiB, in use 4 KiB, deferred 0 KiB, reserved 0 KiB, unused 0 KiB\n"));
 	ramka_unique_free(f->cpu[1], u);
 	dump(f);
 	assert_true(!has_line("ramka: free in the zones, by order: 11:1\n")); /* a CPU keeps some back */

@@ -23,7 +23,7 @@ static void make(unsigned shards, unsigned full)
 	d = (struct depot){ .nr_shards = shards, .per_shard = SHARD_MAGAZINES };
 	d.shards = ck_alloc(sizeof(struct shard) * shards, 64);
 	d.magazines = ck_alloc(sizeof(struct magazine) * shards * SHARD_MAGAZINES, 64);
-	depot_init(&d);
+	depot_grow(&d, SHARD_MAGAZINES);
 	for (unsigned i = 0; i < full; i++) {
 		struct magazine *m = depot_get_empty(&d, 0);
 
