@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Draws the reports of bench/run and bench/run --scale with matplotlib.
 
-	plot.py DIR     draws what DIR/results.json and DIR/scale.json have; DIR/tail.json, if it is there, is another
-	                report of bench/run, from which the tails come and rows that results.json has not:
+	plot.py DIR     draws what DIR/results.json and DIR/scale.json have:
 
 	results.svg     each measured row: the median as a dot, the least and the most of the rounds as a line
 	tail.svg        how long single calls take: percentiles, by how full the memory is and how many threads there are
@@ -122,7 +121,7 @@ def draw_row(ax, row, peer_of=lambda name: name):
     ax.set_xlabel(row["unit"], fontsize=7)
 
 
-def draw_results(plt, report, directory, name="results.svg"):
+def draw_results(plt, report, directory):
     rows = [r for r in report["rows"] if len(medians(r)) > 1 and not r["workload"].startswith("tail")]
     groups = [rows[i:i + PER_ROW] for i in range(0, len(rows), PER_ROW)]
     heights = [max(len(medians(r)) for r in g) * 0.17 + 0.75 for g in groups]
@@ -135,7 +134,7 @@ def draw_results(plt, report, directory, name="results.svg"):
             inner = max(len(medians(row)) * 0.17, 0.3)
             draw_row(f.add_axes([0.075 + i * 0.325, (y - 0.3 - inner) / total, 0.235, inner / total]), row)
         y -= height
-    return save(plt, f, directory, name)
+    return save(plt, f, directory, "results.svg")
 
 
 # ---- tails ----
@@ -313,12 +312,9 @@ def draw_all(directory):
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ramka", "font.family": "DejaVu Sans",
                          "axes.spines.top": False, "axes.spines.right": False})
     results, scale = read(directory, "results.json"), read(directory, "scale.json")
-    tail = read(directory, "tail.json") or results
     drawn = []
     if results:
-        drawn += [draw_results(plt, results, directory), draw_tails(plt, tail, directory)]
-    if results and tail is not results:
-        drawn.append(draw_results(plt, tail, directory, "many.svg"))
+        drawn += [draw_results(plt, results, directory), draw_tails(plt, results, directory)]
     if scale:
         drawn += [draw_scale(plt, scale, directory), draw_orders(plt, scale, directory)]
     if results and scale:
