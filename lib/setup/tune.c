@@ -24,7 +24,9 @@
 #define PIECES 33u
 #define PLACE_PIECES 4u
 #define FIXED (CACHE_SIZE + WORD_BITS + WORD_BITS) /* cache, open row, and one closed row */
-#define PLACE_MIN 128u /* if the embedder gave no bound: two magazines, so that frames move in numbers */
+/* if the embedder gave no bound: two magazines, so that frames move in numbers; rows are seldom full */
+#define PLACE_MIN 128u
+#define ROWS_MIN 4u
 
 static uint32_t clamp(uint64_t n, uint32_t low, uint32_t high)
 {
@@ -51,7 +53,8 @@ static void set_watermarks(struct ramka *r, uint64_t usable)
 /* Base frames that each of the four places may hold, and the stack of each order below 9. */
 static void set_bounds(struct ramka *r, uint64_t place, uint64_t order)
 {
-	ramka_store(&r->rows_max, clamp(place / WORD_BITS, 1, ROWS), relaxed, stat);
+	ramka_store(&r->rows_max, clamp(place / WORD_BITS, r->cache_frames ? 1 : ROWS_MIN, ROWS), relaxed,
+		    stat);
 	ramka_store(&r->mail_max, clamp(place, 0, OUTBOX_MAX), relaxed, stat);
 	/* with the flag all memory may lie in the depot */
 	depot_grow(r->depot, r->flags & RAMKA_CACHE_ALL ? UINT32_MAX :
