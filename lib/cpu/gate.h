@@ -41,7 +41,9 @@ static inline bool gate_is_shut(const struct ramka_cpu *cpu, uint32_t block)
 /* Frames from `current` on that pass: all with RAMKA_CACHE_ALL, but not while a block is shut. */
 static inline uint32_t gate_window(const struct ramka *r)
 {
-	return r->flags & RAMKA_CACHE_ALL && likely(!ramka_load(&r->shut, relaxed, stat)) ? CACHE_ALL : BLOCK_FRAMES;
+	bool all = r->flags & RAMKA_CACHE_ALL && !ramka_load(&r->shut, relaxed, stat);
+
+	return all ? CACHE_ALL : BLOCK_FRAMES;
 }
 
 /* A cache is refilled from *refills no longer, if that block was shut. */

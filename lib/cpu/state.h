@@ -43,7 +43,7 @@ struct ramka_cpu {
 	/* entry of the type without metadata that was allocated last, a pointer */
 	struct ramka_atomic_u64 plain;
 	struct ramka_atomic_u32 current; /* last frame of the block that passed the gate last */
-	uint32_t window;                 /* frames down from `current` that pass: those of a block; CACHE_ALL */
+	uint32_t window;                 /* frames down from `current` that pass: of a block; CACHE_ALL */
 	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
 	struct ramka_atomic_u64 row_mask; /* its frames */
 

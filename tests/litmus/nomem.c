@@ -28,21 +28,21 @@
  * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
  *
- * mirrors: last_resort sha256:15375315
+ * mirrors: last_resort sha256:c2ac8cd7
  * mirrors: account_transfers sha256:b0d30912
  * mirrors: account_moves sha256:39f57df6
- * mirrors: cpu_drain_all sha256:1fa9cb5f
- * mirrors: take_cache sha256:b511e5b2
+ * mirrors: cpu_drain_all sha256:b362ff80
+ * mirrors: take_cache sha256:2042a7b5
  * mirrors: holds_frames sha256:ee186c36
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
  * mirrors: give_back sha256:839886b3
  * mirrors: order_count_push sha256:d58be092
  * mirrors: drain_stack sha256:d1c7dfd0
- * mirrors: drain_cache sha256:95e1acf5
+ * mirrors: drain_cache sha256:d8131fcf
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:3f6a4959
- * mirrors: flush sha256:71172814
+ * mirrors: cpu_alloc_refill sha256:d1546e24
+ * mirrors: flush sha256:60075192
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: bitmap_claim_any sha256:e008a6e2

@@ -101,8 +101,8 @@ bug('shrink-recurses', 'a request of the shrinker calls it again', 'unit waterma
 bug('lasting-scattered', 'frames that last are taken wherever others are', 'unit lasting', 10,
     ('territory_pick_lasting', 'zone_set_lasting(z, block, true);', ''))
 bug('lasting-place-lost', 'a freed frame of a lasting block is cached for others', 'unit lasting', 10,
-    ('gate_passes', '(bitmap_free_count(&cpu->zone->map, block) > cpu->gate || zone_is_lasting(cpu->zone, block))',
-     'bitmap_free_count(&cpu->zone->map, block) > cpu->gate'))
+    ('gate_passes', '(entry_gate_count(bitmap_entry(&cpu->zone->map, block)) > cpu->gate ||\n				 zone_is_lasting(cpu->zone, block))',
+     'entry_gate_count(bitmap_entry(&cpu->zone->map, block)) > cpu->gate'))
 bug('lasting-for-ever', 'a block that became whole stays lasting whoever takes it', 'unit lasting', 10,
     ('territory_pick', 'zone_set_lasting(z, block, false);', ';'))
 bug('scarce-first', 'the pass that believes no hint begins with scarce memory', 'unit lasting', 10,
@@ -339,7 +339,8 @@ bug('shut-block-refills', 'a free into an isolated block opens it', 'checker iso
 bug('shut-block-passes', 'the gate lets frames of an isolated block into the cache', 'checker isolate_own_cache', 30,
     ('entry_gate_count', 'return entry & ENTRY_SHUT ? BLOCK_FRAMES : entry_count(entry);', 'return entry_count(entry);'))
 bug('shut-not-forgotten', 'a CPU goes on with the block that was isolated', 'unit isolate', 20,
-    ('ask_gates_again', 'cpu->current = cpu->run_current = NO_ROW;', ';'),
+    ('ask_gates_again', 'set_current(&cpu->current, NO_ROW);', ';'),
+    ('ask_gates_again', 'set_current(&cpu->run_current, NO_ROW);', ';'),
     ('ask_gates_again', 'gate_leave_shut(cpu, &cpu->block);', ';'))
 bug('shut-empty-left', 'a CPU that holds nothing is not stopped', 'unit isolate', 20,
     ('range_settle', '{ .every = true }', '{ .every = false }'))

@@ -34,13 +34,13 @@
 #define PASSES 1
 #endif
 #define NONE 2                          /* counter of the cache-less handle *
- * mirrors: last_resort sha256:15375315
+ * mirrors: last_resort sha256:c2ac8cd7
  * mirrors: account_transfers sha256:b0d30912
  * mirrors: account_moves sha256:39f57df6
- * mirrors: cpu_drain_all sha256:1fa9cb5f
+ * mirrors: cpu_drain_all sha256:b362ff80
  * mirrors: drain_shard sha256:6e25fb26
- * mirrors: cpu_alloc_refill sha256:3f6a4959
- * mirrors: cpu_free_slow sha256:57da7451
+ * mirrors: cpu_alloc_refill sha256:d1546e24
+ * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: count_move sha256:b257c604
  */
 #define DRAIN 3                         /* counter of the CPU that drains */
