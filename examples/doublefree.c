@@ -48,6 +48,12 @@ static void report(void *ctx, const struct ramka_bug *bug)
 	culprit = function_at(bug->history.freed_by);
 }
 
+/* exported, so that dladdr knows their names */
+struct ramka_frame *cache_fill(struct ramka_cpu *cpu);
+void cache_evict(struct ramka_cpu *cpu, struct ramka_frame *page);
+void driver_send(struct request *q, struct ramka_frame *page);
+void driver_sent(struct ramka_cpu *cpu, struct request *q);
+
 /* ---- the page cache ---- */
 
 FUNCTION struct ramka_frame *cache_fill(struct ramka_cpu *cpu)
