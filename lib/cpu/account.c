@@ -21,7 +21,7 @@ void cpu_settle(struct ramka_cpu *cpu)
 
 	if (most > (int64_t)ramka_load(&cpu->peak, relaxed, stat))
 		ramka_store(&cpu->peak, (uint64_t)most, relaxed, stat);
-	ramka_store(&cpu->pushes, cpu_pushes(cpu), relaxed, stat);
+	ramka_store(&cpu->pushes, cpu_pushes(cpu), release, stat.held);
 	set_count(cpu, cpu_count(cpu));
 	cpu->rows_settled = cpu->row == NO_ROW ? 0 : cpu_in_rows(cpu);
 }

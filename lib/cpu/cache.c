@@ -55,9 +55,9 @@ static void flush(struct ramka_cpu *cpu)
 	}
 	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out,
 		(n - out) * sizeof(*cache_of(cpu)->frames));
+	own_add(&cpu->moved_out, out);
 	set_count(cpu, n - out);
 	set_current(&cpu->current, NO_ROW); /* the zone changed, so the gate decides anew */
-	own_add(&cpu->moved_out, out);
 	own_add(&cpu->flushes, 1);
 	probe(flush, cpu->id, out);
 	count_move(cpu, true);
@@ -66,16 +66,17 @@ static void flush(struct ramka_cpu *cpu)
 /* The gate let the frame pass. It is the first one of its block, or the cache is full. */
 static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 {
-	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own) + HOT_PUSH;
+	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
+	if (HOT_COUNT(hot) == CACHE_SIZE) {
+		flush(cpu);
+		hot = ramka_load(&cpu->hot, relaxed, section.own);
+	}
 	if (HOT_COUNT(hot) < HOT_LOWEST(hot))
 		hot = (hot & ~(uint64_t)HOT_LOWEST_MASK) | HOT_COUNT(hot) << 8;
-	ramka_store(&cpu->hot, hot, relaxed, section.own);
-	if (HOT_COUNT(hot) == CACHE_SIZE)
-		flush(cpu);
-	hot = ramka_load(&cpu->hot, relaxed, section.own);
 	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
-	ramka_store(&cpu->hot, hot + 1, relaxed, section.own);
+	/* release, since the first push after a drain comes this way */
+	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, release, stat.held);
 	section_leave(cpu);
 	account_more_memory(cpu, cpu->zone);
 }
@@ -239,7 +240,7 @@ static void set_gate(struct ramka_cpu *cpu)
 noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 {
 	struct ramka_frame *f = NULL;
-	uint32_t n;
+	uint32_t n, in = 0, mail = 1;
 
 	if (!section_enter(cpu))
 		return NULL;
@@ -248,22 +249,23 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 	n = cpu_count(cpu);
 	mail_grow(cpu);
 	/* an on_drop may have refilled the cache meanwhile; moved_in counts those frames already */
-	for (unsigned i = 0; i < MAIL_AT_REFILL && !n && mail_open(cpu, &n); i++)
-		;
+	for (unsigned i = 0; i < MAIL_AT_REFILL && !n && mail; i++)
+		in += mail = mail_open(cpu, &n);
 	if (!n)
-		own_add(&cpu->moved_in, n = take_magazine(cpu, cpu->id));
+		in += n = take_magazine(cpu, cpu->id);
 	if (!n && caches_all(cpu)) /* what was freed anywhere comes before what is still in the zone */
-		own_add(&cpu->moved_in, n = steal(cpu, VICTIMS));
+		in += n = steal(cpu, VICTIMS);
 	if (!n)
-		own_add(&cpu->moved_in, n = refill_from_zone(cpu));
+		in += n = refill_from_zone(cpu);
 	if (!n)
-		own_add(&cpu->moved_in, n = steal(cpu, cpu->r->nr_cpus));
-	flush_rows(cpu);
+		in += n = steal(cpu, cpu->r->nr_cpus);
 	if (n) {
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);
 	}
 	set_count(cpu, n);
+	own_count_in(&cpu->moved_in, in);
+	flush_rows(cpu);
 	set_current(&cpu->current,
 		    cpu->block == NO_BLOCK ? NO_ROW : cpu->block * BLOCK_FRAMES - cpu->zone->low);
 	count_move(cpu, true);

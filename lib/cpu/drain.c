@@ -29,8 +29,8 @@ static void drain_cache(struct ramka_cpu *cpu)
 	order_flush_all(cpu);
 	mail_flush(cpu);
 	free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n, true);
-	set_count(cpu, 0);
 	own_add(&cpu->moved_out, n);
+	set_count(cpu, 0);
 	own_add(&cpu->flushes, n != 0);
 	ramka_add(&cpu->zone->taken, (uint64_t)cpu->untold, relaxed, stat);
 	cpu->untold = 0;

@@ -74,8 +74,8 @@ static uint32_t take_letters(struct ramka_cpu *cpu, struct letters *l, uint32_t 
 
 	for (uint32_t i = 0; i < n; i++)
 		ret_frames[i] = take_letter(o, l);
-	ramka_store(&o->count, ramka_load(&o->count, relaxed, section.own) - n, relaxed, section.own);
 	own_add(&cpu->moved_out, n);
+	ramka_store(&o->count, ramka_load(&o->count, relaxed, section.own) - n, release, stat.held);
 	return n;
 }
 
@@ -117,15 +117,16 @@ static void send_longest(struct ramka_cpu *cpu, uint32_t owner)
  */
 static void answer(struct ramka_cpu *cpu)
 {
-	uint32_t count = cpu_count(cpu);
+	uint32_t count = cpu_count(cpu), in = 0, more = 1;
 
 	if (!depot_has_full(cpu->r->mail, cpu->id))
 		return;
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	for (unsigned i = 0; i < MAIL_AT_SENDING && mail_open(cpu, &count); i++)
-		;
+	for (unsigned i = 0; i < MAIL_AT_SENDING && more; i++)
+		in += more = mail_open(cpu, &count);
 	set_count(cpu, count);
+	own_count_in(&cpu->moved_in, in);
 	count_move(cpu, true);
 }
 
@@ -169,14 +170,15 @@ void mail_flush(struct ramka_cpu *cpu)
 
 /* ---- receiving ---- */
 
-bool mail_open(struct ramka_cpu *cpu, uint32_t *count)
+uint32_t mail_open(struct ramka_cpu *cpu, uint32_t *count)
 {
 	struct magazine *m = cpu->outbox->room ? depot_pop(cpu->r->mail, cpu->id) : NULL;
+	uint32_t in;
 
 	if (!m)
-		return false;
-	own_add(&cpu->moved_in, m->count);
-	for (uint32_t i = 0; i < m->count; i++) {
+		return 0;
+	in = m->count;
+	for (uint32_t i = 0; i < in; i++) {
 		uint32_t n = m->frames[i], bit = bit_of(cpu, n);
 
 		if (*count < CACHE_SIZE && gate_passes(cpu, n, cpu->block, &cpu->current))
@@ -185,5 +187,5 @@ bool mail_open(struct ramka_cpu *cpu, uint32_t *count)
 			put_into_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
 	}
 	depot_put_empty(cpu->r->mail, m);
-	return true;
+	return in;
 }

@@ -67,8 +67,9 @@ bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n);
 void mail_flush(struct ramka_cpu *cpu);
 /*
  * Takes a magazine out of the mailbox: frames that pass the gate go to the cache while it has room, others to
- * rows. Inside the section; the caller counts the movement. False: there is none.
+ * rows. Inside the section; the caller counts the movement, and afterwards the frames: the result is how many
+ * they are. 0: there is no magazine.
  */
-bool mail_open(struct ramka_cpu *cpu, uint32_t *count);
+uint32_t mail_open(struct ramka_cpu *cpu, uint32_t *count);
 
 #endif

@@ -25,7 +25,7 @@ uint64_t order_number(const struct ramka_cpu *cpu)
 	uint64_t n = 0;
 
 	for (unsigned order = 0; order <= TOP_ORDER; order++)
-		n += order_count(cpu, order);
+		n += ramka_load(&cache_of(cpu)->larger[order], acquire, stat.held);
 	return n;
 }
 
@@ -96,7 +96,7 @@ static void flush_order(struct ramka_cpu *cpu, unsigned order, uint32_t out)
 
 	give_frames(cpu, order, frames, out);
 	memmove(frames, frames + out, (n - out) * sizeof(*frames));
-	set_order_count(cpu, order, n - out);
+	ramka_store(&cache_of(cpu)->larger[order], n - out, release, stat.held); /* counted out by now */
 }
 
 void order_flush_all(struct ramka_cpu *cpu)
@@ -118,7 +118,7 @@ static noinline void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned orde
 		uint32_t bit = bit_of(cpu, n);
 
 		put_into_row(cpu, bit, bits_run(bit % WORD_BITS, order));
-		own_add(&cpu->moved_in, nr);
+		own_count_in(&cpu->moved_in, nr);
 		own_add(&cpu->uncached, 0 - nr);
 		own_add(&cpu->puts, 1);
 	} else {
@@ -253,7 +253,7 @@ bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 		*ret_n = bits[0] - cpu->zone->low;
 		account_zone(cpu, cpu->zone, (int64_t)n << order, true);
 		own_add(&cpu->uncached, (uint64_t)n << order);
-		own_add(&cpu->larger_in, n);
+		own_count_in(&cpu->larger_in, n);
 		own_add(&cpu->refills, 1);
 	}
 	count_move(cpu, true);

@@ -2,12 +2,13 @@
 /* Rows. See row.h. */
 #include "row.h"
 
+/* The open row first: what it loses by being closed lies in a closed one then. */
 uint32_t cpu_in_rows(const struct ramka_cpu *cpu)
 {
-	uint32_t n = bits_count(row_of(cpu));
+	uint32_t n = bits_count(ramka_load(&cpu->row_mask, acquire, stat.held));
 
 	for (unsigned i = 0; i < ROWS; i++) {
-		uint64_t mask = ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own);
+		uint64_t mask = ramka_load(&cache_of(cpu)->row_masks[i], acquire, stat.held);
 
 		if (mask)
 			n += bits_count(mask);
@@ -55,17 +56,18 @@ void flush_rows(struct ramka_cpu *cpu)
 	for (unsigned i = 0; i < cpu->nr_rows; i++) {
 		uint64_t closed = ramka_load(&cache_of(cpu)->row_masks[i], relaxed, section.own);
 
-		if (!closed)
-			continue;
-		freed += free_word(cpu, cpu->zone, bit_of(cpu, cache_of(cpu)->rows[i]) / WORD_BITS, closed);
-		ramka_store(&cache_of(cpu)->row_masks[i], 0, relaxed, section.own);
+		if (closed)
+			freed += free_word(cpu, cpu->zone,
+					   bit_of(cpu, cache_of(cpu)->rows[i]) / WORD_BITS, closed);
 	}
 	if (mask)
 		freed += free_word(cpu, cpu->zone, bit_of(cpu, cpu->row) / WORD_BITS, mask);
-	ramka_store(&cpu->row_mask, 0, relaxed, section.own);
 	if (freed)
 		account_zone(cpu, cpu->zone, -(int64_t)freed, true);
 	own_add(&cpu->moved_out, freed);
+	for (unsigned i = 0; i < cpu->nr_rows; i++)
+		ramka_store(&cache_of(cpu)->row_masks[i], 0, release, stat.held);
+	ramka_store(&cpu->row_mask, 0, release, stat.held);
 	cpu->row = NO_ROW;
 	cpu->nr_rows = cpu->rows_settled = 0;
 }

@@ -28,7 +28,7 @@ static inline void open_row(struct ramka_cpu *cpu, uint32_t bit, uint64_t mask)
 	cache_of(cpu)->rows[cpu->nr_rows] = cpu->row;
 	ramka_store(&cache_of(cpu)->row_masks[cpu->nr_rows++], row_of(cpu), relaxed, section.own);
 	cpu->row = bit / WORD_BITS * WORD_BITS - cpu->zone->low;
-	ramka_store(&cpu->row_mask, mask, relaxed, section.own);
+	ramka_store(&cpu->row_mask, mask, release, stat.held); /* the closed row is there */
 }
 
 /*

@@ -76,6 +76,12 @@ static inline void own_add(struct ramka_atomic_u64 *c, uint64_t n)
 	ramka_store(c, ramka_load(c, relaxed, stat) + n, relaxed, stat);
 }
 
+/* The same, for frames that are there already where statistics look for them (inspect/stats.c). */
+static inline void own_count_in(struct ramka_atomic_u64 *c, uint64_t n)
+{
+	ramka_store(c, ramka_load(c, relaxed, stat) + n, release, stat.held);
+}
+
 /*
  * Runs `take` on every CPU but `self` that can be stopped; false if one was left alone. `take` may touch all
  * that the CPU's own section may.

@@ -121,16 +121,21 @@ static inline struct cache *cache_of(const struct ramka_cpu *cpu)
 #define HOT_LOWEST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
 #define HOT_COUNT(hot) ((uint32_t)(uint8_t)(hot))
 
+/* All pushes, by a hot word that is no older than this number of them. */
+static inline uint64_t pushes_in(uint64_t settled, uint64_t hot)
+{
+	return settled + ((HOT_PUSHES(hot) - settled) & (UINT64_MAX >> 16));
+}
+
 /*
  * All pushes so far. Their number in the hot word wraps after 2^48, which is a month at 100 million a second
- * (cpu_settle).
+ * (cpu_settle). Acquire: the hot word that is read next is not older.
  */
 static inline uint64_t cpu_pushes(const struct ramka_cpu *cpu)
 {
-	uint64_t settled = ramka_load(&cpu->pushes, relaxed, stat);
+	uint64_t settled = ramka_load(&cpu->pushes, acquire, stat.held);
 
-	return settled +
-	       ((HOT_PUSHES(ramka_load(&cpu->hot, relaxed, section.own)) - settled) & (UINT64_MAX >> 16));
+	return pushes_in(settled, ramka_load(&cpu->hot, relaxed, section.own));
 }
 
 static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
@@ -138,12 +143,15 @@ static inline uint32_t cpu_count(const struct ramka_cpu *cpu)
 	return HOT_COUNT(ramka_load(&cpu->hot, relaxed, section.own));
 }
 
-/* Sets the number of cached frames; the lowest since the last settling becomes it as well. */
+/*
+ * Sets the number of cached frames; the lowest since the last settling becomes it as well. Release: frames
+ * that are gone have been counted out (inspect/stats.c).
+ */
 static inline void set_count(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-	ramka_store(&cpu->hot, (hot & ~(uint64_t)HOT_CACHE) | n << 8 | n, relaxed, section.own);
+	ramka_store(&cpu->hot, (hot & ~(uint64_t)HOT_CACHE) | n << 8 | n, release, stat.held);
 }
 
 /* ---- frame numbers ---- */

@@ -24,47 +24,27 @@ static uint64_t held_by(const struct ramka_cpu *cpu)
 
 /* ---- what a CPU handed out ---- */
 
-/* Frames that one call may have moved half-way: more than a cache, all rows and all mail. */
-#define HALF_WAY (2 * CACHE_SIZE + (ROWS + 1) * WORD_BITS)
-
 /*
- * Pops of the caches are not counted. They follow from the frames that went in, came out otherwise, and are
- * there.
- */
-static int64_t pops(const struct ramka_cpu *cpu)
-{
-	uint64_t in = get(&cpu->moved_in) + get(&cpu->larger_in) + cpu_pushes(cpu) + get(&cpu->larger_pushes);
-
-	return (int64_t)(in - get(&cpu->moved_out) - get(&cpu->larger_out) -
-			 (cpu_count(cpu) + cpu_in_rows(cpu) + mail_count(cpu)) - order_number(cpu));
-}
-
-static bool is_still(const struct ramka_cpu *cpu, uint64_t hot, uint64_t moves)
-{
-	return !ramka_load(&cpu->active, relaxed, section.own) &&
-	       !ramka_load(&cpu->revoked, relaxed, section.revoke) && get(&cpu->hot) == hot &&
-	       get(&cpu->moves) == moves;
-}
-
-/*
- * Frames of any order that the CPU handed out. The CPU stores the parts one after the other, so they agree
- * only while it is outside a call. During a call the answer leaves out what the call may have moved half-way,
- * and so is one that was right some time ago.
+ * Frames of any order that the CPU handed out: what came in, less what is there and what went out. Pops of
+ * the caches are not counted. They are read in this order while the CPU goes on. Frames are there before they
+ * are counted in, and are counted out before they are gone. So frames that move meanwhile may be subtracted
+ * without being added, never the other way round: the answer may be old, and is never more than there were.
+ * Pair: stat.held.
  */
 static uint64_t handed_out(const struct ramka_cpu *cpu)
 {
-	uint64_t mail = cpu->outbox ? cpu->outbox->room : 0;
-	int64_t n = 0;
+	uint64_t in = ramka_load(&cpu->moved_in, acquire, stat.held) +
+		      ramka_load(&cpu->larger_in, acquire, stat.held) +
+		      ramka_load(&cpu->larger_pushes, acquire, stat.held);
+	uint64_t settled = ramka_load(&cpu->pushes, acquire, stat.held);
+	uint64_t hot = ramka_load(&cpu->hot, acquire, stat.held), there, out;
+	int64_t n;
 
-	for (unsigned tries = 0; tries < 4; tries++) {
-		uint64_t hot = get(&cpu->hot), moves = get(&cpu->moves);
-		bool still = is_still(cpu, hot, moves);
-
-		n = pops(cpu);
-		if (still && is_still(cpu, hot, moves))
-			return get(&cpu->allocs) + (uint64_t)(n < 0 ? 0 : n);
-	}
-	n -= (int64_t)(HALF_WAY + mail);
+	in += pushes_in(settled, hot);
+	there = HOT_COUNT(hot) + cpu_in_rows(cpu) + order_number(cpu);
+	there += cpu->outbox ? ramka_load(&cpu->outbox->count, acquire, stat.held) : 0;
+	out = get(&cpu->moved_out) + get(&cpu->larger_out);
+	n = (int64_t)(in - there - out);
 	return get(&cpu->allocs) + (uint64_t)(n < 0 ? 0 : n);
 }
 

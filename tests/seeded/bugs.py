@@ -256,7 +256,7 @@ bug('mail-not-drained', 'a drain leaves the outbox alone', 'checker cpu_mail_dra
 bug('larger-not-drained', 'a drain leaves the stacks of larger orders alone', 'unit cpu', 10,
     ('drain_cache', '	order_flush_all(cpu);\n', ''))
 bug('larger-gives-twice', 'a flush of a stack keeps what it gave', 'unit classes', 20,
-    ('flush_order', 'set_order_count(cpu, order, n - out);', 'set_order_count(cpu, order, n - out + (n > out));'))
+    ('flush_order', 'larger[order], n - out, release', 'larger[order], n - out + (n > out), release'))
 bug('runs-keep-rest', 'a refill of runs that finds fewer than promised keeps the rest', 'checker bitmap_runs', 30,
     ('bitmap_take_runs', 'if (promised > got * n)', 'if (promised > (got + 1) * n)'))
 bug('nomem-forgets-skipped', 'a CPU that was left alone does not count', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
@@ -380,10 +380,12 @@ bug('early-gap-ignores-range', 'the early allocator sees a gap where a range rea
     ('find_in', 'from = above > low ? above : low;', 'from = low;'))
 bug('early-cursor-sticks', 'what was given back above the last place is never found again', 'model early', 20,
     ('find_place', 'if (!find(e, w, ret_pa))', 'if ((free && e->cursor != UINT64_MAX) || !find(e, w, ret_pa))'))
-bug('stats-half-way', 'statistics take a CPU that is inside a call at its word', 'checker stats_snapshot', 60,
-    ('handed_out', 'if (still && is_still(cpu, hot, moves))', 'if (still || !still)'))
+bug('stats-gone-uncounted', 'a drained cache is empty before its frames are counted out', 'checker stats_snapshot_drain', 60,
+    ('drain_cache', '	own_add(&cpu->moved_out, n);\n	set_count(cpu, 0);\n', '	set_count(cpu, 0);\n	own_add(&cpu->moved_out, n);\n'))
+bug('stats-in-relaxed', 'frames are counted in before they are seen in the cache', 'checker stats_snapshot', 60,
+    weaken('own_count_in', 'stat.held', 'store', 'release', 'relaxed'))
 bug('stats-wrap', 'puts begin anew after 2^48', 'unit stats', 10,
-    ('cpu_settle', 'ramka_store(&cpu->pushes, cpu_pushes(cpu), relaxed, stat);', ';'))
+    ('cpu_settle', 'ramka_store(&cpu->pushes, cpu_pushes(cpu), release, stat.held);', ';'))
 bug('map-last-hole-lost', 'behind a last frame that is shared the map does not end', 'unit map', 10,
     ('map_build', 'emit(&b, frame_of(UINT64_MAX), MAP_HOLE, 0);', ';'))
 

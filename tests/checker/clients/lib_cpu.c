@@ -282,7 +282,69 @@ static void snapshot(void)
 	ck_assert(s.total == s.free + s.in_use + s.deferred + s.reserved + s.unused, "the parts do not add up");
 }
 CK_CLIENT(stats_snapshot, .what = "statistics are read while frames come and go", .setup = snapshot_setup,
-	  .thread = { put_two_frames, snapshot }, .check = books, .stale = CK_FRESH);
+	  .thread = { put_two_frames, snapshot }, .check = books, .stale = 2, .c11 = true);
 static void drain_it(void) { ramka_drain(r); }
 CK_CLIENT(stats_snapshot_drain, .what = "the same while the cache is drained", .setup = snapshot_setup,
-	  .thread = { put_two_frames, snapshot, drain_it }, .check = books, .stale = CK_FRESH, .bound = 1);
+	  .thread = { put_two_frames, snapshot, drain_it }, .check = books, .stale = 2, .bound = 1, .c11 = true);
+/* Frames of order 1: a refill of their stack, and what is flushed out of it. */
+static void runs_setup(void)
+{
+	make((struct options){ .frames = 512, .cpus = 1 });
+	ramka_store(&((struct ramka *)r)->order_max[1], 1, relaxed, stat);
+}
+static void two_runs(void)
+{
+	struct ramka_frame *f[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		f[i] = ramka_frame_alloc(cpu(0), &t_bare, NULL, ORDER(1));
+	for (unsigned i = 0; i < 2; i++)
+		ramka_frame_put(cpu(0), f[i]);
+}
+CK_CLIENT(stats_snapshot_runs, .what = "the same with frames of order 1", .setup = runs_setup,
+	  .thread = { two_runs, snapshot }, .check = books, .stale = 2, .c11 = true);
+/* Rows: the gate refuses frames of a sparse block; the second word closes the first row, a request that fails gives all of them back. */
+static struct ramka_frame *sparse[3]; /* two of a word and one of the next */
+static void rows_setup(void)
+{
+	struct ramka_frame *f[1024];
+	unsigned n = 0;
+
+	make((struct options){ .frames = 1024, .cpus = 1 });
+	while (n < 1024 && (f[n] = ramka_frame_alloc(none(), &t_bare, NULL, UNINIT)))
+		n++;
+	for (unsigned i = 0; i < n; i++) {
+		if (number(f[i]) - BASE < 2)
+			sparse[number(f[i]) - BASE] = f[i];
+		else if (number(f[i]) == BASE + 64)
+			sparse[2] = f[i];
+		else if (number(f[i]) < BASE + 256)
+			ramka_frame_put(none(), f[i]);
+	}
+}
+static void put_rows(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		ramka_frame_put(cpu(0), sparse[i]);
+	ramka_cpu_offline(cpu(0));
+}
+static void rows_snapshot(void)
+{
+	struct ramka_stats s;
+
+	ramka_stats_read(r, &s);
+	ck_assert(s.allocs <= 1024, "%llu allocations, and there were 1024", (unsigned long long)s.allocs);
+	ck_assert(s.puts <= 256, "%llu puts", (unsigned long long)s.puts);
+}
+CK_CLIENT(stats_snapshot_rows, .what = "statistics are read while rows are closed and given back", .setup = rows_setup,
+	  .thread = { put_rows, rows_snapshot }, .stale = 3, .c11 = true);
+static void mail_snapshot(void)
+{
+	struct ramka_stats s;
+
+	ramka_stats_read(r, &s);
+	ck_assert(s.allocs <= 65, "%llu allocations, and there were 65", (unsigned long long)s.allocs);
+	ck_assert(s.puts <= 4, "%llu puts", (unsigned long long)s.puts);
+}
+CK_CLIENT(stats_snapshot_mail, .what = "statistics are read while an outbox fills and is sent", .setup = mail_setup,
+	  .thread = { send_mail, mail_snapshot }, .stale = 2, .c11 = true, .bound = 1);
