@@ -39,10 +39,10 @@
  * mirrors: give_back sha256:839886b3
  * mirrors: order_count_push sha256:d58be092
  * mirrors: drain_stack sha256:d1c7dfd0
- * mirrors: drain_cache sha256:d8131fcf
+ * mirrors: drain_cache sha256:f49bc094
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:d1546e24
- * mirrors: flush sha256:60075192
+ * mirrors: cpu_alloc_refill sha256:22405890
+ * mirrors: flush sha256:1f57833e
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: bitmap_claim_any sha256:e008a6e2
