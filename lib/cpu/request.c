@@ -155,15 +155,19 @@ bool request_possible(const struct ramka_cpu *cpu, const struct ramka_request *r
  * asked again. What callers allocate and free meanwhile is no reason to ask again: each time, the other CPUs
  * lose the lines of their caches for a moment.
  */
-static bool drain_may_help(const struct ramka *r, uint64_t nr)
+static bool drain_may_help(const struct ramka *r, struct ramka_request req, uint64_t nr)
 {
+	uint32_t blocks = (uint32_t)(nr / BLOCK_FRAMES);
 	uint64_t have;
 
-	if (nr < BLOCK_FRAMES)
+	/* a range that begins anywhere holds one block for certain from 1,023 frames on */
+	if (nr != (uint64_t)1 << req.order)
+		blocks = nr >= 2 * BLOCK_FRAMES - 1;
+	if (!blocks)
 		return true;
 	have = drainable(r);
 	for (unsigned i = 0; i < r->nr_zones; i++)
-		if (zone_lacks_at_most(&r->zones[i], (uint32_t)(nr / BLOCK_FRAMES), have))
+		if (zone_lacks_at_most(&r->zones[i], blocks, have))
 			return true;
 	return false;
 }
@@ -186,7 +190,7 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 	for (unsigned i = 0; i < NOMEM_ROUNDS && alone < ALONE_ROUNDS; i++) {
 		struct drain d = { .wants = nr == 1 && !req.order ? wants : NULL, .arg = &a };
 		uint64_t transfers = account_transfers(r);
-		bool left = !drain_may_help(r, nr), wait = !left && waits < WAIT_ROUNDS && drain_running(r);
+		bool left = !drain_may_help(r, req, nr), wait = !left && waits < WAIT_ROUNDS && drain_running(r);
 		uint64_t before = left ? transfers : account_moves(r);
 		bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;
 		struct ramka_frame *f = d.got ? d.got : for_zones(cpu, req, nr, try);
