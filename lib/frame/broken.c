@@ -46,28 +46,37 @@ uint64_t broken_flags(const struct ramka_frame *f, unsigned order)
 	return flags;
 }
 
-/* Halves the frame until what is broken stands alone; at most 18 deep. */
+/* The largest order at which the part begins at `at` of its frame and holds nothing broken; 0 else. */
+static unsigned sound_order(const struct ramka_frame *part, uint64_t at, unsigned order)
+{
+	while (order && (at & (((uint64_t)1 << order) - 1) || broken_flags(part, order)))
+		order--;
+	return order;
+}
+
+/* Part after part, each as large as can be. Whole blocks stay whole unless a part of them is broken. */
 noinline void broken_take_apart(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order,
 				const char *operation)
 {
 	struct zone *z = instance_zone(cpu->r, f);
+	uint64_t at = 0, opened = UINT64_MAX; /* the block that was opened last */
 
-	do {
-		ramka_and(&f->info, ~(uint64_t)INFO_TAINTED, relaxed, slot.info);
-		if (broken_flags(f, order)) {
-			if (!order) {
-				keep_from_zone(cpu->r, f);
-				return;
-			}
-			order--;
-			zone_split(z, slot_bit(cpu->r, z, f), order + 1, order);
-			broken_take_apart(cpu, f + ((uint64_t)1 << order), order, operation);
-			continue;
+	while (at < (uint64_t)1 << order) {
+		struct ramka_frame *part = f + at;
+		unsigned piece;
+
+		ramka_and(&part->info, ~(uint64_t)INFO_TAINTED, relaxed, slot.info);
+		piece = sound_order(part, at, order);
+		if (order >= BLOCK_ORDER && piece < BLOCK_ORDER && opened != at / BLOCK_FRAMES) {
+			zone_split(z, slot_bit(cpu->r, z, part), BLOCK_ORDER, 0);
+			opened = at / BLOCK_FRAMES;
 		}
-		if (cpu_take_back(cpu, f, order, operation))
-			return;
-		/* a flag was set meanwhile */
-	} while (true);
+		if (broken_flags(part, piece))
+			keep_from_zone(cpu->r, part);
+		else if (!cpu_take_back(cpu, part, piece, operation))
+			continue; /* a flag was set meanwhile */
+		at += (uint64_t)1 << piece;
+	}
 }
 
 /* ---- set_bad ---- */
