@@ -429,7 +429,7 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order, c
 		      struct ramka_why *ret_why)
 {
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
-	struct ramka_why scratch, *why = ret_why ? ret_why : &scratch;
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
 	struct ramka_frame *f;
 	unsigned flags = 0;
 	int rc;
