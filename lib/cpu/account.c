@@ -147,7 +147,7 @@ static uint64_t count_free(const struct ramka_cpu *cpu, const struct zone *z, ui
 		if (&r->zones[i] == cpu->zone)
 			n = n > cpu->untold ? n - cpu->untold : 0;
 		all += (uint64_t)n;
-		if (&r->zones[i] == z)
+		if (ret_here && &r->zones[i] == z)
 			*ret_here = (uint64_t)n;
 	}
 	return all;

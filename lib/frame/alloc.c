@@ -323,7 +323,7 @@ static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, s
 
 			if (ret_u)
 				ret_u[done] = unique_of(f);
-			else
+			if (ret_frames)
 				ret_frames[done] = f;
 			note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
 		}

@@ -27,11 +27,13 @@
 #define WEAK __attribute__((weak))
 
 /* as the sanitizer's own headers declare them, which need not be installed */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 void __asan_poison_memory_region(const void *address, size_t size) WEAK;
 void __asan_unpoison_memory_region(const void *address, size_t size) WEAK;
 void __asan_set_error_report_callback(void (*callback)(const char *report)) WEAK;
 void *__asan_get_report_address(void) WEAK;
 void __sanitizer_symbolize_pc(void *pc, const char *format, char *out, size_t size) WEAK;
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void *frame_bytes(const struct ramka_host *h, ramka_paddr_t pa)
 {

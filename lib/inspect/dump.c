@@ -251,7 +251,9 @@ static char letter_of(enum ramka_state state, const struct ramka_type *type)
 		[RAMKA_STATE_RESERVED] = 'R', [RAMKA_STATE_SATURATED] = '!',  [RAMKA_STATE_ISOLATED] = 'i',
 	};
 
-	return state == RAMKA_STATE_RESERVED && type == &ramka_type_unusable ? 'X' : letters[state];
+	if (state == RAMKA_STATE_RESERVED && type == &ramka_type_unusable)
+		return 'X';
+	return letters[state];
 }
 
 struct map_dump {

@@ -62,7 +62,7 @@ static void caches(unsigned hands)
 		for (unsigned i = 0; i < 2; i++)
 			f[c][i] = take(none(), &t_bare, 0);
 	for (unsigned c = 0; c < 2; c++) {
-		cpu(c + 1)->current = 0; /* its gate is open for the first block */
+		set_current(&cpu(c + 1)->current, 0); /* its gate is open for the first block */
 		for (unsigned i = 0; i < 2; i++)
 			give(cpu(c + 1), f[c][i]);
 		ck_assert(private_to(c + 1) == 2, "CPU %u holds %u frames", c + 1, private_to(c + 1));
