@@ -33,8 +33,10 @@ INFO_FLAGS = ((1, 'detached'), (2, 'reserved'), (4, 'has a drop hook'), (8, 'def
 INFO_RESERVED = 2
 BLOCK_FRAMES = 512
 ENTRY_HUGE = 0x8000
+ENTRY_SHUT = 0x4000
 ENTRY_COUNT = 0x3ff
 MAP_HOLE = 8
+TYPE_UNUSABLE = 3 # ramka_type_unusable: frames of bad regions and broken ones
 RECLAIMABLE = 2
 KINDS = ('usable', 'detached', 'reclaimable', 'reserved', 'bad', 'kernel', 'mmio', 'metadata', 'hole')
 ORDER_AT = (0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200, 208) # lib/cpu/order.h: where the stack of an order begins
@@ -42,7 +44,7 @@ NO_ROW = 0xffffffff - (BLOCK_FRAMES - 1)
 BAG_SEALED = 2
 HEADS = ('unique', 'shared', 'deferred', 'busy', 'saturated')
 CELLS = {'hole': ' ', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
-         'reserved': 'R', 'saturated': '!'}
+         'reserved': 'R', 'saturated': '!', 'isolated': 'i'}
 
 
 def number(value):
@@ -594,7 +596,8 @@ def states(instance):
 				if zone and block[0] != where:
 					block = where, zone.free_in_block(where[1])
 				free = zone and block[1] >> (frame - zone.origin) % BLOCK_FRAMES & 1
-				yield 'free' if free else 'cached', None, 1
+				shut = free and zone.block_word(where[1]) & ENTRY_SHUT
+				yield 'isolated' if shut else 'free' if free else 'cached', None, 1
 
 
 class MapLines:
@@ -661,7 +664,7 @@ class Map(gdb.Command):
 class Dump(gdb.Command):
 	"""ramka dump [EXPRESSION]: the map of the instance that EXPRESSION leads to, in the format of ramka_dump, see include/ramka/dump.h. For tools/ramka-map."""
 	LETTERS = {'hole': '_', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
-		   'reserved': 'R', 'saturated': '!'}
+		   'reserved': 'R', 'saturated': '!', 'isolated': 'i'}
 
 	def __init__(self):
 		super().__init__('ramka dump', gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
@@ -691,7 +694,8 @@ class Dump(gdb.Command):
 
 	def token(self, run):
 		(state, type_id, order, node), frames = run[1:]
-		return (self.LETTERS[state] + ('' if type_id is None else str(type_id)) + (f'/{order}' if order else '')
+		letter = 'X' if state == 'reserved' and type_id == TYPE_UNUSABLE else self.LETTERS[state]
+		return (letter + ('' if type_id is None else str(type_id)) + (f'/{order}' if order else '')
 			+ (f'@{node}' if node else '') + (f':{frames}' if frames > 1 else ''))
 
 
@@ -723,7 +727,7 @@ class SegmentPrinter:
 
 
 class RequestPrinter:
-	FLAGS = ((1, 'uninit'), (2, 'wait'), (4, 'node only'))
+	FLAGS = ((1, 'uninit'), (2, 'wait'), (4, 'node only'), (8, 'short'), (16, 'long'), (32, 'movable'), (64, 'reserve'))
 
 	def __init__(self, value):
 		self.value = value
