@@ -347,9 +347,6 @@ bug('shut-hidden', 'what was freed meanwhile stays hidden when isolation ends', 
 bug('shut-huge-opens', 'a whole block that is freed is not isolated any more', 'unit isolate', 20,
     ('bitmap_free_blocks', 'ENTRY_HUGE, ENTRY_FULL, ENTRY_SHUT)', 'ENTRY_HUGE, ENTRY_FULL, 0)'))
 
-bug('claim-opens-isolated', 'a claim opens blocks that were shut before', 'unit isolate', 20,
-    ('hold_begin', 'if (bitmap_shut(&z->map, h->first + i))', 'if (bitmap_shut(&z->map, h->first + i) || true)'))
-
 # ---- late memory ----
 
 bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_slots sparse_lookup', 30,
