@@ -191,8 +191,9 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 		struct drain d = { .wants = nr == 1 && !req.order ? wants : NULL, .arg = &a };
 		uint64_t transfers = account_transfers(r);
 		bool left = !drain_may_help(r, req, nr);
-		bool wait = !left && waits < WAIT_ROUNDS && drain_running(r);
+		/* before the look for other drains: one that begins after that look is counted */
 		uint64_t before = left ? transfers : account_moves(r);
+		bool wait = !left && waits < WAIT_ROUNDS && drain_running(r);
 		bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;
 		struct ramka_frame *f = d.got ? d.got : for_zones(cpu, req, nr, try);
 
