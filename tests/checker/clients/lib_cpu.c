@@ -209,6 +209,7 @@ static void mail_setup(void)
 	struct ramka_frame *f;
 
 	make((struct options){ .frames = 64, .cpus = 2 });
+	ramka_store(&r->mail_max, 2, relaxed, stat);
 	f = take(cpu(0), &t_plain, 1);
 	give(cpu(0), f); /* its outbox has its size now */
 	ramka_cpu_offline(cpu(0));

@@ -27,9 +27,9 @@ static void cached2(void)
  * Askers keep what they get. A refusal is right when everything was handed out, when it comes after all rounds,
  * or when another call was in progress during the whole last pass: what that one holds may be missed. A call
  * that began or ended within the pass is no excuse. Lengths in steps of the refused thread: a pass is more than
- * 50, what follows it less than 6.
+ * 40, what follows it less than 6.
  */
-#define PASS 50u
+#define PASS 40u
 #define ALL_ROUNDS (7u * PASS)
 #define AFTER_PASS 6u
 enum { REFUSED = NOTE_0, GOT, RUNNING, BEGAN = 8, ENDED = BEGAN + CK_THREADS * CK_THREADS };
