@@ -170,7 +170,8 @@ static void irq_books(void)
 	ck_assert(ck_note(NOTE_DROPS) == 2, "on_drop ran %u times for 2 frames", ck_note(NOTE_DROPS));
 }
 CK_CLIENT(defer_irq, .what = "an interrupt defers on top of a section", .setup = two_frames,
-	  .thread = { defer_f0, reclaim1 }, .irq = { irq_f1 }, .check = irq_books, .stale = 1);
+	  .thread = { defer_f0, reclaim1 }, .irq = { irq_f1 }, .check = irq_books, .stale = 1,
+	  .bound = 1); /* two: most of a minute */
 static void irq_put_f1(void) { ramka_frame_put(cpu(0), f1); }
 static void put_f0(void) { ramka_frame_put(cpu(0), f0); }
 static void irq_put_books(void)

@@ -143,7 +143,7 @@ static void claim_free(unsigned c, unsigned i)
 static void claim_a(void) { claim_free(0, 0); }
 static void claim_b(void) { claim_free(2, 0); }
 CK_CLIENT(frame_claim_alloc, .what = "claims of a free frame against alloc", .setup = small,
-	  .thread = { claim_a, tg1, claim_b }, .check = books, .stale = 1);
+	  .thread = { claim_a, tg1, claim_b }, .check = books, .stale = 1, .bound = 1); /* two: more than a minute */
 
 /* ---- exclusive ownership ---- */
 
