@@ -46,30 +46,17 @@ static uint32_t take_lasting(struct ramka_cpu *cpu, unsigned order, uint32_t wan
 bool lasting_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
 	uint32_t most = ramka_load(&cpu->r->order_max[0], relaxed, stat);
-	uint32_t held = order ? 0 : order_count(cpu, 0);
-	uint32_t *frames = cache_of(cpu)->larger_frames + order_at(0), bits[32], n;
+	uint32_t bits[32], n;
 
-	if (held) {
-		*ret_n = frames[held - 1];
-		ramka_store(&cache_of(cpu)->larger[0], held - 1, relaxed, section.own);
+	if (!order && order_get_held(cpu, 0, ret_n))
 		return true;
-	}
 	cpu_settle(cpu);
 	count_move(cpu, true);
 	n = order || !most ? 1 : most;
 	n = (uint32_t)(account_spare(cpu, (uint64_t)n << order) >> order);
 	n = n ? take_lasting(cpu, order, n, bits) : 0;
-	if (n) {
-		for (uint32_t i = 0; i + 1 < n; i++) /* popped in ascending order */
-			frames[i] = bits[n - 1 - i] - cpu->zone->low;
-		if (!order)
-			ramka_store(&cache_of(cpu)->larger[0], n - 1, relaxed, section.own);
-		*ret_n = bits[0] - cpu->zone->low;
-		account_zone(cpu, cpu->zone, (int64_t)n << order, true);
-		own_add(&cpu->uncached, (uint64_t)n << order);
-		own_add(&cpu->larger_in, n);
-		own_add(&cpu->refills, 1);
-	}
+	if (n)
+		*ret_n = order_fill(cpu, order, bits, n);
 	count_move(cpu, true);
 	return n != 0;
 }

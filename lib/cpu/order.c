@@ -44,11 +44,6 @@ static uint32_t *stack_of(const struct ramka_cpu *cpu, unsigned order)
 	return cache_of(cpu)->larger_frames + order_at(order);
 }
 
-static void set_order_count(struct ramka_cpu *cpu, unsigned order, uint32_t n)
-{
-	ramka_store(&cache_of(cpu)->larger[order], n, relaxed, section.own);
-}
-
 /* ---- to the zone ---- */
 
 static void corrupt_if(struct ramka_cpu *cpu, bool wrong)
@@ -162,7 +157,7 @@ noinline void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 		count = order_count(cpu, order);
 	}
 	stack_of(cpu, order)[count] = n;
-	set_order_count(cpu, order, count + 1);
+	ramka_store(&cache_of(cpu)->larger[order], count + 1, relaxed, section.own);
 	order_count_push(cpu);
 }
 
@@ -233,29 +228,18 @@ static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want
 bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
 	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), want = (most + 1) / 2, n = 0;
-	uint32_t bits[32], *frames = stack_of(cpu, order), held = order_count(cpu, order);
+	uint32_t bits[32];
 
-	if (held) {
-		*ret_n = frames[held - 1];
-		set_order_count(cpu, order, held - 1);
+	if (order_get_held(cpu, order, ret_n))
 		return true;
-	}
 	cpu_settle(cpu);
 	count_move(cpu, true);
 	want = (uint32_t)(account_spare(cpu, (uint64_t)(want ? want : 1) << order) >> order);
 	if (want)
 		n = order < BLOCK_ORDER ? take_runs(cpu, order, want, bits) :
 					  take_blocks(cpu, order, want, bits);
-	if (n) {
-		for (uint32_t i = 0; i + 1 < n; i++) /* popped in ascending order */
-			frames[i] = bits[n - 1 - i] - cpu->zone->low;
-		set_order_count(cpu, order, n - 1);
-		*ret_n = bits[0] - cpu->zone->low;
-		account_zone(cpu, cpu->zone, (int64_t)n << order, true);
-		own_add(&cpu->uncached, (uint64_t)n << order);
-		own_count_in(&cpu->larger_in, n);
-		own_add(&cpu->refills, 1);
-	}
+	if (n)
+		*ret_n = order_fill(cpu, order, bits, n);
 	count_move(cpu, true);
 	return n != 0;
 }

@@ -148,6 +148,39 @@ static inline bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint
  * false.
  */
 bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n);
+/* The part of that which a stack serves, without a refill. */
+static always_inline bool order_get_held(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
+{
+	uint32_t held = order_count(cpu, order);
+
+	if (!held)
+		return false;
+	*ret_n = cache_of(cpu)->larger_frames[order_at(order) + held - 1];
+	ramka_store(&cache_of(cpu)->larger[order], held - 1, relaxed, section.own);
+	return true;
+}
+
+/*
+ * The end of a refill by `n` frames of the home zone, ascending, 1 at least: the number of the first one,
+ * which is handed out. The others, if there are any, become the stack, which is empty. Inside the section,
+ * within a movement.
+ */
+static always_inline uint32_t order_fill(struct ramka_cpu *cpu, unsigned order, const uint32_t *bits,
+					 uint32_t n)
+{
+	uint32_t *frames = cache_of(cpu)->larger_frames + order_at(order);
+
+	for (uint32_t i = 0; i + 1 < n; i++) /* popped in ascending order */
+		frames[i] = bits[n - 1 - i] - cpu->zone->low;
+	if (n > 1)
+		ramka_store(&cache_of(cpu)->larger[order], n - 1, relaxed, section.own);
+	account_zone(cpu, cpu->zone, (int64_t)n << order, true);
+	own_add(&cpu->uncached, (uint64_t)n << order);
+	own_count_in(&cpu->larger_in, n);
+	own_add(&cpu->refills, 1);
+	return bits[0] - cpu->zone->low;
+}
+
 /*
  * All stacks go to the zone; inside the section or while the CPU is stopped. The caller counts the movement.
  */
