@@ -164,11 +164,6 @@
 #define outbox_init ramka_core_outbox_init
 #define outbox_size ramka_core_outbox_size
 #define quad_words ramka_core_quad_words
-#define range_begin ramka_core_range_begin
-#define range_check ramka_core_range_check
-#define range_next_block ramka_core_range_next_block
-#define range_next_zone ramka_core_range_next_zone
-#define range_settle ramka_core_range_settle
 #define request_possible ramka_core_request_possible
 #define request_valid ramka_core_request_valid
 #define slot_state ramka_core_slot_state

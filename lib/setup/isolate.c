@@ -16,14 +16,24 @@
  *
  * Pairs: count.raise (the bit), map.changing, section.revoke (stopping).
  */
-#include "isolate.h"
-
 #include "../cpu/drain.h"
 #include "../inspect/walk.h"
 
 /* ---- ranges ---- */
 
-int range_check(const struct ramka *r, ramka_paddr_t base, uint64_t size, struct range *ret)
+/* Frames [first, end). */
+struct range { uint64_t first, end; };
+
+/* The part of a range that lies in one zone, and one of its blocks that is no hole. */
+struct part_of_zone {
+	struct zone *z;
+	uint32_t first, end; /* bits */
+	uint32_t block;
+	unsigned at;         /* zones that were looked at; begin with 0 */
+};
+
+/* Whole pages inside the span? 0, or an error. */
+static int range_check(const struct ramka *r, ramka_paddr_t base, uint64_t size, struct range *ret)
 {
 	if (!r || !size || size > UINT64_MAX - base)
 		return RAMKA_E_INVAL;
@@ -37,7 +47,8 @@ int range_check(const struct ramka *r, ramka_paddr_t base, uint64_t size, struct
 	return 0;
 }
 
-bool range_next_zone(const struct ramka *r, const struct range *g, struct part_of_zone *p)
+/* The next zone that has blocks in the range. */
+static bool range_next_zone(const struct ramka *r, const struct range *g, struct part_of_zone *p)
 {
 	while (p->at < r->nr_zones) {
 		struct zone *z = &r->zones[p->at++];
@@ -57,7 +68,8 @@ bool range_next_zone(const struct ramka *r, const struct range *g, struct part_o
 	return false;
 }
 
-bool range_next_block(struct part_of_zone *p)
+/* Its next block. */
+static bool range_next_block(struct part_of_zone *p)
 {
 	p->block = zone_next_block(p->z, p->block + 1);
 	return p->block <= (p->end - 1) / BLOCK_FRAMES;
@@ -111,7 +123,11 @@ static int check_shut(const struct ramka *r, const struct range *g, bool wanted)
 	return 0;
 }
 
-int range_begin(struct ramka *r, ramka_paddr_t base, uint64_t size, bool shut, struct range *ret)
+/*
+ * Takes `changing`; the range cuts no block, has memory, and all its blocks are shut, or none. 0, or an error
+ * without `changing`.
+ */
+static int range_begin(struct ramka *r, ramka_paddr_t base, uint64_t size, bool shut, struct range *ret)
 {
 	int rc = range_check(r, base, size, ret);
 
@@ -129,7 +145,8 @@ int range_begin(struct ramka *r, ramka_paddr_t base, uint64_t size, bool shut, s
 
 /* ---- isolating ---- */
 
-bool range_settle(struct ramka_cpu *cpu)
+/* Drains every CPU. True: all were stopped. */
+static bool range_settle(struct ramka_cpu *cpu)
 {
 	struct drain d = { .every = true };
 
