@@ -75,32 +75,23 @@ static int use_after_free(void)
 	return *p == 77; /* here */
 }
 
-/* Runs `what` in a child, or this program under valgrind, and keeps what it says. */
-static void child(int (*what)(void), char **argv)
-{
-	int fd[2], status;
-	size_t n = 0;
-	ssize_t got;
-	pid_t pid;
+static char *self; /* this program */
 
-	fflush(NULL);
-	CHECK(pipe(fd) == 0);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (!pid) {
-		dup2(fd[1], STDERR_FILENO);
-		dup2(fd[1], STDOUT_FILENO);
-		close(fd[0]);
-		if (argv)
-			execvp(argv[0], argv), _exit(127);
-		_exit(what());
-	}
-	close(fd[1]);
-	while (n < sizeof(said) - 1 && (got = read(fd[0], said + n, sizeof(said) - 1 - n)) > 0)
-		n += (size_t)got;
-	said[n] = 0;
-	close(fd[0]);
-	CHECK(waitpid(pid, &status, 0) == pid);
+static void uses_after_free(void)
+{
+	_exit(use_after_free());
+}
+
+static void under_valgrind(void)
+{
+	execlp("valgrind", "valgrind", "--error-exitcode=9", self, "bug", (char *)NULL);
+	_exit(127);
+}
+
+static void child(void (*what)(void))
+{
+	int status = child_says(what, said, sizeof(said));
+
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) != 127);
 }
 
@@ -112,12 +103,10 @@ static void must_say(const char *text)
 	}
 }
 
-static void a_use_after_free_is_reported(char *self)
+static void a_use_after_free_is_reported(void)
 {
-	static char valgrind[] = "valgrind", option[] = "--error-exitcode=9", bug[] = "bug";
-
 	if (ASAN) {
-		child(use_after_free, NULL);
+		child(uses_after_free);
 		must_say("use-after-poison");
 		must_say("last freed on CPU 0");
 		return;
@@ -126,43 +115,25 @@ static void a_use_after_free_is_reported(char *self)
 		skip_reason = "no valgrind";
 		return;
 	}
-	child(NULL, (char *[]){ valgrind, option, self, bug, NULL });
+	child(under_valgrind);
 	must_say("Invalid read of size 1");
 	must_say("inside a block of size 4,096 free'd");
 	must_say("Block was alloc'd at");
 }
 
 /* What a double free prints names both callers. */
-static int double_free(void)
+static void double_free(void)
 {
 	struct ramka_host *h = create(0, RAMKA_TRACE);
 	struct ramka_frame *f = allocate(h, UNINIT);
 
 	ramka_frame_put(ramka_host_cpu(h), f);
 	ramka_frame_put(ramka_host_cpu(h), f);
-	return 0;
 }
 
 static void dies(void)
 {
-	int fd[2];
-	ssize_t got;
-	pid_t pid;
-
-	fflush(NULL);
-	CHECK(pipe(fd) == 0);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (!pid) {
-		dup2(fd[1], STDERR_FILENO);
-		_exit(double_free());
-	}
-	close(fd[1]);
-	got = read(fd[0], said, sizeof(said) - 1);
-	CHECK(got > 0);
-	said[got] = 0;
-	close(fd[0]);
-	CHECK(waitpid(pid, &(int){ 0 }, 0) == pid);
+	child_says(double_free, said, sizeof(said));
 	must_say("ramka_frame_put");
 	must_say("allocated by the caller at 0x");
 	must_say("freed by the caller at 0x");
@@ -184,7 +155,8 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "bug"))
 		return use_after_free();
 	CASE(correct_programs_are_left_alone());
-	CASE(a_use_after_free_is_reported(argv[0]));
+	self = argv[0];
+	CASE(a_use_after_free_is_reported());
 	CASE(dies());
 	CASE(no_contents_to_check());
 	return end_of_cases();

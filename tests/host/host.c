@@ -337,32 +337,9 @@ static void remote_drain(void)
 
 static char said[8192];
 
-/* Runs `what` in a child and collects its stderr; the child's wait status. */
 static int child(void (*what)(void))
 {
-	size_t n = 0;
-	ssize_t got;
-	int fd[2], status;
-	pid_t pid;
-
-	fflush(NULL);
-	CHECK(pipe(fd) == 0);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (!pid) {
-		dup2(fd[1], STDERR_FILENO);
-		close(fd[0]);
-		close(fd[1]);
-		what();
-		_exit(0);
-	}
-	close(fd[1]);
-	while (n < sizeof(said) - 1 && (got = read(fd[0], said + n, sizeof(said) - 1 - n)) > 0)
-		n += (size_t)got;
-	said[n] = 0;
-	close(fd[0]);
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
+	return child_says(what, said, sizeof(said));
 }
 
 static unsigned lines(void)

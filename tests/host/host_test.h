@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Also from threads and from children: the process ends. */
 #define CHECK(cond) \
@@ -58,6 +60,34 @@ static inline void await(atomic_int *flag, int value)
 {
 	while (atomic_load(flag) != value)
 		sched_yield();
+}
+
+/* Runs `what` in a child and collects its stderr as a string; the child's wait status. */
+static inline int child_says(void (*what)(void), char *said, size_t room)
+{
+	size_t n = 0;
+	ssize_t got;
+	int fd[2], status;
+	pid_t pid;
+
+	fflush(NULL);
+	CHECK(pipe(fd) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		dup2(fd[1], STDERR_FILENO);
+		close(fd[0]);
+		close(fd[1]);
+		what();
+		_exit(0);
+	}
+	close(fd[1]);
+	while (n < room - 1 && (got = read(fd[0], said + n, room - 1 - n)) > 0)
+		n += (size_t)got;
+	said[n] = 0;
+	close(fd[0]);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status;
 }
 
 /* Where a test is not about time: a pause, so that others get somewhere. */
