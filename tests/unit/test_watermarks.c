@@ -309,19 +309,25 @@ static uint64_t give_recursively(struct fixture *f, uint64_t wanted)
 	return give_held(f, wanted);
 }
 
-static void it_does_not_recurse(void **state)
+/* With all memory in use one request asks the shrinker once, and is served by what that gives. */
+static void one_call_serves(uint64_t (*give)(struct fixture *f, uint64_t wanted), bool rcu)
 {
-	struct fixture *f = open_marks(1, 0, 0, 0, false);
+	struct fixture *f = open_marks(1, 0, 0, 0, rcu);
 	struct ramka_frame *one;
 
-	(void)state;
 	seen.nr_held = alloc_all(f->cpu[0], UNINIT, seen.held, FRAMES);
-	seen.give = give_recursively;
+	seen.give = give;
 	one = must_alloc(f->cpu[0], UNINIT);
 	assert_int_equal(seen.shrinks, 1);
 	ramka_frame_put(f->cpu[0], one);
 	put_all(f->cpu[0], seen.held, seen.nr_held);
 	CLOSE(f);
+}
+
+static void it_does_not_recurse(void **state)
+{
+	(void)state;
+	one_call_serves(give_recursively, false);
 }
 
 static uint64_t give_deferred(struct fixture *f, uint64_t wanted)
@@ -333,17 +339,8 @@ static uint64_t give_deferred(struct fixture *f, uint64_t wanted)
 
 static void deferred_frames_count(void **state)
 {
-	struct fixture *f = open_marks(1, 0, 0, 0, true);
-	struct ramka_frame *one;
-
 	(void)state;
-	seen.nr_held = alloc_all(f->cpu[0], UNINIT, seen.held, FRAMES);
-	seen.give = give_deferred;
-	one = must_alloc(f->cpu[0], UNINIT);
-	assert_int_equal(seen.shrinks, 1);
-	ramka_frame_put(f->cpu[0], one);
-	put_all(f->cpu[0], seen.held, seen.nr_held);
-	CLOSE(f);
+	one_call_serves(give_deferred, true);
 }
 
 /* Below the reserve an ordinary request fails, so the shrinker is asked then too. */
