@@ -265,17 +265,16 @@ static uint64_t free_in_huge(void *instance)
 #define COMMON \
 	.version = version, .destroy = bench_ramka_destroy, .number = number, .free_in_huge = free_in_huge, .stride = 16
 
+#define UNIQUE \
+	.flags = FLAGS | PEER_BULK, .cpu = cpu_at, .alloc = unique_alloc, .free = unique_free, \
+	.alloc_bulk = unique_alloc_bulk, .free_bulk = unique_free_bulk
+
 const struct bench_peer peer_ramka = {
 	.name = "ramka",
 	.what = "ramka, unique frames",
 	COMMON,
 	.create = create,
-	.flags = FLAGS | PEER_BULK,
-	.cpu = cpu_at,
-	.alloc = unique_alloc,
-	.free = unique_free,
-	.alloc_bulk = unique_alloc_bulk,
-	.free_bulk = unique_free_bulk,
+	UNIQUE,
 };
 
 const struct bench_peer peer_ramka_all = {
@@ -283,12 +282,7 @@ const struct bench_peer peer_ramka_all = {
 	.what = "ramka, unique frames, every freed one cached",
 	COMMON,
 	.create = create_caching,
-	.flags = FLAGS | PEER_BULK,
-	.cpu = cpu_at,
-	.alloc = unique_alloc,
-	.free = unique_free,
-	.alloc_bulk = unique_alloc_bulk,
-	.free_bulk = unique_free_bulk,
+	UNIQUE,
 };
 
 const struct bench_peer peer_ramka_shared = {
