@@ -4,15 +4,15 @@
  * other CPUs, runs the tests on all of them with timer interrupts that allocate and free, and powers off
  * with an exit status. The last line on the console begins with PASS or FAIL.
  *
- * Command line: ops=N (operations per CPU), seed=N, inject=FAULT (must end in FAIL): put, owner, stamp, trap, leak,
+ * Command line: ops=N (operations per CPU), seed=N, unit=0 (leave the unit tests out), inject=FAULT (must end in FAIL): put, owner, stamp, trap, leak,
  * unit (a unit test), stress (on the last CPU, half way through its operations).
  */
 #include "kernel.h"
 
 static struct {
-	uint64_t ops, seed;
+	uint64_t ops, seed, unit;
 	char inject[16];
-} options = { .ops = 4000, .seed = 1 };
+} options = { .ops = 4000, .seed = 1, .unit = 1 };
 
 static const char *option(const char *line, const char *name)
 {
@@ -47,6 +47,7 @@ static void parse(const char *line)
 
 	options.ops = number(option(line, "ops"), options.ops);
 	options.seed = number(option(line, "seed"), options.seed);
+	options.unit = number(option(line, "unit"), options.unit);
 	for (size_t i = 0; inject && *inject && *inject != ' ' && i < sizeof(options.inject) - 1; i++)
 		options.inject[i] = *inject++;
 }
@@ -113,7 +114,7 @@ static void run(struct cpu *cpu)
 	paging_test(cpu);
 	progress(cpu, "paging");
 	stress_interrupts(cpu, false);
-	if (cpu->id == 0) {
+	if (cpu->id == 0 && options.unit) {
 		memory_offline();        /* they take long, and read nothing of ours */
 		unit_tests();
 		memory_online();
