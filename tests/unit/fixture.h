@@ -223,6 +223,8 @@ static inline void *map_pages(size_t bytes)
 
 	if (p == MAP_FAILED)
 		fail_msg("cannot map %zu bytes", bytes);
+	/* what a test touches is what becomes resident, whatever the machine does with huge pages */
+	(void)madvise(p, bytes, MADV_NOHUGEPAGE);
 	return p;
 }
 

@@ -108,6 +108,12 @@ int mprotect(void *addr, size_t n, int prot)
 	return 0;
 }
 
+int madvise(void *addr, size_t n, int advice)
+{
+	(void)addr, (void)n, (void)advice;      /* vm.c maps base pages only */
+	return 0;
+}
+
 /* Files of pages that are mapped many times are more than vm.c can do. */
 int memfd_create(const char *name, unsigned flags)
 {
