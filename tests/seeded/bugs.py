@@ -191,7 +191,7 @@ bug('exact-without-promise', 'an exact claim clears its bit without a promise', 
     ('bitmap_claim_mask', '!= mask || !promise(b, block, n, n))', '!= mask)'),
     ('bitmap_claim_mask', 'return true;', 'return promise(b, block, n, n);'),
     hangs=True)
-bug('exact-loses-promise', 'an exact claim that fails keeps its promise', 'stress claimers', 10,
+bug('exact-loses-promise', 'an exact claim that fails keeps its promise', 'checker bitmap_exact', 30,
     ('bitmap_claim_mask', '	give_back(b, block, n);\n', ''))
 bug('undo-sets-nothing', 'an undo gives the promise back without its bits', 'checker bitmap_words', 30,
     ('claim_words', 'ramka_or(&words[i], ~(uint64_t)0, release, bit.free);', ';'))
