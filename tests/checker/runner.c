@@ -7,7 +7,7 @@
  *                                       seconds: of processor time, a client
  *   checker --client NAME [...]         one client; may be repeated
  *   checker --client NAME --replay SCHEDULE [--weaken SPEC]    an annotated trace of one execution
- *                                       --deep: families of clients (checker.h) with the bound of the others
+ *                                       --deep: families of clients and slow ones (checker.h) with the bound of the others
  *   checker --sites                     every atomic operation compiled in, and how often the clients ran it
  *   checker --matrix [--quick] [--only TEXT] [--reasons FILE]
  *                                       weaken each ordering in turn: who notices? See matrix.c
@@ -35,7 +35,7 @@ static const char *self;
 static uint64_t pct_runs = 500;
 static double seconds = 60;
 static bool terse; /* families show failures only */
-static bool deep;
+static bool deep, all;
 static const char *only;
 #ifdef CK_REASONS
 static const char *reasons = CK_REASONS;
@@ -204,6 +204,8 @@ static bool run_client(const struct ck_client *c, unsigned bound, bool quiet)
 	/* there are thousands of those: one preemption less, and few of the random runs */
 	if (c->family && !deep)
 		ck_explore(c, bound ? bound - 1 : 0, pct_runs / 25, seconds, &r);
+	else if (c->slow && all && !deep)
+		ck_explore(c, bound > 1 ? bound - 1 : bound, pct_runs, seconds, &r);
 	else
 		ck_explore(c, bound, pct_runs, seconds, &r);
 	if (c->fails)
@@ -422,7 +424,7 @@ static void weaken(const char *spec)
 
 int main(int argc, char **argv)
 {
-	bool list = false, all = false, sites = false, matrix = false, quiet = false, quick = false;
+	bool list = false, sites = false, matrix = false, quiet = false, quick = false;
 	unsigned passed, bound = ck_bound_default, jobs = 1;
 	const char *schedule = NULL;
 	const struct option table[] = {

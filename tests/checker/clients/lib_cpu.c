@@ -22,7 +22,7 @@ static void tg1(void) { take_give(cpu(1)); }
 static void drain(void) { ramka_drain(r); }
 
 CK_CLIENT(cpu_steal, .what = "owner, and a CPU that needs its frames", .setup = cached2,
-	  .thread = { tg0, tg1 }, .check = books, .stale = 2);
+	  .thread = { tg0, tg1 }, .check = books, .stale = 2, .slow = true);
 
 /* Interrupts on top of the owner, in calls short enough to be searched through. */
 static void half(void)      /* two in the cache, two in the zone: nobody runs out */
@@ -59,7 +59,7 @@ CK_CLIENT(cpu_take_put_irq, .what = "alloc, put in an interrupt, a drainer", .se
 CK_CLIENT(cpu_drain, .what = "a drainer takes the cache over", .setup = cached2, .thread = { tg0, drain },
 	  .check = books, .stale = 3);
 CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = cached2,
-	  .thread = { tg0, drain, drain }, .check = books, .stale = 1);
+	  .thread = { tg0, drain, drain }, .check = books, .stale = 1, .slow = true);
 static void drain_irq(void) { ramka_drain(r); }
 /* one preemption: with two it does not end within a minute; cpu_take_irq and cpu_drain have two */
 CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2,
@@ -69,7 +69,7 @@ CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is d
 	  .thread = { offline, drain }, .check = books, .stale = 2);
 /* one preemption: with two it does not end within a minute; cpu_offline and cpu_steal have two */
 CK_CLIENT(cpu_offline_busy, .what = "the same while another needs its frames", .setup = cached2,
-	  .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1);
+	  .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1, .slow = true);
 static void offline_only(void) { ramka_cpu_offline(cpu(0)); }
 static void nothing_cached(void)
 {
@@ -86,7 +86,7 @@ CK_CLIENT(cpu_offline_empties, .what = "a CPU that goes off-line while it is dra
 static void park_books(void) { }
 /* one preemption: with two it does not end within a minute; cpu_parked_thief has two */
 CK_CLIENT(cpu_parked_owner, .what = "the owner stops for ever", .setup = cached2, .thread = { tg0, tg1 },
-	  .park = 1, .check = park_books, .stale = 1, .bound = 1);
+	  .park = 1, .check = park_books, .stale = 1, .bound = 1, .slow = true);
 CK_CLIENT(cpu_parked_thief, .what = "the thief stops for ever: the owner goes on", .setup = cached2,
 	  .thread = { tg0, drain }, .park = 2, .check = park_books, .stale = 1);
 
@@ -111,7 +111,7 @@ static void bare_lookup(void)
 CK_CLIENT(cpu_bare_drain, .what = "alloc and put without metadata, a drainer", .setup = half,
 	  .thread = { bare0, drain }, .check = books, .stale = 2);
 CK_CLIENT(cpu_bare_irq, .what = "the same in an interrupt", .setup = half, .thread = { take_bare0, drain },
-	  .irq = { take_bare0 }, .check = books, .stale = 1);
+	  .irq = { take_bare0 }, .check = books, .stale = 1, .slow = true);
 CK_CLIENT(cpu_bare_steal, .what = "alloc without metadata on two CPUs", .setup = half,
 	  .thread = { bare0, bare1 }, .check = books, .stale = 2);
 /* The first frame was something else before, and the CPU allocated the type without metadata last: both as a hit wants it. */
@@ -196,9 +196,9 @@ static void lasting2(void) { give(cpu(2), lasting); }
 static void take_long0(void) { take_long(cpu(0)); }
 static void take_long1(void) { take_long(cpu(1)); }
 CK_CLIENT(cpu_lasting_drain, .what = "frames that last, a drainer, a free by another CPU", .setup = lasting_setup,
-	  .thread = { lasting0, drain, lasting2 }, .check = books, .stale = 1);
+	  .thread = { lasting0, drain, lasting2 }, .check = books, .stale = 1, .slow = true);
 CK_CLIENT(cpu_lasting_irq, .what = "the same in an interrupt", .setup = lasting_setup, .thread = { take_long0, drain },
-	  .irq = { take_long0 }, .check = books, .stale = 1);
+	  .irq = { take_long0 }, .check = books, .stale = 1, .slow = true);
 CK_CLIENT(cpu_lasting_both, .what = "two CPUs take from the same block", .setup = lasting_setup,
 	  .thread = { take_long0, take_long1, lasting2 }, .check = books, .stale = 1);
 
@@ -303,7 +303,7 @@ static void two_runs(void)
 		ramka_frame_put(cpu(0), f[i]);
 }
 CK_CLIENT(stats_snapshot_runs, .what = "the same with frames of order 1", .setup = runs_setup,
-	  .thread = { two_runs, snapshot }, .check = books, .stale = 2, .c11 = true);
+	  .thread = { two_runs, snapshot }, .check = books, .stale = 2, .c11 = true, .slow = true);
 /* Rows: the gate refuses frames of a sparse block; the second word closes the first row, a request that fails gives all of them back. */
 static struct ramka_frame *sparse[3]; /* two of a word and one of the next */
 static void rows_setup(void)

@@ -86,7 +86,7 @@ static void three_bags(void)
 	}
 }
 CK_CLIENT(defer_slot_again, .what = "a slot has the next bag while another CPU looks at the last", .setup = three_frames,
-	  .thread = { three_bags, only_reclaim2 }, .check = books, .stale = 1);
+	  .thread = { three_bags, only_reclaim2 }, .check = books, .stale = 1, .slow = true);
 
 static void seal_and_leave(void) { seal1(); ramka_cpu_offline(cpu(1)); }
 static void defer_and_leave(void) { unlink_put(cpu(1)); ramka_cpu_offline(cpu(1)); }

@@ -23,7 +23,7 @@ static void tgn(void) { take_give(none()); }
 CK_CLIENT(frame_alloc_put, .what = "two CPUs over four frames", .setup = some, .thread = { tg0, ttg1 },
 	  .check = books, .stale = 2);
 CK_CLIENT(frame_alloc_none, .what = "a CPU and two users of the cache-less handle", .setup = some,
-	  .thread = { tg0, tgn, tgn }, .check = books, .stale = 1);
+	  .thread = { tg0, tgn, tgn }, .check = books, .stale = 1, .slow = true);
 /* one preemption: with two it does not end within a minute; frame_alloc_none has two */
 CK_CLIENT(frame_alloc_scarce, .what = "two CPUs and the cache-less handle over two frames", .setup = small,
 	  .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1, .bound = 1);
@@ -97,7 +97,7 @@ CK_CLIENT(frame_reuse, .what = "a lookup meets put and reuse as another type", .
 	  .thread = { put_realloc, lookup }, .check = NULL, .stale = 3);
 static void realloc1(void) { take(cpu(1), &t_other, 2); }
 CK_CLIENT(frame_reuse_other_cpu, .what = "the same, reused by another CPU", .setup = one_ref,
-	  .thread = { look_put0, realloc1, lookup }, .stale = 2);
+	  .thread = { look_put0, realloc1, lookup }, .stale = 2, .slow = true);
 
 /* ---- claim by address ---- */
 

@@ -195,7 +195,7 @@ static void idle2(void)
 }
 static void drain_all(void) { ramka_drain(r); ends_for_all(); }
 CK_CLIENT(nomem_drained, .what = "a drain moves frames past the scan", .setup = idle2,
-	  .thread = { ask_strictly, drain_all }, .check = none_missed, .stale = 2);
+	  .thread = { ask_strictly, drain_all }, .check = none_missed, .stale = 2, .slow = true);
 
 /* Added memory, then the one frame that was there before is taken. */
 static void late_setup(void)
@@ -233,7 +233,7 @@ static void free_then_take(void)
 }
 CK_CLIENT(nomem_row, .what = "frames are freed to a row before what there was is taken", .setup = row_setup,
 	  .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
-	  .c11 = true); /* the take's store to `hot` carries on what the push released */
+	  .c11 = true, .slow = true); /* the take's store to `hot` carries on what the push released */
 
 /* The same into the stack of a larger order. */
 static void larger_setup(void)
@@ -249,7 +249,7 @@ static void larger_setup(void)
 }
 CK_CLIENT(nomem_larger, .what = "a frame of order 1 is freed to its stack before what there was is taken",
 	  .setup = larger_setup, .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
-	  .c11 = true); /* the take's store to `hot` carries on what the push released */
+	  .c11 = true, .slow = true); /* the take's store to `hot` carries on what the push released */
 
 /* The same into the outbox: CPU 0 owns the block of the frame that CPU 1 frees, and CPU 1 works in another block. */
 static void mail_setup(void)
@@ -272,7 +272,7 @@ static void mail_setup(void)
 }
 CK_CLIENT(nomem_mail, .what = "a frame is freed to the outbox before what there was is taken",
 	  .setup = mail_setup, .thread = { ask_strictly, free_then_take }, .check = none_missed, .stale = 2, .window = 8,
-	  .steps = 6000, .c11 = true);
+	  .steps = 6000, .c11 = true, .slow = true);
 
 /* ---- what a claim took and gives back was out of sight meanwhile, and counts as moved ---- */
 

@@ -71,7 +71,7 @@ static void segment2_detached(void)
 static void claim_third(void) { claim(1, 2); }
 /* one preemption: with two it does not end within a minute; range_claim_detached has two */
 CK_CLIENT(range_claim_undo, .what = "a claim of two frames with undo against a claim of one", .setup = four,
-	  .thread = { segment2, claim_second, tg2 }, .check = books, .stale = 1, .bound = 1);
+	  .thread = { segment2, claim_second, tg2 }, .check = books, .stale = 1, .bound = 1, .slow = true);
 CK_CLIENT(range_claim_detached, .what = "the same on frames that nobody owned", .setup = detached2,
 	  .thread = { segment2_detached, claim_third }, .check = books, .stale = 2);
 

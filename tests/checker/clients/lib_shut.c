@@ -70,7 +70,7 @@ static void isolated_books(void)
 CK_CLIENT(isolate, .what = "a range is isolated; a CPU frees into it; another thread allocates", .setup = two_one_held,
 	  .thread = { isolater, freer, allocator }, .check = isolated_books, .stale = 1, .bound = 1);
 CK_CLIENT(isolate_own_cache, .what = "the same, and the CPU that frees allocates", .setup = two_one_held,
-	  .thread = { isolater, freer_allocates }, .check = isolated_books, .stale = 2);
+	  .thread = { isolater, freer_allocates }, .check = isolated_books, .stale = 2, .slow = true);
 
 /* opening: what was freed meanwhile can be found */
 static void shut_setup(void)
@@ -140,7 +140,7 @@ CK_CLIENT(claim_cached, .what = "a frame of order 1 is claimed that another CPU 
 CK_CLIENT(claim_shuts, .what = "the same while that CPU allocates and frees", .setup = two_cached,
 	  .thread = { claimer, cached_user }, .check = opened, .stale = 1, .bound = 1);
 CK_CLIENT(claim_three, .what = "the same, and a third one without a CPU", .setup = two_cached,
-	  .thread = { claimer, cached_user, none_user }, .check = opened, .stale = 1, .bound = 1);
+	  .thread = { claimer, cached_user, none_user }, .check = opened, .stale = 1, .bound = 1, .slow = true);
 
 /* two claims: one may shut, the other does without */
 static void claim_base(void)
@@ -153,4 +153,4 @@ static void claim_base(void)
 	}
 }
 CK_CLIENT(claim_twice, .what = "two claims of what overlaps", .setup = two_cached, .thread = { claimer, claim_base }, .check = opened,
-	  .stale = 1);
+	  .stale = 1, .slow = true);
