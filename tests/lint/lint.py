@@ -71,7 +71,6 @@ FORBIDDEN = re.compile(
 	r'\w*fence\w*|\w*smp_[rw]?mb\w*|cmm_\w+|uatomic_\w+|ck_pr_\w+|__asm__|asm|RAMKA_(?:ORDER|FAIL|BACKEND)_\w+)\b')
 ORDERS = ('relaxed', 'acquire', 'release', 'acq_rel')
 STOREYS = ('base', 'zone', 'rcu', 'cpu', 'frame', 'inspect', 'setup', 'host')
-RESULTS = os.path.join('docs', 'results.md')
 MAP = os.path.join('docs', 'architecture.md')
 PICTURES = os.path.join('docs', 'pictures')
 # begins on one line and may end on the next, of a comment too
@@ -600,9 +599,9 @@ def lint(root):
 		with open(os.path.join(root, path), encoding='utf-8') as f:
 			text = f.read()
 		found = list(check_text(path, text)) + list(cited.check(path, text))
-		if path.startswith('docs') and path.endswith('.md') and path != RESULTS:
+		if path == 'README.md' or path.startswith('docs') and path.endswith('.md'):
 			found += check_sentences(text)
-		if path.startswith(('lib', 'include', 'docs')):
+		if path.startswith(('lib', 'include', 'docs', 'README.md')):
 			found += check_english(text)
 		if path == TABLE:
 			found += table.read(text)
