@@ -41,6 +41,7 @@
 #define contract_abort ramka_core_contract_abort
 #define contract_address_ensures ramka_core_contract_address_ensures
 #define contract_begin ramka_core_contract_begin
+#define contract_check_address ramka_core_contract_check_address
 #define contract_check_meta ramka_core_contract_check_meta
 #define contract_clone_ensures ramka_core_contract_clone_ensures
 #define contract_clone_requires ramka_core_contract_clone_requires
@@ -57,6 +58,8 @@
 #define contract_into_raw_ensures ramka_core_contract_into_raw_ensures
 #define contract_into_raw_requires ramka_core_contract_into_raw_requires
 #define contract_inv ramka_core_contract_inv
+#define contract_meta_pt_requires ramka_core_contract_meta_pt_requires
+#define contract_meta_requires ramka_core_contract_meta_requires
 #define contract_move ramka_core_contract_move
 #define contract_release_requires ramka_core_contract_release_requires
 #define contract_share_ensures ramka_core_contract_share_ensures

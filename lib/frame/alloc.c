@@ -452,6 +452,7 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order, c
 	frame_build(cpu->r, f, e, meta, order, flags, false, operation);
 	if (!frame_publish(cpu, f, ref, operation))
 		return RAMKA_E_INVAL;
+	contract_check_address(cpu->r, f, pa, operation);
 	*ret_f = f;
 	return 0;
 }

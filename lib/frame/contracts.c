@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The contract build: predicates, the ledger, the leak check. Protocol: contracts.h. */
+#include "argument.h"
 #include "contracts.h"
 
 #ifndef RAMKA_CONTRACTS
@@ -177,6 +178,23 @@ bool contract_unique_owned(const struct contract_view *v)
 bool contract_release_requires(const struct contract_view *v)
 {
 	return unheld(&v->who);
+}
+
+/* A slot of a frame that is owned, built, torn down or deferred, and whose type is known. */
+bool contract_meta_requires(const struct ramka *r, const struct ramka_frame *f)
+{
+	return contract_wf(r, f) && ACCEPT_SEEN >> ref_tag(slot_ref(f)) & 1 &&
+	       type_by_id(r, info_type(slot_info(f)));
+}
+
+bool contract_meta_pt_requires(const struct ramka *r, const struct ramka_frame *f)
+{
+	const struct ramka_pt_meta *m;
+
+	if (!contract_meta_requires(r, f) || info_type(slot_info(f)) != ramka_type_page_table.id)
+		return false;
+	m = slot_meta(r, f);
+	return m->config && m->level >= 1 && m->level <= m->config->levels;
 }
 
 bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f,
@@ -433,6 +451,13 @@ bool contract_check_meta(const struct ramka *r, const struct ramka_frame *f)
 	const struct ramka_type *type = type_by_id(r, info_type(slot_info(f)));
 
 	return !type || !type->check || type->check(type->meta_size ? slot_meta(r, f) : NULL);
+}
+
+void contract_check_address(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa,
+			    const char *operation)
+{
+	if (!contract_address_ensures(r, f, pa))
+		instance_bug(r, operation, "ensures contract_address_ensures", f, slot_ref(f));
 }
 
 static const char *leak(const struct ledger *w)

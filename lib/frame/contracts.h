@@ -76,6 +76,9 @@ bool contract_move(const struct ramka *r, const struct ramka_frame *f, enum cont
 		   const char *operation);
 /* Is the metadata a value of its type, by the type's own check? Asked at alloc, drop and repurpose. */
 bool contract_check_meta(const struct ramka *r, const struct ramka_frame *f);
+/* Reports where a call answers with a frame and an address that do not belong together. */
+void contract_check_address(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa,
+			    const char *operation);
 
 static inline size_t contracts_bytes(void)
 {
@@ -104,6 +107,9 @@ bool contract_try_unique_ensures(const struct contract_view *old, const struct c
 bool contract_share_ensures(const struct contract_view *old, const struct contract_view *v);
 bool contract_unique_owned(const struct contract_view *v);
 bool contract_release_requires(const struct contract_view *v);
+/* About what a getter reads: the frame has metadata, which is that of a page-table node. */
+bool contract_meta_requires(const struct ramka *r, const struct ramka_frame *f);
+bool contract_meta_pt_requires(const struct ramka *r, const struct ramka_frame *f);
 /*
  * About results, which no view shows: the frame has this type and this metadata (NULL: zeroes); the address
  * is this frame's.
@@ -154,10 +160,21 @@ static inline bool contract_stored_ensures(const struct ramka *r, const struct r
 	return true;
 }
 
-static inline bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f,
-					    ramka_paddr_t pa)
+static inline void contract_check_address(const struct ramka *r, const struct ramka_frame *f,
+					  ramka_paddr_t pa, const char *operation)
 {
-	(void)r, (void)f, (void)pa;
+	(void)r, (void)f, (void)pa, (void)operation;
+}
+
+static inline bool contract_meta_requires(const struct ramka *r, const struct ramka_frame *f)
+{
+	(void)r, (void)f;
+	return true;
+}
+
+static inline bool contract_meta_pt_requires(const struct ramka *r, const struct ramka_frame *f)
+{
+	(void)r, (void)f;
 	return true;
 }
 

@@ -100,6 +100,7 @@ int ramka_frame_from_in_use(struct ramka *r, ramka_paddr_t pa, struct ramka_fram
 		return rc;
 	}
 	contract_commit(r, f, STEP_LOOKUP, operation);
+	contract_check_address(r, f, pa, operation);
 	if (!lookup_allowed(r, f)) { /* it became another frame between the look and the CAS */
 		ramka_frame_put(ramka_cpu_none(r), f);
 		return RAMKA_E_IN_USE;
@@ -400,8 +401,7 @@ static noinline ramka_paddr_t into_raw_asked(struct ramka *r, struct ramka_frame
 	if (!frame_argument_ok(r, f, ACCEPT_SHARED, operation) ||
 	    !contract_move(r, f, STEP_INTO_RAW, operation))
 		return 0;
-	if (!contract_address_ensures(r, f, slot_paddr(r, f)))
-		instance_bug(r, operation, "ensures contract_address_ensures", f, slot_ref(f));
+	contract_check_address(r, f, slot_paddr(r, f), operation);
 	return slot_paddr(r, f);
 }
 
@@ -427,8 +427,7 @@ static noinline struct ramka_frame *from_raw_asked(struct ramka *r, ramka_paddr_
 	}
 	if (!contract_move(r, f, STEP_FROM_RAW, operation))
 		return NULL;
-	if (!contract_address_ensures(r, f, pa))
-		instance_bug(r, operation, "ensures contract_address_ensures", f, ref);
+	contract_check_address(r, f, pa, operation);
 	return f;
 }
 
@@ -472,6 +471,8 @@ struct ramka_frame_ref ramka_frame_borrow(struct ramka *r, const struct ramka_fr
 
 	if (!frame_argument_ok(r, f, ACCEPT_OWNED, operation) || !contract_move(r, f, STEP_BORROW, operation))
 		ref.frame = NULL;
+	else
+		contract_check_address(r, ref.frame, slot_paddr(r, f), operation);
 	return ref;
 }
 
@@ -557,8 +558,13 @@ bool ramka_frame_is_sole(const struct ramka_frame *f)
 static inline const struct ramka_type *type_of(const struct ramka *r, const struct ramka_frame *f,
 					       const char *operation)
 {
-	return frame_argument_ok(r, f, ACCEPT_SEEN, operation) ? type_by_id(r, info_type(slot_info(f))) :
-								 NULL;
+	if (!frame_argument_ok(r, f, ACCEPT_SEEN, operation))
+		return NULL;
+	if (!contract_meta_requires(r, f)) {
+		instance_bug(r, operation, "requires contract_meta_requires", f, slot_ref(f));
+		return NULL;
+	}
+	return type_by_id(r, info_type(slot_info(f)));
 }
 
 const struct ramka_type *ramka_frame_type(const struct ramka *r, const struct ramka_frame *f)

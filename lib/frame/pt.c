@@ -5,6 +5,7 @@
  * waits in the handle's pending chain (drop.h).
  */
 #include "alloc.h"
+#include "contracts.h"
 
 /*
  * Is the frame a node, with RAMKA_CHECK_LEVELS one of the level below `m` and of its configuration? Else
@@ -68,14 +69,26 @@ struct ramka_frame *ramka_pt_alloc(struct ramka_cpu *cpu, const struct ramka_pt_
 	return frame_make(cpu, e, &meta, (struct ramka_request){ 0 }, REF_SHARED(1), "ramka_pt_alloc");
 }
 
+/* The metadata of a node, for the public function `operation`; NULL if the frame is none. */
+static struct ramka_pt_meta *node_meta(const struct ramka *r, const struct ramka_frame *f,
+				       const char *operation)
+{
+	struct ramka_pt_meta *m = frame_meta_as(r, f, &ramka_type_page_table, operation);
+
+	if (!m || contract_meta_pt_requires(r, f))
+		return m;
+	instance_bug(r, operation, "requires contract_meta_pt_requires", f, slot_ref(f));
+	return NULL;
+}
+
 struct ramka_pt_meta *ramka_pt_node(const struct ramka *r, const struct ramka_frame *f)
 {
-	return frame_meta_as(r, f, &ramka_type_page_table, "ramka_pt_node");
+	return node_meta(r, f, "ramka_pt_node");
 }
 
 unsigned ramka_pt_level(const struct ramka *r, const struct ramka_frame *f)
 {
-	const struct ramka_pt_meta *m = frame_meta_as(r, f, &ramka_type_page_table, "ramka_pt_level");
+	const struct ramka_pt_meta *m = node_meta(r, f, "ramka_pt_level");
 
 	return m ? m->level : 0;
 }

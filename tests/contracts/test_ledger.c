@@ -40,6 +40,9 @@ static void frames(void **state)
 
 	/* what fails */
 	NOTHING(f, assert_int_equal(ramka_frame_from_unused(f->cpu[0], pa, &item_type, &good, &slot), RAMKA_E_IN_USE));
+	NOTHING(f, assert_int_equal(ramka_frame_from_unused(f->cpu[0], DETACHED_AT + 1, &item_type, &good, &slot), RAMKA_E_NOT_ALIGNED));
+	NOTHING(f, assert_int_equal(ramka_frame_from_unused(f->cpu[0], BASE - PAGE, &item_type, &good, &slot), RAMKA_E_OUT_OF_BOUND));
+	NOTHING(f, assert_int_equal(ramka_frame_from_unused(f->cpu[0], RESERVED_AT + 16 * PAGE, &item_type, &good, &slot), RAMKA_E_OUT_OF_BOUND));
 	NOTHING(f, assert_int_equal(ramka_frame_from_in_use(f->r, DETACHED_AT, &slot), RAMKA_E_UNUSED));
 	NOTHING(f, assert_int_equal(ramka_frame_from_in_use(f->r, 0, &slot), RAMKA_E_OUT_OF_BOUND));
 	NOTHING(f, assert_int_equal(ramka_frame_from_in_use(f->r, pa + 1, &slot), RAMKA_E_NOT_ALIGNED));

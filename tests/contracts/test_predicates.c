@@ -346,6 +346,11 @@ static void results(void **state)
 	assert_false(contract_stored_ensures(f->r, one, &note_type, NULL));
 	assert_false(contract_stored_ensures(f->r, zeroed, &note_type, &given));
 	assert_false(contract_stored_ensures(f->r, one, &other_type, &given));
+	for (unsigned i = 0; i < sizeof(given); i++) { /* no byte is left out, and what is read is what was stored */
+		((uint8_t *)ramka_frame_meta(f->r, one))[i] ^= 1;
+		assert_false(contract_stored_ensures(f->r, one, &note_type, &given));
+		((uint8_t *)ramka_frame_meta(f->r, one))[i] ^= 1;
+	}
 	slot_set_info(one, slot_info(one) | (uint64_t)3 << INFO_LIST_SHIFT);
 	assert_false(contract_stored_ensures(f->r, one, &note_type, &given));
 	slot_set_info(one, slot_info(one) & ~((uint64_t)3 << INFO_LIST_SHIFT));
@@ -354,8 +359,62 @@ static void results(void **state)
 	assert_false(contract_address_ensures(f->r, one, pa + PAGE));
 	assert_false(contract_address_ensures(f->r, zeroed, pa));
 	assert_false(contract_address_ensures(f->r, one, 0));
+	EXPECT_BUG(f, "a call", contract_check_address(f->r, one, pa + PAGE, "a call"));
+	assert_string_equal(f->bug.what, "ensures contract_address_ensures");
 	ramka_frame_put(f->cpu[0], one);
 	ramka_frame_put(f->cpu[0], zeroed);
+	CLOSE(f);
+}
+
+static bool no_child(uint64_t pte, unsigned level, ramka_paddr_t *ret_pa, bool *ret_is_node)
+{
+	(void)pte, (void)level, (void)ret_pa, (void)ret_is_node;
+	return false;
+}
+
+/* What a getter reads: a slot, of a frame that has metadata, of a known type; for a node with a level of its configuration. */
+static void metadata(void **state)
+{
+	static const struct ramka_pt_config tree = { .levels = 4, .entries = 512, .child = no_child };
+	const uint64_t without[] = { FREE, UNUSED, REF_TAG(TAG_NONE) }, with[] = { SHARED(1), MARKED(1), UNIQUE, BUSY, DEFERRED, REF_SATURATED };
+	static const struct ramka_region regions[] = { { BASE, 2 * MIB, RAMKA_USABLE, 0 }, { BASE + 4 * MIB, 4 * MIB, RAMKA_USABLE, 0 } };
+	struct fixture *f = fixture_open((struct spec){ .regions = regions, .nr_regions = NELEMS(regions), .nr_cpus = 1 });
+	struct ramka_frame *node = ramka_pt_alloc(f->cpu[0], &tree, 4), *page = must_alloc(f->cpu[0], UNINIT);
+	struct ramka_pt_meta *m = ramka_pt_node(f->r, node);
+	uint64_t ref = slot_ref(node), info = slot_info(node);
+
+	(void)state;
+	assert_true(contract_meta_requires(f->r, node));
+	assert_true(contract_meta_pt_requires(f->r, node));
+	assert_true(contract_meta_requires(f->r, page));
+	assert_false(contract_meta_pt_requires(f->r, page));
+	for (unsigned i = 0; i < NELEMS(with); i++) {
+		ramka_store(&node->ref, with[i], relaxed, slot.count);
+		assert_true(contract_meta_requires(f->r, node) && contract_meta_pt_requires(f->r, node));
+	}
+	for (unsigned i = 0; i < NELEMS(without); i++) {
+		ramka_store(&node->ref, without[i], relaxed, slot.count);
+		assert_false(contract_meta_requires(f->r, node) || contract_meta_pt_requires(f->r, node));
+	}
+	ramka_store(&node->ref, ref, relaxed, slot.count);
+	slot_set_info(node, info_make(99, 0, 0)); /* no such type */
+	assert_false(contract_meta_requires(f->r, node) || contract_meta_pt_requires(f->r, node));
+	slot_set_info(node, info);
+	assert_false(contract_meta_requires(f->r, NULL));
+	assert_false(contract_meta_requires(f->r, slot_at(f, BASE) - 1));
+	assert_false(contract_meta_requires(f->r, (const struct ramka_frame *)((uintptr_t)node + 8)));
+	assert_false(contract_meta_requires(f->r, slot_at(f, BASE) + 2 * MIB / PAGE)); /* a hole's */
+	m->level = 0;
+	assert_false(contract_meta_pt_requires(f->r, node));
+	m->level = 5;
+	assert_false(contract_meta_pt_requires(f->r, node));
+	m->level = 1;
+	assert_true(contract_meta_pt_requires(f->r, node));
+	m->config = NULL;
+	assert_false(contract_meta_pt_requires(f->r, node));
+	m->config = &tree;
+	ramka_frame_put(f->cpu[0], page);
+	ramka_frame_put(f->cpu[0], node);
 	CLOSE(f);
 }
 
@@ -379,6 +438,7 @@ int main(void)
 		cmocka_unit_test(unique_owned),
 		cmocka_unit_test(release),
 		cmocka_unit_test(results),
+		cmocka_unit_test(metadata),
 	};
 
 	return cmocka_run_group_tests_name("predicates", tests, NULL, NULL);

@@ -284,6 +284,58 @@ static void a_word_that_lies(void **state)
 	CLOSE(f);
 }
 
+static bool no_child(uint64_t pte, unsigned level, ramka_paddr_t *ret_pa, bool *ret_is_node)
+{
+	(void)pte, (void)level, (void)ret_pa, (void)ret_is_node;
+	return false;
+}
+
+/* Each getter with what is no slot, with a frame that nothing holds, and with a slot that somebody wrote over. */
+static void getters(void **state)
+{
+	static const struct ramka_pt_config tree = { .levels = 4, .entries = 512, .child = no_child };
+	struct fixture *f = open_ledger();
+	struct ramka_frame *node = ramka_pt_alloc(f->cpu[0], &tree, 4), *freed = must_alloc(f->cpu[0], ZEROED), *wrong[3];
+	struct ramka_pt_meta *m = ramka_pt_node(f->r, node);
+	uint64_t info = slot_info(node);
+
+	(void)state;
+	ramka_frame_put(f->cpu[0], freed);
+	wrong[0] = slot_at(f, BASE) - 1;
+	wrong[1] = slot_at(f, BASE) + f->r->nr_slots;
+	wrong[2] = (struct ramka_frame *)((uintptr_t)node + 8);
+	BOTH_WAYS(f) {
+		for (unsigned i = 0; i < NELEMS(wrong); i++) {
+			REFUSED(f, "ramka_frame_paddr", "not a frame of this instance", ramka_frame_paddr(f->r, wrong[i]));
+			REFUSED(f, "ramka_frame_index", "not a frame of this instance", ramka_frame_index(f->r, wrong[i]));
+			REFUSED(f, "ramka_frame_meta", "not a frame of this instance", ramka_frame_meta(f->r, wrong[i]));
+			REFUSED(f, "ramka_frame_type", "not a frame of this instance", ramka_frame_type(f->r, wrong[i]));
+			REFUSED(f, "ramka_pt_node", "not a frame of this instance", ramka_pt_node(f->r, wrong[i]));
+			REFUSED(f, "ramka_pt_level", "not a frame of this instance", ramka_pt_level(f->r, wrong[i]));
+			REFUSED(f, "ramka_frame_borrow", "not a frame of this instance", ramka_frame_borrow(f->r, wrong[i]));
+		}
+		REFUSED(f, "ramka_frame_meta", "neither in use nor deferred", ramka_frame_meta(f->r, freed));
+		REFUSED(f, "ramka_pt_node", "neither in use nor deferred", ramka_pt_node(f->r, freed));
+		REFUSED(f, "ramka_pt_level", "neither in use nor deferred", ramka_pt_level(f->r, freed));
+
+		slot_set_info(node, info_make(99, 0, 0));
+		REFUSED(f, "ramka_frame_meta", "contract_meta_requires", ramka_frame_meta(f->r, node));
+		REFUSED(f, "ramka_frame_type", "contract_meta_requires", ramka_frame_type(f->r, node));
+		slot_set_info(node, info);
+		m->level = 5;
+		REFUSED(f, "ramka_pt_level", "contract_meta_pt_requires", ramka_pt_level(f->r, node));
+		m->level = 0;
+		REFUSED(f, "ramka_pt_node", "contract_meta_pt_requires", ramka_pt_node(f->r, node));
+		m->level = 4;
+	}
+	assert_null(ramka_pt_node(f->r, slot_at(f, RESERVED_AT))); /* no node, which is an answer */
+	assert_int_equal(ramka_pt_level(f->r, node), 4);
+	NOTHING(f, assert_null(ramka_pt_alloc(f->cpu[0], &tree, 0)));
+	NOTHING(f, assert_null(ramka_pt_alloc(f->cpu[0], &tree, 5)));
+	ramka_frame_put(f->cpu[0], node);
+	CLOSE(f);
+}
+
 /* Not clean, and it says which operation moved the ledger last and which frame it is. */
 #define LEAKS(f_, operation_, what_, pa)                                                                   \
 	do {                                                                                               \
@@ -340,6 +392,7 @@ int main(void)
 		cmocka_unit_test(invalid_metadata_at_repurpose),
 		cmocka_unit_test(saturation),
 		cmocka_unit_test(a_word_that_lies),
+		cmocka_unit_test(getters),
 		cmocka_unit_test(every_kind_of_leak),
 	};
 
