@@ -120,7 +120,8 @@ RAMKA_API struct ramka_cpu *ramka_host_cpu(struct ramka_host *h);
 /**
  * A read section of the chosen grace-period source; nests; any thread, registered on first use. Any context,
  * handlers included. A section that is open when its thread ends is over then. An unlock without a lock on
- * this host does nothing and is reported to `panic`, operation "ramka_host_rcu_read_unlock".
+ * this host does nothing and is reported to `panic`, operation "ramka_host_rcu_read_unlock". A call of
+ * ramka_reclaim(cpu, true) inside a section is reported too, and frees what needs no waiting.
  */
 RAMKA_API void ramka_host_rcu_read_lock(struct ramka_host *h);
 RAMKA_API void ramka_host_rcu_read_unlock(struct ramka_host *h);

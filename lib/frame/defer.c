@@ -537,6 +537,7 @@ static uint64_t deferred_by(const struct ramka_cpu *cpu)
 void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait)
 {
 	struct ramka *r = cpu->r;
+	unsigned idle = 0;
 	bool sealed = true;
 	struct reaped done;
 	uint64_t before;
@@ -555,12 +556,14 @@ void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait)
 	/*
 	 * A bag that found no slot in the first round finds one in the second, since all bags that filled the
 	 * rings are free by then. Later rounds are for frames that an on_drop deferred in turn. Other CPUs
-	 * may go on deferring; this call does not wait for theirs.
+	 * may go on deferring; this call does not wait for theirs. Rounds that free nothing come to an end: a
+	 * source may refuse to wait for a caller that is in a read section.
 	 */
 	for (unsigned i = 0; i < STRAY_ROUNDS || !cpu->cacheless; i++) {
 		before = deferred_by(cpu);
 		done = wait_for_all(cpu, !i || (i == 1 && !sealed) ? seal_all : seal_mine, &sealed);
-		if (sealed && !(done.hooks && deferred_by(cpu) != before))
+		idle = done.nr ? 0 : idle + 1;
+		if (idle == STRAY_ROUNDS || (sealed && !(done.hooks && deferred_by(cpu) != before)))
 			break;
 	}
 }

@@ -162,12 +162,32 @@ static void end_wait(struct host_thread *t, int cancel)
 	pthread_setcancelstate(cancel, NULL);
 }
 
+/*
+ * A wait in the caller's own section would have no end, or with qsbr it would end what protects the caller.
+ * The frames stay deferred if `panic` returns.
+ */
+static __attribute__((noinline)) void waits_inside(struct ramka_host *h)
+{
+	struct ramka_bug bug = {
+		.operation = "ramka_reclaim",
+		.what = "called inside a read section, for whose end it waits",
+		.state = RAMKA_STATE_HOLE,
+	};
+
+	host_bug(h, &bug);
+}
+
 static void wait(void *ctx, uint64_t cookie)
 {
 	struct ramka_host *h = ctx;
+	struct host_thread *t;
 	int cancel;
-	struct host_thread *t = begin_wait(h, &cancel);
 
+	if (host_reading(h)) {
+		waits_inside(h);
+		return;
+	}
+	t = begin_wait(h, &cancel);
 	h->rcu.wait(h->rcu.ctx, cookie);
 	end_wait(t, cancel);
 }

@@ -468,10 +468,12 @@ static void inside(void)
 
 static unsigned refused_inside;
 
+static const char *inside_call = "ramka_host_destroy";
+
 static void note_inside(void *ctx, const struct ramka_bug *bug)
 {
 	(void)ctx;
-	CHECK(strcmp(bug->operation, "ramka_host_destroy") == 0 && strstr(bug->what, "inside a read section"));
+	CHECK(strcmp(bug->operation, inside_call) == 0 && strstr(bug->what, "inside a read section"));
 	refused_inside++;
 }
 
@@ -506,6 +508,43 @@ static void *destroy_inside(void *arg)
 	ramka_reclaim(ramka_host_cpu(h), true);
 	ramka_host_destroy(h);
 	CHECK(refused_inside == 2);
+	return NULL;
+}
+
+/* A few frames, and more than the rings have room for: what the section may look at stays, and the call comes back. */
+static void *reclaim_inside(void *arg)
+{
+	struct ramka_host_options opt = { .memory = 32 * MIB, .rcu = arg, .panic = note_inside };
+
+	for (unsigned n = 1; n < 6000; n += 5000) {
+		struct ramka_frame *f;
+		struct ramka_host *h;
+		int error = ramka_host_create(&opt, &h);
+
+		if (error == RAMKA_E_UNSUPPORTED) {
+			skip_reason = "not built in";
+			return NULL;
+		}
+		CHECK(error == 0);
+		inside_call = "ramka_reclaim";
+		refused_inside = 0;
+		ramka_host_rcu_read_lock(h);
+		for (unsigned i = 0; i < n; i++) {
+			f = alloc(h, 0);
+			CHECK(ramka_frame_put_rcu(ramka_host_cpu(h), f) >= 0);
+		}
+		ramka_reclaim(ramka_host_cpu(h), true);
+		CHECK(refused_inside >= 1);
+		CHECK(ramka_frame_state_at(ramka_host_ramka(h), ramka_frame_paddr(ramka_host_ramka(h), f)) == RAMKA_STATE_DEFERRED);
+		ramka_reclaim(ramka_cpu_none(ramka_host_ramka(h)), true);
+		ramka_host_rcu_read_unlock(h);
+		refused_inside = 0;
+		ramka_reclaim(ramka_host_cpu(h), true);
+		CHECK(refused_inside == 0);
+		CHECK(ramka_frame_state_at(ramka_host_ramka(h), ramka_frame_paddr(ramka_host_ramka(h), f)) != RAMKA_STATE_DEFERRED);
+		inside_call = "ramka_host_destroy";
+		ramka_host_destroy(h);
+	}
 	return NULL;
 }
 
@@ -593,5 +632,7 @@ int main(void)
 		CASE(join(spawn(deferred_at_the_end, sources[i]))); /* it ends after its host, which on_drop used again */
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++)
 		CASE(join(spawn(destroy_inside, sources[i])));
+	for (unsigned i = 0; i < sizeof(sources) / sizeof(*sources); i++)
+		CASE(join(spawn(reclaim_inside, sources[i])));
 	return end_of_cases();
 }
