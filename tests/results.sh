@@ -195,7 +195,10 @@ command_line()
 		shift
 	done
 	if [ -n "$build" ]; then
-		mkdir -p "$build" && build=$(cd "$build" && pwd) || exit 2
+		mkdir -p "$build" 2> /dev/null && [ -w "$build" ] && build=$(cd "$build" && pwd) || {
+			echo "$name: --build: cannot write to $build" >&2
+			exit 2
+		}
 	else
 		build=$(mktemp -d "${TMPDIR:-/tmp}/ramka-tests.XXXXXX") || exit 2
 		at_exit '[ "$results_failed" != 0 ] || rm -rf "$build"'
