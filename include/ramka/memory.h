@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file
- * Memory that goes and memory that breaks. Memory that comes: ramka_add_memory (init.h).
+ * Memory that goes, memory that breaks, and free memory that a hypervisor wants to know of. Memory that
+ * comes: ramka_add_memory (init.h).
  *
  *     usable --isolate--> isolated --(its frames are freed, moved or claimed by address)--> quiet
  *       ^                    |                                                                |
@@ -78,6 +79,28 @@ RAMKA_API int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
  * moment may be handed out once more: call again after a while.
  */
 RAMKA_API int ramka_frame_set_bad(struct ramka_cpu *cpu, ramka_paddr_t pa);
+
+/**
+ * [base, base + size) is free: whole 2 MiB blocks, at most 64 MiB. True: its content may be gone from now on.
+ * False: it is not reported, and the call ends. The function must return. It may call the allocator.
+ */
+typedef bool (*ramka_report_fn)(void *ctx, ramka_paddr_t base, uint64_t size);
+
+/**
+ * Free page reporting: tells `fn` of the 2 MiB blocks that are wholly free and were not reported since they
+ * were taken last, so that a hypervisor can discard them. `max` bounds the blocks of one call. Each range is
+ * out of free memory while `fn` looks at it, so what is just discarded is not handed out; a request may be
+ * told "no memory" meanwhile. Then it is free again, and handed out as any other memory; not later either.
+ * What a claim takes is unreported when it comes back. Not reported: isolated memory, whole blocks in the
+ * caches of CPUs (ramka_drain). No range takes more than what cfg.min_watermark leaves.
+ *
+ * @return 0, and in *ret_nr how many blocks were reported: fewer than `max` if there were no more, `fn`
+ * answered false or cfg.min_watermark left none. RAMKA_E_INVAL: NULL; RAMKA_E_UNSUPPORTED: the instance has
+ * RAMKA_POISON, which looks at what is free. `cpu`: the caller's. Any context in which `fn` may run, any
+ * number of calls at once; lock-free but for `fn`; linear in blocks.
+ */
+RAMKA_API int ramka_report_free(struct ramka_cpu *cpu, uint64_t max, ramka_report_fn fn, void *ctx,
+				uint64_t *ret_nr);
 
 RAMKA_END_DECLS
 

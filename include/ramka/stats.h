@@ -17,7 +17,7 @@ RAMKA_BEGIN_DECLS
 struct ramka_stats {
 	uint64_t total;      /**< all managed frames; holes and MMIO are none */
 	uint64_t free;       /**< includes cached */
-	uint64_t cached;     /**< in CPU caches and the depot */
+	uint64_t cached;     /**< in CPU caches and the depot, or with ramka_report_free */
 	uint64_t in_use;
 	uint64_t deferred;
 	uint64_t reserved;
@@ -41,6 +41,8 @@ struct ramka_stats {
 	uint64_t deferred_age;
 	/** free, and handed out by address only, since it is isolated (memory.h); part of free */
 	uint64_t isolated;
+	/** in wholly free 2 MiB blocks that ramka_report_free told of (memory.h); part of free */
+	uint64_t reported;
 	/** broken: RAMKA_BAD regions, and ramka_frame_set_bad once the frame has left; part of reserved */
 	uint64_t bad;
 };

@@ -117,6 +117,7 @@ struct ramka {
 	/* added to total, taken from reserved, since set-up */
 	struct ramka_atomic_u64 late_total, late_reserved;
 	struct ramka_atomic_u64 bad;                        /* broken base frames, part of reserved */
+	struct ramka_atomic_u64 reporting;                  /* base frames that ramka_report_free holds now */
 	struct ramka_atomic_u32 list_ids;
 	struct ramka_atomic_u32 changing;                   /* see changing_begin */
 	struct ramka_atomic_u32 telling_low; /* low_memory or enough_memory is being called */

@@ -23,6 +23,7 @@
 #define bitmap_claim_exact ramka_core_bitmap_claim_exact
 #define bitmap_claim_mask ramka_core_bitmap_claim_mask
 #define bitmap_claim_quad ramka_core_bitmap_claim_quad
+#define bitmap_claim_unreported ramka_core_bitmap_claim_unreported
 #define bitmap_close_block ramka_core_bitmap_close_block
 #define bitmap_fill ramka_core_bitmap_fill
 #define bitmap_fix_hints ramka_core_bitmap_fix_hints
@@ -30,6 +31,7 @@
 #define bitmap_free_blocks ramka_core_bitmap_free_blocks
 #define bitmap_free_mask ramka_core_bitmap_free_mask
 #define bitmap_free_quad ramka_core_bitmap_free_quad
+#define bitmap_free_unreported ramka_core_bitmap_free_unreported
 #define bitmap_open_block ramka_core_bitmap_open_block
 #define bitmap_shut ramka_core_bitmap_shut
 #define bitmap_take ramka_core_bitmap_take

@@ -144,7 +144,7 @@ static void check_block(struct audit *a, const struct zone *z, uint32_t block)
 		defect(a, "block entry does not agree with its bits", NULL);
 	if (entry & ENTRY_SHUT) /* nothing has to find it */
 		some = whole = true;
-	if ((count == BLOCK_FRAMES && ((entry & ~ENTRY_SHUT) != ENTRY_FULL || !whole)) ||
+	if ((count == BLOCK_FRAMES && (!entry_is_whole(entry & ~ENTRY_SHUT) || !whole)) ||
 	    (count && count < BLOCK_FRAMES && !some))
 		defect(a, "a hint hides a block", NULL);
 	a->in_bitmap += count;

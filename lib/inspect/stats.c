@@ -89,6 +89,8 @@ void add_zone(struct ramka_stats *s, const struct zone *z)
 		s->free += count;
 		if (count == BLOCK_FRAMES) {
 			s->free_huge++;
+			if (bitmap_entry(&z->map, block) == ENTRY_REPORTED)
+				s->reported += BLOCK_FRAMES;
 			start = run ? start : frame;
 			run += BLOCK_FRAMES;
 			continue;
@@ -199,6 +201,7 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 	s->reserved = r->reserved - get(&r->late_reserved);
 	s->unused = get(&r->unused);
 	s->bad = get(&r->bad);
+	s->cached = get(&r->reporting);
 	s->deferred = defer_count(r);
 	for (unsigned i = 0; i < STRIPES; i++) {
 		s->allocs += get(&r->stripes[i].allocs);

@@ -419,17 +419,19 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 
 /*
  * Turns `nr` entries (1, 2 or 4, the first at a multiple of nr) of one quad from `from` to `to`. False: one
- * of them is not `from`. `keep`: ENTRY_SHUT may be set in them and stays as it is; 0: it must not be set.
+ * of them is not `from`; ENTRY_FULL stands for ENTRY_REPORTED too. `keep`: ENTRY_SHUT may be set in them and
+ * stays as it is; 0: it must not be set.
  */
 static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from,
 			    unsigned to, unsigned keep)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
-	uint64_t mask = bits_below(16 * (unsigned)nr) << entry_shift(block);
+	uint64_t mask = (bits_below(16 * (unsigned)nr) << entry_shift(block)) & ~QUAD_OF(keep);
+	uint64_t same = from == ENTRY_FULL ? mask & ~QUAD_OF(ENTRY_MARK) : mask;
 	uint64_t quad = ramka_load(p, relaxed, count.look);
 
-	while (!((quad ^ QUAD_OF(from)) & mask & ~QUAD_OF(keep)))
-		if (ramka_cas(p, &quad, quad ^ (QUAD_OF(from ^ to) & mask), acq_rel, huge.free))
+	while (!((quad ^ QUAD_OF(from)) & same))
+		if (ramka_cas(p, &quad, (quad & ~mask) | (QUAD_OF(to) & mask), acq_rel, huge.free))
 			return true;
 	return false;
 }
@@ -438,8 +440,7 @@ static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsig
 static bool blocks_free(const struct bitmap *b, uint32_t block, uint32_t nr)
 {
 	for (uint32_t i = 0; i < nr; i += QUAD_BLOCKS)
-		if (ramka_load(&b->quads[(block + i) / QUAD_BLOCKS], relaxed, count.look) !=
-		    QUAD_OF(ENTRY_FULL))
+		if (!quad_is_whole(ramka_load(&b->quads[(block + i) / QUAD_BLOCKS], relaxed, count.look)))
 			return false;
 	return true;
 }
@@ -509,8 +510,7 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 		got = 0;
 		now = old;
 		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
-			got |= (unsigned)((want >> i & 1) && (old >> (16 * i) & ENTRY_BITS) == ENTRY_FULL)
-			       << i;
+			got |= (unsigned)((want >> i & 1) && entry_is_whole(entry_in(old, i))) << i;
 		for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
 			if ((got >> i & run) != run)
 				got &= ~(run << i);
@@ -518,7 +518,7 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 			return 0;
 		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
 			if (got >> i & 1)
-				now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
+				now = quad_with(now, i, ENTRY_HUGE);
 	} while (!ramka_cas(p, &old, now, acq_rel, huge.free));
 	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
 			 (uint64_t)got << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
@@ -543,6 +543,46 @@ bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 	hints_set_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
 		       (uint64_t)entries << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return true;
+}
+
+/* One block that is whole, not shut and not reported becomes HUGE. */
+static bool claim_unreported(struct bitmap *b, uint32_t block)
+{
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t quad = ramka_load(p, relaxed, count.look);
+
+	while (entry_in(quad, block) == ENTRY_FULL)
+		if (ramka_cas(p, &quad, quad_with(quad, block, ENTRY_HUGE), acquire, huge.free))
+			return true;
+	return false;
+}
+
+/* The hints of blocks of one chunk. */
+static uint64_t hint_bits(uint32_t block, uint32_t nr)
+{
+	return bits_below(nr) << (block % CHUNK_BLOCKS);
+}
+
+uint32_t bitmap_claim_unreported(struct bitmap *b, uint32_t block, uint32_t max)
+{
+	uint32_t n = 0;
+
+	if (max > CHUNK_BLOCKS - block % CHUNK_BLOCKS)
+		max = CHUNK_BLOCKS - block % CHUNK_BLOCKS;
+	while (n < max && claim_unreported(b, block + n))
+		n++;
+	if (n)
+		hints_clear_mask(&b->whole, block / CHUNK_BLOCKS, hint_bits(block, n));
+	return n;
+}
+
+void bitmap_free_unreported(struct bitmap *b, uint32_t block, uint32_t nr, bool told)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		entries_from_to(b, block + i, 1, ENTRY_HUGE, told ? ENTRY_REPORTED : ENTRY_FULL, ENTRY_SHUT);
+	hints_set_mask(&b->whole, block / CHUNK_BLOCKS, hint_bits(block, nr));
+	/* they were out of sight, and not in use */
+	ramka_add(&b->returned, 1, release, nomem.collect);
 }
 
 void bitmap_open_block(struct bitmap *b, uint32_t block)

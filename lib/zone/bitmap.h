@@ -13,7 +13,7 @@
  *
  *   HUGE     the block is claimed whole; its bits stay set, untouched. A block without HUGE is OPEN
  *   SHUT     nothing is handed out of the block, see below
- *   hint     no free aligned run in the block has a larger order
+ *   hint     no free aligned run in the block has a larger order; 9 in a whole block: it was reported
  *   count    free frames, 0 to 512, without those that are promised
  *
  * The rule: the truth of each operation is one word, and undoing is setting what we own, which cannot fail.
@@ -27,6 +27,11 @@
  * match. Frames that are freed there raise the count as ever, and the bit stays through HUGE and OPEN. Only
  * a claim by address (bitmap_claim_exact) takes from it. The bit is set and cleared by the one holder of
  * ramka.changing (setup/isolate.c, cpu/claim.c).
+ *
+ * Reported: the embedder was told of the whole block and may have discarded its content (setup/reported.c).
+ * The block is whole as any other, and every claim takes it. The mark goes with the claim, since each way
+ * back to whole but bitmap_free_unreported ends in ENTRY_FULL. In a block that is no longer whole a hint of 9
+ * says as much as 8 does.
  *
  * Hints tell where to look: `some` = blocks with 1..511 free frames, `whole` = blocks wholly free. Each is a
  * tree of 64-ary words. A hint may be stale for as long as a call is parked half-way. No call believes it
@@ -47,6 +52,8 @@
 #define ENTRY_SHUT 0x4000u
 #define ENTRY_HINT_MAX 8u
 #define ENTRY_FULL (BLOCK_FRAMES | ENTRY_HINT_MAX << ENTRY_HINT_SHIFT)
+#define ENTRY_MARK (1u << ENTRY_HINT_SHIFT)     /* of a whole block: it was reported */
+#define ENTRY_REPORTED (ENTRY_FULL | ENTRY_MARK)
 #define QUAD_BLOCKS 4u
 #define QUAD_OF(entry) ((uint64_t)(entry) * 0x0001000100010001u) /* four times the same entry */
 
@@ -106,6 +113,17 @@ static inline unsigned entry_gate_count(unsigned entry)
 static inline unsigned entry_hint(unsigned entry)
 {
 	return entry >> ENTRY_HINT_SHIFT & 0xf;
+}
+
+/* Four entries, or one: whole, reported or not, and not shut? */
+static inline bool quad_is_whole(uint64_t quad)
+{
+	return (quad | QUAD_OF(ENTRY_MARK)) == QUAD_OF(ENTRY_REPORTED);
+}
+
+static inline bool entry_is_whole(unsigned entry)
+{
+	return (entry | ENTRY_MARK) == ENTRY_REPORTED;
 }
 
 /* Free frames of the block, 0 if HUGE or SHUT. */
@@ -170,6 +188,13 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr);
 /* Frees blocks of one quad by one CAS; false: one of them is not claimed whole. */
 bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries);
+/*
+ * Claims up to `max` whole blocks in a row, from `block` on and inside its chunk, that were not reported. How
+ * many.
+ */
+uint32_t bitmap_claim_unreported(struct bitmap *b, uint32_t block, uint32_t max);
+/* Frees them again; `told`: they were reported. */
+void bitmap_free_unreported(struct bitmap *b, uint32_t block, uint32_t nr, bool told);
 /*
  * The one owner of a HUGE block makes it OPEN with no frame free, so that its parts can be freed one by one.
  */

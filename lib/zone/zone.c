@@ -270,7 +270,7 @@ static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 
 	/* all four at a time: only a whole block has this bit, and only a large enough hint gets to 16 */
 	if (order > BLOCK_ORDER + 1)
-		return quad == QUAD_OF(ENTRY_FULL);
+		return quad_is_whole(quad);
 	if (order >= BLOCK_ORDER)
 		return quad & QUAD_OF(BLOCK_FRAMES);
 	if (order && !(((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) & QUAD_OF(16)))

@@ -368,6 +368,69 @@ CK_CLIENT(bitmap_join, .what = "the parts of a huge frame are joined and freed, 
 	  .thread = { join_owner, join_taker, join_neighbour }, .check = all_whole, .stale = 2);
 
 
+/* ---- whole blocks are reported ---- */
+
+enum { REPORTED = FOUND + 1, TAKEN };
+
+static void report_setup(void) { all_free(); }
+static void reporter(void)
+{
+	if (!bitmap_claim_unreported(&b, 0, 1))
+		return;
+	took(0, BLOCK_FRAMES);
+	gives(0, BLOCK_FRAMES); /* the embedder may have discarded it: nobody else had it */
+	bitmap_free_unreported(&b, 0, 1, true);
+	ck_note_set(REPORTED, 1);
+}
+/* what is taken after it was reported is unreported when it comes back */
+static void taker_of_reported(void)
+{
+	bool reported = ck_note(REPORTED);
+	uint32_t f = take_one(0);
+
+	if (f == NO_FRAME)
+		return;
+	if (reported)
+		ck_note_set(TAKEN, 1);
+	release(f, 0);
+}
+static void claimer_of_reported(void)
+{
+	bool reported = ck_note(REPORTED);
+
+	if (!bitmap_claim_blocks(&b, 0, 1))
+		return;
+	if (reported)
+		ck_note_set(TAKEN, 1);
+	took(0, BLOCK_FRAMES);
+	gives(0, BLOCK_FRAMES);
+	ck_assert(bitmap_free_blocks(&b, 0, 1), "free refused");
+}
+static void reported_once(void)
+{
+	books();
+	ck_assert(free_frames() == BLOCK_FRAMES, "%u free of 512", free_frames());
+	ck_assert(!ck_note(TAKEN) || bitmap_entry(&b, 0) == ENTRY_FULL, "taken since it was reported, and reported still");
+	ck_assert(bitmap_entry(&b, 0) == ENTRY_FULL || bitmap_claim_unreported(&b, 0, 1) == 0, "reported twice");
+	ck_assert(bitmap_claim_blocks(&b, 0, 1), "cannot be taken any more");
+}
+CK_CLIENT(bitmap_report, .what = "a block is reported beside a claim of it and of a frame of it", .setup = report_setup,
+	  .thread = { reporter, taker_of_reported, claimer_of_reported }, .check = reported_once, .stale = 2);
+CK_CLIENT(bitmap_report_last, .what = "the same, beside the 512th free and a second reporter", .setup = one_missing,
+	  .thread = { free_last, reporter, reporter }, .check = reported_once, .stale = 2);
+
+static void report_pair(void)
+{
+	uint32_t n = bitmap_claim_unreported(&b, 0, 2);
+
+	took(0, n * BLOCK_FRAMES);
+	gives(0, n * BLOCK_FRAMES);
+	if (n)
+		bitmap_free_unreported(&b, 0, n, true);
+}
+CK_CLIENT(bitmap_report_pair, .what = "two blocks are reported beside a claim of both and of one", .setup = two_blocks,
+	  .thread = { report_pair, claim_order10, claim_second }, .check = all_whole, .stale = 2);
+
 /* ---- orders 7, 8: several words, undone by setting what was cleared ---- */
 
 static void order8_setup(void)
