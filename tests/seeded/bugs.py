@@ -347,6 +347,18 @@ bug('shut-hidden', 'what was freed meanwhile stays hidden when isolation ends', 
 bug('shut-huge-opens', 'a whole block that is freed is not isolated any more', 'unit isolate', 20,
     ('bitmap_free_blocks', 'ENTRY_HUGE, ENTRY_FULL, ENTRY_SHUT)', 'ENTRY_HUGE, ENTRY_FULL, 0)'))
 
+# ---- free page reporting ----
+
+bug('report-takes-nothing', 'a block can be handed out while its content is discarded', 'checker bitmap_report', 30,
+    ('claim_unreported', 'quad_with(quad, block, ENTRY_HUGE)', 'quad'))
+bug('report-relaxed', 'what is reported may still be written by its last owner', 'checker bitmap_report_last', 30,
+    weaken('claim_unreported', 'huge.free', 'cas', 'acquire', 'relaxed'))
+bug('report-mark-stays', 'a block that was taken since passes for reported', 'checker bitmap_report', 30,
+    ('raise_count', '|= count == BLOCK_FRAMES ? ENTRY_FULL :',
+     '|= count == BLOCK_FRAMES ? ENTRY_FULL | (hint << ENTRY_HINT_SHIFT & ENTRY_MARK) :'))
+bug('report-opens', 'a block that is isolated while it is reported never comes back', 'unit reported', 20,
+    ('bitmap_free_unreported', 'ENTRY_FULL, ENTRY_SHUT)', 'ENTRY_FULL, 0)'))
+
 # ---- late memory ----
 
 bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_slots sparse_lookup', 30,
