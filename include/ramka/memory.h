@@ -73,10 +73,10 @@ RAMKA_API int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
  * freed. It is counted (ramka_stats.bad, part of reserved), a walk and the map show it.
  *
  * @return 0: it has left, or had before; RAMKA_LATER; RAMKA_E_NOT_ALIGNED; RAMKA_E_OUT_OF_BOUND: a hole;
- * RAMKA_E_UNSUPPORTED: reserved at boot, and so the embedder's own; RAMKA_E_BUSY: it is just being built or
- * torn down, or a CPU that cannot be stopped may just free it: call again. Thread or interrupt context;
- * lock-free. Stops every CPU for a moment. Without barrier_all_cpus a frame that its owner frees at this very
- * moment may be handed out once more: call again after a while.
+ * RAMKA_E_UNSUPPORTED: reserved at boot, and so the embedder's own; RAMKA_E_BUSY: it is just being built,
+ * torn down or reported, or a CPU that cannot be stopped may just free it: call again. Thread or interrupt
+ * context; lock-free. Stops every CPU for a moment. Without barrier_all_cpus a frame that its owner frees at
+ * this very moment may be handed out once more: call again after a while.
  */
 RAMKA_API int ramka_frame_set_bad(struct ramka_cpu *cpu, ramka_paddr_t pa);
 

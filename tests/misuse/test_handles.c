@@ -35,6 +35,13 @@ static struct fixture *open_with(struct spec spec, unsigned (*callback)(void *ct
 	return f;
 }
 
+static bool tell(void *ctx, ramka_paddr_t base, uint64_t size)
+{
+	(void)ctx, (void)base, (void)size;
+	fail_msg("a call that was refused told of memory");
+	return false;
+}
+
 #define WRONG(operation_, ...)                                                                             \
 	do {                                                                                               \
 		EXPECT_BUG(f, operation_, __VA_ARGS__);                                                    \
@@ -51,6 +58,7 @@ static void the_handle_of_another_cpu(void **state)
 	static struct ramka_segment s, g;
 	static struct ramka_list l;
 	struct ramka_cpu *wrong = f->cpu[1];
+	uint64_t nr;
 
 	f->jumps = *(const bool *)*state;
 	executing = 0;
@@ -85,6 +93,7 @@ static void the_handle_of_another_cpu(void **state)
 	      assert_int_equal(ramka_unique_repurpose(wrong, u, &ramka_type_untyped, NULL), RAMKA_E_INVAL));
 	WRONG("ramka_segment_put", ramka_segment_put(wrong, s));
 	WRONG("ramka_list_fini", ramka_list_fini(wrong, &l));
+	WRONG("ramka_report_free", assert_int_equal(ramka_report_free(wrong, 1, tell, NULL, &nr), RAMKA_E_INVAL));
 	assert_true(!out && !mine && !g.size && ramka_list_size(&l) == 1 && ramka_frame_refcount(one) == 1);
 
 	/* the caller's own, and the one that is anybody's */
