@@ -390,7 +390,7 @@ static struct fixture *open_marks(uint64_t min, uint64_t low, uint64_t high)
 static void the_reserve_stays(void **state)
 {
 	struct fixture *f = open_marks(600, 700, 800);
-	struct ramka_frame *all[2];
+	struct ramka_frame *all[2] = { NULL };
 	struct told t;
 
 	(void)state;
