@@ -205,7 +205,7 @@ static bool run_client(const struct ck_client *c, unsigned bound, bool quiet)
 	if (c->family && !deep)
 		ck_explore(c, bound ? bound - 1 : 0, pct_runs / 25, seconds, &r);
 	else if (c->slow && all && !deep)
-		ck_explore(c, bound > 1 ? bound - 1 : bound, pct_runs, seconds, &r);
+		ck_explore(c, bound ? bound - 1 : 0, pct_runs, seconds, &r);
 	else
 		ck_explore(c, bound, pct_runs, seconds, &r);
 	if (c->fails)

@@ -63,7 +63,7 @@ CK_CLIENT(cpu_drain_twice, .what = "two drainers take over one cache", .setup = 
 static void drain_irq(void) { ramka_drain(r); }
 /* one preemption: with two it does not end within a minute; cpu_take_irq and cpu_drain have two */
 CK_CLIENT(cpu_drain_in_irq, .what = "an interrupt drains on top of a section", .setup = cached2,
-	  .thread = { take0, take1 }, .irq = { drain_irq }, .check = books, .stale = 1, .bound = 1);
+	  .thread = { take0, take1 }, .irq = { drain_irq }, .check = books, .stale = 1, .bound = 1, .slow = true);
 static void offline(void) { ramka_cpu_offline(cpu(0)); take_give(cpu(0)); }
 CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is drained", .setup = cached2,
 	  .thread = { offline, drain }, .check = books, .stale = 2);

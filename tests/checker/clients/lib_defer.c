@@ -58,7 +58,7 @@ CK_CLIENT(defer_take_over, .what = "another CPU takes the bags over", .setup = o
 	  .thread = { reader, defer_only, reclaim2_wait }, .check = books, .stale = 1);
 /* one preemption: with two it does not end within a minute; defer_take_over has two */
 CK_CLIENT(defer_take_over_poll, .what = "another CPU polls the bags", .setup = one_ref,
-	  .thread = { reader, defer_reclaim, reclaim2 }, .check = books, .stale = 1, .bound = 1, .steps = 4000);
+	  .thread = { reader, defer_reclaim, reclaim2 }, .check = books, .stale = 1, .bound = 1, .steps = 4000, .slow = true);
 CK_CLIENT(defer_shared, .what = "the shared stack: cache-less put_rcu, another reaps", .setup = one_ref,
 	  .thread = { reader, defer_none, reclaim2_wait }, .check = books, .stale = 2);
 CK_CLIENT(defer_alloc_reaps, .what = "an allocation that is about to fail reaps", .setup = one_ref,

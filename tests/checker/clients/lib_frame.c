@@ -26,7 +26,7 @@ CK_CLIENT(frame_alloc_none, .what = "a CPU and two users of the cache-less handl
 	  .thread = { tg0, tgn, tgn }, .check = books, .stale = 1, .slow = true);
 /* one preemption: with two it does not end within a minute; frame_alloc_none has two */
 CK_CLIENT(frame_alloc_scarce, .what = "two CPUs and the cache-less handle over two frames", .setup = small,
-	  .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1, .bound = 1);
+	  .thread = { tg0, ttg1, tgn }, .check = books, .stale = 1, .bound = 1, .slow = true);
 
 /* ---- the last put ---- */
 
@@ -143,7 +143,7 @@ static void claim_free(unsigned c, unsigned i)
 static void claim_a(void) { claim_free(0, 0); }
 static void claim_b(void) { claim_free(2, 0); }
 CK_CLIENT(frame_claim_alloc, .what = "claims of a free frame against alloc", .setup = small,
-	  .thread = { claim_a, tg1, claim_b }, .check = books, .stale = 1, .bound = 1); /* two: more than a minute */
+	  .thread = { claim_a, tg1, claim_b }, .check = books, .stale = 1, .bound = 1, .slow = true); /* two: more than a minute */
 
 /* ---- exclusive ownership ---- */
 

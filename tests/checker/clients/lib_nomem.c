@@ -117,7 +117,7 @@ CK_CLIENT(nomem_batch, .what = "a refill takes two, another needs the second", .
 /* All counters and states of the other CPU may be old at once: more stale reads, fewer preemptions. */
 /* one preemption: with two it does not end within a minute; nomem_batch has two, with fewer stale reads */
 CK_CLIENT(nomem_batch_stale, .what = "the same, with everything about the other CPU stale", .setup = batches,
-	  .thread = { ask0, ask1 }, .check = exact, .stale = 7, .window = 4, .bound = 1);
+	  .thread = { ask0, ask1 }, .check = exact, .stale = 7, .window = 4, .bound = 1, .slow = true);
 
 /* ---- a frame is free all the time, but not always in the same place: each counter that says so is needed ---- */
 
