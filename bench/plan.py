@@ -16,6 +16,8 @@ USUAL = f"{OWN} ramka-all {POOLS} {MALLOCS}"
 SHORT = f"{OWN} ramka-all {POOLS} {FAST_MALLOCS}"
 BOUNDED = f"{OWN} ramka-all {POOLS}"          # those that never write into the frames: as many frames as wanted
 CONTIGUOUS = f"{OWN} buddy {MALLOCS}"
+# what is left for huge frames: the only rows with a number of threads of their own, since they are no times
+LARGER_FRAG = [f"{full}/order:{order}" for order in (1, 3, 6) for full in ("50", "90")] + ["mix:50/order:0", "mix:90/order:0"]
 DEFERRED = "at-once fifo rcu-memb rcu-qsbr rcu-mb rcu-ck rcu-ramka call_rcu"
 
 
@@ -41,9 +43,9 @@ PLAN = [
     Row("repeat/order:0", 1, EVERYBODY, quick=True),
     Row("repeat/order:0", MANY, USUAL, quick=True),
     Row("repeat/order:0", 2 * CPUS, USUAL),
-    Row("repeat/order:3", 1, CONTIGUOUS, rounds=3),
-    Row("repeat/order:9", 1, CONTIGUOUS, rounds=3),
-    Row("repeat/order:10", 1, CONTIGUOUS, rounds=3),
+    Row("repeat/order:3", 1, CONTIGUOUS + " ramka-zeroed", rounds=3),
+    Row("repeat/order:9", 1, CONTIGUOUS + " ramka-zeroed", rounds=3),
+    Row("repeat/order:10", 1, CONTIGUOUS + " ramka-zeroed", rounds=3),
     Row("bulk/order:0", 1, USUAL + " ramka-zeroed", rounds=3, quick=True),
     Row("bulk/order:0", MANY, SHORT, rounds=3),
     Row("bulk:8G/order:0", 1, BOUNDED, rounds=3),
@@ -68,9 +70,10 @@ PLAN = [
       for full in ("50", "90", "99.9") for threads in sorted({1, CPUS, 2 * CPUS})),
     Row("cold/order:0", 1, BOUNDED, rounds=3, pairs=1),
     Row("cold:bulk/order:0", 1, "floor ramka ramka-all ramka-shared dpdk", rounds=3, pairs=1),
-    Row("frag:50/order:0", 1, "ramka buddy", rounds=1, pairs=1),
-    Row("frag:70/order:0", 1, "ramka buddy", rounds=1, pairs=1),
-    Row("frag:90/order:0", 1, "ramka buddy", rounds=1, pairs=1, quick=True),
+    *(Row(f"frag:{full}/order:0", 1, "ramka buddy", rounds=1, pairs=1, quick=full == "90") for full in ("50", "70", "90")),
+    *(Row(f"frag:batch:{full}/order:0", 1, "ramka buddy", rounds=1, pairs=1) for full in ("50", "70", "90")),
+    *(Row(f"frag:{case}", threads, "ramka buddy", rounds=1, pairs=1)
+      for case in LARGER_FRAG for threads in (1, 2, 4, 8)),
     *(Row(f"ageing:{full}/order:0", 1, "ramka ramka-hints buddy buddy-types", rounds=1, pairs=1, quick=full == "steady95")
       for full in ("80", "steady90", "steady95", "steady97")),
     Row("init:zeroed/order:0", 1, "ramka", rounds=3, pairs=1, quick=True),
@@ -156,9 +159,8 @@ GOALS = [
     Goal("pipe/order:0", PAIRED, "ramka", 25),
     Goal("cold/order:0", 1, "ramka", 40),
     Goal("cold:bulk/order:0", 1, "ramka-shared", 20),
-    Goal("frag:50/order:0", 1, "ramka", 96),
-    Goal("frag:70/order:0", 1, "ramka", 96),
-    Goal("frag:90/order:0", 1, "ramka", 96),
+    *(Goal(f"frag:{case}/order:0", 1, "ramka", 96) for case in ("50", "70", "90", "batch:50", "batch:70", "batch:90")),
+    *(Goal(f"frag:{case}", threads, "ramka", 96) for case in LARGER_FRAG for threads in (1, 2, 4, 8)),
     Goal("ageing:80/order:0", 1, "ramka-hints", 90),
     Goal("ageing:steady95/order:0", 1, "ramka-hints", 90),
     Goal("ageing:steady95/order:0", 1, "ramka-hints", base="buddy-types", times=2),

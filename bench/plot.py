@@ -90,7 +90,7 @@ def threads(n):
 
 
 def title_of(row):
-    if row["workload"].startswith(("init", "grow", "frag", "ageing", "deferred")):
+    if row["workload"].startswith(("init", "grow", "ageing", "deferred")):
         return row["workload"]
     return f"{row['workload']}, order {row['order']}, {threads(row['threads'])}"
 
