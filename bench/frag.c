@@ -7,7 +7,8 @@
  *   frag         a frame is freed and one allocated in its place, one by one
  *   frag:batch   the whole tenth is freed before it is allocated anew
  *   frag:mix     as frag, with frames of orders 0 to 6 side by side. Nine in ten of those that are freed are
- *                from the tenth that lives shortly; so one frame lives a hundred times as long as another
+ *                from the tenth that lives shortly, so one frame lives a hundred times as long as another;
+ *                1000 rounds, in which those that live long are replaced as often as in the others' 100
  *
  * `share` is the part of the free memory that lies in wholly free, aligned 2 MiB frames, in per cent,
  * counted from the frames that the benchmark holds, so that no allocator has to be believed; `zone` the
@@ -18,7 +19,7 @@
 
 #include <stdatomic.h>
 
-#define ROUNDS 100
+#define ROUNDS 100 /* ten times as many of the mix */
 #define BLOCK  512u /* base frames of 2 MiB */
 
 /* param: per cent in use, and one of these */
@@ -153,6 +154,7 @@ static void frag(struct bench_thread *t)
 {
 	struct bench_rng r = bench_seed(7 + t->id);
 	uint64_t all = t->share << t->order, blocks = all * t->threads / BLOCK, free, t0, pairs;
+	unsigned rounds = t->param < MIX ? ROUNDS : 10 * ROUNDS;
 	struct held h = { bench_map(all * sizeof(*h.frames)), bench_map(all), 0, 0 };
 	double share;
 
@@ -165,13 +167,13 @@ static void frag(struct bench_thread *t)
 		gbench_resume(t->g);
 		pairs = h.n / 10;
 		t0 = bench_cpu_ns();
-		for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned round = 0; round < rounds; round++) {
 			if (t->param / 100 == BATCH / 100)
 				all_at_once(t, &r, &h, pairs);
 			else
 				one_by_one(t, &r, &h, pairs);
 		}
-		gbench_report(t->g, "pair", (double)(bench_cpu_ns() - t0) / (double)(pairs * ROUNDS));
+		gbench_report(t->g, "pair", (double)(bench_cpu_ns() - t0) / (double)(pairs * rounds));
 	}
 	share = share_of_huge(t, &h, blocks, &free);
 	gbench_report(t->g, "share", share);
@@ -203,7 +205,7 @@ static bool merges(const struct bench_peer *p)
 #define FRAG(prefix, percent, how, of, peers, text) \
 	{ \
 		.name = "frag:" prefix #percent, \
-		.what = "free memory in whole 2 MiB frames, " #percent " % full, 100 rounds" text, \
+		.what = "free memory in whole 2 MiB frames, " #percent " % full, " text, \
 		.memory = UINT64_C(4) << 30, .held = 100, .param = (percent) + (how), .orders = of, \
 		.iterations = 1, .fits = peers, .run = frag \
 	}
@@ -214,8 +216,8 @@ static bool merges(const struct bench_peer *p)
 		FRAG(prefix, 90, how, of, peers, text)
 
 const struct bench_workload bench_frag[] = {
-	EACH("", 0, ORDERS, has_numbers, ""),
-	EACH("batch:", BATCH, ORDERS, has_numbers, ", a tenth freed first and then allocated anew"),
-	EACH("mix:", MIX, 1u << 0, merges, ", orders 0 to 6, lifetimes a hundredfold"),
+	EACH("", 0, ORDERS, has_numbers, "100 rounds"),
+	EACH("batch:", BATCH, ORDERS, has_numbers, "100 rounds, a tenth freed first and then allocated anew"),
+	EACH("mix:", MIX, 1u << 0, merges, "1000 rounds, orders 0 to 6, lifetimes a hundredfold"),
 	{ .name = NULL },
 };

@@ -78,6 +78,6 @@ void instance_find_solid(struct ramka *r)
 		for (uint64_t part =
 			     (first - r->first + (UINT64_C(1) << r->solid_shift) - 1) >> r->solid_shift;
 		     first >= r->first && part < (end - r->first) >> r->solid_shift; part++)
-			r->solid[part / 64] |= UINT64_C(1) << (part % 64);
+			r->solid[part] = true;
 	}
 }

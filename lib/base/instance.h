@@ -79,7 +79,7 @@ struct ramka {
 	struct map_entry *map;
 	size_t nr_map;
 	unsigned solid_shift;      /* log2 of the frames of a part of the span, see instance_slot */
-	uint64_t solid[SOLID_PARTS / 64];
+	bool solid[SOLID_PARTS];
 	/* frames of holes and reclaimable memory that ramka_add_memory made usable */
 	struct sparse late;
 	bool (*barrier_all_cpus)(void *ctx);
@@ -164,6 +164,16 @@ static inline bool slot_valid(const struct ramka *r, const struct ramka_frame *f
 	return !(off & (sizeof(*f) - 1)) && off >> SLOT_SHIFT < r->nr_slots;
 }
 
+/* The same with the slot's index, which has no meaning if it is none. */
+static inline bool slot_find(const struct ramka *r, const struct ramka_frame *f, uint64_t *ret_index)
+{
+	uintptr_t off = (uintptr_t)f - (uintptr_t)r->slots;
+
+	/* a misaligned one becomes huge */
+	*ret_index = off >> SLOT_SHIFT | off << (sizeof(off) * 8 - SLOT_SHIFT);
+	return *ret_index < r->nr_slots;
+}
+
 static inline ramka_paddr_t slot_paddr(const struct ramka *r, const struct ramka_frame *f)
 {
 	return paddr_of(r->first + slot_index(r, f));
@@ -196,29 +206,25 @@ void instance_find_solid(struct ramka *r);
 int instance_slot_searched(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f);
 
 /*
- * The slot at an address, or NULL where the map has to be searched. The span has up to SOLID_PARTS parts, and
- * a bit for each says that it has had no hole since set-up.
+ * The slot at an address; false where the map has to be searched. `solid` says of each of up to SOLID_PARTS
+ * parts of the span that it has had no hole since set-up.
  */
-static inline struct ramka_frame *instance_solid(const struct ramka *r, ramka_paddr_t pa)
+static inline bool instance_solid(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
 {
 	/* the bits below a page go to the top, where they make the index huge */
 	uint64_t index = (pa >> RAMKA_PAGE_SHIFT | pa << (64 - RAMKA_PAGE_SHIFT)) - r->first,
 		 part = index >> r->solid_shift;
 
-	return likely(part < SOLID_PARTS) && likely(r->solid[part / 64] >> (part % 64) & 1) ?
-		       &r->slots[index] :
-		       NULL;
+	if (unlikely(part >= SOLID_PARTS) || unlikely(!r->solid[part]))
+		return false;
+	*ret_f = &r->slots[index];
+	return true;
 }
 
 /* The slot at an address: 0, RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND. */
 static inline int instance_slot(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
 {
-	struct ramka_frame *f = instance_solid(r, pa);
-
-	if (unlikely(!f))
-		return instance_slot_searched(r, pa, ret_f);
-	*ret_f = f;
-	return 0;
+	return likely(instance_solid(r, pa, ret_f)) ? 0 : instance_slot_searched(r, pa, ret_f);
 }
 
 /* ---- types ---- */

@@ -407,9 +407,11 @@ static noinline ramka_paddr_t into_raw_asked(struct ramka *r, struct ramka_frame
 
 ramka_paddr_t ramka_frame_into_raw(struct ramka *r, struct ramka_frame *f)
 {
-	if (CONTRACTS || unlikely(!slot_valid(r, f)) || unlikely(ref_tag(slot_ref(f)) != TAG_SHARED))
+	uint64_t index;
+
+	if (CONTRACTS || unlikely(!slot_find(r, f, &index)) || unlikely(ref_tag(slot_ref(f)) != TAG_SHARED))
 		return into_raw_asked(r, f);
-	return slot_paddr(r, f);
+	return paddr_of(r->first + index);
 }
 
 /* The forgotten frame at an address, for the public function `operation`; else reports, NULL. */
@@ -431,19 +433,18 @@ static noinline struct ramka_frame *from_raw_asked(struct ramka *r, ramka_paddr_
 	return f;
 }
 
-/* The same, or NULL where from_raw_asked has to find out. */
-static always_inline struct ramka_frame *from_raw(struct ramka *r, ramka_paddr_t pa)
+/* The same; false where from_raw_asked has to find out: with the mark as well, which is rare. */
+static always_inline bool from_raw(struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
 {
-	struct ramka_frame *f = CONTRACTS ? NULL : instance_solid(r, pa);
-
-	return likely(f) && likely(ref_others(slot_ref(f)) < REF_MAX) ? f : NULL;
+	return !CONTRACTS && likely(instance_solid(r, pa, ret_f)) &&
+	       likely(slot_ref(*ret_f) - REF_SHARED(1) < REF_MAX);
 }
 
 struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
 {
-	struct ramka_frame *f = from_raw(r, pa);
+	struct ramka_frame *f;
 
-	return likely(f) ? f : from_raw_asked(r, pa, "ramka_frame_from_raw");
+	return likely(from_raw(r, pa, &f)) ? f : from_raw_asked(r, pa, "ramka_frame_from_raw");
 }
 
 static noinline void put_at_asked(struct ramka_cpu *cpu, ramka_paddr_t pa, uintptr_t caller)
@@ -456,9 +457,9 @@ static noinline void put_at_asked(struct ramka_cpu *cpu, ramka_paddr_t pa, uintp
 
 void ramka_frame_put_at(struct ramka_cpu *cpu, ramka_paddr_t pa)
 {
-	struct ramka_frame *f = from_raw(cpu->r, pa);
+	struct ramka_frame *f;
 
-	if (likely(f))
+	if (likely(from_raw(cpu->r, pa, &f)))
 		put_reference(cpu, f, true, "ramka_frame_put_at", CALLER);
 	else
 		put_at_asked(cpu, pa, CALLER);

@@ -414,15 +414,29 @@ int ramka_unique_join(struct ramka *r, struct ramka_unique *u, unsigned order)
 	return 0;
 }
 
-ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
+/* What is wrong with the handle, or the contract build's record of it. */
+static noinline ramka_paddr_t into_raw_asked(struct ramka *r, struct ramka_unique *u)
 {
-	if (!unique_argument_ok(r, u, true, "ramka_unique_into_raw") ||
-	    !contract_move(r, slot_of(u), STEP_UNIQUE_INTO_RAW, "ramka_unique_into_raw"))
+	static const char operation[] = "ramka_unique_into_raw";
+
+	if (!unique_argument_ok(r, u, true, operation) ||
+	    !contract_move(r, slot_of(u), STEP_UNIQUE_INTO_RAW, operation))
 		return 0;
 	return slot_paddr(r, slot_of(u));
 }
 
-struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
+ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
+{
+	uint64_t index;
+
+	if (CONTRACTS || unlikely(!slot_find(r, slot_of(u), &index)) ||
+	    unlikely(slot_ref(slot_of(u)) != REF_UNIQUE))
+		return into_raw_asked(r, u);
+	return paddr_of(r->first + index);
+}
+
+/* The same for an address, or it lies where the map has to be searched. */
+static noinline struct ramka_unique *from_raw_asked(struct ramka *r, ramka_paddr_t pa)
 {
 	static const char operation[] = "ramka_unique_from_raw";
 	struct ramka_frame *f = frame_at_address(r, pa, operation);
@@ -430,6 +444,15 @@ struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
 	if (!f || !unique_argument_ok(r, unique_of(f), true, operation) ||
 	    !contract_move(r, f, STEP_UNIQUE_FROM_RAW, operation))
 		return NULL;
+	return unique_of(f);
+}
+
+struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
+{
+	struct ramka_frame *f;
+
+	if (CONTRACTS || unlikely(!instance_solid(r, pa, &f)) || unlikely(slot_ref(f) != REF_UNIQUE))
+		return from_raw_asked(r, pa);
 	return unique_of(f);
 }
 
