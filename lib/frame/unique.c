@@ -415,7 +415,7 @@ int ramka_unique_join(struct ramka *r, struct ramka_unique *u, unsigned order)
 }
 
 /* What is wrong with the handle, or the contract build's record of it. */
-static noinline ramka_paddr_t into_raw_asked(struct ramka *r, struct ramka_unique *u)
+static noinline ramka_paddr_t unique_into_raw_asked(struct ramka *r, struct ramka_unique *u)
 {
 	static const char operation[] = "ramka_unique_into_raw";
 
@@ -431,12 +431,12 @@ ramka_paddr_t ramka_unique_into_raw(struct ramka *r, struct ramka_unique *u)
 
 	if (CONTRACTS || unlikely(!slot_find(r, slot_of(u), &index)) ||
 	    unlikely(slot_ref(slot_of(u)) != REF_UNIQUE))
-		return into_raw_asked(r, u);
+		return unique_into_raw_asked(r, u);
 	return paddr_of(r->first + index);
 }
 
 /* The same for an address, or it lies where the map has to be searched. */
-static noinline struct ramka_unique *from_raw_asked(struct ramka *r, ramka_paddr_t pa)
+static noinline struct ramka_unique *unique_from_raw_asked(struct ramka *r, ramka_paddr_t pa)
 {
 	static const char operation[] = "ramka_unique_from_raw";
 	struct ramka_frame *f = frame_at_address(r, pa, operation);
@@ -452,7 +452,7 @@ struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
 	struct ramka_frame *f;
 
 	if (CONTRACTS || unlikely(!instance_solid(r, pa, &f)) || unlikely(slot_ref(f) != REF_UNIQUE))
-		return from_raw_asked(r, pa);
+		return unique_from_raw_asked(r, pa);
 	return unique_of(f);
 }
 
