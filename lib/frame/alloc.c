@@ -230,16 +230,66 @@ struct bulk {
 	bool more; /* the next chunk may have some */
 };
 
+/* May a CPU's caches serve the request? */
+static bool is_cached(struct ramka_request req)
+{
+	bool order_cached = req.order <= TOP_ORDER;
+
+	req.order = 0;
+	return order_cached && is_plain(req);
+}
+
+/*
+ * Hands out what a CPU's caches have of bare frames with this info, up to BULK_SECTION in one section; how
+ * many. One of ret_frames and ret_u is NULL. It ends before a frame that is not FREE; take_bulk takes that
+ * one.
+ */
+static always_inline size_t hand_out(struct ramka_cpu *cpu, uint64_t info, uint64_t ref, size_t want,
+				     struct ramka_frame **ret_frames, struct ramka_unique **ret_u)
+{
+	unsigned order = info_order(info);
+	const uint32_t *top;
+	size_t held, i = 0;
+	uint64_t hot;
+
+	if (unlikely(!section_enter(cpu)))
+		return 0;
+	hot = ramka_load(&cpu->hot, relaxed, section.own);
+	held = order ? order_count(cpu, order) : HOT_COUNT(hot);
+	top = (order ? cache_of(cpu)->larger_frames + order_at(order) : cache_of(cpu)->frames) + held;
+	want = want < held ? want : held;
+	want = want < BULK_SECTION ? want : BULK_SECTION;
+	for (; i < want && i < PREFETCH_AHEAD; i++)
+		__builtin_prefetch(cpu_slot(cpu, top[-1 - (ptrdiff_t)i]), 1);
+	for (i = 0; i < want; i++) {
+		struct ramka_frame *f = cpu_slot(cpu, *--top);
+
+		if (i + PREFETCH_AHEAD < want)
+			__builtin_prefetch(cpu_slot(cpu, top[-(ptrdiff_t)PREFETCH_AHEAD]), 1);
+		if (unlikely(slot_ref(f) != REF_FREE))
+			break;
+		slot_set_info(f, info);
+		ramka_store(&f->ref, ref, release, slot.publish);
+		if (ret_u)
+			ret_u[i] = unique_of(f);
+		else
+			ret_frames[i] = f;
+	}
+	if (order)
+		ramka_store(&cache_of(cpu)->larger[order], (uint32_t)(held - i), relaxed, section.own);
+	else
+		ramka_store(&cpu->hot, hot - i, relaxed, section.own);
+	section_leave(cpu);
+	return i;
+}
+
 /* Takes what a CPU has of these frames in its caches; how many. The caller checks that they are FREE. */
 static size_t take_cached(struct ramka_cpu *cpu, struct ramka_request req, size_t want,
 			  struct ramka_frame **ret_frames)
 {
-	unsigned order = req.order;
-
-	if (is_plain(req))
-		return cpu_alloc_many(cpu, want, ret_frames);
-	req.order = 0;
-	return order - 1u < TOP_ORDER && is_plain(req) ? order_pop_many(cpu, order, want, ret_frames) : 0;
+	if (!is_cached(req))
+		return 0;
+	return req.order ? order_pop_many(cpu, req.order, want, ret_frames) : cpu_alloc_many(cpu, want, ret_frames);
 }
 
 /* Takes frames from wherever there are some; how many. Their slots are on their way into the data cache. */
@@ -268,8 +318,6 @@ static void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e, struct 
 		      size_t want, uint64_t ref, const char *operation, struct bulk *b)
 {
 	bool zero = !(req.flags & RAMKA_ALLOC_UNINIT);
-	bool bare = !CONTRACTS && !zero && !entry_type(e)->meta_size;
-	uint64_t info = e->info | (uint64_t)req.order << INFO_ORDER_SHIFT;
 	size_t have;
 
 	want = want < BULK_CHUNK ? want : BULK_CHUNK;
@@ -282,10 +330,6 @@ static void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e, struct 
 		if (unlikely(!frame_intact(cpu->r, f, req.order))) {
 			b->frames[b->bad + b->nr] = b->frames[b->bad]; /* a frame in front makes room */
 			b->frames[b->bad++] = f;
-		} else if (bare) {
-			slot_set_info(f, info);
-			ramka_store(&f->ref, ref, release, slot.publish);
-			b->frames[b->bad + b->nr++] = f;
 		} else {
 			frame_build(cpu->r, f, e, NULL, req.order, 0, zero, operation);
 			if (frame_publish(cpu, f, ref, operation))
@@ -313,11 +357,24 @@ static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, s
 	const struct type_entry *e = type_argument(cpu->r, type, operation);
 	struct bulk b = { .more = true };
 	size_t done = 0;
+	uint64_t info;
+	bool bare;
 
 	if (!e || !request_valid(cpu->r, req) || !cpu_argument_ok(cpu, operation))
 		return 0;
+	info = e->info | (uint64_t)req.order << INFO_ORDER_SHIFT;
+	bare = !CONTRACTS && req.flags & RAMKA_ALLOC_UNINIT && !entry_type(e)->meta_size &&
+	       likely(!cpu->r->watched) && is_cached(req);
 	while (done < n && b.more) {
-		take_bulk(cpu, e, req, n - done, ret_u ? REF_UNIQUE : REF_SHARED(1), operation, &b);
+		size_t got = !bare ? 0 :
+			     ret_u ? hand_out(cpu, info, REF_UNIQUE, n - done, NULL, ret_u + done) :
+				     hand_out(cpu, info, REF_SHARED(1), n - done, ret_frames + done, NULL);
+
+		done += got;
+		if (got)
+			continue;
+		/* one frame, and the caches are full again */
+		take_bulk(cpu, e, req, bare ? 1 : n - done, ret_u ? REF_UNIQUE : REF_SHARED(1), operation, &b);
 		for (size_t i = 0; i < b.nr; i++, done++) {
 			struct ramka_frame *f = b.frames[b.bad + i];
 
