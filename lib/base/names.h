@@ -40,6 +40,7 @@
 #define broken_flags ramka_core_broken_flags
 #define broken_take_apart ramka_core_broken_take_apart
 #define broken_unused ramka_core_broken_unused
+#define clear_content ramka_core_clear_content
 #define contract_abort ramka_core_contract_abort
 #define contract_address_ensures ramka_core_contract_address_ensures
 #define contract_begin ramka_core_contract_begin

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Watched frames. See watch.h. */
+#include "clear.h"
 #include "mem.h"
 #include "watch.h"
 
@@ -110,7 +111,7 @@ void watch_freed(const struct ramka *r, struct ramka_frame *f, unsigned order)
 	uint64_t *content = slot_content(r, f);
 
 	if (r->flags & RAMKA_INIT_ON_FREE)
-		memset(content, 0, (size_t)RAMKA_PAGE_SIZE << order);
+		clear_content(content, order);
 	if (r->flags & RAMKA_POISON) {
 		memset(content, POISON_BYTE, (size_t)RAMKA_PAGE_SIZE << order);
 		/* a tail's word says nothing else but INFO_BAD */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The birth of a frame: from a FREE slot of the allocator to a handle. See alloc.h. */
+#include "../base/clear.h"
 #include "../base/mem.h"
 
 #include "alloc.h"
@@ -14,7 +15,7 @@ void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type
 		 unsigned order, unsigned flags, bool zero, const char *operation)
 {
 	if (zero)
-		memset(slot_content(r, f), 0, (size_t)RAMKA_PAGE_SIZE << order);
+		clear_content(slot_content(r, f), order);
 	if (entry_type(e)->meta_size) {
 		if (meta)
 			memcpy(slot_meta(r, f), meta, entry_type(e)->meta_size);

@@ -287,7 +287,7 @@ bug('segment-undo-short', 'a claim of a range that fails keeps its first frame',
 bug('detached-becomes-free', 'frames claimed from unused memory are freed into the allocator', 'plain claimers', 5,
     ('frame_take_back', 'if (likely(!(info & INFO_DETACHED)))', 'if (likely(!(info & INFO_DETACHED && info & INFO_HOOK)))'))
 bug('zero-skipped-for-orders', 'frames of order 1 and above are zeroed in their first page only', 'plain churn', 5,
-    ('frame_build', '(size_t)RAMKA_PAGE_SIZE << order);', '(size_t)RAMKA_PAGE_SIZE);'))
+    ('frame_build', 'clear_content(slot_content(r, f), order);', 'clear_content(slot_content(r, f), 0);'))
 bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not zeroed', 'unit cpu', 10,
     ('make_frame', 'f = take(cpu, req, operation);\n	if (unlikely(!f))\n		return NULL;',
      'uint64_t steals = ramka_load(&cpu->steals, relaxed, stat);\n\n	f = take(cpu, req, operation);\n'
@@ -295,6 +295,10 @@ bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not z
      '		req.flags |= RAMKA_ALLOC_UNINIT;'))
 bug('zero-skipped-in-bulk', 'bulk frames are never zeroed', 'plain bulk', 5,
     ('take_bulk', '0, zero, operation);', '0, false, operation);'))
+bug('bulk-word-not-looked-at', 'a bulk call hands out a frame whose word was changed while it was free', 'misuse corruption', 10,
+    ('hand_out', 'if (unlikely(slot_ref(f) != REF_FREE))', 'if (false)'))
+bug('huge-cleared-short', 'the last line of a huge frame keeps what its last owner wrote', 'unit frame', 10,
+    ('clear_content', '!clear_past_caches(content, size)', '!clear_past_caches(content, size - 64)'))
 bug('order-not-checked', 'a request beyond the largest order is let through', 'unit frame', 10,
     ('request_valid', 'return req.order <= RAMKA_MAX_ORDER &&', 'return req.order <= RAMKA_MAX_ORDER + 14 &&'))
 bug('limit-off-by-one', 'a frame may end beyond the limit of the address', 'unit zone', 10,

@@ -128,7 +128,7 @@ static void zeroed_on_every_path(void **state)
 	uint64_t seed = 41;
 
 	(void)state;
-	for (unsigned round = 0; round < 12; round++) {
+	for (unsigned round = 0; round < 16; round++) {
 		struct ramka_cpu *from = round % 4 == 3 ? f->none : f->cpu[round % 4];
 		unsigned order = round < 6 ? 0 : round - 5;
 		struct ramka_request req = { .order = (uint8_t)order };
@@ -154,6 +154,27 @@ static void zeroed_on_every_path(void **state)
 		AUDIT(f);
 	}
 	CLOSE(f);
+}
+
+/* A huge frame is cleared from its first byte to its last, and its neighbour is not. */
+static void clears_the_frame_and_no_more(void **state)
+{
+	(void)state;
+	for (unsigned order = 8; order <= 10; order++) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+		struct ramka_frame *frames[16];
+		size_t n = alloc_all(f->cpu[0], order_req(order), frames, 16);
+
+		for (size_t i = 0; i < n; i++)
+			memset(ramka_frame_content(f->r, frames[i]), 0x55, PAGE << order);
+		ramka_frame_put(f->cpu[0], frames[0]);
+		frames[0] = must_alloc(f->cpu[0], (struct ramka_request){ .order = (uint8_t)order });
+		assert_true(all_bytes(ramka_frame_content(f->r, frames[0]), 0, PAGE << order));
+		for (size_t i = 1; i < n; i++)
+			assert_true(all_bytes(ramka_frame_content(f->r, frames[i]), 0x55, PAGE << order));
+		put_all(f->cpu[0], frames, n);
+		CLOSE(f);
+	}
 }
 
 static void metadata_is_copied_or_zeroed(void **state)
@@ -833,6 +854,7 @@ int main(void)
 		cmocka_unit_test(bad_requests_get_nothing),
 		cmocka_unit_test(content_is_zeroed_unless_told),
 		cmocka_unit_test(zeroed_on_every_path),
+		cmocka_unit_test(clears_the_frame_and_no_more),
 		cmocka_unit_test(metadata_is_copied_or_zeroed),
 		cmocka_unit_test(address_limits),
 		cmocka_unit_test(limits_within_a_block),
