@@ -290,7 +290,9 @@ static size_t take_cached(struct ramka_cpu *cpu, struct ramka_request req, size_
 {
 	if (!is_cached(req))
 		return 0;
-	return req.order ? order_pop_many(cpu, req.order, want, ret_frames) : cpu_alloc_many(cpu, want, ret_frames);
+	if (req.order)
+		return order_pop_many(cpu, req.order, want, ret_frames);
+	return cpu_alloc_many(cpu, want, ret_frames);
 }
 
 /* Takes frames from wherever there are some; how many. Their slots are on their way into the data cache. */
@@ -375,7 +377,8 @@ static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, s
 		if (got)
 			continue;
 		/* one frame, and the caches are full again */
-		take_bulk(cpu, e, req, bare ? 1 : n - done, ret_u ? REF_UNIQUE : REF_SHARED(1), operation, &b);
+		take_bulk(cpu, e, req, bare ? 1 : n - done, ret_u ? REF_UNIQUE : REF_SHARED(1), operation,
+			  &b);
 		for (size_t i = 0; i < b.nr; i++, done++) {
 			struct ramka_frame *f = b.frames[b.bad + i];
 
