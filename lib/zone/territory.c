@@ -4,8 +4,7 @@
 
 #define MIN_SHIFT 2u          /* one quad */
 #define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
-#define TERRITORY_WINDOW 16u            /* partly used blocks compared before one is picked */
-#define EMPTIEST_WINDOW 64u    /* the same where a block is to become lasting */
+#define TERRITORY_WINDOW 64u  /* partly used blocks compared before one is picked */
 #define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
@@ -120,29 +119,41 @@ static struct window window(enum kind kind, bool emptiest)
 
 static bool window_full(const struct window *w)
 {
-	return w->seen >= (w->emptiest ? EMPTIEST_WINDOW : TERRITORY_WINDOW);
+	return w->seen >= TERRITORY_WINDOW;
+}
+
+static void look_at(struct zone *z, struct window *w, unsigned order, uint32_t block)
+{
+	unsigned entry = bitmap_entry(&z->map, block), count = entry_count(entry);
+
+	if (!count || count == BLOCK_FRAMES) {
+		bitmap_fix_hints(&z->map, block);
+		return;
+	}
+	if (order && (entry_hint(entry) < order || count < 1u << order))
+		return;
+	w->seen++;
+	if (count >= ENOUGH && !w->emptiest) {
+		w->best = count < w->best_count ? block : w->best;
+		w->best_count = count < w->best_count ? count : w->best_count;
+	} else if (count > w->sparse_count) {
+		w->sparse = block;
+		w->sparse_count = count;
+	}
 }
 
 static void look(struct zone *z, struct window *w, unsigned order, uint32_t from, uint32_t end)
 {
-	while (!window_full(w) && (from = next_in(z, &z->map.some, w->kind, from, end)) != NO_BLOCK) {
-		uint32_t block = from++;
-		unsigned entry = bitmap_entry(&z->map, block), count = entry_count(entry);
+	while (from < end && !window_full(w)) {
+		uint32_t chunk = from / CHUNK_BLOCKS, base = chunk * CHUNK_BLOCKS;
+		uint64_t some = hints_word(&z->map.some, chunk) & of_kind(z, chunk, w->kind);
 
-		if (!count || count == BLOCK_FRAMES) {
-			bitmap_fix_hints(&z->map, block);
-			continue;
-		}
-		if (order && (entry_hint(entry) < order || count < 1u << order))
-			continue;
-		w->seen++;
-		if (count >= ENOUGH && !w->emptiest) {
-			w->best = count < w->best_count ? block : w->best;
-			w->best_count = count < w->best_count ? count : w->best_count;
-		} else if (count > w->sparse_count) {
-			w->sparse = block;
-			w->sparse_count = count;
-		}
+		some &= ~bits_below(from % CHUNK_BLOCKS);
+		if (end - base < CHUNK_BLOCKS)
+			some &= bits_below(end - base);
+		for (; some && !window_full(w); some &= some - 1)
+			look_at(z, w, order, base + bits_lowest(some));
+		from = hints_next(&z->map.some, base + CHUNK_BLOCKS, end);
 	}
 }
 
