@@ -20,7 +20,7 @@ const struct bench_workload bench_repeat[] = {
 	{ .name = "repeat",
 	  .what = "alloc and free the same frame",
 	  .memory = UINT64_C(64) << 20,
-	  .orders = 1u << 0 | 1u << 3 | 1u << 9 | 1u << 10,
+	  .orders = 1u << 0 | 1u << 3 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 10,
 	  .run = repeat },
 	{ .name = NULL },
 };
