@@ -288,6 +288,8 @@ bug('detached-becomes-free', 'frames claimed from unused memory are freed into t
     ('frame_take_back', 'if (likely(!(info & INFO_DETACHED)))', 'if (likely(!(info & INFO_DETACHED && info & INFO_HOOK)))'))
 bug('zero-skipped-for-orders', 'frames of order 1 and above are zeroed in their first page only', 'plain churn', 5,
     ('frame_build', 'clear_content(slot_content(r, f), order);', 'clear_content(slot_content(r, f), 0);'))
+bug('steal-after-zone', 'with RAMKA_CACHE_ALL a CPU takes from the zone what another has cached', 'checker cpu_steal_all', 20,
+    ('cpu_alloc_refill', 'if (!n && caches_all(cpu)) /*', 'if (false) /*'))
 bug('zero-skipped-after-steal', 'a frame out of another CPU\'s magazine is not zeroed', 'unit cpu', 10,
     ('make_frame', 'f = take(cpu, req, operation);\n	if (unlikely(!f))\n		return NULL;',
      'uint64_t steals = ramka_load(&cpu->steals, relaxed, stat);\n\n	f = take(cpu, req, operation);\n'

@@ -2,6 +2,8 @@
 /* A CPU's section, taking over its cache, going off-line. */
 #include "instance.h"
 
+#include "cpu/cache.h"
+#include "cpu/depot.h"
 #include "cpu/mail.h"
 
 /* Frames lie in the cache of CPU 0. */
@@ -114,6 +116,55 @@ CK_CLIENT(cpu_bare_irq, .what = "the same in an interrupt", .setup = half, .thre
 	  .irq = { take_bare0 }, .check = books, .stale = 1, .slow = true);
 CK_CLIENT(cpu_bare_steal, .what = "alloc without metadata on two CPUs", .setup = half,
 	  .thread = { bare0, bare1 }, .check = books, .stale = 2);
+/*
+ * RAMKA_CACHE_ALL: two CPUs without a frame want the magazine of a third, which comes before what is in the zone. One
+ * has it, and the other one does without.
+ */
+enum { STOLEN = NOTE_0 };
+static unsigned first_stolen, nr_stolen;
+static void magazine_of_1(void)
+{
+	struct ramka_frame *f[8];
+	struct ramka_cpu *c;
+	struct magazine *m;
+	unsigned n = 0;
+
+	make((struct options){ .frames = 64, .cpus = 3, .flags = RAMKA_CACHE_ALL });
+	c = cpu(1);
+	do {
+		f[n] = ramka_frame_alloc(c, &t_bare, NULL, UNINIT);
+	} while (++n < 8 && cpu_count(c));
+	m = depot_get_empty(r->depot, 1);
+	m->count = n;
+	for (unsigned i = 0; i < n; i++)
+		ck_assert(f[i] && cpu_home(c, f[i], &m->frames[i]), "not a frame of the CPU's zone");
+	first_stolen = number(f[0]);
+	nr_stolen = n;
+	for (unsigned i = 0; i < n; i++)
+		ramka_frame_put(c, f[i]);
+	ck_assert(cpu_count(c) == n, "not in the cache");
+	ramka_store(&c->hot, ramka_load(&c->hot, relaxed, test.setup) & ~(uint64_t)0xffff, relaxed, test.setup);
+	own_add(&c->moved_out, n);
+	depot_push(r->depot, m);
+}
+static void thief(unsigned i)
+{
+	struct ramka_frame *f = take(cpu(i), &t_bare, 0);
+
+	ck_assert(f != NULL, "no frame");
+	if (number(f) - first_stolen < nr_stolen)
+		ck_note_add(STOLEN, 1);
+}
+static void thief0(void) { thief(0); }
+static void thief2(void) { thief(2); }
+static void one_stole(void)
+{
+	ck_assert(ck_note(STOLEN) == 1, "%u CPUs have a frame of the magazine", ck_note(STOLEN));
+	books();
+}
+CK_CLIENT(cpu_steal_all, .what = "two CPUs steal from a third with RAMKA_CACHE_ALL", .setup = magazine_of_1,
+	  .thread = { thief0, thief2 }, .check = one_stole, .stale = 2);
+
 /* The first frame was something else before, and the CPU allocated the type without metadata last: both as a hit wants it. */
 static void bare_setup(void)
 {
