@@ -4,7 +4,7 @@
 
 #define MIN_SHIFT 2u          /* one quad */
 #define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
-#define TERRITORY_WINDOW 64u  /* partly used blocks compared before one is picked */
+#define TERRITORY_WINDOW 128u  /* partly used blocks compared before one is picked */
 #define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
