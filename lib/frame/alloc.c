@@ -321,6 +321,8 @@ static void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e, struct 
 		      size_t want, uint64_t ref, const char *operation, struct bulk *b)
 {
 	bool zero = !(req.flags & RAMKA_ALLOC_UNINIT);
+	bool bare = !CONTRACTS && !zero && !entry_type(e)->meta_size;
+	uint64_t info = e->info | (uint64_t)req.order << INFO_ORDER_SHIFT;
 	size_t have;
 
 	want = want < BULK_CHUNK ? want : BULK_CHUNK;
@@ -333,6 +335,10 @@ static void take_bulk(struct ramka_cpu *cpu, const struct type_entry *e, struct 
 		if (unlikely(!frame_intact(cpu->r, f, req.order))) {
 			b->frames[b->bad + b->nr] = b->frames[b->bad]; /* a frame in front makes room */
 			b->frames[b->bad++] = f;
+		} else if (bare) {
+			slot_set_info(f, info);
+			ramka_store(&f->ref, ref, release, slot.publish);
+			b->frames[b->bad + b->nr++] = f;
 		} else {
 			frame_build(cpu->r, f, e, NULL, req.order, 0, zero, operation);
 			if (frame_publish(cpu, f, ref, operation))

@@ -219,6 +219,15 @@ static void take_bulk0(void)
 CK_CLIENT(cpu_bulk_lookup, .what = "the type of a frame of a bulk call is published with it", .setup = bare_setup,
 	  .thread = { take_bulk0, bare_lookup }, .check = books, .stale = 3);
 
+/* The same where the cache is empty: the first frame comes by a refill. */
+static void bare_drained(void)
+{
+	bare_setup();
+	ramka_drain(r);
+}
+CK_CLIENT(cpu_bulk_refill, .what = "the type of a frame that a bulk call refills is published with it",
+	  .setup = bare_drained, .thread = { take_bulk0, bare_lookup }, .check = books, .stale = 3);
+
 /* Frames that last: the stack of CPU 0 holds some, beside a drainer, and one that CPU 2 frees meanwhile. */
 #define LONG ((struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_LONG })
 static struct ramka_frame *lasting;
