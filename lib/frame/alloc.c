@@ -374,7 +374,7 @@ static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, s
 	info = e->info | (uint64_t)req.order << INFO_ORDER_SHIFT;
 	bare = !CONTRACTS && req.flags & RAMKA_ALLOC_UNINIT && !entry_type(e)->meta_size &&
 	       likely(!cpu->r->watched) && is_cached(req) &&
-	       req.order < BLOCK_ORDER; /* of larger ones a refill brings too few */
+	       req.order <= WORD_ORDER; /* of larger ones a refill brings too few */
 	while (done < n && b.more) {
 		size_t got = !bare ? 0 :
 			     ret_u ? hand_out(cpu, info, REF_UNIQUE, n - done, NULL, ret_u + done) :
