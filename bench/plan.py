@@ -11,7 +11,7 @@ OWN = "floor floor-shared ramka ramka-shared"
 POOLS = "buddy buddy-owner dpdk ck_stack ck_ring"
 MALLOCS = "tcmalloc jemalloc mimalloc glibc"
 FAST_MALLOCS = "tcmalloc jemalloc"   # where the others spend seconds on page faults before the first number
-EVERYBODY = f"null {OWN} ramka-all ramka-zeroed ramka-none {POOLS} {MALLOCS}"
+EVERYBODY = f"null {OWN} ramka-all ramka-hardened ramka-zeroed ramka-none {POOLS} {MALLOCS}"
 USUAL = f"{OWN} ramka-all {POOLS} {MALLOCS}"
 SHORT = f"{OWN} ramka-all {POOLS} {FAST_MALLOCS}"
 BOUNDED = f"{OWN} ramka-all {POOLS}"          # those that never write into the frames: as many frames as wanted
@@ -59,7 +59,7 @@ PLAN = [
     Row("rand:8G/order:3", 1, f"{OWN} buddy", rounds=3, pairs=1 << 17),
     Row("rand:8G/order:9", 1, f"{OWN} buddy", rounds=3, pairs=1 << 15),
     Row("churn:50/order:0", 1, SHORT, rounds=3, pairs=1 << 18),
-    Row("churn:90/order:0", 1, USUAL, rounds=3, pairs=1 << 18, quick=True),
+    Row("churn:90/order:0", 1, USUAL + " ramka-hardened", rounds=3, pairs=1 << 18, quick=True),
     Row("churn:90/order:0", MANY, SHORT, rounds=3, pairs=1 << 18),
     Row("churn:50:8G/order:0", 1, BOUNDED, rounds=3, pairs=1 << 20),
     Row("churn:90:8G/order:0", 1, BOUNDED, rounds=3, pairs=1 << 20),

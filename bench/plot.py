@@ -25,7 +25,7 @@ PYTHONS = [sys.executable, "/usr/bin/python3"]
 
 STYLE = {  # peer -> colour, marker
     "ramka": ("#c2410c", "o"), "ramka-shared": ("#ea8a4e", "s"), "ramka-deferred": ("#9a6b00", "^"),
-    "ramka-address": ("#7a1f5c", "v"), "ramka-none": ("#d9a07a", "x"), "ramka-zeroed": ("#e0b090", "P"),
+    "ramka-address": ("#7a1f5c", "v"), "ramka-none": ("#d9a07a", "x"), "ramka-zeroed": ("#e0b090", "P"), "ramka-hardened": ("#b08060", "*"),
     "floor": ("#808080", "D"), "floor-shared": ("#a8a8a8", "d"), "null": ("#c0c0c0", "."),
     "buddy": ("#2563a8", "o"), "buddy-owner": ("#12a0a0", "s"), "treiber": ("#6b4fb3", "^"), "dpdk": ("#3a7d2c", "v"),
     "ck_stack": ("#7fa650", "<"), "ck_ring": ("#a6c77f", ">"),

@@ -6,7 +6,7 @@
 #include "../bench.h"
 
 extern const struct bench_peer peer_null, peer_floor, peer_floor_shared; /* floor.c */
-extern const struct bench_peer peer_ramka, peer_ramka_all, peer_ramka_shared, peer_ramka_zeroed,
+extern const struct bench_peer peer_ramka, peer_ramka_all, peer_ramka_hardened, peer_ramka_shared, peer_ramka_zeroed,
 	peer_ramka_none, peer_ramka_hints;		    /* ramka.c */
 extern const struct bench_peer peer_ramka_deferred, peer_ramka_address; /* ramka_uses.c; for bench/scale */
 extern const struct bench_peer peer_buddy;		    /* buddy.c */

@@ -4,6 +4,7 @@
  *	ramka           unique frames, content as it was, as all peers give it
  *	ramka-shared    counted frames, the only reference put again
  *	ramka-all       the same of an instance that caches every freed base frame, as pools do (RAMKA_CACHE_ALL)
+ *	ramka-hardened  the same with what -Dhardened=true turns on: frames in random order
  *	ramka-zeroed    unique frames with zeroed content: what a kernel asks for by default
  *	ramka-none      unique frames through the cache-less handle: straight to depot and zones
  *	ramka-hints     unique frames, with RAMKA_ALLOC_LONG for those that live long
@@ -123,6 +124,11 @@ void *bench_ramka_create(const struct bench_shape *shape, const struct ramka_rcu
 static void *create_caching(const struct bench_shape *shape)
 {
 	return create_with(shape, NULL, RAMKA_CACHE_ALL);
+}
+
+static void *create_hardened(const struct bench_shape *shape)
+{
+	return create_with(shape, NULL, RAMKA_SHUFFLE);
 }
 
 struct ramka *bench_ramka_of(void *instance)
@@ -282,6 +288,14 @@ const struct bench_peer peer_ramka_all = {
 	.what = "ramka, unique frames, every freed one cached",
 	COMMON,
 	.create = create_caching,
+	UNIQUE,
+};
+
+const struct bench_peer peer_ramka_hardened = {
+	.name = "ramka-hardened",
+	.what = "ramka, unique frames in random order",
+	COMMON,
+	.create = create_hardened,
 	UNIQUE,
 };
 
