@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Holds line moves and locked operations a call below the limits of a table.
 
-A row of the table:  PEER WORKLOAD ORDER CPUS SECTION FIGURE LIMIT
-SECTION is alloc, free or pair; FIGURE is moves or locked. `#` begins a comment.
+A row of the table:  PEER WORKLOAD ORDER CPUS SECTION FIGURE LIMIT [MIB]
+SECTION is alloc, free or pair; FIGURE is moves or locked; MIB is the memory of each CPU, the program's usual 64 if there
+is none. `#` begins a comment.
 """
 
 import sys
@@ -16,23 +17,24 @@ SLACK, LEAST = 1.3, 0.05  # what --update leaves above the measured figure
 HEADER = """# Most line moves and locked operations a call, on the simulated machine: see bench/scale/README.md.
 # Written by `tests/scale/run --update`: the figure of the day, and a third more. A change that needs a higher limit says why.
 #
-# peer          workload  order cpus section figure  limit
+# peer          workload  order cpus section figure  limit [MiB of each CPU]
 """
 
 
 class Limit:
     def __init__(self, row):
         self.row = row
-        self.peer, self.workload, order, cpus, self.section, self.figure, limit = row.split()
+        self.peer, self.workload, order, cpus, self.section, self.figure, limit, *mib = row.split()
+        self.mib = int(*mib) if mib else None
         self.order, self.cpus, self.limit = int(order), int(cpus), float(limit)
 
     @property
     def key(self):
-        return self.peer, self.workload, self.order, self.cpus
+        return self.peer, self.workload, self.order, self.cpus, self.mib
 
     def write(self):
         return (f"{self.peer:15} {self.workload:9} {self.order:5} {self.cpus:4} {self.section:7} {self.figure:7} "
-                f"{self.limit:.2f}")
+                f"{self.limit:.2f}" + (f" {self.mib}" if self.mib else ""))
 
 
 def read(path):
@@ -40,10 +42,15 @@ def read(path):
         return [Limit(x) for x in (line.split("#")[0].strip() for line in f) if x]
 
 
+def case_of(limit):
+    return cases.Case(limit.peer, limit.workload, limit.order, limit.cpus,
+                      options=[f"--pairs={PAIRS}"] + ([f"--mib={limit.mib}"] if limit.mib else []))
+
+
 def measure(program, limits):
     todo = {}
     for limit in limits:
-        todo.setdefault(limit.key, cases.Case(*limit.key, options=[f"--pairs={PAIRS}"]))
+        todo.setdefault(limit.key, case_of(limit))
     for _ in cases.run_in_order(program, list(todo.values()), timeout=120):
         pass
     return todo
@@ -51,7 +58,7 @@ def measure(program, limits):
 
 def where(program, limit):
     """The places that have most of them, of a row that is exceeded."""
-    case = cases.Case(*limit.key, options=[f"--pairs={PAIRS}"]).run(program, lines=True)
+    case = case_of(limit).run(program, lines=True)
     if case.error:
         return case.error
     calls = max(s["calls"] for s in case.sections.values())

@@ -45,15 +45,22 @@ static uint64_t estimate_free(const struct ramka *r, const struct zone *z)
 	return zone_estimate_free(z) + in_depot(r, z);
 }
 
-/* Takes a sample of the frames outside the zones, for peak_in_use. A lost update costs one sample. */
+/*
+ * Takes a sample of the frames outside the zones, for peak_in_use. A lost update costs one sample. What CPUs
+ * have not told is read only if the zones alone would give a new peak.
+ */
 static void sample_peak(struct ramka *r)
 {
-	uint64_t taken = 0;
+	int64_t taken = 0, peak = (int64_t)ramka_load(&r->peak, relaxed, stat);
 
 	for (unsigned i = 0; i < r->nr_zones; i++)
-		taken += ramka_load(&r->zones[i].taken, relaxed, stat);
-	if ((int64_t)taken > (int64_t)ramka_load(&r->peak, relaxed, stat))
-		ramka_store(&r->peak, taken, relaxed, stat);
+		taken += (int64_t)ramka_load(&r->zones[i].taken, relaxed, stat);
+	if (taken <= peak)
+		return;
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		taken += (int64_t)ramka_load(&r->cpus[i].cpu.untold, relaxed, stat);
+	if (taken > peak)
+		ramka_store(&r->peak, (uint64_t)taken, relaxed, stat);
 }
 
 /*
@@ -76,6 +83,24 @@ static int64_t tell_at(const struct ramka *r)
 	return above < 1 ? 1 : above < max ? (int64_t)above : (int64_t)max;
 }
 
+/*
+ * Sets when the CPU tells its zone the next time. Without watermarks the gate alone asks for the estimate,
+ * and it only has to know whether memory is nearly full. So frames that came back are told late: not before
+ * they are as many as the CPU's part of what is free. A CPU that takes and gives back in turn, however large
+ * its frames are, then tells nothing, and the line of the estimate stays where it is. What is taken is told
+ * early all the same, so the estimate does not call full memory empty.
+ */
+static void set_steps(struct ramka_cpu *cpu)
+{
+	const struct ramka *r = cpu->r;
+	int64_t part = (int64_t)(zone_estimate_free(cpu->zone) / r->nr_cpus);
+
+	cpu->tell_at = cpu->tell_back = tell_at(r);
+	if (!ramka_load(&r->min_mark, relaxed, stat) && !ramka_load(&r->low_mark, relaxed, stat) &&
+	    part > cpu->tell_back)
+		cpu->tell_back = part;
+}
+
 /* Base frames left (n > 0) or came back to the zone. `inside`: the CPU's own section. */
 void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 {
@@ -84,12 +109,14 @@ void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 		sample_peak(cpu->r);
 		return;
 	}
-	cpu->untold += n;
-	if (cpu->untold < cpu->tell_at && cpu->untold > -cpu->tell_at)
+	n += (int64_t)ramka_load(&cpu->untold, relaxed, stat);
+	if (n < cpu->tell_at && n > -cpu->tell_back) {
+		ramka_store(&cpu->untold, (uint64_t)n, relaxed, stat);
 		return;
-	ramka_add(&z->taken, (uint64_t)cpu->untold, relaxed, stat);
-	cpu->untold = 0;
-	cpu->tell_at = tell_at(cpu->r);
+	}
+	ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
+	ramka_store(&cpu->untold, 0, relaxed, stat);
+	set_steps(cpu);
 	sample_peak(cpu->r);
 }
 
@@ -145,7 +172,8 @@ static uint64_t count_free(const struct ramka_cpu *cpu, const struct zone *z, ui
 		int64_t n = (int64_t)estimate_free(r, &r->zones[i]);
 
 		if (&r->zones[i] == cpu->zone)
-			n = n > cpu->untold ? n - cpu->untold : 0;
+			n -= (int64_t)ramka_load(&cpu->untold, relaxed, stat);
+		n = n > 0 ? n : 0;
 		all += (uint64_t)n;
 		if (ret_here && &r->zones[i] == z)
 			*ret_here = (uint64_t)n;

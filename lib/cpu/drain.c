@@ -32,8 +32,8 @@ static void drain_cache(struct ramka_cpu *cpu)
 	own_add(&cpu->moved_out, n);
 	set_count(cpu, 0);
 	own_add(&cpu->flushes, n != 0);
-	ramka_add(&cpu->zone->taken, (uint64_t)cpu->untold, relaxed, stat);
-	cpu->untold = 0;
+	ramka_add(&cpu->zone->taken, ramka_load(&cpu->untold, relaxed, stat), relaxed, stat);
+	ramka_store(&cpu->untold, 0, relaxed, stat);
 }
 
 static uint64_t held_by_cpu(const struct ramka_cpu *cpu)

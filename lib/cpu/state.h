@@ -83,9 +83,9 @@ struct ramka_cpu {
 	/* frames into these stacks and out of them, but for pushes and pops */
 	struct ramka_atomic_u64 larger_in, larger_out;
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
-	/* base frames taken from the home zone that the zone's estimate does not show yet */
-	int64_t untold;
-	int64_t tell_at;                 /* so many of them are told at once */
+	/* base frames taken from the home zone that the zone's estimate does not show yet; signed */
+	struct ramka_atomic_u64 untold;
+	int64_t tell_at, tell_back;      /* so many are told at once, of those taken and of those given back */
 };
 
 /* The part that every handle but the cache-less one has. */

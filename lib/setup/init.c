@@ -154,7 +154,7 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->window = gate_window(r);
 	cpu->victim = id;
 	cpu->random = random_start(r->seed, id);
-	cpu->tell_at = ramka_load(&r->tell_max, relaxed, stat);
+	cpu->tell_at = cpu->tell_back = ramka_load(&r->tell_max, relaxed, stat);
 	cpu->zone = zone_of_node(r, node);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
 	/*

@@ -126,6 +126,28 @@ static inline bool entry_is_whole(unsigned entry)
 	return (entry | ENTRY_MARK) == ENTRY_REPORTED;
 }
 
+/*
+ * May one of the four blocks of a quad have a run of 2^order frames? The run hints in block entries are upper
+ * bounds, so a "no" is true of each block at the time of the load.
+ */
+static inline bool quad_may_have(uint64_t quad, unsigned order)
+{
+	/* all four at a time: only a whole block has this bit, and only a large enough hint gets to 16 */
+	if (order > BLOCK_ORDER + 1)
+		return quad_is_whole(quad);
+	if (order >= BLOCK_ORDER)
+		return quad & QUAD_OF(BLOCK_FRAMES);
+	if (order && !(((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) & QUAD_OF(16)))
+		return false;
+	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= 16) {
+		unsigned entry = (unsigned)quad & ENTRY_BITS;
+
+		if (entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))
+			return true;
+	}
+	return false;
+}
+
 /* Free frames of the block, 0 if HUGE or SHUT. */
 static inline unsigned bitmap_free_count(const struct bitmap *b, uint32_t block)
 {

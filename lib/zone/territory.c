@@ -122,16 +122,17 @@ static bool window_full(const struct window *w)
 	return w->seen >= TERRITORY_WINDOW;
 }
 
-static void look_at(struct zone *z, struct window *w, unsigned order, uint32_t block)
+/* False: the block has no run of the order. */
+static bool look_at(struct zone *z, struct window *w, unsigned order, uint32_t block)
 {
 	unsigned entry = bitmap_entry(&z->map, block), count = entry_count(entry);
 
 	if (!count || count == BLOCK_FRAMES) {
 		bitmap_fix_hints(&z->map, block);
-		return;
+		return true;
 	}
 	if (order && (entry_hint(entry) < order || count < 1u << order))
-		return;
+		return false;
 	w->seen++;
 	if (count >= ENOUGH && !w->emptiest) {
 		w->best = count < w->best_count ? block : w->best;
@@ -140,6 +141,7 @@ static void look_at(struct zone *z, struct window *w, unsigned order, uint32_t b
 		w->sparse = block;
 		w->sparse_count = count;
 	}
+	return true;
 }
 
 static void look(struct zone *z, struct window *w, unsigned order, uint32_t from, uint32_t end)
@@ -151,8 +153,12 @@ static void look(struct zone *z, struct window *w, unsigned order, uint32_t from
 		some &= ~bits_below(from % CHUNK_BLOCKS);
 		if (end - base < CHUNK_BLOCKS)
 			some &= bits_below(end - base);
-		for (; some && !window_full(w); some &= some - 1)
-			look_at(z, w, order, base + bits_lowest(some));
+		while (some && !window_full(w)) {
+			uint32_t block = base + bits_lowest(some);
+			bool seen = look_at(z, w, order, block);
+
+			some &= ~bits_below((seen ? block + 1 : zone_next_hopeful(z, block, order)) - base);
+		}
 		from = hints_next(&z->map.some, base + CHUNK_BLOCKS, end);
 	}
 }

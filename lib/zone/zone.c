@@ -88,9 +88,13 @@ static uint32_t claim_some(struct zone *z, unsigned order, uint32_t limit, struc
 		unsigned entry = bitmap_entry(&z->map, block);
 		uint32_t bit;
 
-		if ((entry_count(entry) && order && entry_hint(entry) < order) ||
-		    zone_is_lasting(z, block) != lasting)
-			continue; /* only its words were read, so it does not count */
+		/* of these only the entries and the kind are read, so they do not count */
+		if (entry_count(entry) && order && entry_hint(entry) < order) {
+			some.pos = zone_next_hopeful(z, block, order);
+			continue;
+		}
+		if (zone_is_lasting(z, block) != lasting)
+			continue;
 		i++;
 		bit = claim_at(z, block, order, limit);
 		if (bit != NO_FRAME) {
@@ -260,28 +264,12 @@ uint32_t zone_alloc_lasting(struct zone *z, unsigned order, uint32_t limit, uint
 }
 
 /*
- * May one of the four blocks of a quad have a run of 2^order frames? The run hints in block entries are upper
- * bounds, so they may be believed. Acquire: a request that sees no frame here must also see the movement
- * count of the CPU that took them.
+ * May one of the four blocks of a quad have a run of 2^order frames? Acquire: a request that sees no frame
+ * here must also see the movement count of the CPU that took them.
  */
 static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 {
-	uint64_t quad = ramka_load(&z->map.quads[block / QUAD_BLOCKS], acquire, count.raise);
-
-	/* all four at a time: only a whole block has this bit, and only a large enough hint gets to 16 */
-	if (order > BLOCK_ORDER + 1)
-		return quad_is_whole(quad);
-	if (order >= BLOCK_ORDER)
-		return quad & QUAD_OF(BLOCK_FRAMES);
-	if (order && !(((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) & QUAD_OF(16)))
-		return false;
-	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= 16) {
-		unsigned entry = (unsigned)quad & ENTRY_BITS;
-
-		if (entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))
-			return true;
-	}
-	return false;
+	return quad_may_have(ramka_load(&z->map.quads[block / QUAD_BLOCKS], acquire, count.raise), order);
 }
 
 /* Below bit `limit`, in blocks from `first` on, which is a multiple of four. */

@@ -69,6 +69,22 @@ static inline uint32_t zone_next_block(const struct zone *z, uint32_t block)
 }
 
 /*
+ * Where a search for a run of 2^order frames, order below 9, goes on that found none in `block`: a block
+ * behind it in whose quad one may be, at the latest the first block of the next chunk.
+ */
+static inline uint32_t zone_next_hopeful(const struct zone *z, uint32_t block, unsigned order)
+{
+	uint32_t at = (uint32_t)align_down(block, QUAD_BLOCKS);
+
+	do {
+		if (quad_may_have(ramka_load(&z->map.quads[at / QUAD_BLOCKS], relaxed, count.look), order))
+			return at > block ? at : block + 1;
+		at += QUAD_BLOCKS;
+	} while (at % CHUNK_BLOCKS && at < z->map.blocks);
+	return at;
+}
+
+/*
  * ---- lifetimes ----
  *
  * A block is *lasting* once a request for a long-lived frame (RAMKA_ALLOC_LONG) chose it. Such requests

@@ -98,6 +98,14 @@ bug('reserve-cached', 'a request that takes from the reserve fills the cache', '
     ('refill_from_zone', '(uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat))', 'ramka_load(&r->batch, relaxed, stat)'))
 bug('shrink-recurses', 'a request of the shrinker calls it again', 'unit watermarks', 10,
     ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('estimate-late', 'what is taken is told as late as what comes back', 'unit cpu', 10,
+    ('set_steps', '		cpu->tell_back = part;', '		cpu->tell_at = cpu->tell_back = part;'))
+bug('estimate-eager', 'what comes back is told as early as what is taken', 'unit cpu', 10,
+    ('set_steps', '		cpu->tell_back = part;', '		;'))
+bug('estimate-twice', 'a drain tells the zone what it was told already', 'unit cpu', 10,
+    ('drain_cache', '	ramka_store(&cpu->untold, 0, relaxed, stat);\n', ''))
+bug('search-past-quad', 'a search for a run passes over a quad that has one', 'unit zone', 10,
+    ('zone_next_hopeful', 'return at > block ? at : block + 1;', 'return at + QUAD_BLOCKS;'))
 bug('lasting-scattered', 'frames that last are taken wherever others are', 'unit lasting', 10,
     ('territory_pick_lasting', 'zone_set_lasting(z, block, true);', ''))
 bug('lasting-place-lost', 'a freed frame of a lasting block is cached for others', 'unit lasting', 10,

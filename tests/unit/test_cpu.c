@@ -753,6 +753,72 @@ static void low_memory_is_noticed_when_a_stack_is_filled(void **state)
 	CLOSE(f);
 }
 
+/* ---- the estimate of free frames ---- */
+
+#define LARGE 32u /* frames of order 9: half of what two CPUs of 256 MiB share */
+
+static uint64_t told(const struct fixture *f)
+{
+	return ramka_load(&f->cpu[0]->zone->taken, relaxed, stat);
+}
+
+static void take_large(struct fixture *f, struct ramka_frame **frames)
+{
+	for (unsigned i = 0; i < LARGE; i++)
+		frames[i] = must_alloc(f->cpu[0], order_req(9));
+}
+
+/* A CPU that takes and gives back in turn leaves the line of the estimate to the others. */
+static void back_and_forth_is_told_once(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2, .size = 256 * MIB });
+	struct ramka_frame *frames[LARGE];
+	uint64_t once;
+
+	(void)state;
+	take_large(f, frames);
+	once = told(f);
+	assert_true(once >= LARGE * BLOCK_FRAMES - ramka_load(&f->r->tell_max, relaxed, stat));
+	for (unsigned round = 0; round < 4; round++) {
+		put_all(f->cpu[0], frames, LARGE);
+		assert_int_equal(told(f), once);
+		take_large(f, frames);
+		assert_int_equal(told(f), once);
+	}
+	put_all(f->cpu[0], frames, LARGE);
+	CLOSE(f);
+}
+
+/* The estimate never calls full memory empty, whatever came back before; a drain makes it exact. */
+static void what_is_taken_is_told_early(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2, .size = 256 * MIB });
+	uint64_t late = 2 * ramka_load(&f->r->tell_max, relaxed, stat);
+	const struct zone *z = f->cpu[0]->zone;
+	struct ramka_frame *frames[129];
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		take_large(f, frames);
+		put_all(f->cpu[0], frames, LARGE);
+	}
+	while ((frames[n] = ramka_frame_alloc(f->cpu[n % 2], &ramka_type_untyped, NULL, order_req(9)))) {
+		n++;
+		assert_true(zone_estimate_free(z) <= zone_count_free(z) + late);
+	}
+	assert_in_range(n, LARGE, NELEMS(frames) - 1);
+	for (unsigned i = 0; i < n; i++)
+		ramka_frame_put(f->cpu[i % 2], frames[i]);
+	ramka_drain(f->r);
+	assert_int_equal(zone_estimate_free(z), zone_count_free(z));
+	for (unsigned i = 0; i < 2; i++)
+		ramka_frame_put(f->cpu[i], must_alloc(f->cpu[i], order_req(9)));
+	ramka_drain(f->r);
+	assert_int_equal(zone_estimate_free(z), zone_count_free(z));
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -790,6 +856,8 @@ int main(void)
 		cmocka_unit_test(low_memory_may_call_back),
 		cmocka_unit_test(low_memory_counts_all_orders_and_zones),
 		cmocka_unit_test(low_memory_is_noticed_when_a_stack_is_filled),
+		cmocka_unit_test(back_and_forth_is_told_once),
+		cmocka_unit_test(what_is_taken_is_told_early),
 	};
 
 	return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);

@@ -372,6 +372,32 @@ static void split_blocks_are_freed_one_by_one(void **state)
 		}
 }
 
+/* Blocks that are too broken for an order are passed over by quads, up to the next chunk. */
+static void passes_over_what_cannot_have_a_run(void **state)
+{
+	struct zone *z = zone_new(0, 2 * CHUNK_BLOCKS * BLOCK_FRAMES);
+
+	(void)state;
+	for (uint32_t word = 0; word < 2 * CHUNK_BLOCKS * BLOCK_WORDS; word++)
+		if (word / BLOCK_WORDS != 9) /* every other frame is taken */
+			assert_true(bitmap_claim_mask(&z->map, word, UINT64_MAX / 3));
+	for (uint32_t block = 0; block < 2 * CHUNK_BLOCKS; block++) /* a look lowers the run hint */
+		if (block != 9)
+			assert_int_equal(bitmap_claim(&z->map, block, 3, BLOCK_FRAMES), NO_FRAME);
+	assert_int_equal(zone_next_hopeful(z, 0, 3), 8);
+	assert_int_equal(zone_next_hopeful(z, 8, 3), 9);
+	assert_int_equal(zone_next_hopeful(z, 9, 3), 10);
+	assert_int_equal(zone_next_hopeful(z, 11, 3), 12);
+	assert_int_equal(zone_next_hopeful(z, 12, 3), CHUNK_BLOCKS);
+	assert_int_equal(zone_next_hopeful(z, 2 * CHUNK_BLOCKS - 1, 3), 2 * CHUNK_BLOCKS);
+	assert_int_equal(zone_next_hopeful(z, 0, 0), 1);
+	for (uint32_t from = 0; from < 2 * CHUNK_BLOCKS; from += 7) { /* and no search misses the one that has */
+		assert_int_equal(territory_pick(z, OWNER_NONE, 3, from), 9);
+		assert_int_equal(zone_alloc(z, 3, NO_LIMIT, &(uint32_t){ from }) / BLOCK_FRAMES, 9);
+	}
+	zone_delete(z);
+}
+
 static void estimates_what_is_free(void **state)
 {
 	struct zone z = { .end = 0 };
@@ -406,6 +432,7 @@ int main(void)
 		cmocka_unit_test(claims_and_frees_any_range),
 		cmocka_unit_test(frees_no_range_twice),
 		cmocka_unit_test(split_blocks_are_freed_one_by_one),
+		cmocka_unit_test(passes_over_what_cannot_have_a_run),
 		cmocka_unit_test(estimates_what_is_free),
 	};
 
