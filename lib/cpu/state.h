@@ -173,12 +173,6 @@ static inline bool cpu_home(const struct ramka_cpu *cpu, const struct ramka_fram
 	return n < cpu->span;
 }
 
-/* Does frame n lie in the block that passed the gate last? Advice: asked outside the section too. */
-static inline bool cpu_near(const struct ramka_cpu *cpu, uint32_t n)
-{
-	return ramka_load(&cpu->current, relaxed, section.own) - n < BLOCK_FRAMES;
-}
-
 /* The block passed the gate whose first frame this is; NO_ROW: none did. */
 static inline void set_current(struct ramka_atomic_u32 *current, uint32_t first)
 {

@@ -106,13 +106,6 @@ static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, 
 	free_slow(cpu, u, operation, caller);
 }
 
-/* A frame that is not near may be another CPU's line: it then moves once, for reading and writing. */
-static always_inline void fetch_slot(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint32_t n)
-{
-	if (unlikely(!cpu_near(cpu, n)))
-		__builtin_prefetch(f, 1);
-}
-
 static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
@@ -123,7 +116,8 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 	     !contract_move(cpu->r, f, STEP_UNIQUE_FREE, operation)))
 		return;
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n))) {
-		fetch_slot(cpu, f, n);
+		/* it may be another CPU's line: it then moves once, for reading and writing */
+		__builtin_prefetch(f, 1);
 		if (likely(slot_ref(f) == REF_UNIQUE) && likely(cpu_free(cpu, f, n, LEAVE_SPECIAL)))
 			return;
 	}
