@@ -58,6 +58,9 @@ void names_of_ramka(const void *cpu)
 	add("shard", "shard", r->depot->shards, r->depot->nr_shards, sizeof(struct shard));
 	add("magazine", "magazine", r->depot->magazines, (uint64_t)r->depot->nr_shards * r->depot->per_shard,
 	    sizeof(struct magazine));
+	add("mailbox of cpu", "shard", r->mail->shards, r->mail->nr_shards, sizeof(struct shard));
+	add("mailed magazine", "magazine", r->mail->magazines,
+	    (uint64_t)r->mail->nr_shards * r->mail->per_shard, sizeof(struct magazine));
 	add("zone", "zone", r->zones, r->nr_zones, sizeof(struct zone));
 	add("map", "map_entry", r->map, r->nr_map, sizeof(struct map_entry));
 	for (unsigned i = 0; i < r->nr_zones; i++)

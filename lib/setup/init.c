@@ -175,14 +175,14 @@ static void init_territories(struct ramka *r)
 
 		for (unsigned j = 0; j < r->nr_cpus; j++)
 			nr += r->cpus[j].cpu.zone == z;
-		for (unsigned j = 0; j < r->nr_cpus; j++)
-			if (r->cpus[j].cpu.zone == z)
-				r->cpus[j].cpu.home = r->cpus[j].cpu.whole_block =
-					territory_give(z, j, nth++, nr);
 		if (z->origin < SCARCE_END)
 			territory_set_scarce(z, (uint32_t)(SCARCE_END - z->origin < z->end ?
 								   SCARCE_END - z->origin :
 								   z->end));
+		for (unsigned j = 0; j < r->nr_cpus; j++)
+			if (r->cpus[j].cpu.zone == z)
+				r->cpus[j].cpu.home = r->cpus[j].cpu.whole_block =
+					territory_give(z, j, nth++, nr);
 	}
 }
 

@@ -28,8 +28,10 @@ static bool change_owner(struct zone *z, uint32_t t, uint32_t from, uint32_t to)
 
 uint32_t territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr)
 {
-	uint32_t first = (uint32_t)((uint64_t)z->nr_territories * nth / nr);
-	uint32_t end = (uint32_t)((uint64_t)z->nr_territories * (nth + 1) / nr);
+	/* what lies below is scarce or a hole */
+	uint32_t begin = (z->scarce ? z->scarce : z->low / BLOCK_FRAMES) >> z->territory_shift;
+	uint64_t shared = z->nr_territories - begin;
+	uint32_t first = begin + (uint32_t)(shared * nth / nr), end = begin + (uint32_t)(shared * (nth + 1) / nr);
 
 	for (uint32_t t = first; t < end; t++)
 		ramka_store(&z->owners[t], cpu + 1, relaxed, territory);

@@ -16,9 +16,10 @@
  *   owned     frames freed here are the owner's business: other CPUs send them to it (cpu/mail.h)
  *   ACTIVE    the owner takes from this territory at the moment: no CPU adopts it
  *
- * At set-up each CPU gets an equal, contiguous share of its node's zone. A CPU that runs out adopts a
- * territory that is not active, even if another CPU owns it. The former owner notices when it looks there the
- * next time. If there is none, the CPU takes from other CPUs' territories without adopting them.
+ * At set-up each CPU gets an equal, contiguous share of what is not scarce in its node's zone. A CPU that
+ * runs out adopts a territory that is not active, even if another CPU owns it. The former owner notices when
+ * it looks there the next time. If there is none, the CPU takes from other CPUs' territories without adopting
+ * them.
  *
  * An owner word is advice. Every claim and every free is right whatever it says; only the time they take
  * depends on it. So all accesses are relaxed. Pair: territory.
@@ -40,10 +41,10 @@ static inline uint32_t territory_count(uint32_t blocks, unsigned shift)
 	return (blocks + (1u << shift) - 1) >> shift;
 }
 
+/* Set-up, before CPUs get their shares: frames below bit `limit` are scarce if the zone has more above. */
+void territory_set_scarce(struct zone *z, uint32_t limit);
 /* Set-up: CPU `cpu` is number `nth` of the `nr` CPUs of this zone. Returns the first block of its share. */
 uint32_t territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr);
-/* Set-up, after all CPUs: frames below bit `limit` are scarce if the zone has more above. */
-void territory_set_scarce(struct zone *z, uint32_t limit);
 
 static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 {

@@ -753,6 +753,35 @@ static void low_memory_is_noticed_when_a_stack_is_filled(void **state)
 	CLOSE(f);
 }
 
+/* ---- territories ---- */
+
+/* Neither the hole that a zone may begin with nor scarce memory is part of a CPU's share. */
+static void every_cpu_has_a_share(void **state)
+{
+	static const struct ramka_region g[] = { { GIB, 2 * GIB, RAMKA_USABLE, 0 }, { GIB, 15 * GIB, RAMKA_USABLE, 0 } };
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(g); i++) {
+		struct fixture *f = fixture_open((struct spec){ .regions = &g[i], .nr_regions = 1, .nr_cpus = 8,
+								.flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP });
+		const struct zone *z = f->cpu[0]->zone;
+		uint32_t least = UINT32_MAX, most = 0;
+
+		assert_int_equal(z->scarce != 0, i);
+		for (unsigned c = 0; c < f->nr_cpus; c++) {
+			uint32_t n = 0;
+
+			for (uint32_t block = 0; block < z->map.blocks; block += 1u << z->territory_shift)
+				n += territory_owner(z, block) == f->cpu[c]->me;
+			least = n < least ? n : least;
+			most = n > most ? n : most;
+			assert_true(sparse_has(&z->present, f->cpu[c]->home) && f->cpu[c]->home >= z->scarce);
+		}
+		assert_true(least && most - least <= 1);
+		CLOSE(f);
+	}
+}
+
 /* ---- the estimate of free frames ---- */
 
 #define LARGE 32u /* frames of order 9: half of what two CPUs of 256 MiB share */
@@ -856,6 +885,7 @@ int main(void)
 		cmocka_unit_test(low_memory_may_call_back),
 		cmocka_unit_test(low_memory_counts_all_orders_and_zones),
 		cmocka_unit_test(low_memory_is_noticed_when_a_stack_is_filled),
+		cmocka_unit_test(every_cpu_has_a_share),
 		cmocka_unit_test(back_and_forth_is_told_once),
 		cmocka_unit_test(what_is_taken_is_told_early),
 	};
