@@ -39,6 +39,7 @@ static void add_zone(const struct zone *z)
 
 	add("bits of block", "u64", z->map.words, z->map.blocks, BLOCK_FRAMES / 8);
 	add("block entries of four blocks", "u64", z->map.quads, z->map.blocks / QUAD_BLOCKS, 8);
+	add("owner word", "u32", z->owners, z->nr_territories, 4);
 	add_hints(&z->map.some, some);
 	add_hints(&z->map.whole, whole);
 }

@@ -95,12 +95,21 @@ static void send(struct ramka_cpu *cpu, uint32_t owner)
 	}
 }
 
-static uint32_t longest_list(struct outbox *o, unsigned nr_cpus)
+/*
+ * The longest list. Of equal ones the first behind the sender's own: CPUs that free the same mixture, as
+ * exiting processes do, then do not meet at one mailbox.
+ */
+static uint32_t longest_list(const struct ramka_cpu *cpu)
 {
-	for (unsigned i = 0; i < nr_cpus; i++)
-		if (o->letters[i].count > o->letters[o->longest].count)
-			o->longest = (uint16_t)i;
-	return o->longest;
+	const struct letters *l = cpu->outbox->letters;
+	uint32_t longest = cpu->id, nr = cpu->r->nr_cpus;
+
+	for (uint32_t i = 1, at = cpu->id; i < nr; i++) {
+		at = at + 1 < nr ? at + 1 : 0;
+		if (l[at].count > l[longest].count)
+			longest = at;
+	}
+	return longest;
 }
 
 static void send_longest(struct ramka_cpu *cpu, uint32_t owner)
@@ -143,7 +152,7 @@ bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n)
 		send_longest(cpu, owner);
 		answer(cpu);
 	} else if (o->spare == NO_LETTER) {
-		send_longest(cpu, longest_list(o, cpu->r->nr_cpus));
+		send_longest(cpu, longest_list(cpu));
 		answer(cpu);
 	}
 	at = o->spare;

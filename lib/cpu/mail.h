@@ -38,7 +38,6 @@ struct outbox {
 	struct ramka_atomic_u32 count; /* frames in all lists */
 	uint32_t size, room;           /* places in use and in all; 0: nothing is mailed */
 	uint16_t spare;                /* head of the list of places that are not used */
-	uint16_t longest;              /* CPU whose list was longest when it was looked for last */
 	uint16_t *next;
 	uint32_t *frames;
 	struct letters letters[];
