@@ -206,7 +206,7 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 					bitmap_take(&cpu->zone->map, cpu->block, want - n, start, &word);
 
 		if (!mask) {
-			uint32_t block = territory_pick(cpu->zone, cpu->me, 0,
+			uint32_t block = territory_pick(cpu->zone, cpu->me, &cpu->own, 0,
 							cpu->block == NO_BLOCK ? cpu->home : cpu->block);
 
 			if (block == NO_BLOCK)

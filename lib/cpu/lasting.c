@@ -34,7 +34,7 @@ static uint32_t take_lasting(struct ramka_cpu *cpu, unsigned order, uint32_t wan
 			n = take_from(cpu, block, order, want, ret_bits);
 		if (n)
 			break;
-		block = territory_pick_lasting(cpu->zone, cpu->me, order,
+		block = territory_pick_lasting(cpu->zone, cpu->me, &cpu->own, order,
 					       block == NO_BLOCK ? cpu->home : block);
 		if (block == NO_BLOCK)
 			break;

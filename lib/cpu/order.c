@@ -205,7 +205,8 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 			n = take_from_block(cpu, block, order, want, ret_bits);
 		if (n)
 			break;
-		block = territory_pick(cpu->zone, cpu->me, order, block == NO_BLOCK ? cpu->home : block);
+		block = territory_pick(cpu->zone, cpu->me, &cpu->own, order,
+				       block == NO_BLOCK ? cpu->home : block);
 		if (block == NO_BLOCK)
 			break;
 		refill_from(cpu, &cpu->run_block, cpu->block, block);
@@ -217,7 +218,8 @@ static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want
 {
 	unsigned nr = 1u << (order - BLOCK_ORDER);
 	uint32_t first = 0, n = 0;
-	unsigned entries = territory_take_blocks(cpu->zone, cpu->me, nr, want, &cpu->whole_block, &first);
+	unsigned entries = territory_take_blocks(cpu->zone, cpu->me, &cpu->own, nr, want,
+						 &cpu->whole_block, &first);
 
 	for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
 		if (entries >> i & 1)

@@ -21,6 +21,7 @@
 #ifndef RAMKA_LIB_CPU_STATE_H
 #define RAMKA_LIB_CPU_STATE_H
 
+#include "../zone/territory.h"
 #include "../zone/zones.h"
 
 struct outbox;
@@ -86,6 +87,7 @@ struct ramka_cpu {
 	/* base frames taken from the home zone that the zone's estimate does not show yet; signed */
 	struct ramka_atomic_u64 untold;
 	int64_t tell_at, tell_back;      /* so many are told at once, of those taken and of those given back */
+	struct territory_range own;      /* where its territories are */
 };
 
 /* The part that every handle but the cache-less one has. */

@@ -179,10 +179,14 @@ static void init_territories(struct ramka *r)
 			territory_set_scarce(z, (uint32_t)(SCARCE_END - z->origin < z->end ?
 								   SCARCE_END - z->origin :
 								   z->end));
-		for (unsigned j = 0; j < r->nr_cpus; j++)
-			if (r->cpus[j].cpu.zone == z)
-				r->cpus[j].cpu.home = r->cpus[j].cpu.whole_block =
-					territory_give(z, j, nth++, nr);
+		for (unsigned j = 0; j < r->nr_cpus; j++) {
+			struct ramka_cpu *cpu = &r->cpus[j].cpu;
+
+			if (cpu->zone != z)
+				continue;
+			cpu->own = territory_give(z, j, nth++, nr);
+			cpu->home = cpu->whole_block = cpu->own.first << z->territory_shift;
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ static bool change_owner(struct zone *z, uint32_t t, uint32_t from, uint32_t to)
 	return ramka_cas(&z->owners[t], &from, to, relaxed, territory);
 }
 
-uint32_t territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr)
+struct territory_range territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr)
 {
 	/* what lies below is scarce or a hole */
 	uint32_t begin = (z->scarce ? z->scarce : z->low / BLOCK_FRAMES) >> z->territory_shift;
@@ -35,7 +35,7 @@ uint32_t territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr)
 
 	for (uint32_t t = first; t < end; t++)
 		ramka_store(&z->owners[t], cpu + 1, relaxed, territory);
-	return first << z->territory_shift;
+	return (struct territory_range){ first, end };
 }
 
 void territory_set_scarce(struct zone *z, uint32_t limit)
@@ -188,18 +188,23 @@ struct piece { uint32_t first, end; };
 /*
  * Steps over the caller's territories from that of `from` on, once around; *i starts at 0. False at the end.
  */
-static bool next_own(const struct zone *z, uint32_t me, uint32_t from, uint32_t *i, struct piece *ret)
+static bool next_own(const struct zone *z, uint32_t me, const struct territory_range *own, uint32_t from,
+		     uint32_t *i, struct piece *ret)
 {
-	uint32_t start = from >> z->territory_shift;
+	uint32_t nr = own->end - own->first, start = from >> z->territory_shift;
 
-	for (; *i <= z->nr_territories; ++*i) {
-		uint32_t t = start + *i < z->nr_territories ? start + *i : start + *i - z->nr_territories;
+	if (start - own->first >= nr) {
+		start = own->first;
+		from = start << z->territory_shift;
+	}
+	for (; nr && *i <= nr; ++*i) {
+		uint32_t t = start + *i < own->end ? start + *i : start + *i - nr;
 
 		if ((word_of(z, t) & OWNER_MASK) != me)
 			continue;
 		ret->first = *i ? t << z->territory_shift : from;
 		ret->end = (t + 1) << z->territory_shift;
-		if (*i == z->nr_territories)
+		if (*i == nr)
 			ret->end = from;
 		else if (ret->end > z->map.blocks)
 			ret->end = z->map.blocks;
@@ -209,22 +214,24 @@ static bool next_own(const struct zone *z, uint32_t me, uint32_t from, uint32_t 
 	return false;
 }
 
-static uint32_t some_own(struct zone *z, struct window w, uint32_t me, unsigned order, uint32_t from)
+static uint32_t some_own(struct zone *z, struct window w, uint32_t me, const struct territory_range *own,
+			 unsigned order, uint32_t from)
 {
 	struct piece p;
 	uint32_t i = 0;
 
-	while (!window_full(&w) && next_own(z, me, from, &i, &p))
+	while (!window_full(&w) && next_own(z, me, own, from, &i, &p))
 		look(z, &w, order, p.first, p.end);
 	return best_of(&w);
 }
 
-static uint32_t pick_own(struct zone *z, enum kind kind, uint32_t me, unsigned order, uint32_t from)
+static uint32_t pick_own(struct zone *z, enum kind kind, uint32_t me, const struct territory_range *own,
+			 unsigned order, uint32_t from)
 {
-	uint32_t i = 0, block = some_own(z, window(kind, false), me, order, from);
+	uint32_t i = 0, block = some_own(z, window(kind, false), me, own, order, from);
 	struct piece p;
 
-	while (block == NO_BLOCK && next_own(z, me, from, &i, &p))
+	while (block == NO_BLOCK && next_own(z, me, own, from, &i, &p))
 		block = whole_in(z, p.first, p.end);
 	return block;
 }
@@ -239,8 +246,16 @@ static bool adoptable(uint32_t owner, uint32_t me, bool unowned)
 	return !(owner & OWNER_ACTIVE) && owner != me && owner != OWNER_SCARCE && owner != OWNER_NONE;
 }
 
+static void add_to(struct territory_range *own, uint32_t t)
+{
+	if (own->first == own->end)
+		*own = (struct territory_range){ t, t };
+	own->first = t < own->first ? t : own->first;
+	own->end = t < own->end ? own->end : t + 1;
+}
+
 /* Adopts a territory in which `find` succeeds. Returns the block, or NO_BLOCK. */
-static uint32_t adopt(struct zone *z, uint32_t me, uint32_t from, unsigned order,
+static uint32_t adopt(struct zone *z, uint32_t me, struct territory_range *own, uint32_t from, unsigned order,
 		      uint32_t (*find)(struct zone *z, unsigned order, uint32_t first, uint32_t end))
 {
 	uint32_t start = from >> z->territory_shift;
@@ -255,8 +270,10 @@ static uint32_t adopt(struct zone *z, uint32_t me, uint32_t from, unsigned order
 			if (!adoptable(owner, me, pass == 0))
 				continue;
 			block = find(z, order, first, end < z->map.blocks ? end : z->map.blocks);
-			if (block != NO_BLOCK && change_owner(z, t, owner, me))
+			if (block != NO_BLOCK && change_owner(z, t, owner, me)) {
+				add_to(own, t);
 				return block;
+			}
 		}
 	}
 	return NO_BLOCK;
@@ -293,18 +310,19 @@ static uint32_t pick_shared(struct zone *z, enum kind kind, unsigned order, uint
 	return block == NO_BLOCK ? whole_in(z, first, from) : block;
 }
 
-uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t from)
+uint32_t territory_pick(struct zone *z, uint32_t me, struct territory_range *own, unsigned order,
+			uint32_t from)
 {
 	uint32_t block = NO_BLOCK;
 
 	if (from >= z->map.blocks)
 		from = 0;
 	if (me != OWNER_NONE) {
-		block = pick_own(z, ORDINARY, me, order, from);
+		block = pick_own(z, ORDINARY, me, own, order, from);
 		if (block == NO_BLOCK)
-			block = adopt(z, me, from, order, find_whole);
+			block = adopt(z, me, own, from, order, find_whole);
 		if (block == NO_BLOCK)
-			block = adopt(z, me, from, order, find_some);
+			block = adopt(z, me, own, from, order, find_some);
 	}
 	if (block == NO_BLOCK)
 		block = pick_shared(z, ORDINARY, order, from, z->scarce, z->map.blocks);
@@ -317,23 +335,24 @@ uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t fr
 	return block;
 }
 
-uint32_t territory_pick_lasting(struct zone *z, uint32_t me, unsigned order, uint32_t from)
+uint32_t territory_pick_lasting(struct zone *z, uint32_t me, struct territory_range *own, unsigned order,
+				uint32_t from)
 {
 	uint32_t block = NO_BLOCK;
 
 	if (from >= z->map.blocks)
 		from = 0;
 	if (me != OWNER_NONE) {
-		block = pick_own(z, LASTING, me, order, from);
+		block = pick_own(z, LASTING, me, own, order, from);
 		if (block == NO_BLOCK)
-			block = adopt(z, me, from, order, find_whole);
+			block = adopt(z, me, own, from, order, find_whole);
 	}
 	if (block == NO_BLOCK)
 		block = pick_shared(z, LASTING, order, from, z->scarce, z->map.blocks);
 	if (block == NO_BLOCK && me != OWNER_NONE)
-		block = some_own(z, window(ORDINARY, true), me, order, from);
+		block = some_own(z, window(ORDINARY, true), me, own, order, from);
 	if (block == NO_BLOCK)
-		return territory_pick(z, me, order, from);
+		return territory_pick(z, me, own, order, from);
 	zone_set_lasting(z, block, true);
 	return block;
 }
@@ -414,17 +433,17 @@ static uint32_t find_single(struct zone *z, unsigned order, uint32_t first, uint
 	return NO_BLOCK;
 }
 
-unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at,
-			       uint32_t *ret_first)
+unsigned territory_take_blocks(struct zone *z, uint32_t me, struct territory_range *own, unsigned nr,
+			       unsigned most, uint32_t *at, uint32_t *ret_first)
 {
 	uint32_t i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0, block;
 	unsigned got = 0;
 	struct piece p;
 
-	while (!got && me != OWNER_NONE && next_own(z, me, from, &i, &p))
+	while (!got && me != OWNER_NONE && next_own(z, me, own, from, &i, &p))
 		got = take_blocks_in(z, nr, most, p.first, p.end, ret_first);
 	if (!got && me != OWNER_NONE) {
-		block = adopt(z, me, from, BLOCK_ORDER + nr - 1, find_single);
+		block = adopt(z, me, own, from, BLOCK_ORDER + nr - 1, find_single);
 		if (block != NO_BLOCK) {
 			block = (uint32_t)align_down(block, (uint64_t)1 << z->territory_shift);
 			got = take_blocks_in(z, nr, most, block, block + (1u << z->territory_shift),

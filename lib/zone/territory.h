@@ -34,6 +34,14 @@
 #define OWNER_MASK 0x3fffffffu
 #define OWNER_ACTIVE 0x80000000u
 
+/*
+ * All territories of a CPU are among these: its share, and as far as it adopted any. A search for its own
+ * looks at no other word, so what that costs does not grow with the number of CPUs. Private to the CPU.
+ */
+struct territory_range {
+	uint32_t first, end;
+};
+
 /* log2 of the blocks of a territory, in a zone of `blocks` blocks that up to `nr_cpus` CPUs share. */
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus);
 static inline uint32_t territory_count(uint32_t blocks, unsigned shift)
@@ -43,8 +51,8 @@ static inline uint32_t territory_count(uint32_t blocks, unsigned shift)
 
 /* Set-up, before CPUs get their shares: frames below bit `limit` are scarce if the zone has more above. */
 void territory_set_scarce(struct zone *z, uint32_t limit);
-/* Set-up: CPU `cpu` is number `nth` of the `nr` CPUs of this zone. Returns the first block of its share. */
-uint32_t territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr);
+/* Set-up: CPU `cpu` is number `nth` of the `nr` CPUs of this zone. Returns its share. */
+struct territory_range territory_give(struct zone *z, uint32_t cpu, uint32_t nth, uint32_t nr);
 
 static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 {
@@ -53,18 +61,20 @@ static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 
 /*
  * A block near block `from` that has a free aligned run of 2^order frames, as far as block entries and
- * hints tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories. It looks
- * for the densest of a window of partly used blocks in the CPU's own territories, then a whole block there,
- * then a territory to adopt, then the densest block of other CPUs, then a lasting block (zone.h), then
- * scarce memory.
+ * hints tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories, who has
+ * no range either. It looks for the densest of a window of partly used blocks in the CPU's own territories,
+ * then a whole block there, then a territory to adopt, then the densest block of other CPUs, then a lasting
+ * block (zone.h), then scarce memory.
  */
-uint32_t territory_pick(struct zone *z, uint32_t me, unsigned order, uint32_t from);
+uint32_t territory_pick(struct zone *z, uint32_t me, struct territory_range *own, unsigned order,
+			uint32_t from);
 /*
  * The same for frames that last: the densest lasting block of the CPU's own territories, a whole block
  * there or of a territory to adopt, the densest lasting block of others, the emptiest of its own blocks;
  * each is lasting from then on. Else as territory_pick.
  */
-uint32_t territory_pick_lasting(struct zone *z, uint32_t me, unsigned order, uint32_t from);
+uint32_t territory_pick_lasting(struct zone *z, uint32_t me, struct territory_range *own, unsigned order,
+				uint32_t from);
 
 /* From now on the CPU takes from block `to`, and no longer from `from`, which may be NO_BLOCK. */
 void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to);
@@ -76,7 +86,7 @@ void territory_leave(struct zone *z, uint32_t me);
  * Claims up to `most` aligned runs of `nr` whole blocks, 1 or 2, that lie in one quad, by one CAS, near block
  * *at, which is updated. Returns the mask of the blocks, of which bit 0 is block *ret_first; 0: none.
  */
-unsigned territory_take_blocks(struct zone *z, uint32_t me, unsigned nr, unsigned most, uint32_t *at,
-			       uint32_t *ret_first);
+unsigned territory_take_blocks(struct zone *z, uint32_t me, struct territory_range *own, unsigned nr,
+			       unsigned most, uint32_t *at, uint32_t *ret_first);
 
 #endif

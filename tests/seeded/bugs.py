@@ -104,6 +104,8 @@ bug('estimate-eager', 'what comes back is told as early as what is taken', 'unit
     ('set_steps', '		cpu->tell_back = part;', '		;'))
 bug('estimate-twice', 'a drain tells the zone what it was told already', 'unit cpu', 10,
     ('drain_cache', '	ramka_store(&cpu->untold, 0, relaxed, stat);\n', ''))
+bug('adopted-lost', 'a CPU does not find the territories again that it adopted behind its own', 'unit zone', 10,
+    ('add_to', 't < own->end ? own->end : t + 1', 'own->end'))
 bug('share-of-a-hole', 'the share of the first CPUs is a hole, or scarce', 'unit cpu', 10,
     ('territory_give', '(z->scarce ? z->scarce : z->low / BLOCK_FRAMES) >> z->territory_shift', '0'))
 bug('search-past-quad', 'a search for a run passes over a quad that has one', 'unit zone', 10,

@@ -177,7 +177,7 @@ static void searches_get_through_stale_hints(void **state)
 				zone_split(z, 5 * 512, 9, 0);
 			assert_true(zone_free(z, 5 * 512, whole ? 9 : order));
 			z->map.some.level[0][0].value = z->map.whole.level[0][0].value = 0xff;
-			assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 5);
+			assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 0, 0), 5);
 			z->map.some.level[0][0].value = z->map.whole.level[0][0].value = 0xff;
 			assert_int_equal(zone_alloc(z, order, NO_LIMIT, &cursor), 5 * 512);
 			if (!whole)
@@ -199,25 +199,25 @@ static void refills_from_the_densest_block(void **state)
 	struct zone *z = zone_new(0, 16 * 512);
 
 	(void)state;
-	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 5), 5); /* all whole: the nearest */
+	assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 0, 5), 5); /* all whole: the nearest */
 	use(z, 2, 100);
-	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 5), 2); /* a used one before a whole one */
+	assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 0, 5), 2); /* a used one before a whole one */
 	use(z, 9, 400);
-	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 9);
+	assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 0, 0), 9);
 	use(z, 11, 500); /* 12 free: not worth it while there are better ones */
-	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 9);
+	assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 0, 0), 9);
 	zone_delete(z);
 
 	z = zone_new(0, 16 * 512);
 	use(z, 7, 505);
 	use(z, 8, 509);
-	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), 7); /* only sparse ones: the fuller of them, before a whole one */
+	assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 0, 0), 7); /* only sparse ones: the fuller of them, before a whole one */
 	zone_delete(z);
 
 	z = zone_new(0, 4 * 512);
 	for (uint32_t block = 0; block < 4; block++)
 		use(z, block, 512);
-	assert_int_equal(territory_pick(z, OWNER_NONE, 0, 0), NO_BLOCK);
+	assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 0, 0), NO_BLOCK);
 	zone_delete(z);
 }
 
@@ -372,6 +372,37 @@ static void split_blocks_are_freed_one_by_one(void **state)
 		}
 }
 
+/* The range of a CPU's territories holds those that it adopts too, before its share and behind it. */
+static void a_cpu_finds_what_it_adopted(void **state)
+{
+	struct zone *z = zone_new(0, 64 * BLOCK_FRAMES);
+	struct territory_range own[3];
+	uint32_t per, block;
+
+	(void)state;
+	z->territory_shift = 2;
+	z->nr_territories = 16;
+	for (uint32_t i = 0; i < 3; i++)
+		own[i] = territory_give(z, i, i, 3);
+	assert_int_equal(own[1].first, own[0].end);
+	assert_int_equal(own[1].end, own[2].first);
+	assert_int_equal(own[2].end, 16);
+	per = own[1].end - own[1].first;
+	for (uint32_t t = own[1].first; t < own[1].end; t++) /* its own are used up */
+		assert_true(bitmap_claim_blocks(&z->map, 4 * t, 4));
+	for (uint32_t n = 0; n < 16 - per; n++) {
+		block = territory_pick(z, 2, &own[1], 3, 4 * own[1].first);
+		assert_true(block < 64 && block / 4 >= own[1].first && block / 4 < own[1].end);
+		assert_int_equal(territory_owner(z, block), 2);
+		assert_true(bitmap_claim_blocks(&z->map, block / 4 * 4, 4));
+	}
+	assert_int_equal(own[1].first, 0);
+	assert_int_equal(own[1].end, 16);
+	assert_true(bitmap_free_blocks(&z->map, 0, 4)); /* the farthest one, that of another CPU once */
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, 60), 0);
+	zone_delete(z);
+}
+
 /* Blocks that are too broken for an order are passed over by quads, up to the next chunk. */
 static void passes_over_what_cannot_have_a_run(void **state)
 {
@@ -392,7 +423,7 @@ static void passes_over_what_cannot_have_a_run(void **state)
 	assert_int_equal(zone_next_hopeful(z, 2 * CHUNK_BLOCKS - 1, 3), 2 * CHUNK_BLOCKS);
 	assert_int_equal(zone_next_hopeful(z, 0, 0), 1);
 	for (uint32_t from = 0; from < 2 * CHUNK_BLOCKS; from += 7) { /* and no search misses the one that has */
-		assert_int_equal(territory_pick(z, OWNER_NONE, 3, from), 9);
+		assert_int_equal(territory_pick(z, OWNER_NONE, NULL, 3, from), 9);
 		assert_int_equal(zone_alloc(z, 3, NO_LIMIT, &(uint32_t){ from }) / BLOCK_FRAMES, 9);
 	}
 	zone_delete(z);
@@ -432,6 +463,7 @@ int main(void)
 		cmocka_unit_test(claims_and_frees_any_range),
 		cmocka_unit_test(frees_no_range_twice),
 		cmocka_unit_test(split_blocks_are_freed_one_by_one),
+		cmocka_unit_test(a_cpu_finds_what_it_adopted),
 		cmocka_unit_test(passes_over_what_cannot_have_a_run),
 		cmocka_unit_test(estimates_what_is_free),
 	};
