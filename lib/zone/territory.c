@@ -31,7 +31,8 @@ struct territory_range territory_give(struct zone *z, uint32_t cpu, uint32_t nth
 	/* what lies below is scarce or a hole */
 	uint32_t begin = (z->scarce ? z->scarce : z->low / BLOCK_FRAMES) >> z->territory_shift;
 	uint64_t shared = z->nr_territories - begin;
-	uint32_t first = begin + (uint32_t)(shared * nth / nr), end = begin + (uint32_t)(shared * (nth + 1) / nr);
+	uint32_t first = begin + (uint32_t)(shared * nth / nr);
+	uint32_t end = begin + (uint32_t)(shared * (nth + 1) / nr);
 
 	for (uint32_t t = first; t < end; t++)
 		ramka_store(&z->owners[t], cpu + 1, relaxed, territory);
