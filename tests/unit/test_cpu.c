@@ -841,10 +841,17 @@ static void what_is_taken_is_told_early(void **state)
 		ramka_frame_put(f->cpu[i % 2], frames[i]);
 	ramka_drain(f->r);
 	assert_int_equal(zone_estimate_free(z), zone_count_free(z));
-	for (unsigned i = 0; i < 2; i++)
-		ramka_frame_put(f->cpu[i], must_alloc(f->cpu[i], order_req(9)));
-	ramka_drain(f->r);
-	assert_int_equal(zone_estimate_free(z), zone_count_free(z));
+	take_large(f, frames);
+	put_all(f->cpu[0], frames, LARGE);
+	for (unsigned i = 0; i < LARGE; i++) /* an estimate of more than there is would not be seen */
+		frames[i] = must_alloc(f->cpu[1], order_req(9));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(zone_estimate_free(z) < zone_count_free(z), i == 0); /* frames that came back are not told */
+		ramka_frame_put(f->cpu[0], must_alloc(f->cpu[0], order_req(9)));
+		ramka_drain(f->r);
+		assert_int_equal(zone_estimate_free(z), zone_count_free(z));
+	}
+	put_all(f->cpu[1], frames, LARGE);
 	CLOSE(f);
 }
 
