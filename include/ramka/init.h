@@ -14,7 +14,7 @@ RAMKA_BEGIN_DECLS
 /**
  * Bytes of metadata that an instance of this configuration needs.
  *
- * 16 bytes plus meta_size per base frame of the span, one bit per frame, about 8 KiB a CPU. The span reaches
+ * 16 bytes plus meta_size per base frame of the span, two bits per frame, about 8 KiB a CPU. The span reaches
  * from the lowest to the highest frame that may ever be handed out (usable, detached, reclaimable), holes
  * included. The slots, the owner metadata and the bits of holes are never touched, so they may be left
  * unbacked where that can be. RESERVED, BAD and KERNEL frames are in the span where they lie between such
@@ -47,12 +47,14 @@ RAMKA_API int ramka_init_why(const struct ramka_config *cfg, void *metadata, siz
 			     struct ramka **ret_r, struct ramka_why *ret_why);
 
 /**
- * Makes a region usable late: RECLAIMABLE memory, or a hole inside the initial span (hot-add).
+ * Makes a region usable late: RECLAIMABLE memory, or a hole inside the initial span (hot-add), memory that
+ * was removed (memory.h) included. Broken frames that stayed when it was removed are left out.
  *
  * The region may be a part of the memory there, of any number of pages, and parts may come in any order.
  * Neighbours become one piece. It becomes memory of its node, which must be the one that the map gives it:
  * the node of the reclaimable region, or for a hole the node of the memory below it, if that node has memory
- * above it too. Metadata of the hole must be backed before the call, and zeroed with RAMKA_METADATA_ZEROED.
+ * above it too. Metadata of the hole (ramka_metadata_of) must be backed before the call, and zeroed with
+ * RAMKA_METADATA_ZEROED.
  * Batches, high-water mark and low_memory follow the new size.
  *
  * All or nothing. @return 0; RAMKA_E_NOT_ALIGNED; RAMKA_E_INVAL: kind other than USABLE, empty, wrapping,

@@ -4,19 +4,21 @@
  * Memory that goes, memory that breaks, and free memory that a hypervisor wants to know of. Memory that
  * comes: ramka_add_memory (init.h).
  *
- *     usable --isolate--> isolated --(its frames are freed, moved or claimed by address)--> quiet
- *       ^                    |                                                                |
- *       +----unisolate-------+---------------------------------unisolate----------------------+
+ *     usable --isolate--> isolated --(its frames are freed or moved)--> quiet --remove--> a hole
+ *       ^                    |                                            |                 |
+ *       +----unisolate-------+-------------------unisolate----------------+                 |
+ *       +-------------------------------------add-------------------------------------------+
  *
  * A range is whole 2 MiB blocks of the physical address space. It may end, or begin, inside a block where
  * the rest of that block is no memory of the allocator. It may hold holes, and memory of several nodes.
  *
- * One call at a time isolates, ends isolation or adds; another one is told RAMKA_E_BUSY and has
+ * One call at a time isolates, ends isolation, removes or adds; another one is told RAMKA_E_BUSY and has
  * done nothing. None of them waits, and none delays who allocates and frees.
  */
 #ifndef RAMKA_MEMORY_H
 #define RAMKA_MEMORY_H
 
+#include <ramka/error.h>
 #include <ramka/types.h>
 
 RAMKA_BEGIN_DECLS
@@ -62,6 +64,54 @@ RAMKA_API int ramka_isolate_progress(struct ramka_cpu *cpu, ramka_paddr_t base, 
  * context; lock-free; linear in blocks.
  */
 RAMKA_API int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size);
+
+/**
+ * Removes isolated memory whose frames are all free: from now on it is a hole. An address there is
+ * RAMKA_E_OUT_OF_BOUND, statistics and a walk do not have it, and sizes that follow the memory follow.
+ * ramka_add_memory makes it memory again, all of it at once or in parts of any size; that is the undo.
+ *
+ * Reserved and detached frames of the range are not the allocator's and stay what they are. So do
+ * broken ones: they stay counted as bad and reserved, a walk shows them, and when the range is added again
+ * they are left out.
+ *
+ * The contents belong to the embedder at once. The metadata belongs to it too, as that of any hole
+ * (ramka_metadata_of), but not at once: a call that began before this one returned may still read it, and
+ * finds there that nothing is in use. **The embedder keeps the metadata backed until all calls on the
+ * instance are over that began before this one returned**, on every CPU and in handlers: one grace period,
+ * where every thread calls the allocator inside read sections or is quiescent between calls; a rendezvous of
+ * all CPUs outside of calls will do as well. Who never takes the backing away need not wait. Before the range
+ * is added again the metadata is backed, with anything, or with zeroes if RAMKA_METADATA_ZEROED is set; it is
+ * zeroes where it stayed.
+ *
+ * All or nothing. @return 0; RAMKA_E_INVAL, RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND (removed
+ * already, too), RAMKA_E_BUSY: as ramka_isolate; RAMKA_E_UNUSED: not all of it is isolated; RAMKA_E_IN_USE:
+ * frames are in use; RAMKA_E_BUSY also: a free frame is cached by a CPU that cannot be stopped, or just
+ * moves. Thread context; lock-free; linear in blocks and CPUs, and in the metadata that RAMKA_METADATA_ZEROED
+ * makes it clear.
+ */
+RAMKA_API int ramka_remove_memory(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size);
+/**
+ * The same, and says why it refuses: the first frame in use, and its type (error.h). `ret_why` may be NULL.
+ */
+RAMKA_API int ramka_remove_memory_why(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size,
+				      struct ramka_why *ret_why);
+
+/** Bytes of the metadata memory. */
+struct ramka_metadata_part { void *base; size_t size; };
+#define RAMKA_METADATA_PARTS 5
+
+/**
+ * The metadata of the frames in [base, base + size), and of no other: slots, owner metadata, what flags and
+ * the contract build add, and the bits of the 2 MiB blocks that lie wholly in the range. The range lies in
+ * one hole, or will; a walk (ramka_walk_range) shows the holes of removed memory.
+ *
+ * Before ramka_add_memory, back what is asked for with the range rounded outward to 2 MiB, and round each
+ * part outward to pages. After ramka_remove_memory, ask for each hole as it is, and round each part inward.
+ * @return how many parts there are, at most RAMKA_METADATA_PARTS; what lies outside the span has none. Any
+ * context, wait-free.
+ */
+RAMKA_API unsigned ramka_metadata_of(const struct ramka *r, ramka_paddr_t base, uint64_t size,
+				     struct ramka_metadata_part ret_parts[RAMKA_METADATA_PARTS]);
 
 /** Not an error: accepted, and done when the frame's last reference goes. */
 #define RAMKA_LATER 2

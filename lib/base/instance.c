@@ -25,6 +25,8 @@ unsigned instance_kind(const struct ramka *r, uint64_t frame)
 	if (frame < r->first || frame - r->first >= r->nr_slots)
 		return MAP_HOLE;
 	m = instance_map(r, frame);
+	if (sparse_has(&r->gone, frame - r->first))
+		return MAP_HOLE;
 	if ((m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE) &&
 	    sparse_has(&r->late, m->late + (frame - m->first)))
 		return RAMKA_USABLE;
@@ -37,14 +39,18 @@ uint64_t instance_next(const struct ramka *r, uint64_t frame)
 
 	while (frame < end) {
 		const struct map_entry *m = instance_map(r, frame);
-		uint64_t next = m + 1 < r->map + r->nr_map && m[1].first < end ? m[1].first : end, late;
+		uint64_t next = m + 1 < r->map + r->nr_map && m[1].first < end ? m[1].first : end, late, gone;
 
-		if (m->kind != MAP_HOLE)
+		if (m->kind == MAP_HOLE) {
+			late = m->late + (frame - m->first);
+			frame += sparse_next(&r->late, late, late + (next - frame)) - late;
+		}
+		if (frame == next)
+			continue;
+		gone = sparse_end(&r->gone, frame - r->first, next - r->first) + r->first;
+		if (gone == frame)
 			return frame;
-		late = m->late + (frame - m->first);
-		frame += sparse_next(&r->late, late, late + (next - frame)) - late;
-		if (frame < next)
-			return frame;
+		frame = gone;
 	}
 	return end;
 }
@@ -78,6 +84,14 @@ void instance_find_solid(struct ramka *r)
 		for (uint64_t part =
 			     (first - r->first + (UINT64_C(1) << r->solid_shift) - 1) >> r->solid_shift;
 		     first >= r->first && part < (end - r->first) >> r->solid_shift; part++)
-			r->solid[part] = true;
+			ramka_store(&r->solid[part], 1, relaxed, map.solid);
 	}
+}
+
+void instance_not_solid(struct ramka *r, uint64_t first, uint64_t end)
+{
+	uint64_t last = (end - 1 - r->first) >> r->solid_shift;
+
+	for (uint64_t part = (first - r->first) >> r->solid_shift; part <= last; part++)
+		ramka_store(&r->solid[part], 0, relaxed, map.solid);
 }

@@ -79,9 +79,11 @@ struct ramka {
 	struct map_entry *map;
 	size_t nr_map;
 	unsigned solid_shift;      /* log2 of the frames of a part of the span, see instance_slot */
-	bool solid[SOLID_PARTS];
+	struct ramka_atomic_u32 solid[SOLID_PARTS];
 	/* frames of holes and reclaimable memory that ramka_add_memory made usable */
 	struct sparse late;
+	/* frames, counted from the first, that ramka_remove_memory made a hole */
+	struct sparse gone;
 	bool (*barrier_all_cpus)(void *ctx);
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	void (*low_memory)(void *ctx, uint64_t free_frames);
@@ -114,7 +116,7 @@ struct ramka {
 	struct ramka_atomic_u64 peak;
 	struct ramka_atomic_u64 failures[RAMKA_MAX_ORDER + 1];
 	struct ramka_atomic_u64 unused;                     /* base frames without an owner */
-	/* added to total, taken from reserved, since set-up */
+	/* added to total (less than 0: removed), taken from reserved, since set-up */
 	struct ramka_atomic_u64 late_total, late_reserved;
 	struct ramka_atomic_u64 bad;                        /* broken base frames, part of reserved */
 	struct ramka_atomic_u64 reporting;                  /* base frames that ramka_report_free holds now */
@@ -193,7 +195,7 @@ static inline void *slot_meta(const struct ramka *r, const struct ramka_frame *f
 
 /* The piece of the map that holds a frame at or above r->first. */
 const struct map_entry *instance_map(const struct ramka *r, uint64_t frame);
-/* What the map says of a frame, late memory included; MAP_HOLE outside. */
+/* What the map says of a frame, late and removed memory included; MAP_HOLE outside. */
 unsigned instance_kind(const struct ramka *r, uint64_t frame);
 /*
  * The first frame at or after this one that is no hole, or the end of the span. Metadata of holes must not be
@@ -202,12 +204,15 @@ unsigned instance_kind(const struct ramka *r, uint64_t frame);
 uint64_t instance_next(const struct ramka *r, uint64_t frame);
 /* Set-up: notes which parts of the span have no hole. */
 void instance_find_solid(struct ramka *r);
+/* A hole is about to be in [first, end), frames of the span. */
+void instance_not_solid(struct ramka *r, uint64_t first, uint64_t end);
 /* instance_slot where the map has to be searched. */
 int instance_slot_searched(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f);
 
 /*
  * The slot at an address; false where the map has to be searched. `solid` says of each of up to SOLID_PARTS
- * parts of the span that it has had no hole since set-up.
+ * parts of the span that it never had a hole. It is never set again, since a lookup that read it without
+ * acquire could then miss what a slot of late memory was set to. Pair: map.solid.
  */
 static inline bool instance_solid(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
 {
@@ -215,7 +220,7 @@ static inline bool instance_solid(const struct ramka *r, ramka_paddr_t pa, struc
 	uint64_t index = (pa >> RAMKA_PAGE_SHIFT | pa << (64 - RAMKA_PAGE_SHIFT)) - r->first,
 		 part = index >> r->solid_shift;
 
-	if (unlikely(part >= SOLID_PARTS) || unlikely(!r->solid[part]))
+	if (unlikely(part >= SOLID_PARTS) || unlikely(!ramka_load(&r->solid[part], relaxed, map.solid)))
 		return false;
 	*ret_f = &r->slots[index];
 	return true;

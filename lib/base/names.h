@@ -27,11 +27,14 @@
 #define bitmap_close_block ramka_core_bitmap_close_block
 #define bitmap_fill ramka_core_bitmap_fill
 #define bitmap_fix_hints ramka_core_bitmap_fix_hints
+#define bitmap_forget ramka_core_bitmap_forget
 #define bitmap_free ramka_core_bitmap_free
 #define bitmap_free_blocks ramka_core_bitmap_free_blocks
 #define bitmap_free_mask ramka_core_bitmap_free_mask
 #define bitmap_free_quad ramka_core_bitmap_free_quad
 #define bitmap_free_unreported ramka_core_bitmap_free_unreported
+#define bitmap_hold ramka_core_bitmap_hold
+#define bitmap_hold_undo ramka_core_bitmap_hold_undo
 #define bitmap_open_block ramka_core_bitmap_open_block
 #define bitmap_shut ramka_core_bitmap_shut
 #define bitmap_take ramka_core_bitmap_take
@@ -142,6 +145,7 @@
 #define instance_kind ramka_core_instance_kind
 #define instance_map ramka_core_instance_map
 #define instance_next ramka_core_instance_next
+#define instance_not_solid ramka_core_instance_not_solid
 #define instance_slot_searched ramka_core_instance_slot_searched
 #define instance_zone ramka_core_instance_zone
 #define lasting_get ramka_core_lasting_get
@@ -174,9 +178,11 @@
 #define request_valid ramka_core_request_valid
 #define slot_state ramka_core_slot_state
 #define sparse_add ramka_core_sparse_add
+#define sparse_end ramka_core_sparse_end
 #define sparse_has ramka_core_sparse_has
 #define sparse_init ramka_core_sparse_init
 #define sparse_next ramka_core_sparse_next
+#define sparse_remove ramka_core_sparse_remove
 #define sparse_words ramka_core_sparse_words
 #define state_is_tail ramka_core_state_is_tail
 #define state_of ramka_core_state_of

@@ -49,16 +49,35 @@ static bool word_valid(const struct sparse *s, unsigned level, uint64_t word)
 	return true;
 }
 
-bool sparse_has(const struct sparse *s, uint64_t n)
+/* The word of level 0 that has the bit of n, as a reader sees it; 0 where it means nothing. */
+static uint64_t sparse_word(const struct sparse *s, uint64_t n)
 {
-	for (unsigned level = s->nr_levels; level--;) {
-		uint64_t bit = at_level(n, level);
+	for (unsigned level = s->nr_levels;;) {
+		uint64_t bit = at_level(n, --level);
 		uint64_t w = ramka_load(&s->level[level][bit / WORD_BITS], acquire, map.late);
 
+		if (!level)
+			return w;
 		if (!(w >> (bit % WORD_BITS) & 1))
-			return false;
+			return 0;
 	}
-	return true;
+}
+
+bool sparse_has(const struct sparse *s, uint64_t n)
+{
+	return sparse_word(s, n) >> (n % WORD_BITS) & 1;
+}
+
+/* The bits of a word that stand for numbers of [first, end). */
+static uint64_t bits_of(uint64_t word, uint64_t first, uint64_t end)
+{
+	uint64_t mask = ~(uint64_t)0;
+
+	if (word == first / WORD_BITS)
+		mask &= ~bits_below((unsigned)(first % WORD_BITS));
+	if (word == (end - 1) / WORD_BITS)
+		mask &= bits_below((unsigned)((end - 1) % WORD_BITS) + 1);
+	return mask;
 }
 
 void sparse_add(struct sparse *s, uint64_t first, uint64_t end)
@@ -68,18 +87,36 @@ void sparse_add(struct sparse *s, uint64_t first, uint64_t end)
 
 		for (uint64_t word = first / WORD_BITS; word <= last; word++) {
 			struct ramka_atomic_u64 *w = &s->level[level][word];
-			uint64_t mask = ~(uint64_t)0;
+			uint64_t mask = bits_of(word, first, end);
 
-			if (word == first / WORD_BITS)
-				mask &= ~bits_below((unsigned)(first % WORD_BITS));
-			if (word == last)
-				mask &= bits_below((unsigned)((end - 1) % WORD_BITS) + 1);
 			if (~mask && word_valid(s, level, word))
 				mask |= ramka_load(w, relaxed, map.late);
 			ramka_store(w, mask, release, map.late);
 		}
 		first /= WORD_BITS;
 		end = last + 1;
+	}
+}
+
+void sparse_remove(struct sparse *s, uint64_t first, uint64_t end)
+{
+	for (unsigned level = 0; level < s->nr_levels && first < end; level++) {
+		uint64_t low = first / WORD_BITS, last = (end - 1) / WORD_BITS;
+		uint64_t next = low, stop = last + 1; /* words that are empty now */
+
+		for (uint64_t word = low; word <= last; word++) {
+			struct ramka_atomic_u64 *w = &s->level[level][word];
+			uint64_t left;
+
+			if (!word_valid(s, level, word))
+				continue;
+			left = ramka_load(w, relaxed, map.late) & ~bits_of(word, first, end);
+			ramka_store(w, left, release, map.late);
+			next += left && word == low;
+			stop -= left && word == last;
+		}
+		first = next;
+		end = stop;
 	}
 }
 
@@ -108,4 +145,16 @@ uint64_t sparse_next(const struct sparse *s, uint64_t from, uint64_t end)
 		level--;
 	}
 	return end;
+}
+
+uint64_t sparse_end(const struct sparse *s, uint64_t from, uint64_t end)
+{
+	while (from < end) {
+		uint64_t rest = ~sparse_word(s, from) & ~bits_below((unsigned)(from % WORD_BITS));
+
+		from = align_down(from, WORD_BITS) + (rest ? bits_lowest(rest) : WORD_BITS);
+		if (rest)
+			break;
+	}
+	return from < end ? from : end;
 }

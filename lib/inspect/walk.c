@@ -17,16 +17,17 @@ static bool is_head(enum ramka_state state)
 static uint64_t hole_at(struct look *l)
 {
 	const struct ramka *r = l->r;
-	uint64_t frame = r->first + l->frame, end = r->first + r->nr_slots, late;
+	uint64_t frame = r->first + l->frame, end = r->first + r->nr_slots, late, gone;
 	const struct map_entry *m;
 
 	while (l->piece + 1 < r->nr_map && r->map[l->piece + 1].first <= frame)
 		l->piece++;
 	m = &r->map[l->piece];
-	if (m->kind != MAP_HOLE)
-		return 0;
 	if (l->piece + 1 < r->nr_map && m[1].first < end)
 		end = m[1].first;
+	gone = sparse_end(&r->gone, l->frame, end - r->first) - l->frame;
+	if (gone || m->kind != MAP_HOLE)
+		return gone;
 	late = m->late + (frame - m->first);
 	return sparse_next(&r->late, late, late + (end - frame)) - late;
 }

@@ -426,6 +426,7 @@ static void init_places(struct ramka *r, const struct layout *l)
 	r->depot = (void *)(at + l->depot);
 	r->none = (void *)(at + l->none);
 	sparse_init(&r->late, (void *)(at + l->late), l->late_frames);
+	sparse_init(&r->gone, (void *)(at + l->gone), l->nr_slots);
 	*r->depot = (struct depot){ (void *)(at + l->shards), (void *)(at + l->magazines), r->nr_cpus,
 				    l->per_shard, 0 };
 	r->mail = r->depot + 1;

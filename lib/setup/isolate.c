@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Isolated memory: ranges of whole blocks that nothing is handed out of. May use everything below.
+ * Isolated memory: ranges of whole blocks that nothing is handed out of; and its removal. May use everything
+ * below.
  *
  *   isolater (holds `changing`)             a CPU
  *   -----------------------------------     ------------------------------------------------
@@ -14,10 +15,31 @@
  * isolated is read from the blocks. A CPU that was not stopped, since it was inside a call, is the reason
  * why `settled` is false; the next drain asks again.
  *
- * Pairs: count.raise (the bit), map.changing, section.revoke (stopping).
+ * Removal takes each block by one operation, a promise of all frames that it has (bitmap_hold). What is held
+ * cannot be claimed by address either, so then nothing but lookups comes to these frames:
+ *
+ *   remover (holds `changing`)              a lookup by address, a walk, a search
+ *   -----------------------------------     ------------------------------------------------
+ *   every block: held, or all are undone
+ *   no part of the range is solid           searches the map
+ *   frames: into r->gone                    not there yet: finds a FREE frame, and nothing to take
+ *   block: no bits, a count of 0, not       there: a hole
+ *     present
+ *   counters
+ *
+ * A call that began before may still read slots and bits, which stay what they are: FREE and zero. So the
+ * embedder takes their backing away only when such calls are over (include/ramka/memory.h).
+ *
+ * Pairs: count.raise (the bit, the promise), map.changing, map.late, map.solid, section.revoke (stopping).
  */
+#include "../base/mem.h"
+
+#include "../base/watch.h"
+#include "../base/why.h"
 #include "../cpu/drain.h"
+#include "../frame/contracts.h"
 #include "../inspect/walk.h"
+#include "tune.h"
 
 /* ---- ranges ---- */
 
@@ -237,4 +259,188 @@ int ramka_isolate_progress(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t s
 		count(&s, &n);
 	*ret = n;
 	return 0;
+}
+
+/* ---- removing ---- */
+
+/* Frames of the block that lie in the range. */
+static struct range block_frames(const struct part_of_zone *p)
+{
+	uint32_t first = p->block * BLOCK_FRAMES, end = first + BLOCK_FRAMES;
+
+	return (struct range){ p->z->origin + (first < p->first ? p->first : first),
+			       p->z->origin + (end > p->end ? p->end : end) };
+}
+
+static int in_the_way(const struct ramka *r, uint64_t frame, struct ramka_why *why)
+{
+	const struct ramka_frame *head = ramka_frame_head(r, paddr_of(frame));
+
+	why->paddr = paddr_of(frame);
+	why->type = head ? type_by_id(r, info_type(slot_info(head))) : NULL;
+	return refuse_plain(why, RAMKA_E_IN_USE, "a frame is in use", "base");
+}
+
+static int on_its_way(uint64_t frame, struct ramka_why *why)
+{
+	why->paddr = paddr_of(frame);
+	return refuse_plain(why, RAMKA_E_BUSY,
+			    "a free frame is cached by a CPU that could not be stopped, or just moves",
+			    "base");
+}
+
+/*
+ * How many frames leave with a block that is not wholly free: all that are its zone's, if they are free. The
+ * zone has none of those that are reserved or detached. They stay what they are.
+ */
+static int count_leaving(const struct ramka *r, const struct part_of_zone *p, unsigned *ret_n,
+			 struct ramka_why *why)
+{
+	struct range g = block_frames(p);
+	struct look l = look_from(r, g.first);
+	struct sight s;
+
+	*ret_n = 0;
+	while (l.frame < g.end - r->first && look_next(&l, &s)) {
+		uint64_t frame = r->first + l.frame - 1;
+
+		if (s.state == RAMKA_STATE_HOLE || s.state == RAMKA_STATE_RESERVED || s.zone != p->z ||
+		    instance_kind(r, frame) != RAMKA_USABLE)
+			continue;
+		if (s.state == RAMKA_STATE_CACHED)
+			return on_its_way(frame, why);
+		if (s.state != RAMKA_STATE_ISOLATED && s.state != RAMKA_STATE_UNUSED)
+			return in_the_way(r, frame, why);
+		*ret_n += s.state == RAMKA_STATE_ISOLATED;
+	}
+	return 0;
+}
+
+static int hold_block(const struct ramka *r, const struct part_of_zone *p, struct ramka_why *why)
+{
+	unsigned n;
+	int rc;
+
+	if (bitmap_hold(&p->z->map, p->block, BLOCK_FRAMES))
+		return 0;
+	rc = count_leaving(r, p, &n, why);
+	if (rc || !n || bitmap_hold(&p->z->map, p->block, n))
+		return rc;
+	return on_its_way(block_frames(p).first, why);
+}
+
+/* Holds every block of the range, or none. */
+static int hold_range(const struct ramka *r, const struct range *g, struct ramka_why *why)
+{
+	struct part_of_zone p = { .at = 0 }, undo = { .at = 0 };
+	int rc = 0;
+
+	while (!rc && range_next_zone(r, g, &p))
+		do
+			rc = hold_block(r, &p, why);
+		while (!rc && range_next_block(&p));
+	while (rc && range_next_zone(r, g, &undo)) {
+		do {
+			if (undo.z == p.z && undo.block == p.block)
+				return rc;
+			bitmap_hold_undo(&undo.z->map, undo.block);
+		} while (range_next_block(&undo));
+	}
+	return rc;
+}
+
+/* The metadata of frames that were FREE, as that of a hole that was never touched. */
+static void clear_metadata(struct ramka *r, uint64_t first, uint64_t end)
+{
+	if (!(r->flags & RAMKA_METADATA_ZEROED))
+		return; /* it counts as anything at all */
+	for (uint64_t i = first; i < end; i++)
+		slot_set_info(&r->slots[i - r->first], 0);
+	watch_forget(r, first - r->first, end - first);
+	memset((uint8_t *)r->shadow + (first - r->first) * contracts_bytes(), 0,
+	       (size_t)(end - first) * contracts_bytes());
+}
+
+/* The bits of a held block say which frames leave. How many. */
+static uint64_t remove_block(struct ramka *r, const struct part_of_zone *p)
+{
+	uint64_t origin = p->z->origin + (uint64_t)p->block * BLOCK_FRAMES, nr = 0;
+
+	for (unsigned i = 0; i < BLOCK_WORDS; i++) {
+		uint64_t w = bitmap_word(&p->z->map, p->block, i);
+
+		while (w) {
+			unsigned at = bits_lowest(w), n = ~(w >> at) ? bits_lowest(~(w >> at)) : WORD_BITS;
+			uint64_t first = origin + i * WORD_BITS + at;
+
+			sparse_add(&r->gone, first - r->first, first + n - r->first);
+			clear_metadata(r, first, first + n);
+			w &= ~(bits_below(n) << at);
+			nr += n;
+		}
+	}
+	sparse_remove(&p->z->present, p->block, p->block + 1);
+	bitmap_forget(&p->z->map, p->block);
+	return nr;
+}
+
+static void remove_range(struct ramka *r, const struct range *g)
+{
+	struct part_of_zone p = { .at = 0 };
+
+	instance_not_solid(r, g->first, g->end);
+	while (range_next_zone(r, g, &p)) {
+		uint64_t nr = 0;
+
+		do {
+			nr += remove_block(r, &p);
+			ramka_sub(&r->shut, 1, relaxed, stat);
+		} while (range_next_block(&p));
+		ramka_sub(&p.z->usable, nr, relaxed, stat);
+		ramka_sub(&r->late_total, nr, relaxed, stat);
+	}
+	tune(r);
+}
+
+/* What range_begin refused. */
+static int refuse_range(struct ramka_why *why, int rc, ramka_paddr_t base, uint64_t size)
+{
+	why->paddr = base;
+	switch (rc) {
+	case RAMKA_E_NOT_ALIGNED:
+		return refuse(why, rc, "this cuts a page, or a 2 MiB block that has more memory", "base",
+			      RAMKA_NO_INDEX, (base | size) & (BLOCK_FRAMES * RAMKA_PAGE_SIZE - 1), 0);
+	case RAMKA_E_OUT_OF_BOUND:
+		return refuse_plain(why, rc, "no memory of this instance lies here", "base");
+	case RAMKA_E_UNUSED:
+		return refuse_plain(why, rc, "not all of this is isolated", "base");
+	case RAMKA_E_BUSY:
+		return refuse_plain(why, rc, "another call adds, removes or claims memory", NULL);
+	default:
+		return refuse_plain(why, rc, "no CPU, or a range that is empty or too long", "size");
+	}
+}
+
+int ramka_remove_memory_why(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size,
+			    struct ramka_why *ret_why)
+{
+	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
+	struct ramka *r = cpu ? cpu->r : NULL;
+	struct range g;
+	int rc = range_begin(r, base, size, true, &g);
+
+	*why = (struct ramka_why){ 0 };
+	if (rc)
+		return refuse_range(why, rc, base, size);
+	range_settle(cpu);
+	rc = hold_range(r, &g, why);
+	if (!rc)
+		remove_range(r, &g);
+	changing_end(r);
+	return rc;
+}
+
+int ramka_remove_memory(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size)
+{
+	return ramka_remove_memory_why(cpu, base, size, NULL);
 }

@@ -297,6 +297,7 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 	if (rc)
 		return rc;
 	ok = place(l, &l->late, sparse_words(l->late_frames), sizeof(uint64_t)) &&
+	     place(l, &l->gone, sparse_words(l->nr_slots), sizeof(uint64_t)) &&
 	     place(l, &l->slots, l->nr_slots, sizeof(struct ramka_frame)) &&
 	     place(l, &l->meta, l->nr_slots, l->meta_size) &&
 	     place(l, &l->traces, l->nr_slots, watch_bytes(cfg->flags)) &&
@@ -321,4 +322,45 @@ int ramka_metadata_size_why(const struct ramka_config *cfg, size_t *ret_bytes, s
 int ramka_metadata_size(const struct ramka_config *cfg, size_t *ret_bytes)
 {
 	return ramka_metadata_size_why(cfg, ret_bytes, NULL);
+}
+
+/* ---- the metadata of a range ---- */
+
+struct parts { struct ramka_metadata_part *at; unsigned nr; };
+
+static void part(struct parts *p, void *base, uint64_t first, uint64_t end, size_t size)
+{
+	if (first < end && size)
+		p->at[p->nr++] = (struct ramka_metadata_part){ (uint8_t *)base + first * size,
+							       (size_t)(end - first) * size };
+}
+
+unsigned ramka_metadata_of(const struct ramka *r, ramka_paddr_t base, uint64_t size,
+			   struct ramka_metadata_part ret_parts[RAMKA_METADATA_PARTS])
+{
+	struct parts p = { ret_parts, 0 };
+	uint64_t first = frame_of(base + (RAMKA_PAGE_SIZE - 1)), end = frame_of(base + size), last;
+	const struct map_entry *m;
+	const struct zone *z;
+
+	if (!r || !ret_parts || size > UINT64_MAX - base)
+		return 0;
+	last = r->first + r->nr_slots;
+	first = first < r->first ? r->first : first;
+	end = end > last ? last : end;
+	if (first >= end)
+		return 0;
+	part(&p, r->slots, first - r->first, end - r->first, sizeof(*r->slots));
+	part(&p, r->meta, first - r->first, end - r->first, r->meta_size);
+	part(&p, r->traces, first - r->first, end - r->first, watch_bytes(r->flags));
+	part(&p, r->shadow, first - r->first, end - r->first, contracts_bytes());
+	m = instance_map(r, first);
+	if (m->zone == NO_ZONE)
+		return p.nr;
+	z = &r->zones[m->zone];
+	if (first < z->origin || end - z->origin > (uint64_t)z->map.blocks * BLOCK_FRAMES)
+		return p.nr;
+	part(&p, (void *)z->map.words, align_up(first - z->origin, BLOCK_FRAMES) / BLOCK_FRAMES,
+	     (end - z->origin) / BLOCK_FRAMES, BLOCK_FRAMES / 8);
+	return p.nr;
 }

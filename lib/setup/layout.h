@@ -33,7 +33,7 @@ struct layout {
 	uint32_t per_shard;             /* magazines of a CPU's shard of the depot */
 	unsigned mailing;               /* CPUs that send each other mail */
 	size_t cpus, none, depot, outboxes, defers, shards, magazines, zones, map, events, bitmaps, present,
-		late, slots, meta, traces, shadow, end;
+		late, gone, slots, meta, traces, shadow, end;
 };
 
 /* The layout that the configuration needs, or an error with its reason. */

@@ -169,6 +169,8 @@ uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned st
 	uint64_t w = 0, mask;
 	unsigned i, n = 1;
 
+	if (!bitmap_free_count(b, block)) /* the words of memory that was removed may be gone */
+		return 0;
 	for (i = 0; i < BLOCK_WORDS; i++) {
 		w = ramka_load(&words[(start + i) % BLOCK_WORDS], relaxed, bit.look);
 		if (w)
@@ -274,6 +276,8 @@ unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsi
 	struct ramka_atomic_u64 *words = block_words(b, block);
 	unsigned entry = bitmap_entry(b, block), n = 1u << order, seen = 0, got = 0, promised;
 
+	if (entry_count(entry) < n) /* as in bitmap_take */
+		return 0;
 	for (unsigned i = 0; i < BLOCK_WORDS && seen < max; i++)
 		seen += bits_count(bits_run_starts(ramka_load(&words[i], relaxed, bit.look), order));
 	if (!seen) {
@@ -317,6 +321,8 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 	unsigned entry = bitmap_entry(b, block), n = 1u << order;
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
+	if (entry_count(entry) < n) /* as in bitmap_take */
+		return NO_FRAME;
 	if (!has_run(b, block, order, limit)) { /* looks before it promises, since a promise hides frames */
 		if (order && limit == BLOCK_FRAMES)
 			lower_hint(b, block, entry, order);
@@ -649,6 +655,42 @@ void bitmap_unshut(struct bitmap *b, uint32_t block)
 	bitmap_fix_hints(b, block);
 	/* frames came into sight that a pass had not found */
 	ramka_add(&b->returned, 1, release, nomem.collect);
+}
+
+/* ---- memory that is removed ---- */
+
+bool bitmap_hold(struct bitmap *b, uint32_t block, unsigned n)
+{
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t quad = ramka_load(p, relaxed, count.look);
+
+	do {
+		unsigned entry = entry_in(quad, block);
+
+		if (!(entry & ENTRY_SHUT) || entry_free(entry) != n)
+			return false;
+	} while (!ramka_cas(p, &quad, quad_with(quad, block, ENTRY_SHUT), acquire, count.raise));
+	return true;
+}
+
+void bitmap_hold_undo(struct bitmap *b, uint32_t block)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < BLOCK_WORDS; i++)
+		n += bits_count(bitmap_word(b, block, i));
+	if (n)
+		raise_count(b, block, n, ENTRY_HINT_MAX);
+}
+
+void bitmap_forget(struct bitmap *b, uint32_t block)
+{
+	uint64_t mask = (uint64_t)ENTRY_BITS << entry_shift(block);
+
+	for (unsigned i = 0; i < BLOCK_WORDS; i++)
+		ramka_store(&block_words(b, block)[i], 0, relaxed, bit.look);
+	ramka_and(&b->quads[block / QUAD_BLOCKS], ~mask, relaxed, count.look);
+	bitmap_fix_hints(b, block);
 }
 
 /* ---- new frames ---- */

@@ -154,6 +154,12 @@ static inline unsigned bitmap_free_count(const struct bitmap *b, uint32_t block)
 	return entry_count(bitmap_entry(b, block));
 }
 
+/* Word i of a block at the moment. */
+static inline uint64_t bitmap_word(const struct bitmap *b, uint32_t block, unsigned i)
+{
+	return ramka_load(&b->words[(size_t)block * BLOCK_WORDS + i], relaxed, bit.look);
+}
+
 /* Is the bit set at the moment? */
 static inline bool bitmap_is_free(const struct bitmap *b, uint32_t frame)
 {
@@ -223,6 +229,20 @@ void bitmap_free_unreported(struct bitmap *b, uint32_t block, uint32_t nr, bool 
 void bitmap_open_block(struct bitmap *b, uint32_t block);
 /* The one owner of all frames of an OPEN block claims it whole. */
 void bitmap_close_block(struct bitmap *b, uint32_t block);
+
+/*
+ * ---- memory that is removed: shut blocks ----
+ *
+ * The holder of a block has a promise of all frames that the block has, so there is no other promise, no
+ * call clears or sets one of its bits, and the bits that are set are these frames.
+ */
+
+/* Holds a block. False: it has not exactly n free frames now. */
+bool bitmap_hold(struct bitmap *b, uint32_t block, unsigned n);
+/* Ends it: the frames are free in the block, which stays shut. */
+void bitmap_hold_undo(struct bitmap *b, uint32_t block);
+/* The held block is as one that never had a frame. */
+void bitmap_forget(struct bitmap *b, uint32_t block);
 
 /* ---- new frames ---- */
 

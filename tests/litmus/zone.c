@@ -37,7 +37,7 @@
  * mirrors: promise sha256:b5f99dec
  * mirrors: raise_count sha256:3f2ad1db
  * mirrors: fill_one sha256:0e2402de
- * mirrors: bitmap_take sha256:2696e467
+ * mirrors: bitmap_take sha256:91f1d993
  * mirrors: claim_words sha256:87d7a2f1
  * mirrors: bitmap_claim_mask sha256:fd21ea6a
  * mirrors: bitmap_free_mask sha256:1b3fd197

@@ -377,6 +377,24 @@ bug('report-mark-stays', 'a block that was taken since passes for reported', 'ch
 bug('report-opens', 'a block that is isolated while it is reported never comes back', 'unit reported', 20,
     ('bitmap_free_unreported', 'ENTRY_FULL, ENTRY_SHUT)', 'ENTRY_FULL, 0)'))
 
+# ---- removal ----
+
+bug('remove-takes-claimed', 'a block is removed while a frame of it is claimed', 'checker remove_claim', 30,
+    ('bitmap_hold', 'entry_free(entry) != n', '!n'))
+bug('remove-looks-not', 'a block is removed with what is free in it, whatever the rest is', 'checker remove', 30,
+    ('hold_block', 'rc = count_leaving(r, p, &n, why);',
+     'rc = 0 * count_leaving(r, p, &n, why);\n	n = entry_free(bitmap_entry(&p->z->map, p->block));'))
+bug('remove-still-found', 'removed memory is found by its address', 'unit remove', 20,
+    ('remove_block', 'sparse_add(&r->gone, first - r->first, first + n - r->first);', ';'))
+bug('remove-still-solid', 'a lookup does not ask the map where memory was removed', 'unit remove', 20,
+    ('instance_not_solid', 'ramka_store(&r->solid[part], 0, relaxed, map.solid);', ';'))
+bug('remove-keeps-held', 'a refusal keeps the blocks that it held', 'unit remove', 20,
+    ('hold_range', 'bitmap_hold_undo(&undo.z->map, undo.block);', ';'))
+bug('remove-broken-returns', 'memory with a broken frame cannot come back', 'unit remove', 20,
+    ('part_at', 'p.kind = is_broken(r, first) ? PART_BROKEN : PART_MEMORY;', 'p.kind = PART_MEMORY;'))
+bug('remove-back-relaxed', 'memory that comes back is found before its slots are there', 'checker remove_slots', 30,
+    weaken('sparse_remove', 'map.late', 'store', 'release', 'relaxed'))
+
 # ---- late memory ----
 
 bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_slots sparse_lookup', 30,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/base/sparse.c alone, against an array: any bound, any order of additions, in memory that holds anything. */
+/* lib/base/sparse.c alone, against an array: any bound, any order of additions and removals, in memory that holds anything. */
 #include "fixture.h"
 
 #define MOST 5000u
@@ -30,7 +30,7 @@ static void pair_close(struct pair *p)
 
 static void compare(const struct pair *p)
 {
-	uint64_t next = p->bound;
+	uint64_t next = p->bound, stop = p->bound;
 
 	for (uint64_t n = p->bound; n-- > 0;) {
 		next = p->has[n] ? n : next;
@@ -39,6 +39,9 @@ static void compare(const struct pair *p)
 		assert_int_equal(sparse_next(&p->set, n, n), n);
 		if (next + 1 <= p->bound)
 			assert_int_equal(sparse_next(&p->set, n, next), next); /* the end is not looked at */
+		stop = p->has[n] ? stop : n;
+		assert_int_equal(sparse_end(&p->set, n, p->bound), stop);
+		assert_int_equal(sparse_end(&p->set, n, n), n);
 	}
 }
 
@@ -47,6 +50,13 @@ static void add(struct pair *p, uint64_t first, uint64_t end)
 	sparse_add(&p->set, first, end);
 	for (uint64_t n = first; n < end; n++)
 		p->has[n] = true;
+}
+
+static void take_out(struct pair *p, uint64_t first, uint64_t end)
+{
+	sparse_remove(&p->set, first, end);
+	for (uint64_t n = first; n < end; n++)
+		p->has[n] = false;
 }
 
 static void agrees_with_an_array(void **state)
@@ -64,12 +74,22 @@ static void agrees_with_an_array(void **state)
 				uint64_t first = random_next(&seed) % p.bound, most = random_next(&seed) % 3 ? 70 : p.bound;
 				uint64_t end = first + random_next(&seed) % most;
 
-				add(&p, first, end < p.bound ? end : p.bound); /* may be empty, or there already */
+				end = end < p.bound ? end : p.bound;
+				if (round % 2 && n % 2) /* may be empty, or there already, or not there */
+					take_out(&p, first, end);
+				else
+					add(&p, first, end);
 				if (n % 4 == 3)
 					compare(&p);
 			}
 			compare(&p);
 			add(&p, 0, p.bound);
+			compare(&p);
+			take_out(&p, p.bound / 3, p.bound);
+			compare(&p);
+			take_out(&p, 0, p.bound);
+			compare(&p);
+			add(&p, p.bound / 2, p.bound);
 			compare(&p);
 			pair_close(&p);
 		}
