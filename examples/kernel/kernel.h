@@ -152,6 +152,9 @@ void smp_test(struct cpu *cpu);                   /* on every CPU at once */
 void stress_setup(void);                          /* on one */
 void stress_test(struct cpu *cpu, uint64_t ops);  /* on every CPU at once */
 void stress_interrupts(struct cpu *cpu, bool often);    /* on every CPU: what interrupts do from here on */
+void stress_while(struct cpu *cpu, bool (*go_on)(struct cpu *cpu));
+void hotplug_test(struct cpu *cpu);               /* on every CPU at once */
+void stress_one_broken(void);                     /* on one: a frame less is expected at the end */
 void drain_test(struct cpu *cpu);                 /* on every CPU at once */
 void exhaustion_test(struct cpu *cpu);            /* on every CPU at once */
 void paging_test(struct cpu *cpu);                /* on every CPU at once */
@@ -162,6 +165,9 @@ void stress_settle(void);                         /* on one: everything is free 
 /* Frames that the oracle watches; see stress.c. */
 struct ramka_frame *watched_alloc(struct cpu *cpu, unsigned order);
 uint32_t watched_verify(struct ramka_frame *f);
+/* A base frame that does not come from ramka: it gets an owner in the oracle; and the end of that. */
+uint32_t watched_take(struct cpu *cpu, ramka_paddr_t pa);
+void watched_give(uint32_t tag, ramka_paddr_t pa);
 
 /* ---- print.c ---- */
 

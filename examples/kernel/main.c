@@ -107,6 +107,8 @@ static void run(struct cpu *cpu)
 	progress(cpu, "smp");
 	stress_test(cpu, options.ops);
 	progress(cpu, "stress");
+	hotplug_test(cpu);
+	progress(cpu, "hotplug");
 	drain_test(cpu);
 	progress(cpu, "drain");
 	exhaustion_test(cpu);

@@ -153,6 +153,19 @@ uint32_t watched_verify(struct ramka_frame *f)
 	return o->tag;
 }
 
+uint32_t watched_take(struct cpu *cpu, ramka_paddr_t pa)
+{
+	uint32_t tag = new_tag(cpu);
+
+	take(tag, pa, 0);
+	return tag;
+}
+
+void watched_give(uint32_t tag, ramka_paddr_t pa)
+{
+	give(tag, pa, 0);
+}
+
 static void drop(struct ramka_frame *f)
 {
 	if (f)
@@ -504,6 +517,28 @@ void stress_test(struct cpu *cpu, uint64_t ops)
 	quiescent(&w);
 	for (unsigned i = 0; i < HELD; i++)
 		drop(w.held[i]);
+}
+
+/* Until somebody says that it is over, which each CPU asks for at moments when it reads nothing. */
+void stress_while(struct cpu *cpu, bool (*go_on)(struct cpu *cpu))
+{
+	struct worker w = { .cpu = cpu };
+
+	do {
+		for (unsigned i = 0; i < 8; i++)
+			operation(&w);
+		quiescent(&w);
+	} while (go_on(cpu));
+	for (unsigned i = 0; i < HELD; i++)
+		drop(w.held[i]);
+}
+
+/* A frame of a block that was free broke. */
+void stress_one_broken(void)
+{
+	at_start.free--;
+	at_start.reserved++;
+	at_start.free_huge--;
 }
 
 /*
