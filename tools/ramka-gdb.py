@@ -241,6 +241,7 @@ class Instance:
 		self.pieces = [tuple(int(r['map'][i][field]) for field in ('first', 'kind', 'node', 'zone', 'late'))
 			       for i in range(int(r['nr_map']))]
 		self.late = Sparse(r['late'])
+		self.gone = Sparse(r['gone']) if 'gone' in [f.name for f in r.type.fields()] else None # frames that were removed
 
 	def slot(self, frame):
 		ref, info = (words(self.slots + (frame - self.first) * self.slot_size + at, 0, 1)[0] for at in self.offsets)
@@ -267,12 +268,26 @@ class Instance:
 		if not found:
 			return MAP_HOLE, 0
 		first, kind, node, _, late = found
+		if self.gone and self.gone.has(frame - self.first):
+			return MAP_HOLE, node
 		if kind in (MAP_HOLE, RECLAIMABLE) and self.late.has(late + frame - first):
 			kind = 0
 		return kind, node
 
 	def ranges(self):
 		"""(first, end, kind) over the whole span. The slots of a hole must not be read: nothing may be behind them."""
+		for first, end, kind in self.ranges_by_map():
+			at = first
+			for n in self.gone.members(first - self.first, end - self.first) if self.gone else ():
+				if self.first + n > at:
+					yield at, self.first + n, kind
+				at = self.first + n + 1
+				yield at - 1, at, MAP_HOLE
+			if end > at:
+				yield at, end, kind
+
+	def ranges_by_map(self):
+		"""The same without what was removed."""
 		end_of_span = self.first + self.nr
 		for i, (first, kind, _, _, late) in enumerate(self.pieces):
 			end = min(self.pieces[i + 1][0] if i + 1 < len(self.pieces) else end_of_span, end_of_span)

@@ -380,7 +380,7 @@ bug('report-opens', 'a block that is isolated while it is reported never comes b
 # ---- removal ----
 
 bug('remove-takes-claimed', 'a block is removed while a frame of it is claimed', 'checker remove_claim', 30,
-    ('bitmap_hold', 'entry_free(entry) != n', '!n'))
+    ('bitmap_hold', 'entry_free(entry) != n', '(n == BLOCK_FRAMES && entry_free(entry) != n) || !entry_free(entry)'))
 bug('remove-looks-not', 'a block is removed with what is free in it, whatever the rest is', 'checker remove', 30,
     ('hold_block', 'rc = count_leaving(r, p, &n, why);',
      'rc = 0 * count_leaving(r, p, &n, why);\n	n = entry_free(bitmap_entry(&p->z->map, p->block));'))
@@ -392,7 +392,7 @@ bug('remove-keeps-held', 'a refusal keeps the blocks that it held', 'unit remove
     ('hold_range', 'bitmap_hold_undo(&undo.z->map, undo.block);', ';'))
 bug('remove-broken-returns', 'memory with a broken frame cannot come back', 'unit remove', 20,
     ('part_at', 'p.kind = is_broken(r, first) ? PART_BROKEN : PART_MEMORY;', 'p.kind = PART_MEMORY;'))
-bug('remove-back-relaxed', 'memory that comes back is found before its slots are there', 'checker remove_slots', 30,
+bug('remove-back-relaxed', 'memory that comes back is found before its slots are there', 'checker sparse_removed', 30,
     weaken('sparse_remove', 'map.late', 'store', 'release', 'relaxed'))
 
 # ---- late memory ----
