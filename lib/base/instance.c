@@ -24,9 +24,9 @@ unsigned instance_kind(const struct ramka *r, uint64_t frame)
 
 	if (frame < r->first || frame - r->first >= r->nr_slots)
 		return MAP_HOLE;
-	m = instance_map(r, frame);
 	if (sparse_has(&r->gone, frame - r->first))
 		return MAP_HOLE;
+	m = instance_map(r, frame);
 	if ((m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE) &&
 	    sparse_has(&r->late, m->late + (frame - m->first)))
 		return RAMKA_USABLE;

@@ -303,6 +303,8 @@ static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsi
 	const struct ramka_atomic_u64 *words = block_words(b, block);
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
+	if (!bitmap_free_count(b, block)) /* as in bitmap_take */
+		return false;
 	for (unsigned i = 0; i + nr <= BLOCK_WORDS && limit > i * WORD_BITS; i += nr) {
 		uint64_t w = ramka_load(&words[i], relaxed, bit.look);
 
@@ -321,8 +323,6 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 	unsigned entry = bitmap_entry(b, block), n = 1u << order;
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
-	if (entry_count(entry) < n) /* as in bitmap_take */
-		return NO_FRAME;
 	if (!has_run(b, block, order, limit)) { /* looks before it promises, since a promise hides frames */
 		if (order && limit == BLOCK_FRAMES)
 			lower_hint(b, block, entry, order);
