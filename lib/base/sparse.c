@@ -50,7 +50,7 @@ static bool word_valid(const struct sparse *s, unsigned level, uint64_t word)
 }
 
 /* The word of level 0 that has the bit of n, as a reader sees it; 0 where it means nothing. */
-static uint64_t sparse_word(const struct sparse *s, uint64_t n)
+static always_inline uint64_t sparse_word(const struct sparse *s, uint64_t n)
 {
 	for (unsigned level = s->nr_levels;;) {
 		uint64_t bit = at_level(n, --level);
