@@ -8,7 +8,7 @@
 #include "defer.h"
 #include "drop.h"
 
-#define BULK_CHUNK 12u
+#define BULK_CHUNK 10u
 #define SHRINK_ROUNDS 4u
 
 void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
