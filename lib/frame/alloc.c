@@ -369,7 +369,7 @@ static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, s
 	uint64_t info;
 	bool bare;
 
-	if (!e || !request_valid(cpu->r, req) || !cpu_argument_ok(cpu, operation))
+	if (!e || !(ret_u || ret_frames) || !request_valid(cpu->r, req) || !cpu_argument_ok(cpu, operation))
 		return 0;
 	info = e->info | (uint64_t)req.order << INFO_ORDER_SHIFT;
 	bare = !CONTRACTS && req.flags & RAMKA_ALLOC_UNINIT && !entry_type(e)->meta_size &&
@@ -391,7 +391,7 @@ static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, s
 
 			if (ret_u)
 				ret_u[done] = unique_of(f);
-			if (ret_frames)
+			else
 				ret_frames[done] = f;
 			note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
 		}

@@ -112,28 +112,14 @@ static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned r
 }
 
 /*
- * Gives back n frames of a promise that the caller did not take. The movement is counted once the frames can
- * be seen again (pair nomem.collect).
+ * Gives back n frames of a promise that the caller did not take. Which ones is not known, and a promise of
+ * all frames took the hint along, so they may be a run of any order. The movement is counted once the frames
+ * can be seen again (pair nomem.collect).
  */
 static void give_back(struct bitmap *b, uint32_t block, unsigned n)
 {
-	raise_count(b, block, n, 0);
+	raise_count(b, block, n, ENTRY_HINT_MAX);
 	ramka_add(&b->returned, 1, release, nomem.collect);
-}
-
-/*
- * Notes in the entry that a search found no run of `order`, unless the block changed since `entry` was read.
- * It is only a hint.
- */
-static void lower_hint(struct bitmap *b, uint32_t block, unsigned entry, unsigned order)
-{
-	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
-	uint64_t quad = ramka_load(p, relaxed, count.look);
-
-	if (entry_in(quad, block) != entry || entry & (ENTRY_HUGE | ENTRY_SHUT) || entry_hint(entry) < order)
-		return;
-	ramka_cas(p, &quad, quad_with(quad, block, (entry & ENTRY_COUNT) | (order - 1) << ENTRY_HINT_SHIFT),
-		  relaxed, count.look);
 }
 
 /* ---- below order 9 ---- */
@@ -141,6 +127,64 @@ static void lower_hint(struct bitmap *b, uint32_t block, unsigned entry, unsigne
 static struct ramka_atomic_u64 *block_words(const struct bitmap *b, uint32_t block)
 {
 	return &b->words[(size_t)block * BLOCK_WORDS];
+}
+
+/* Frames of word i of a block that lie below the limit. */
+static uint64_t below_limit(unsigned i, unsigned limit)
+{
+	return limit <= i * WORD_BITS ? 0 : bits_below(limit - i * WORD_BITS);
+}
+
+/* Is there a run in the block at the moment? */
+static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
+{
+	const struct ramka_atomic_u64 *words = block_words(b, block);
+	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
+
+	if (!bitmap_free_count(b, block)) /* as in bitmap_take */
+		return false;
+	for (unsigned i = 0; i + nr <= BLOCK_WORDS && limit > i * WORD_BITS; i += nr) {
+		uint64_t w = ramka_load(&words[i], relaxed, bit.look);
+
+		for (unsigned j = 1; j < nr; j++)
+			w &= ramka_load(&words[i + j], relaxed, bit.look);
+		if (order > WORD_ORDER ? w == ~(uint64_t)0 && limit >= (i + nr) * WORD_BITS :
+					 bits_run_starts(w & below_limit(i, limit), order) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Turns the run hint of an entry into `hint` if the entry is `from`, or if that is 0, whatever it is. */
+static bool set_hint(struct bitmap *b, uint32_t block, unsigned from, unsigned hint)
+{
+	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
+	uint64_t quad = ramka_load(p, relaxed, count.look);
+	unsigned entry;
+
+	do {
+		entry = entry_in(quad, block);
+		if (!entry_count(entry) || entry_is_whole(entry) || (from && entry != from))
+			return false;
+		entry = (entry & ENTRY_COUNT) | hint << ENTRY_HINT_SHIFT;
+	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), acquire, count.raise));
+	return true;
+}
+
+/*
+ * Notes that a search found no run of `order`, unless the entry is another than `entry`, which was read
+ * before. The entry may have been another in between: a run was freed behind the search, and as many frames
+ * were taken before it. So the search is made once more, and the note taken back if it finds one. A free that
+ * it misses raises the count, and the hint with it, after the note. A request that believed the note looks
+ * again, since this counts as a movement (pair nomem.collect).
+ */
+static void lower_hint(struct bitmap *b, uint32_t block, unsigned entry, unsigned order)
+{
+	if (entry_hint(entry) < order || !set_hint(b, block, entry, order - 1) ||
+	    !has_run(b, block, order, BLOCK_FRAMES))
+		return;
+	set_hint(b, block, 0, ENTRY_HINT_MAX);
+	ramka_add(&b->returned, 1, release, nomem.collect);
 }
 
 /*
@@ -199,12 +243,6 @@ uint64_t bitmap_take(struct bitmap *b, uint32_t block, unsigned max, unsigned st
 		give_back(b, block, n - bits_count(mask));
 	*ret_word = block * BLOCK_WORDS + i;
 	return mask;
-}
-
-/* Frames of word i of a block that lie below the limit. */
-static uint64_t below_limit(unsigned i, unsigned limit)
-{
-	return limit <= i * WORD_BITS ? 0 : bits_below(limit - i * WORD_BITS);
 }
 
 /*
@@ -286,8 +324,8 @@ unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsi
 		return 0;
 	}
 	promised = promise(b, block, n, (seen < max ? seen : max) * n);
-	for (unsigned i = 0; i < BLOCK_WORDS && got < promised / n; i++) {
-		uint64_t starts = clear_runs(&words[i], order, promised / n - got);
+	for (unsigned i = 0; i < BLOCK_WORDS && got < promised >> order; i++) {
+		uint64_t starts = clear_runs(&words[i], order, (promised >> order) - got);
 
 		for (; starts; starts &= starts - 1)
 			ret_frames[got++] = block * BLOCK_FRAMES + i * WORD_BITS + bits_lowest(starts);
@@ -295,26 +333,6 @@ unsigned bitmap_take_runs(struct bitmap *b, uint32_t block, unsigned order, unsi
 	if (promised > got * n)
 		give_back(b, block, promised - got * n);
 	return got;
-}
-
-/* Is there a run in the block at the moment? */
-static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
-{
-	const struct ramka_atomic_u64 *words = block_words(b, block);
-	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
-
-	if (!bitmap_free_count(b, block)) /* as in bitmap_take */
-		return false;
-	for (unsigned i = 0; i + nr <= BLOCK_WORDS && limit > i * WORD_BITS; i += nr) {
-		uint64_t w = ramka_load(&words[i], relaxed, bit.look);
-
-		for (unsigned j = 1; j < nr; j++)
-			w &= ramka_load(&words[i + j], relaxed, bit.look);
-		if (order > WORD_ORDER ? w == ~(uint64_t)0 && limit >= (i + nr) * WORD_BITS :
-					 bits_run_starts(w & below_limit(i, limit), order) != 0)
-			return true;
-	}
-	return false;
 }
 
 uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned limit)

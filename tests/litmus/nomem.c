@@ -36,7 +36,7 @@
  * mirrors: holds_frames sha256:ee186c36
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
- * mirrors: give_back sha256:839886b3
+ * mirrors: give_back sha256:c375eb2b
  * mirrors: order_count_push sha256:d58be092
  * mirrors: drain_stack sha256:d1c7dfd0
  * mirrors: drain_cache sha256:d7c54775

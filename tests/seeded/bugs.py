@@ -205,6 +205,10 @@ bug('exact-without-promise', 'an exact claim clears its bit without a promise', 
     hangs=True)
 bug('exact-loses-promise', 'an exact claim that fails keeps its promise', 'checker bitmap_exact', 30,
     ('bitmap_claim_mask', '	give_back(b, block, n);\n', ''))
+bug('back-without-hint', 'what goes back to an empty block may be a run, and its entry says there is none', 'checker bitmap_run_back', 30,
+    ('give_back', 'raise_count(b, block, n, ENTRY_HINT_MAX);', 'raise_count(b, block, n, 0);'))
+bug('hint-lowered-blindly', 'a run that moved past a search stays hidden', 'checker bitmap_run_moves', 30,
+    ('lower_hint', 'set_hint(b, block, 0, ENTRY_HINT_MAX);', ';'))
 bug('undo-sets-nothing', 'an undo gives the promise back without its bits', 'checker bitmap_words', 30,
     ('claim_words', 'ramka_or(&words[i], ~(uint64_t)0, release, bit.free);', ';'))
 bug('undo-forgets-first', 'the undo of a run of words leaves its first', 'checker bitmap_words', 30,

@@ -62,6 +62,25 @@ static bool hinted(struct hints *h, uint32_t block)
 	return hints_next(h, block, block + 1) == block;
 }
 
+/* The largest order of an aligned run of bits in the block; 0 without one. */
+static unsigned largest(uint32_t block)
+{
+	const struct ramka_atomic_u64 *w = &words[block * BLOCK_WORDS];
+	unsigned run = 0;
+
+	for (unsigned i = 0; i < BLOCK_WORDS; i++) {
+		run = bits_largest_run(w[i].value, run);
+		for (unsigned order = WORD_ORDER + 1; order < BLOCK_ORDER; order++) {
+			unsigned nr = 1u << (order - WORD_ORDER), full = 0;
+
+			for (unsigned j = 0; i % nr == 0 && j < nr; j++)
+				full += w[i + j].value == ~(uint64_t)0;
+			run = full == nr && order > run ? order : run;
+		}
+	}
+	return run;
+}
+
 static unsigned held;
 static void not_free(uint32_t f)
 {
@@ -89,6 +108,8 @@ static void books(void)
 		ck_assert(n == 0 || n == BLOCK_FRAMES || hinted(&b.some, block),
 				"block %u: %u free frames and no hint", block, n);
 		ck_assert(n != BLOCK_FRAMES || hinted(&b.whole, block), "block %u is whole and not hinted so", block);
+		ck_assert(!n || entry_hint(entry) >= largest(block), "block %u: a free run of order %u, and its entry says %u at most",
+				block, largest(block), entry_hint(entry));
 	}
 }
 
@@ -161,6 +182,53 @@ static void exact_64(void) { exact(64); }
 static void exact_keep(void) { if (bitmap_claim_mask(&b, 0, 1)) took(0, 1); }
 CK_CLIENT(bitmap_exact, .what = "exact claims against takers with promises", .setup = two_free,
 	  .thread = { exact_64, take_keep, exact_keep, any_keep }, .check = two_left, .stale = 1);
+
+/* ---- the run hint of an entry: nothing that is free has a larger order ---- */
+
+static void eight_free(void)
+{
+	make();
+	ck_assert(bitmap_free_mask(&b, 0, 15) == 4 && bitmap_free_mask(&b, 1, 15) == 4, "not freed");
+}
+static void claim_four(void)
+{
+	uint32_t f = bitmap_claim(&b, 0, 2, BLOCK_FRAMES);
+
+	if (f != NO_FRAME)
+		took(f, 4);
+}
+static void take_four(void)
+{
+	uint32_t word;
+	uint64_t m = bitmap_take(&b, 0, 4, 0, &word);
+
+	for (; m; m &= m - 1)
+		took(word * WORD_BITS + bits_lowest(m), 1);
+}
+CK_CLIENT(bitmap_run_back, .what = "all of a count was promised, and a run of it goes back", .setup = eight_free,
+	  .thread = { claim_four, take_four }, .check = books, .stale = 1);
+
+/* A run is freed in a word that the search has passed, and another is taken where it comes to: the entry looks as before. */
+static void run_in_word_1(void)
+{
+	make();
+	ck_assert(bitmap_free_mask(&b, 1, 3) == 2, "not freed");
+}
+static void search_run(void)
+{
+	uint32_t f = bitmap_claim(&b, 0, 1, BLOCK_FRAMES);
+
+	if (f != NO_FRAME)
+		took(f, 2);
+}
+static void run_moves(void)
+{
+	ck_assert(bitmap_free_mask(&b, 0, 3) == 2, "not freed");
+	if (bitmap_claim_mask(&b, 1, 3))
+		took(64, 2);
+}
+CK_CLIENT(bitmap_run_moves, .what = "a run moves past a search that then lowers the hint", .setup = run_in_word_1,
+	  .thread = { search_run, run_moves }, .check = books, .stale = 1);
 
 /* ---- one pass is not enough: a frame moves past the scan ---- */
 CK_CLIENT(bitmap_scan, .what = "a frame freed behind a scan that holds a promise", .setup = two_free,
