@@ -90,7 +90,7 @@ static int late_check(const struct ramka *r, struct addition *a, struct ramka_wh
 			continue;
 		if (p.kind == PART_MEMORY)
 			return refuse_plain(why, RAMKA_E_IN_USE,
-					    p.m->kind == MAP_HOLE || p.m->kind <= RAMKA_RECLAIMABLE ?
+					    p.m->kind == MAP_HOLE || p.m->kind == RAMKA_RECLAIMABLE ?
 						    "some of this is memory already" :
 						    "this is neither a hole nor reclaimable",
 					    "region->base");

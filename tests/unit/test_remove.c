@@ -400,10 +400,10 @@ static void any_sequence(void **state)
 				ramka_frame_put(f->cpu[cpu], held[i]);
 				held[i] = held[--n];
 			} else if (out[b]) { /* the last part that is out comes back */
-				unsigned nr = 1 + (dice >> 24) % out[b];
+				unsigned nr = 1 + (unsigned)(dice >> 24) % out[b];
 
 				assert_int_equal(add(f, at + (out[b] - nr) * PAGE, nr * PAGE), 0);
-				out[b] -= nr;
+				out[b] = (uint16_t)(out[b] - nr);
 				total += nr;
 			} else {
 				assert_int_equal(ramka_isolate(f->cpu[cpu], at, BLOCK), 0);
