@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../slow.h"
+
 /* Also from threads and from children: the process ends. */
 #define CHECK(cond) \
 	do { \
@@ -95,19 +97,5 @@ static inline void pause_us(long us)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
 }
-
-/* Sanitizers make a test's loops ten times as long: a tenth of the rounds there. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-# define SLOW_BUILD 1
-#elif defined(__has_feature)
-# if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#  define SLOW_BUILD 1
-# endif
-#endif
-#ifdef SLOW_BUILD
-# define TIMES(n) ((n) / 10)
-#else
-# define TIMES(n) (n)
-#endif
 
 #endif

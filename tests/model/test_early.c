@@ -5,12 +5,13 @@
  *
  *	test_early [--seed N] [--runs N]
  */
+#include "slow.h"
 #include "unit/fixture.h"
 
 #define EXPECT(condition) assert_true(condition)
 #include "model/early.h"
 
-static uint64_t first_seed = 1, nr_runs = 1500, at_seed, state_of_draw;
+static uint64_t first_seed = 1, nr_runs = TIMES(800), at_seed, state_of_draw;
 
 static unsigned draw(unsigned n)
 {
