@@ -198,7 +198,7 @@ static noinline struct ramka_frame *alloc_shared(struct ramka_cpu *cpu, const st
 {
 	struct ramka_frame *f = frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
 
-	note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
+	note_allocated_one(cpu, f, req.order, caller);
 	return f;
 }
 
@@ -393,7 +393,7 @@ static size_t alloc_bulk(struct ramka_cpu *cpu, const struct ramka_type *type, s
 				ret_u[done] = unique_of(f);
 			else
 				ret_frames[done] = f;
-			note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
+			note_allocated_one(cpu, f, req.order, caller);
 		}
 		if (unlikely(b.bad))
 			bulk_changed(cpu, &b, req.order, operation);
@@ -544,6 +544,6 @@ int ramka_frame_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order, c
 				   ret_why);
 
 	if (!rc)
-		note_allocated(cpu, *ret_frame, (uint64_t)1 << order, CALLER);
+		note_allocated_one(cpu, *ret_frame, order, CALLER);
 	return rc;
 }

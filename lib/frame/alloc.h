@@ -137,6 +137,13 @@ static inline void note_allocated(const struct ramka_cpu *cpu, const struct ramk
 		watch_note_allocated(cpu->r, f, nr, cpu->cacheless ? RAMKA_NO_CPU : cpu->id, caller);
 }
 
+/* The same of one frame; a bad request, which gets none, may name an order that there is not. */
+static inline void note_allocated_one(const struct ramka_cpu *cpu, const struct ramka_frame *f,
+				      unsigned order, uintptr_t caller)
+{
+	note_allocated(cpu, f, f ? (uint64_t)1 << order : 0, caller);
+}
+
 static inline void note_given_up(const struct ramka_cpu *cpu, const struct ramka_frame *f, uintptr_t caller)
 {
 	if (unlikely(cpu->r->watched))

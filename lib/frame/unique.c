@@ -18,7 +18,7 @@ static noinline struct ramka_unique *alloc_unique(struct ramka_cpu *cpu, const s
 {
 	struct ramka_frame *f = frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc");
 
-	note_allocated(cpu, f, (uint64_t)1 << req.order, caller);
+	note_allocated_one(cpu, f, req.order, caller);
 	return unique_of(f);
 }
 

@@ -41,11 +41,13 @@ static uint64_t late_of(const struct part *p, uint64_t frame)
 	return p->m->late + (frame - p->m->first);
 }
 
-static bool is_broken(const struct ramka *r, uint64_t frame)
+/* What the map calls bad looks alike, but never was memory. */
+static bool is_broken(const struct ramka *r, const struct map_entry *m, uint64_t frame)
 {
 	uint64_t info = slot_info(&r->slots[frame - r->first]);
 
-	return info & INFO_RESERVED && info_type(info) == ramka_type_unusable.id;
+	return (m->kind == MAP_HOLE || m->kind <= RAMKA_RECLAIMABLE) && info & INFO_RESERVED &&
+	       info_type(info) == ramka_type_unusable.id;
 }
 
 /* The part that begins at frame `first`. */
@@ -69,7 +71,7 @@ static struct part part_at(const struct ramka *r, uint64_t first, uint64_t end)
 			return p;
 		}
 	}
-	p.kind = is_broken(r, first) ? PART_BROKEN : PART_MEMORY;
+	p.kind = is_broken(r, m, first) ? PART_BROKEN : PART_MEMORY;
 	p.end = first + 1;
 	return p;
 }

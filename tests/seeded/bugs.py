@@ -395,7 +395,7 @@ bug('remove-still-solid', 'a lookup does not ask the map where memory was remove
 bug('remove-keeps-held', 'a refusal keeps the blocks that it held', 'unit remove', 20,
     ('hold_range', 'bitmap_hold_undo(&undo.z->map, undo.block);', ';'))
 bug('remove-broken-returns', 'memory with a broken frame cannot come back', 'unit remove', 20,
-    ('part_at', 'p.kind = is_broken(r, first) ? PART_BROKEN : PART_MEMORY;', 'p.kind = PART_MEMORY;'))
+    ('part_at', 'p.kind = is_broken(r, m, first) ? PART_BROKEN : PART_MEMORY;', 'p.kind = PART_MEMORY;'))
 bug('remove-back-relaxed', 'memory that comes back is found before its slots are there', 'checker sparse_removed', 30,
     weaken('sparse_remove', 'map.late', 'store', 'release', 'relaxed'))
 
