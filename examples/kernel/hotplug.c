@@ -59,7 +59,9 @@ static void meet(void)
 static bool see(void *ctx, const struct ramka_run *run)
 {
 	(void)ctx;
-	if (run->state == RAMKA_STATE_HOLE || (run->state == RAMKA_STATE_RESERVED && !broken))
+	if (run->state == RAMKA_STATE_RESERVED && run->base == broken && run->frames == 1)
+		return true;
+	if (run->state == RAMKA_STATE_HOLE || run->state == RAMKA_STATE_RESERVED)
 		range.has_hole = true;
 	else
 		range.node = run->node;
