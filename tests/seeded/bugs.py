@@ -241,7 +241,7 @@ bug('scan-once', 'who holds a promise gives up after one pass', 'checker bitmap_
     ('fill_one', '}\n	}', '}\n	}\n	return NO_FRAME;'))
 bug('take-keeps-rest', 'a refill that finds fewer frames than promised keeps the rest', 'stress oom', 10,
     ('bitmap_take', '	if (bits_count(mask) < n)\n		give_back(b, block, n - bits_count(mask));\n', ''))
-bug('run-not-aligned', 'a run is taken wherever it begins', 'plain churn', 5,
+bug('run-not-aligned', 'a run is taken wherever it begins', 'unit bitmap', 5,
     ('bits_run_starts', 'return w & bits_multiples(order);', 'return order == 2 ? w : w & bits_multiples(order);'))
 bug('split-loses-last', 'of a split huge frame one block stays claimed as a whole', 'plain churn', 8,
     ('zone_split', 'i < 1u << (old_order - BLOCK_ORDER);', 'i + 1 < 1u << (old_order - BLOCK_ORDER);'))
@@ -403,7 +403,7 @@ bug('remove-back-relaxed', 'memory that comes back is found before its slots are
 
 bug('late-entry-relaxed', 'added memory can be found before the map says so', 'checker late_memory_slots sparse_lookup', 30,
     weaken('sparse_add', 'map.late', 'store', 'release', 'relaxed', 1))
-bug('late-adders-race', 'two may add memory at once', 'checker late_memory_holes late_memory_two', 30,
+bug('late-adders-race', 'two may add memory at once', 'checker late_memory_twice', 30,
     ('changing_begin', 'return ramka_cas(&r->changing, &none, 1, acquire, map.changing);',
      'return ramka_cas(&r->changing, &none, 1, acquire, map.changing) || none <= 1;'))
 bug('late-claim-keeps', 'an addition that fails keeps the frames that it had taken', 'unit init', 10,
