@@ -24,8 +24,10 @@ RAMKA_BEGIN_DECLS
  *     ramka-map: end
  *
  * RUN is a letter, then `TYPE` (its id, where there is one), `/ORDER` (above 0), `@NODE` (above 0) and
- * `:FRAMES` (above 1), all in decimal digits. A run is frames of one state, type, order and node, their tails
- * included. The letters: `.` free, `c` cached, `U` unique, `S` shared, `d` deferred, `b` busy, `R` reserved,
+ * `:FRAMES` (above 1), all in decimal digits. With RAMKA_TRACE frames in use end in `~CPU.CALLER`, who
+ * allocated them: the CPU in decimal digits, none without a CPU's handle, and the return address in
+ * hexadecimal ones. A run is frames of one state, type, order, node and owner, their tails included. The
+ * letters: `.` free, `c` cached, `U` unique, `S` shared, `d` deferred, `b` busy, `R` reserved,
  * `X` broken, `-` unused, `_` hole, `!` saturated, `i` isolated,
  * `t` a tail whose head is not there.
  *

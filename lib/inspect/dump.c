@@ -14,7 +14,7 @@
 #define DUMP_TYPES 16u /* counted at a time, on the stack */
 #define DUMP_LINE 110u
 #define DUMP_TEXT 60u  /* of one piece: a type's name is the embedder's */
-#define DUMP_TOKEN 64u /* characters of the longest run: a letter and four numbers */
+#define DUMP_TOKEN 64u /* characters of the longest run: a letter and six numbers */
 #define DUMP_MAP "ramka-map: "
 
 /* Text on its way to `print`. */
@@ -257,9 +257,28 @@ static char letter_of(enum ramka_state state, const struct ramka_type *type)
 }
 
 struct map_dump {
+	const struct ramka *r;
 	struct line *l;
-	struct ramka_run run; /* frames and their tails, not printed yet; frames 0: none */
+	struct ramka_run run;        /* frames and their tails, not printed yet; frames 0: none */
+	struct ramka_history owner;  /* of these, if they are in use and RAMKA_TRACE is on */
 };
+
+static bool is_owned(enum ramka_state state)
+{
+	return state == RAMKA_STATE_UNIQUE || state == RAMKA_STATE_SHARED || state == RAMKA_STATE_DEFERRED ||
+	       state == RAMKA_STATE_SATURATED;
+}
+
+static void put_owner(struct line *l, const struct ramka_history *owner)
+{
+	if (!owner->allocated_on)
+		return; /* never noted */
+	put_text(l, "~");
+	if (owner->allocated_on != RAMKA_NO_CPU)
+		put_digits(l, owner->allocated_on - 1u, 10);
+	put_text(l, ".");
+	put_digits(l, owner->allocated_by, 16);
+}
 
 static void flush_run(struct map_dump *m)
 {
@@ -282,27 +301,49 @@ static void flush_run(struct map_dump *m)
 		put(l, "@", m->run.node);
 	if (m->run.frames > 1)
 		put(l, ":", m->run.frames);
+	put_owner(l, &m->owner);
 	m->run.frames = 0;
+}
+
+static void grow_run(struct map_dump *m, const struct ramka_run *run, struct ramka_history owner)
+{
+	if (m->run.frames &&
+	    (run->state == RAMKA_STATE_TAIL ||
+	     (run->state == m->run.state && run->type == m->run.type && run->order == m->run.order &&
+	      run->node == m->run.node && owner.allocated_by == m->owner.allocated_by &&
+	      owner.allocated_on == m->owner.allocated_on))) {
+		m->run.frames += run->frames;
+		return;
+	}
+	flush_run(m);
+	m->run = *run;
+	m->owner = owner;
 }
 
 static bool dump_run(void *ctx, const struct ramka_run *run)
 {
 	struct map_dump *m = ctx;
+	struct ramka_run one = *run;
 
-	if (m->run.frames &&
-	    (run->state == RAMKA_STATE_TAIL || (run->state == m->run.state && run->type == m->run.type &&
-						run->order == m->run.order && run->node == m->run.node))) {
-		m->run.frames += run->frames;
+	if (!(m->r->flags & RAMKA_TRACE) || !is_owned(run->state)) {
+		grow_run(m, run, (struct ramka_history){ 0 });
 		return true;
 	}
-	flush_run(m);
-	m->run = *run;
+	/* each frame has an owner of its own */
+	one.frames = 1;
+	for (uint64_t i = 0; i < run->frames; i++) {
+		struct ramka_history owner = { 0 };
+
+		one.base = run->base + i * RAMKA_PAGE_SIZE;
+		ramka_frame_history(m->r, one.base, &owner);
+		grow_run(m, &one, owner);
+	}
 	return true;
 }
 
 static void dump_map(struct line *l, const struct ramka *r)
 {
-	struct map_dump m = { .l = l };
+	struct map_dump m = { .r = r, .l = l };
 
 	put_text(l, DUMP_MAP "1 ");
 	put_digits(l, paddr_of(r->first), 16);

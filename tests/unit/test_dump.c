@@ -180,6 +180,37 @@ static void every_state(void **state)
 	CLOSE(f);
 }
 
+/* With RAMKA_TRACE each frame in use has its owner, and only those do. */
+static void owners(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .flags = RAMKA_TRACE });
+	struct ramka_frame *a = must_alloc(f->cpu[0], UNINIT), *b = must_alloc(f->cpu[0], UNINIT), *c = must_alloc(f->cpu[1], order_req(2));
+	unsigned found = 0;
+
+	(void)state;
+	ramka_frame_put(f->cpu[0], b);
+	dump(f);
+	for (size_t i = 0; i < text.nr; i++) {
+		char *word = strncmp(text.line[i], "ramka-map: at ", 14) ? NULL : strtok(text.line[i] + 14, " \n");
+
+		for (; word; word = strtok(NULL, " \n")) {
+			const char *owner = strchr(word, '~');
+
+			assert_int_equal(owner != NULL, *word == 'S');
+			if (!owner)
+				continue;
+			found++;
+			assert_memory_equal(owner, strstr(word, "/2:4") ? "~1." : "~0.", 3);
+			assert_true(strtoull(owner + 3, NULL, 16) > RAMKA_PAGE_SIZE);
+		}
+	}
+	assert_int_equal(found, 2);
+	ramka_frame_put(f->cpu[0], a);
+	ramka_frame_put(f->cpu[1], c);
+	forget(&text);
+	CLOSE(f);
+}
+
 /* Every second frame: as many runs as there can be, each line full. */
 static void fragmented(void **state)
 {
@@ -242,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_state),
+		cmocka_unit_test(owners),
 		cmocka_unit_test(fragmented),
 		cmocka_unit_test(summary),
 	};
