@@ -313,12 +313,12 @@ static void hangs(int sig)
 
 /* A walk to a point costs as many stops as it is far: fewer points where it is far. */
 #ifdef SLOW_BUILD
-# define EVERY 13u
-# define COARSE 61u
+# define EVERY 31u
+# define COARSE 151u
 # define FAR 10u
 #else
 # define EVERY 1u
-# define COARSE 29u
+# define COARSE 61u
 # define FAR 10u
 #endif
 
