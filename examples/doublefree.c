@@ -19,7 +19,7 @@
 
 struct request { struct ramka_frame *page; };
 
-static const char *culprit;
+static const char *culprit, *caller;
 
 /* The function that a return address lies in; the address may be that of the next one. */
 static const char *function_at(uintptr_t address)
@@ -40,11 +40,11 @@ static void report(void *ctx, const struct ramka_bug *bug)
 	printf("  frame at %#llx, type %s\n", (unsigned long long)bug->paddr, bug->type ? bug->type->name : "none");
 	printf("  allocated by %s, on CPU %d\n", function_at(bug->history.allocated_by), bug->history.allocated_on - 1);
 	printf("  freed by %s, on CPU %d\n", function_at(bug->history.freed_by), bug->history.freed_on - 1);
-	printf("  called from");
-	for (int i = 0; i < depth; i++)
-		if (!strcmp(function_at((uintptr_t)stack[i]), bug->operation))
-			printf(" %s", i + 1 < depth ? function_at((uintptr_t)stack[i + 1]) : "?");
-	printf("\n");
+	/* the first function on the stack that has a name and is not the library's */
+	for (int i = 1; i < depth && !caller; i++)
+		if (*function_at((uintptr_t)stack[i]) != '?' && strncmp(function_at((uintptr_t)stack[i]), "ramka_", 6) != 0)
+			caller = function_at((uintptr_t)stack[i]);
+	printf("  called from %s\n", caller ? caller : "?");
 	culprit = function_at(bug->history.freed_by);
 }
 
@@ -94,5 +94,5 @@ int main(void)
 	driver_sent(cpu, &q);
 	cache_evict(cpu, page);
 	ramka_host_destroy(host);
-	return !culprit || strcmp(culprit, "driver_sent");
+	return !culprit || !caller || strcmp(culprit, "driver_sent") || strcmp(caller, "cache_evict");
 }

@@ -95,13 +95,13 @@ static void pair_unique(void) { pair1(); held = (struct ramka_frame *)ramka_fram
 CK_CLIENT(broken_put, .what = "a frame is found broken while its last reference goes", .setup = shared1,
 	  .thread = { breaks_first, put_and_take }, .check = broken_books, .stale = 1, .bound = 1);
 CK_CLIENT(broken_three, .what = "the same, and another thread allocates", .setup = shared2,
-	  .thread = { breaks_first, put_and_take, takes }, .check = broken_books, .stale = 1, .bound = 1);
+	  .thread = { breaks_first, put_and_take, takes }, .check = broken_books, .stale = 1, .bound = 1, .slow = true);
 CK_CLIENT(broken_free, .what = "the same of a unique frame", .setup = unique1,
 	  .thread = { breaks_first, free_and_take }, .check = broken_books, .stale = 1, .bound = 1);
 CK_CLIENT(broken_put_none, .what = "the same without a CPU", .setup = shared1,
-	  .thread = { breaks_first, put_none_and_take }, .check = broken_books, .stale = 2, .bound = 1);
+	  .thread = { breaks_first, put_none_and_take }, .check = broken_books, .stale = 2, .bound = 1, .slow = true);
 CK_CLIENT(broken_free_none, .what = "a unique frame without a CPU", .setup = unique1,
-	  .thread = { breaks_first, free_none_and_take }, .check = broken_books, .stale = 2, .bound = 1);
+	  .thread = { breaks_first, free_none_and_take }, .check = broken_books, .stale = 2, .bound = 1, .slow = true);
 CK_CLIENT(broken_hook, .what = "the same of a frame with an on_drop", .setup = hook1,
 	  .thread = { breaks_first, put_and_take }, .check = broken_books, .stale = 1, .bound = 1);
 CK_CLIENT(broken_tail, .what = "the tail of a frame is found broken while it is put", .setup = pair1,

@@ -50,7 +50,7 @@ static void holds2(void)
 static void give_mine(void) { give(cpu(0), mine); }
 static void give_other(void) { give(cpu(0), other); }
 CK_CLIENT(cpu_take_irq, .what = "alloc, alloc in an interrupt, a drainer", .setup = half,
-	  .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1);
+	  .thread = { take0, drain }, .irq = { take0 }, .check = books, .stale = 1, .slow = true);
 CK_CLIENT(cpu_steal_irq, .what = "alloc, alloc in an interrupt, a CPU that needs the frames", .setup = half,
 	  .thread = { take0, take1 }, .irq = { take0 }, .check = books, .stale = 1);
 CK_CLIENT(cpu_put_irq, .what = "put, put in an interrupt, a drainer", .setup = holds2,
@@ -90,7 +90,7 @@ static void park_books(void) { }
 CK_CLIENT(cpu_parked_owner, .what = "the owner stops for ever", .setup = cached2, .thread = { tg0, tg1 },
 	  .park = 1, .check = park_books, .stale = 1, .bound = 1, .slow = true);
 CK_CLIENT(cpu_parked_thief, .what = "the thief stops for ever: the owner goes on", .setup = cached2,
-	  .thread = { tg0, drain }, .park = 2, .check = park_books, .stale = 1);
+	  .thread = { tg0, drain }, .park = 2, .check = park_books, .stale = 1, .slow = true);
 
 /* The way of a frame without metadata is shorter. */
 static void bare0(void)
@@ -398,7 +398,7 @@ static void rows_snapshot(void)
 	ck_assert(s.puts <= 256, "%llu puts", (unsigned long long)s.puts);
 }
 CK_CLIENT(stats_snapshot_rows, .what = "statistics are read while rows are closed and given back", .setup = rows_setup,
-	  .thread = { put_rows, rows_snapshot }, .stale = 3, .c11 = true);
+	  .thread = { put_rows, rows_snapshot }, .stale = 3, .c11 = true, .slow = true);
 static void mail_snapshot(void)
 {
 	struct ramka_stats s;

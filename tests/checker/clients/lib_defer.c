@@ -69,7 +69,7 @@ static void seal1(void) { unlink_put(cpu(1)); ramka_reclaim(cpu(1), false); }
 static void only_reclaim0(void) { ramka_reclaim(cpu(0), false); }
 static void only_reclaim2(void) { ramka_reclaim(cpu(2), false); }
 CK_CLIENT(defer_two_reapers, .what = "two CPUs reap the bag of a third", .setup = one_ref,
-	  .thread = { seal1, only_reclaim0, only_reclaim2 }, .check = books, .stale = 1);
+	  .thread = { seal1, only_reclaim0, only_reclaim2 }, .check = books, .stale = 1, .slow = true);
 
 static struct ramka_frame *slots_of[3];
 static void three_frames(void)

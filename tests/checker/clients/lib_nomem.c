@@ -95,15 +95,15 @@ static void exact1(void)
 	books();
 }
 CK_CLIENT(nomem_last_frame, .what = "one frame, two askers", .setup = zone1, .thread = { ask0, ask1 },
-	  .check = exact1, .stale = 2);
+	  .check = exact1, .stale = 2, .slow = true);
 /* one preemption: complete with two as well, in half a minute */
 CK_CLIENT(nomem_last_frames, .what = "two frames, three askers", .setup = zone2,
 	  .thread = { ask0, ask1, ask2 }, .check = exact, .stale = 1, .bound = 1);
 CK_CLIENT(nomem_refill, .what = "a refill moves frames past the scan", .setup = cached2,
-	  .thread = { ask1, ask0 }, .check = exact, .stale = 2);
+	  .thread = { ask1, ask0 }, .check = exact, .stale = 2, .slow = true);
 static void drain_call(void) { call_begins(); ramka_drain(r); call_ends(); }
 CK_CLIENT(nomem_quiet, .what = "one asker while a CPU is drained", .setup = cached2,
-	  .thread = { ask1, drain_call }, .check = exact, .stale = 2);
+	  .thread = { ask1, drain_call }, .check = exact, .stale = 2, .slow = true);
 
 /* Refills of two: one is used, one moves up into a cache past another's scan. */
 static void batches(void)
@@ -124,7 +124,7 @@ CK_CLIENT(nomem_batch_stale, .what = "the same, with everything about the other 
 /* Two of 64 are left: a refill takes both, uses one and keeps the other. */
 static void in_cache_1(void) { batches(); cached(1, 2); }
 CK_CLIENT(nomem_taken_back, .what = "drained frames are taken back by a refill while the drainer looks for them",
-	  .setup = in_cache_1, .thread = { ask0, ask1 }, .check = exact, .stale = 2);
+	  .setup = in_cache_1, .thread = { ask0, ask1 }, .check = exact, .stale = 2, .slow = true);
 
 /* The same out of a magazine. */
 static void in_magazine_1(void)
@@ -211,7 +211,7 @@ static void add_then_take(void)
 		ends_for_all();
 }
 CK_CLIENT(nomem_added, .what = "memory is added before what there was is taken", .setup = late_setup,
-	  .thread = { ask_strictly, add_then_take }, .check = none_missed, .stale = 3);
+	  .thread = { ask_strictly, add_then_take }, .check = none_missed, .stale = 3, .slow = true);
 
 /* Frames are freed to a row, then the one that was in the cache is taken. */
 static struct ramka_frame *pair;

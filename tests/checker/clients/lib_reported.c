@@ -69,6 +69,6 @@ static void all_back(void)
 CK_CLIENT(report_users, .what = "a block is reported beside a CPU and another thread that allocate and free", .setup = two_blocks_free,
 	  .thread = { reporter, user, user_none }, .check = all_back, .stale = 1, .bound = 1, .slow = true);
 CK_CLIENT(report_huge, .what = "two report beside a CPU that takes whole blocks", .setup = two_blocks_free,
-	  .thread = { reporter, huge_user, reporter_none }, .check = all_back, .stale = 1, .bound = 1);
+	  .thread = { reporter, huge_user, reporter_none }, .check = all_back, .stale = 1, .bound = 1, .slow = true);
 CK_CLIENT(report_isolate, .what = "a block is reported while it is isolated and opened", .setup = two_blocks_free,
 	  .thread = { reporter, isolater }, .check = all_back, .stale = 1);
