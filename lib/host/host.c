@@ -274,18 +274,6 @@ static void bring_home(struct ramka_host *h)
 	ramka_drain(h->r);
 }
 
-/* It would wait for itself: here, or for the helper of liburcu's sources, which waits for this thread. */
-static void destroyed_inside(struct ramka_host *h)
-{
-	struct ramka_bug bug = {
-		.operation = "ramka_host_destroy",
-		.what = "called inside a read section, for whose end it waits",
-		.state = RAMKA_STATE_HOLE,
-	};
-
-	host_bug(h, &bug);
-}
-
 void ramka_host_destroy(struct ramka_host *h)
 {
 	int cancel;
@@ -293,7 +281,8 @@ void ramka_host_destroy(struct ramka_host *h)
 	if (!h)
 		return;
 	if (host_reading(h)) {
-		destroyed_inside(h);
+		/* for itself: here, or for the helper of liburcu's sources, which waits for this thread */
+		host_waits_inside(h, "ramka_host_destroy");
 		return;
 	}
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);

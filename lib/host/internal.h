@@ -160,6 +160,11 @@ void host_rcu_fini(struct ramka_host *h);
 void host_rcu_fork(struct ramka_host *h, struct host_thread *t);
 /* Is this thread in a read section of the host? */
 bool host_reading(struct ramka_host *h);
+/*
+ * Reports a wait in the caller's own section. It would have no end, or with qsbr it would end what protects
+ * the caller. What was to be waited for stays deferred if `panic` returns.
+ */
+void host_waits_inside(struct ramka_host *h, const char *operation);
 
 /*
  * Polls until the grace period is over, first by giving up the CPU, then by sleeping; for `ms` at most

@@ -59,6 +59,7 @@
 #define host_unlock ramka_own_host_unlock
 #define host_unmap ramka_own_host_unmap
 #define host_urcu_gone ramka_own_host_urcu_gone
+#define host_waits_inside ramka_own_host_waits_inside
 #define host_watch_thread ramka_own_host_watch_thread
 
 #endif

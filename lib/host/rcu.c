@@ -162,14 +162,10 @@ static void end_wait(struct host_thread *t, int cancel)
 	pthread_setcancelstate(cancel, NULL);
 }
 
-/*
- * A wait in the caller's own section would have no end, or with qsbr it would end what protects the caller.
- * The frames stay deferred if `panic` returns.
- */
-static __attribute__((noinline)) void waits_inside(struct ramka_host *h)
+__attribute__((noinline)) void host_waits_inside(struct ramka_host *h, const char *operation)
 {
 	struct ramka_bug bug = {
-		.operation = "ramka_reclaim",
+		.operation = operation,
 		.what = "called inside a read section, for whose end it waits",
 		.state = RAMKA_STATE_HOLE,
 	};
@@ -184,7 +180,7 @@ static void wait(void *ctx, uint64_t cookie)
 	int cancel;
 
 	if (host_reading(h)) {
-		waits_inside(h);
+		host_waits_inside(h, "ramka_reclaim");
 		return;
 	}
 	t = begin_wait(h, &cancel);

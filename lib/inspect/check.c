@@ -129,38 +129,16 @@ static void mark_cpu(struct audit *a, const struct ramka_cpu *cpu)
 	mark_bags(a, cpu->defer);
 }
 
-/* Order of the largest aligned run of free frames in a block; 0 if there is none. */
-static unsigned largest_run(const struct ramka_atomic_u64 *words)
-{
-	unsigned run = 0;
-
-	for (unsigned i = 0; i < BLOCK_WORDS; i++)
-		run = bits_largest_run(ramka_load(&words[i], relaxed, bit.look), run);
-	while (run >= WORD_ORDER && run + 1 < BLOCK_ORDER) {
-		unsigned nr = 2u << (run - WORD_ORDER), full = 0;
-
-		for (unsigned i = 0; i < BLOCK_WORDS && full < nr; i++) {
-			full = i % nr ? full : 0;
-			full += !~ramka_load(&words[i], relaxed, bit.look);
-		}
-		if (full < nr)
-			break;
-		run++;
-	}
-	return run;
-}
-
 /* Block entries against bits, hints against block entries. */
 static void check_block(struct audit *a, const struct zone *z, uint32_t block)
 {
-	const struct ramka_atomic_u64 *words = &z->map.words[(size_t)block * BLOCK_WORDS];
 	unsigned entry = bitmap_entry(&z->map, block), bits = 0;
 	bool some = hints_next(&z->map.some, block, block + 1) == block;
 	bool whole = hints_next(&z->map.whole, block, block + 1) == block;
 	unsigned count = entry_free(entry);
 
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
-		bits += bits_count(ramka_load(&words[i], relaxed, bit.look));
+		bits += bits_count(bitmap_word(&z->map, block, i));
 	if (entry & ENTRY_HUGE ? bits != BLOCK_FRAMES : bits != count)
 		defect(a, "block entry does not agree with its bits", NULL);
 	if (entry & ENTRY_SHUT) /* nothing has to find it */
@@ -168,7 +146,8 @@ static void check_block(struct audit *a, const struct zone *z, uint32_t block)
 	if ((count == BLOCK_FRAMES && (!entry_is_whole(entry & ~ENTRY_SHUT) || !whole)) ||
 	    (count && count < BLOCK_FRAMES && !some))
 		defect(a, "a hint hides a block", NULL);
-	if (count && !(entry & ENTRY_SHUT) && entry_hint(entry) < largest_run(words))
+	if (count && !(entry & ENTRY_SHUT) && entry_hint(entry) < ENTRY_HINT_MAX &&
+	    bitmap_has_run(&z->map, block, entry_hint(entry) + 1, BLOCK_FRAMES))
 		defect(a, "a block entry hides a run", NULL);
 	a->in_bitmap += count;
 }

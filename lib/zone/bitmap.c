@@ -6,6 +6,12 @@
 
 /* ---- hints ---- */
 
+/* The hints of blocks of one chunk. */
+static uint64_t hint_bits(uint32_t block, uint32_t nr)
+{
+	return bits_below(nr) << (block % CHUNK_BLOCKS);
+}
+
 static bool hint_wanted(const struct bitmap *b, const struct hints *h, uint32_t block)
 {
 	unsigned count = bitmap_free_count(b, block);
@@ -15,7 +21,7 @@ static bool hint_wanted(const struct bitmap *b, const struct hints *h, uint32_t 
 
 static void hints_clear(struct bitmap *b, struct hints *h, uint32_t block)
 {
-	hints_clear_mask(h, block / CHUNK_BLOCKS, (uint64_t)1 << (block % CHUNK_BLOCKS));
+	hints_clear_mask(h, block / CHUNK_BLOCKS, hint_bits(block, 1));
 	if (hint_wanted(b, h, block))
 		hints_set(h, block);
 }
@@ -135,8 +141,7 @@ static uint64_t below_limit(unsigned i, unsigned limit)
 	return limit <= i * WORD_BITS ? 0 : bits_below(limit - i * WORD_BITS);
 }
 
-/* Is there a run in the block at the moment? */
-static bool has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
+bool bitmap_has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit)
 {
 	const struct ramka_atomic_u64 *words = block_words(b, block);
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
@@ -181,7 +186,7 @@ static bool set_hint(struct bitmap *b, uint32_t block, unsigned from, unsigned h
 static void lower_hint(struct bitmap *b, uint32_t block, unsigned entry, unsigned order)
 {
 	if (entry_hint(entry) < order || !set_hint(b, block, entry, order - 1) ||
-	    !has_run(b, block, order, BLOCK_FRAMES))
+	    !bitmap_has_run(b, block, order, BLOCK_FRAMES))
 		return;
 	set_hint(b, block, 0, ENTRY_HINT_MAX);
 	ramka_add(&b->returned, 1, release, nomem.collect);
@@ -341,7 +346,8 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 	unsigned entry = bitmap_entry(b, block), n = 1u << order;
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
-	if (!has_run(b, block, order, limit)) { /* looks before it promises, since a promise hides frames */
+	/* looks before it promises, since a promise hides frames */
+	if (!bitmap_has_run(b, block, order, limit)) {
 		if (order && limit == BLOCK_FRAMES)
 			lower_hint(b, block, entry, order);
 		return NO_FRAME;
@@ -486,13 +492,13 @@ static always_inline bool claim_blocks(struct bitmap *b, uint32_t block, uint32_
 		return false;
 	}
 	if (nr == 1) {
-		hints_clear_mask(&b->whole, block / CHUNK_BLOCKS, (uint64_t)1 << (block % CHUNK_BLOCKS));
+		hints_clear_mask(&b->whole, block / CHUNK_BLOCKS, hint_bits(block, 1));
 		return true;
 	}
 	/* the blocks are ours: only a late setter may set these hints now, and a search corrects that */
 	for (uint32_t i = 0; i < nr; i += CHUNK_BLOCKS)
 		hints_clear_mask(&b->whole, (block + i) / CHUNK_BLOCKS,
-				 bits_below(nr < CHUNK_BLOCKS ? nr : CHUNK_BLOCKS) << (block % CHUNK_BLOCKS));
+				 hint_bits(block, nr < CHUNK_BLOCKS ? nr : CHUNK_BLOCKS));
 	return true;
 }
 
@@ -517,8 +523,7 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 
 		if (n > nr - i)
 			n = nr - i;
-		hints_set_mask(&b->whole, (block + i) / CHUNK_BLOCKS,
-			       bits_below(n) << ((block + i) % CHUNK_BLOCKS));
+		hints_set_mask(&b->whole, (block + i) / CHUNK_BLOCKS, hint_bits(block + i, n));
 		i += n;
 	}
 	return true;
@@ -579,12 +584,6 @@ static bool claim_unreported(struct bitmap *b, uint32_t block)
 		if (ramka_cas(p, &quad, quad_with(quad, block, ENTRY_HUGE), acquire, huge.free))
 			return true;
 	return false;
-}
-
-/* The hints of blocks of one chunk. */
-static uint64_t hint_bits(uint32_t block, uint32_t nr)
-{
-	return bits_below(nr) << (block % CHUNK_BLOCKS);
 }
 
 uint32_t bitmap_claim_unreported(struct bitmap *b, uint32_t block, uint32_t max)
@@ -719,7 +718,7 @@ static void fill_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	for (uint32_t i = 0; i < nr * BLOCK_WORDS; i++)
 		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, bit.look);
 	entries_from_to(b, block, nr, 0, ENTRY_FULL, 0);
-	hints_set_mask(&b->whole, block / CHUNK_BLOCKS, bits_below(nr) << (block % CHUNK_BLOCKS));
+	hints_set_mask(&b->whole, block / CHUNK_BLOCKS, hint_bits(block, nr));
 }
 
 void bitmap_fill(struct bitmap *b, uint32_t first, uint32_t end)

@@ -166,6 +166,8 @@ static inline bool bitmap_is_free(const struct bitmap *b, uint32_t frame)
 	return ramka_load(&b->words[frame / WORD_BITS], relaxed, bit.look) >> (frame % WORD_BITS) & 1;
 }
 
+/* Is there a free run of the order in the first `limit` frames of the block at the moment? */
+bool bitmap_has_run(const struct bitmap *b, uint32_t block, unsigned order, unsigned limit);
 /* Corrects the hints of a block that a search found wrong. */
 void bitmap_fix_hints(struct bitmap *b, uint32_t block);
 

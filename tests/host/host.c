@@ -477,15 +477,11 @@ static void note_inside(void *ctx, const struct ramka_bug *bug)
 	refused_inside++;
 }
 
-/*
- * With bags whose grace periods this reader holds up, which a helper may be waiting for. Nothing of the host is lost by the
- * attempt.
- */
-static void *destroy_inside(void *arg)
+/* A host with a read section of this thread open, and nothing refused so far; NULL: its source is not built in. */
+static struct ramka_host *enter(const struct ramka_host_options *opt)
 {
-	struct ramka_host_options opt = { .memory = 16 * MIB, .rcu = arg, .panic = note_inside };
 	struct ramka_host *h;
-	int error = ramka_host_create(&opt, &h);
+	int error = ramka_host_create(opt, &h);
 
 	if (error == RAMKA_E_UNSUPPORTED) {
 		skip_reason = "not built in";
@@ -494,6 +490,20 @@ static void *destroy_inside(void *arg)
 	CHECK(error == 0);
 	refused_inside = 0;
 	ramka_host_rcu_read_lock(h);
+	return h;
+}
+
+/*
+ * With bags whose grace periods this reader holds up, which a helper may be waiting for. Nothing of the host is lost by the
+ * attempt.
+ */
+static void *destroy_inside(void *arg)
+{
+	struct ramka_host_options opt = { .memory = 16 * MIB, .rcu = arg, .panic = note_inside };
+	struct ramka_host *h = enter(&opt);
+
+	if (!h)
+		return NULL;
 	for (unsigned i = 0; i < 300; i++)
 		CHECK(ramka_frame_put_rcu(ramka_host_cpu(h), alloc(h, 0)) >= 0);
 	usleep(1000); /* a helper begins to wait */
@@ -517,18 +527,12 @@ static void *reclaim_inside(void *arg)
 	struct ramka_host_options opt = { .memory = 32 * MIB, .rcu = arg, .panic = note_inside };
 
 	for (unsigned n = 1; n < 6000; n += 5000) {
+		struct ramka_host *h = enter(&opt);
 		struct ramka_frame *f;
-		struct ramka_host *h;
-		int error = ramka_host_create(&opt, &h);
 
-		if (error == RAMKA_E_UNSUPPORTED) {
-			skip_reason = "not built in";
+		if (!h)
 			return NULL;
-		}
-		CHECK(error == 0);
 		inside_call = "ramka_reclaim";
-		refused_inside = 0;
-		ramka_host_rcu_read_lock(h);
 		for (unsigned i = 0; i < n; i++) {
 			f = alloc(h, 0);
 			CHECK(ramka_frame_put_rcu(ramka_host_cpu(h), f) >= 0);

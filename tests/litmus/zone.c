@@ -43,7 +43,7 @@
  * mirrors: bitmap_free_mask sha256:1b3fd197
  * mirrors: entries_from_to sha256:f1dbeece
  * mirrors: bitmap_claim_blocks sha256:61669931
- * mirrors: bitmap_free_blocks sha256:f719f134
+ * mirrors: bitmap_free_blocks sha256:54af875f
  * mirrors: clear_runs sha256:d8435d25
  * mirrors: bitmap_claim_quad sha256:66a63fae
  * mirrors: bitmap_free_quad sha256:08e600a3
