@@ -36,6 +36,7 @@ struct depot;
 struct type_entry {
 	struct ramka_atomic_u64 type; /* a pointer to the descriptor; stored last */
 	uint64_t info; /* type id and flags, as a slot's info starts out */
+	const struct ramka_type *same; /* `type` once more: a hit comes after it, and compares it in one go */
 };
 
 /* A piece of the memory map, up to where the next one begins. It never changes after set-up. */

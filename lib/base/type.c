@@ -54,6 +54,7 @@ static int enter_type(struct ramka *r, const struct ramka_type *type, unsigned e
 			    extra | (type->on_drop ? INFO_HOOK : 0u) |
 				    (type->flags & RAMKA_TYPE_RCU || quarantined(r, type) ? INFO_RCU : 0u) |
 				    (r->watched ? INFO_WATCHED : 0u));
+	e->same = type;
 	ramka_store(&e->type, (uintptr_t)type, release, type.entry);
 	return 0;
 }

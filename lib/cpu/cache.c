@@ -101,9 +101,9 @@ static noinline bool free_mailed(struct ramka_cpu *cpu, uint32_t owner, uint32_t
 	return true;
 }
 
-noinline void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n)
+noinline void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number)
 {
-	uint32_t bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
+	uint32_t n = (uint32_t)number, bit = bit_of(cpu, n), block = bit / BLOCK_FRAMES;
 	uint32_t owner = territory_owner(cpu->zone, block);
 
 	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block &&

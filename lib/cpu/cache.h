@@ -23,7 +23,7 @@ struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu);
 /*
  * The rest of cpu_free when the gate refuses the frame or the cache is full. Inside the section; leaves it.
  */
-void cpu_free_cold(struct ramka_cpu *cpu, uint32_t n);
+void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number);
 
 /*
  * Takes a base frame out of the cache. False: the caller goes on with cpu_alloc_refill. It is also false if
@@ -79,8 +79,9 @@ static inline size_t cpu_alloc_many(struct ramka_cpu *cpu, size_t want, struct r
  * Puts a frame whose slot is FREE into the cache or the open row, inside the section. False, and nothing
  * done: cpu_free_cold has to take the frame.
  */
-static always_inline bool cpu_keep(struct ramka_cpu *cpu, uint32_t n)
+static always_inline bool cpu_keep(struct ramka_cpu *cpu, uintptr_t number)
 {
+	uint32_t n = (uint32_t)number;
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
 	if (ramka_load(&cpu->current, relaxed, section.own) - n >= cpu->window ||
@@ -120,7 +121,8 @@ static always_inline bool cpu_leaves(uint64_t info, enum leave leave)
  * is left to the caller. The info word is read inside the section, so a CPU that sets a flag there and then
  * stops this one knows that the flag is seen (frame/broken.h).
  */
-static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, enum leave leave)
+static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
+				   enum leave leave)
 {
 	if (unlikely(!section_enter(cpu)))
 		return false;

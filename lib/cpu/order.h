@@ -129,7 +129,7 @@ static inline void order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
  * Frees a frame of order 1 to 10, number n of the home zone. False, nothing done: the section cannot be
  * entered, or a part of the frame is broken.
  */
-static inline bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, unsigned order)
+static inline bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n, unsigned order)
 {
 	if (unlikely(!section_enter(cpu)))
 		return false;
@@ -138,7 +138,7 @@ static inline bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint
 		return false;
 	}
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	order_put(cpu, n, order);
+	order_put(cpu, (uint32_t)n, order);
 	section_leave(cpu);
 	return true;
 }

@@ -165,14 +165,17 @@ static inline struct ramka_frame *cpu_slot(const struct ramka_cpu *cpu, uint32_t
 	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT));
 }
 
-/* The number of a slot in the CPU's home zone. False: range or alignment say that it is none. */
-static inline bool cpu_home(const struct ramka_cpu *cpu, const struct ramka_frame *f, uint32_t *ret_n)
+/*
+ * The number of a slot in the CPU's home zone, as wide as a register, since to cut it would cost a hit an
+ * instruction. False: range or alignment say that it is none.
+ */
+static inline bool cpu_home(const struct ramka_cpu *cpu, const struct ramka_frame *f, uintptr_t *ret_n)
 {
 	uintptr_t off = (uintptr_t)f - cpu->slots;
 	/* a misaligned one becomes huge */
 	uintptr_t n = off >> SLOT_SHIFT | off << (sizeof(off) * 8 - SLOT_SHIFT);
 
-	*ret_n = (uint32_t)n;
+	*ret_n = n;
 	return n < cpu->span;
 }
 

@@ -8,7 +8,7 @@
 noinline bool cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order,
 				 const char *operation)
 {
-	uint32_t n;
+	uintptr_t n;
 
 	if (likely(order - 1 < TOP_ORDER) && cpu_home(cpu, f, &n) && order_push(cpu, f, n, order))
 		return true;

@@ -17,7 +17,7 @@ bool cpu_take_back_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned o
 static inline bool cpu_take_back(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order,
 				 const char *operation)
 {
-	uint32_t n;
+	uintptr_t n;
 
 	if (likely(!order) && likely(cpu_home(cpu, f, &n)) && likely(cpu_free(cpu, f, n, LEAVE_BROKEN)))
 		return true;

@@ -73,7 +73,7 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 	const struct type_entry *e = plain_entry(cpu);
 	struct ramka_frame *f;
 
-	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || entry_type(e) != type) ||
+	if (CONTRACTS || unlikely(memcmp(&req, &uninit, sizeof(req)) || e->same != type) ||
 	    unlikely(!cpu_alloc(cpu, &f)))
 		return false;
 	slot_set_info(f, e->info);
@@ -93,7 +93,7 @@ static inline bool frame_run_hit(struct ramka_cpu *cpu, const struct ramka_type 
 
 	req.order = 0;
 	if (CONTRACTS || order - 1u >= TOP_ORDER || memcmp(&req, &uninit, sizeof(req)) ||
-	    entry_type(e) != type || unlikely(!order_pop(cpu, order, &f)))
+	    e->same != type || unlikely(!order_pop(cpu, order, &f)))
 		return false;
 	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT);
 	ramka_store(&f->ref, ref, release, slot.publish);
@@ -111,13 +111,13 @@ static inline bool info_may_keep(uint64_t info)
  * Frees a frame that is the caller's and number n of the home zone, whose type wants nothing done at its end.
  * Inside the section. False: it is freed, and the section was left on the way.
  */
-static always_inline bool frame_keep(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n, uint64_t info)
+static always_inline bool frame_keep(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n, uint64_t info)
 {
 	unsigned order = info_order(info);
 
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (unlikely(order)) {
-		order_put(cpu, n, order);
+		order_put(cpu, (uint32_t)n, order);
 		return true;
 	}
 	if (likely(cpu_keep(cpu, n)))

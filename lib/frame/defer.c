@@ -65,7 +65,7 @@ static bool chain_free(struct ramka_cpu *cpu, struct chain c)
 	for (; c.nr; c.nr--) {
 		struct ramka_frame *f = frame_at(r, c.head);
 		uint64_t info;
-		uint32_t n;
+		uintptr_t n;
 
 		c.head = ref_link(slot_ref(f));
 		if (c.nr > 1)

@@ -205,7 +205,7 @@ static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uin
 			       const char *operation, uintptr_t caller)
 {
 	uint64_t info = slot_info(f);
-	uint32_t n;
+	uintptr_t n;
 
 	if (!CONTRACTS && !(old & REF_MARK) && info_is_bare(info) && info_order(info) - 1 < TOP_ORDER &&
 	    cpu_home(cpu, f, &n) && order_push(cpu, f, n, info_order(info)))
@@ -251,7 +251,7 @@ static always_inline void reference_gone(struct ramka_cpu *cpu, struct ramka_fra
 
 /* f is a slot, number n of the home zone if `home`. `hot`: see put_reference. */
 static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, bool hot,
-					 uint32_t n, const char *operation, uintptr_t caller)
+					 uintptr_t n, const char *operation, uintptr_t caller)
 {
 	uint64_t old;
 
@@ -279,7 +279,7 @@ static noinline void put_checked(struct ramka_cpu *cpu, struct ramka_frame *f, c
 static always_inline void put_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool hot,
 					const char *operation, uintptr_t caller)
 {
-	uint32_t n;
+	uintptr_t n;
 	bool home = cpu_home(cpu, f, &n);
 
 	if (unlikely(!home) && (unlikely(!slot_valid(cpu->r, f)) || unlikely(cpu->r->this_cpu)))
@@ -311,7 +311,7 @@ static size_t put_many(struct ramka_cpu *cpu, size_t n, struct ramka_frame **fra
 		return 0;
 	for (; i < most; i++) {
 		struct ramka_frame *f = frames[i];
-		uint32_t number;
+		uintptr_t number;
 		uint64_t old;
 
 		if (i + PREFETCH_AHEAD < n)
@@ -353,7 +353,7 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 {
 	static const char operation[] = "ramka_frame_put_rcu";
 	uint64_t old;
-	uint32_t n;
+	uintptr_t n;
 	int rc;
 
 	if (unlikely(!cpu->r->has_rcu))

@@ -95,7 +95,7 @@ static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, 
 {
 	struct ramka_frame *f = slot_of(u);
 	uint64_t info;
-	uint32_t n;
+	uintptr_t n;
 
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE)) {
 		info = slot_info(f);
@@ -109,7 +109,7 @@ static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, 
 static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation)
 {
 	struct ramka_frame *f = slot_of(u);
-	uint32_t n;
+	uintptr_t n;
 
 	if (CONTRACTS &&
 	    (!cpu_argument_ok(cpu, operation) || !unique_argument_ok(cpu->r, u, false, operation) ||
@@ -141,7 +141,7 @@ static size_t free_many(struct ramka_cpu *cpu, size_t n, struct ramka_unique **u
 		return 0;
 	for (; i < most; i++) {
 		struct ramka_frame *f = slot_of(u[i]);
-		uint32_t number;
+		uintptr_t number;
 
 		if (i + PREFETCH_AHEAD < n)
 			__builtin_prefetch(u[i + PREFETCH_AHEAD], 1);
