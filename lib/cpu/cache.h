@@ -116,26 +116,37 @@ static always_inline bool cpu_leaves(uint64_t info, enum leave leave)
 }
 
 /*
- * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone. False,
- * and nothing done: the section cannot be entered, and the cache-less path must take the frame; or the frame
- * is left to the caller. The info word is read inside the section, so a CPU that sets a flag there and then
- * stops this one knows that the flag is seen (frame/broken.h).
+ * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone: inside
+ * the section, which it leaves. False, nothing done and still inside: the frame is left to the caller. The
+ * info word is read inside the section, so a CPU that sets a flag there and then stops this one knows that
+ * the flag is seen (frame/broken.h).
  */
-static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
-				   enum leave leave)
+static always_inline bool cpu_free_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
+					  enum leave leave)
 {
-	if (unlikely(!section_enter(cpu)))
+	if (unlikely(cpu_leaves(slot_info(f), leave)))
 		return false;
-	if (unlikely(cpu_leaves(slot_info(f), leave))) {
-		section_leave(cpu);
-		return false;
-	}
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (cpu_keep(cpu, n))
 		section_leave(cpu);
 	else
 		cpu_free_cold(cpu, n);
 	return true;
+}
+
+/*
+ * The same from outside the section. False, and nothing done: the section cannot be entered, and the
+ * cache-less path must take the frame; or the frame is left to the caller.
+ */
+static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
+				   enum leave leave)
+{
+	if (unlikely(!section_enter(cpu)))
+		return false;
+	if (likely(cpu_free_inside(cpu, f, n, leave)))
+		return true;
+	section_leave(cpu);
+	return false;
 }
 
 #endif

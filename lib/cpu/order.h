@@ -126,6 +126,22 @@ static inline void order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 }
 
 /*
+ * Frees a frame, number n of the home zone, inside the section, which it leaves. False, nothing done and
+ * still inside: its order is not 1 to 10, or it is more than a frame of a plain type.
+ */
+static always_inline bool order_push_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
+{
+	uint64_t info = slot_info(f);
+
+	if (unlikely(!info_is_bare(info)) || unlikely(info_order(info) - 1 >= TOP_ORDER))
+		return false;
+	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
+	order_put(cpu, n, info_order(info));
+	section_leave(cpu);
+	return true;
+}
+
+/*
  * Frees a frame of order 1 to 10, number n of the home zone. False, nothing done: the section cannot be
  * entered, or a part of the frame is broken.
  */

@@ -249,6 +249,16 @@ static always_inline void reference_gone(struct ramka_cpu *cpu, struct ramka_fra
 		end_shared(cpu, f, old, operation, caller);
 }
 
+/* Inside the section, which it leaves: the last reference of all but a plain base frame is gone. */
+static noinline void end_larger(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
+				const char *operation, uintptr_t caller)
+{
+	if (likely(order_push_inside(cpu, f, (uint32_t)n)))
+		return;
+	section_leave(cpu);
+	end_shared(cpu, f, REF_SHARED(1), operation, caller);
+}
+
 /* f is a slot, number n of the home zone if `home`. `hot`: see put_reference. */
 static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, bool hot,
 					 uintptr_t n, const char *operation, uintptr_t caller)
@@ -258,9 +268,11 @@ static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_fra
 	if (!contract_begin(cpu->r, f, STEP_PUT, operation))
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
-	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home) &&
-	    likely(cpu_free(cpu, f, n, LEAVE_SPECIAL)))
+	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home) && likely(section_enter(cpu))) {
+		if (unlikely(!cpu_free_inside(cpu, f, n, LEAVE_SPECIAL)))
+			end_larger(cpu, f, n, operation, caller);
 		return;
+	}
 	reference_gone(cpu, f, old, operation, caller);
 }
 

@@ -89,20 +89,13 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, co
 		frame_end(cpu, f, info, operation);
 }
 
-/* Everything but a plain base frame that the cache takes. */
-static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation,
-				 uintptr_t caller)
+/* Inside the section, which it leaves: everything but a plain base frame. */
+static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, uintptr_t n,
+				 const char *operation, uintptr_t caller)
 {
-	struct ramka_frame *f = slot_of(u);
-	uint64_t info;
-	uintptr_t n;
-
-	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_UNIQUE)) {
-		info = slot_info(f);
-		if (likely(info_is_bare(info)) && likely(info_order(info) - 1 < TOP_ORDER) &&
-		    likely(order_push(cpu, f, n, info_order(info))))
-			return;
-	}
+	if (likely(order_push_inside(cpu, slot_of(u), (uint32_t)n)))
+		return;
+	section_leave(cpu);
 	free_slow(cpu, u, operation, caller);
 }
 
@@ -118,10 +111,13 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 	if (!CONTRACTS && likely(cpu_home(cpu, f, &n))) {
 		/* it may be another CPU's line: it then moves once, for reading and writing */
 		__builtin_prefetch(f, 1);
-		if (likely(slot_ref(f) == REF_UNIQUE) && likely(cpu_free(cpu, f, n, LEAVE_SPECIAL)))
+		if (likely(slot_ref(f) == REF_UNIQUE) && likely(section_enter(cpu))) {
+			if (unlikely(!cpu_free_inside(cpu, f, n, LEAVE_SPECIAL)))
+				free_larger(cpu, u, n, operation, CALLER);
 			return;
+		}
 	}
-	free_larger(cpu, u, operation, CALLER);
+	free_slow(cpu, u, operation, CALLER);
 }
 
 void ramka_unique_free(struct ramka_cpu *cpu, struct ramka_unique *u)

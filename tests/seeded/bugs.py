@@ -340,10 +340,12 @@ bug('bulk-put-skips', 'a bulk put forgets its last frame', 'model sequences', 30
 bug('broken-not-stopped', 'a frame that is just freed as a whole one counts as flagged', 'checker broken_put broken_free', 30,
     ('sections_over', 'return !r->barrier_all_cpus || cpu_for_each_stopped(r, cpu, look_on, NULL);', 'return true;'))
 bug('broken-asked-early', 'a free looks at the flags before its section', 'checker broken_put broken_free', 30,
-    ('cpu_free', 'if (unlikely(!section_enter(cpu)))', 'uint64_t info = slot_info(f);\n\n	if (unlikely(!section_enter(cpu)))'),
-    ('cpu_free', 'cpu_leaves(slot_info(f), leave)', 'cpu_leaves(info, leave)'))
+    ('drop_reference', 'likely(section_enter(cpu))', 'info_is_plain(slot_info(f)) && likely(section_enter(cpu))'),
+    ('free_unique', 'likely(section_enter(cpu))', 'info_is_plain(slot_info(f)) && likely(section_enter(cpu))'),
+    ('cpu_leaves', 'if (leave == LEAVE_BROKEN)', 'if (leave == LEAVE_SPECIAL)\n		return false;\n	if (leave == LEAVE_BROKEN)'))
 bug('broken-order-unasked', 'a larger frame goes to its stack with its flag', 'unit broken', 20,
-    ('order_push', 'if (unlikely(slot_info(f) & INFO_BROKEN)) {', 'if (0) {'))
+    ('order_push', 'if (unlikely(slot_info(f) & INFO_BROKEN)) {', 'if (0) {'),
+    ('order_push_inside', '!info_is_bare(info)', '!info_is_bare(info & ~(uint64_t)INFO_BROKEN)'))
 bug('broken-split-forgets', 'the parts of a split frame lose the flag', 'unit broken', 20,
     ('split_parts', 'unlikely(broken) ? broken_flags(part, order) : 0', '0 * broken'))
 bug('broken-join-forgets', 'the whole does not know of a broken part', 'unit broken', 20,
