@@ -1,23 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-lib/base/names.h: the core's own functions under names that no kernel has.
+lib/base/names.h and lib/host/names.h: the library's own functions under names that no kernel and no program has.
 
 	tests/names.py [--write]
 
-Compiles the core, without and with the contract build, and looks at its global symbols. Without --write: are the
-names of the header the functions that there are?
+Compiles the core, without and with the contract build, and looks at its global symbols. Of the hosted layer, it reads what
+the headers declare, since a machine may lack a library that a part of it needs. Without --write: are the names of the
+headers those that there are?
 """
+import glob
 import os
 import re
 import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import csource # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-HEADER = os.path.join(ROOT, 'lib', 'base', 'names.h')
 PREFIX = 'ramka_core_'
-LINE = re.compile(rf'^#define (\w+) {PREFIX}\1\n', re.M)
+DECLARED = re.compile(r'^(?!static\b|typedef\b|#)\w[\w ,*]*?\bhost_\w+(?=[(;[])', re.M) # up to the parameters
 BUILDS = ((), ('-DRAMKA_CONTRACTS',))
 
 
@@ -43,22 +48,44 @@ def functions():
 	return found
 
 
-def main():
-	if sys.argv[1:] not in ([], ['--write']):
-		sys.exit('usage: tests/names.py [--write]')
-	with open(HEADER, encoding='utf-8') as f:
+def hosted():
+	"""The global functions and objects of the hosted layer that are not public."""
+	found = set()
+	for path in glob.glob(os.path.join(ROOT, 'lib', 'host', '*.h')):
+		with open(path, encoding='utf-8') as f:
+			code = csource.without_comments(f.read())
+		for declared in DECLARED.findall(code):
+			found.update(name for name in re.findall(r'(?<!struct )\bhost_\w+', declared))
+	return found
+
+
+def compare(header, prefix, needed, write):
+	"""Brings a header up to date, or says what it lacks; is it up to date?"""
+	path = os.path.join(ROOT, header)
+	define = re.compile(rf'^#define (\w+) {prefix}\1\n', re.M)
+	with open(path, encoding='utf-8') as f:
 		old = f.read()
-	there, needed = set(LINE.findall(old)), functions()
-	begin = LINE.search(old).start()
-	new = old[:begin] + ''.join(f'#define {n} {PREFIX}{n}\n' for n in sorted(needed)) + LINE.sub('', old[begin:])
-	if sys.argv[1:]:
-		with open(HEADER, 'w', encoding='utf-8') as f:
+	there = set(define.findall(old))
+	begin = define.search(old).start()
+	new = old[:begin] + ''.join(f'#define {n} {prefix}{n}\n' for n in sorted(needed)) + define.sub('', old[begin:])
+	if write:
+		with open(path, 'w', encoding='utf-8') as f:
 			f.write(new)
 	elif new != old:
 		for name in sorted(needed - there):
-			print(f'lib/base/names.h lacks {name}')
+			print(f'{header} lacks {name}')
 		for name in sorted(there - needed):
-			print(f'lib/base/names.h has {name}, which no source defines')
+			print(f'{header} has {name}, which no source defines')
+		return False
+	return True
+
+
+def main():
+	if sys.argv[1:] not in ([], ['--write']):
+		sys.exit('usage: tests/names.py [--write]')
+	good = [compare('lib/base/names.h', PREFIX, functions(), sys.argv[1:]),
+		compare('lib/host/names.h', 'ramka_own_', hosted(), sys.argv[1:])]
+	if not all(good):
 		print('to write it anew: tests/names.py --write')
 		return 1
 	return 0

@@ -49,6 +49,7 @@ struct ramka_rcu_ops {
 	/** Waits until it has ended. NULL where waiting is never allowed. */
 	void (*wait)(void *ctx, uint64_t cookie);
 	void (*expedite)(void *ctx);                     /**< asks for an early end; may be NULL */
+	/** Given to each call. What comes after it came later: initialisers by position stay right. */
 	void *ctx;
 	/**
 	 * Waits for some milliseconds at most, as the source decides, then says whether the grace period has

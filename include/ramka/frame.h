@@ -11,6 +11,9 @@
  * `cpu` stands for or on ramka_cpu_none(); lock-free, and wait-free when the CPU's cache serves the call. A
  * call on top of another call of the same CPU takes the cache-less path by itself. See docs/contexts.md.
  *
+ * Arguments come in one order: the CPU; how much, or where; the type and what its metadata starts as; the
+ * request; where the result goes, behind how many handles there is room for.
+ *
  * Misuse that the state word shows (double put, a foreign pointer, NULL, a frame that is free, a tail,
  * deferred) goes to cfg.panic in every build, by the name of the function that was called; the function then
  * does nothing and returns NULL, 0, false or RAMKA_E_INVAL. A getter that takes no instance cannot report; it
