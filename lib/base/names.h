@@ -109,6 +109,7 @@
 #define drop_begin ramka_core_drop_begin
 #define drop_end ramka_core_drop_end
 #define flush_rows ramka_core_flush_rows
+#define frame_alloc_missed ramka_core_frame_alloc_missed
 #define frame_argument_bad ramka_core_frame_argument_bad
 #define frame_at_address ramka_core_frame_at_address
 #define frame_build ramka_core_frame_build

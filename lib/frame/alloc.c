@@ -193,24 +193,46 @@ struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e
 	return cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
 }
 
-static noinline struct ramka_frame *alloc_shared(struct ramka_cpu *cpu, const struct ramka_type *type,
-						 const void *meta, struct ramka_request req, uintptr_t caller)
+/* As frame_hit, for a frame of order 1 to 10. */
+static always_inline bool run_hit(struct ramka_cpu *cpu, const struct ramka_type *type,
+				  struct ramka_request req, uint64_t ref, struct ramka_frame **ret_f)
 {
-	struct ramka_frame *f = frame_new(cpu, type, meta, req, REF_SHARED(1), "ramka_frame_alloc");
+	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
+	const struct type_entry *e = plain_entry(cpu);
+	unsigned order = req.order;
+	struct ramka_frame *f;
+
+	req.order = 0;
+	if (CONTRACTS || order - 1u >= TOP_ORDER || memcmp(&req, &uninit, sizeof(req)) ||
+	    e->same != type || unlikely(!order_pop(cpu, order, &f)))
+		return false;
+	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT);
+	ramka_store(&f->ref, ref, release, slot.publish);
+	*ret_f = f;
+	return true;
+}
+
+/* Everything but what the caches have; for the function that makes handles of this kind. */
+static noinline struct ramka_frame *alloc_slow(struct ramka_cpu *cpu, const struct ramka_type *type,
+					       const void *meta, struct ramka_request req, uint64_t ref,
+					       uintptr_t caller)
+{
+	struct ramka_frame *f = frame_new(cpu, type, meta, req, ref,
+					  ref == REF_UNIQUE ? "ramka_unique_alloc" : "ramka_frame_alloc");
 
 	note_allocated_one(cpu, f, req.order, caller);
 	return f;
 }
 
-/* Everything but a base frame out of the cache. */
-static noinline struct ramka_frame *alloc_other(struct ramka_cpu *cpu, const struct ramka_type *type,
-						const void *meta, struct ramka_request req, uintptr_t caller)
+noinline struct ramka_frame *frame_alloc_missed(struct ramka_cpu *cpu, const struct ramka_type *type,
+						const void *meta, struct ramka_request req, uint64_t ref,
+						uintptr_t caller)
 {
 	struct ramka_frame *f;
 
-	if (frame_run_hit(cpu, type, req, REF_SHARED(1), &f))
+	if (run_hit(cpu, type, req, ref, &f))
 		return f;
-	return alloc_shared(cpu, type, meta, req, caller);
+	return alloc_slow(cpu, type, meta, req, ref, caller);
 }
 
 struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,
@@ -220,7 +242,7 @@ struct ramka_frame *ramka_frame_alloc(struct ramka_cpu *cpu, const struct ramka_
 
 	if (likely(frame_hit(cpu, type, req, REF_SHARED(1), &f)))
 		return f;
-	return alloc_other(cpu, type, meta, req, CALLER);
+	return frame_alloc_missed(cpu, type, meta, req, REF_SHARED(1), CALLER);
 }
 
 /* Up to BULK_CHUNK frames. */

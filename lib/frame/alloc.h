@@ -82,24 +82,13 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 	return true;
 }
 
-/* The same for a frame of order 1 to 10 that the CPU caches. */
-static inline bool frame_run_hit(struct ramka_cpu *cpu, const struct ramka_type *type,
-				 struct ramka_request req, uint64_t ref, struct ramka_frame **ret_f)
-{
-	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
-	const struct type_entry *e = plain_entry(cpu);
-	unsigned order = req.order;
-	struct ramka_frame *f;
-
-	req.order = 0;
-	if (CONTRACTS || order - 1u >= TOP_ORDER || memcmp(&req, &uninit, sizeof(req)) ||
-	    e->same != type || unlikely(!order_pop(cpu, order, &f)))
-		return false;
-	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT);
-	ramka_store(&f->ref, ref, release, slot.publish);
-	*ret_f = f;
-	return true;
-}
+/*
+ * The rest of ramka_frame_alloc or ramka_unique_alloc, by the state `ref`: everything but a base frame out of
+ * the cache.
+ */
+struct ramka_frame *frame_alloc_missed(struct ramka_cpu *cpu, const struct ramka_type *type,
+				       const void *meta, struct ramka_request req, uint64_t ref,
+				       uintptr_t caller);
 
 /* Does frame_keep take a frame with this info? */
 static inline bool info_may_keep(uint64_t info)

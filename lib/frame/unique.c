@@ -12,28 +12,6 @@
 #include "defer.h"
 #include "drop.h"
 
-static noinline struct ramka_unique *alloc_unique(struct ramka_cpu *cpu, const struct ramka_type *type,
-						  const void *meta, struct ramka_request req,
-						  uintptr_t caller)
-{
-	struct ramka_frame *f = frame_new(cpu, type, meta, req, REF_UNIQUE, "ramka_unique_alloc");
-
-	note_allocated_one(cpu, f, req.order, caller);
-	return unique_of(f);
-}
-
-/* Everything but a base frame out of the cache. */
-static noinline struct ramka_unique *alloc_missed(struct ramka_cpu *cpu, const struct ramka_type *type,
-						  const void *meta, struct ramka_request req,
-						  uintptr_t caller)
-{
-	struct ramka_frame *f;
-
-	if (frame_run_hit(cpu, type, req, REF_UNIQUE, &f))
-		return unique_of(f);
-	return alloc_unique(cpu, type, meta, req, caller);
-}
-
 struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramka_type *type,
 					const void *meta, struct ramka_request req)
 {
@@ -41,7 +19,7 @@ struct ramka_unique *ramka_unique_alloc(struct ramka_cpu *cpu, const struct ramk
 
 	if (likely(frame_hit(cpu, type, req, REF_UNIQUE, &f)))
 		return unique_of(f);
-	return alloc_missed(cpu, type, meta, req, CALLER);
+	return unique_of(frame_alloc_missed(cpu, type, meta, req, REF_UNIQUE, CALLER));
 }
 
 int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
