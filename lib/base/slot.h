@@ -156,6 +156,15 @@ static inline bool info_is_bare(uint64_t info)
 	return info_is_plain(info & ~((uint64_t)0xff << INFO_ORDER_SHIFT));
 }
 
+/* The order of such a frame; of any other a number above all orders. */
+static inline uint64_t info_bare_order(uint64_t info)
+{
+	const unsigned behind_type = 64 - INFO_TYPE_SHIFT, turn = behind_type + INFO_ORDER_SHIFT;
+
+	info <<= behind_type;
+	return info >> turn | info << (64 - turn);
+}
+
 static inline uint64_t info_make(unsigned type, unsigned order, unsigned flags)
 {
 	return (uint64_t)type << INFO_TYPE_SHIFT | (uint64_t)order << INFO_ORDER_SHIFT | flags;

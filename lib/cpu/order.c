@@ -150,15 +150,16 @@ noinline void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 
 	if (unlikely(!most) || !passes(cpu, n, order)) {
 		refuse_run(cpu, n, order);
-		return;
+	} else {
+		if (unlikely(count >= most)) {
+			make_room(cpu, order, most);
+			count = order_count(cpu, order);
+		}
+		stack_of(cpu, order)[count] = n;
+		ramka_store(&cache_of(cpu)->larger[order], count + 1, relaxed, section.own);
+		order_count_push(cpu);
 	}
-	if (unlikely(count >= most)) {
-		make_room(cpu, order, most);
-		count = order_count(cpu, order);
-	}
-	stack_of(cpu, order)[count] = n;
-	ramka_store(&cache_of(cpu)->larger[order], count + 1, relaxed, section.own);
-	order_count_push(cpu);
+	section_leave(cpu);
 }
 
 /* ---- refill ---- */

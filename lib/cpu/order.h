@@ -103,14 +103,14 @@ static inline bool run_far(const struct ramka_cpu *cpu, uint32_t n)
 	return ramka_load(&cpu->run_current, relaxed, section.own) - n >= cpu->window;
 }
 
-/* order_put for a frame that is not pushed at once. */
+/* order_put for a frame that is not pushed at once. Leaves the section. */
 void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order);
 
 /*
  * Puts a frame of order 1 to 10, number n of the home zone, whose slot is FREE, into its stack, a row or the
- * zone. Inside the section.
+ * zone. Inside the section. False: the section was left on the way.
  */
-static inline void order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
+static always_inline bool order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 {
 	struct ramka_atomic_u32 *count = &cache_of(cpu)->larger[order];
 	uint32_t at = ramka_load(count, relaxed, section.own);
@@ -118,11 +118,12 @@ static inline void order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 	if (unlikely(order < BLOCK_ORDER ? run_far(cpu, n) : ramka_load(&cpu->r->shut, relaxed, stat) != 0) ||
 	    unlikely(at >= ramka_load(&cpu->r->order_max[order], relaxed, stat))) {
 		order_put_cold(cpu, n, order);
-		return;
+		return false;
 	}
 	cache_of(cpu)->larger_frames[order_at(order) + at] = n;
 	ramka_store(count, at + 1, relaxed, section.own);
 	order_count_push(cpu);
+	return true;
 }
 
 /*
@@ -131,13 +132,13 @@ static inline void order_put(struct ramka_cpu *cpu, uint32_t n, unsigned order)
  */
 static always_inline bool order_push_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
 {
-	uint64_t info = slot_info(f);
+	uint64_t order = info_bare_order(slot_info(f));
 
-	if (unlikely(!info_is_bare(info)) || unlikely(info_order(info) - 1 >= TOP_ORDER))
+	if (unlikely(order - 1 >= TOP_ORDER))
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	order_put(cpu, n, info_order(info));
-	section_leave(cpu);
+	if (likely(order_put(cpu, n, (unsigned)order)))
+		section_leave(cpu);
 	return true;
 }
 
@@ -154,8 +155,8 @@ static inline bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint
 		return false;
 	}
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	order_put(cpu, (uint32_t)n, order);
-	section_leave(cpu);
+	if (likely(order_put(cpu, (uint32_t)n, order)))
+		section_leave(cpu);
 	return true;
 }
 

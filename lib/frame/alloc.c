@@ -193,20 +193,31 @@ struct ramka_frame *frame_make(struct ramka_cpu *cpu, const struct type_entry *e
 	return cpu_argument_ok(cpu, operation) ? make_frame(cpu, e, meta, req, ref, operation) : NULL;
 }
 
+/* The order of a request that says nothing else but RAMKA_ALLOC_UNINIT; else a number above all orders. */
+static always_inline uint64_t uninit_order(struct ramka_request req)
+{
+	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
+	uint64_t asked, plain;
+
+	_Static_assert(sizeof(req) == sizeof(asked) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+		       "the order is the lowest byte");
+	memcpy(&asked, &req, sizeof(req));
+	memcpy(&plain, &uninit, sizeof(req));
+	return asked - plain;
+}
+
 /* As frame_hit, for a frame of order 1 to 10. */
 static always_inline bool run_hit(struct ramka_cpu *cpu, const struct ramka_type *type,
 				  struct ramka_request req, uint64_t ref, struct ramka_frame **ret_f)
 {
-	static const struct ramka_request uninit = { .flags = RAMKA_ALLOC_UNINIT };
 	const struct type_entry *e = plain_entry(cpu);
-	unsigned order = req.order;
+	uint64_t order = uninit_order(req);
 	struct ramka_frame *f;
 
-	req.order = 0;
-	if (CONTRACTS || order - 1u >= TOP_ORDER || memcmp(&req, &uninit, sizeof(req)) ||
-	    e->same != type || unlikely(!order_pop(cpu, order, &f)))
+	if (CONTRACTS || order - 1 >= TOP_ORDER || e->same != type ||
+	    unlikely(!order_pop(cpu, (unsigned)order, &f)))
 		return false;
-	slot_set_info(f, e->info | (uint64_t)order << INFO_ORDER_SHIFT);
+	slot_set_info(f, e->info | order << INFO_ORDER_SHIFT);
 	ramka_store(&f->ref, ref, release, slot.publish);
 	*ret_f = f;
 	return true;

@@ -105,10 +105,8 @@ static always_inline bool frame_keep(struct ramka_cpu *cpu, struct ramka_frame *
 	unsigned order = info_order(info);
 
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	if (unlikely(order)) {
-		order_put(cpu, (uint32_t)n, order);
-		return true;
-	}
+	if (unlikely(order))
+		return order_put(cpu, (uint32_t)n, order);
 	if (likely(cpu_keep(cpu, n)))
 		return true;
 	cpu_free_cold(cpu, n);

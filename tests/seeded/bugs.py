@@ -345,7 +345,7 @@ bug('broken-asked-early', 'a free looks at the flags before its section', 'check
     ('cpu_leaves', 'if (leave == LEAVE_BROKEN)', 'if (leave == LEAVE_SPECIAL)\n		return false;\n	if (leave == LEAVE_BROKEN)'))
 bug('broken-order-unasked', 'a larger frame goes to its stack with its flag', 'unit broken', 20,
     ('order_push', 'if (unlikely(slot_info(f) & INFO_BROKEN)) {', 'if (0) {'),
-    ('order_push_inside', '!info_is_bare(info)', '!info_is_bare(info & ~(uint64_t)INFO_BROKEN)'))
+    ('order_push_inside', 'info_bare_order(slot_info(f))', 'info_bare_order(slot_info(f) & ~(uint64_t)INFO_BROKEN)'))
 bug('broken-split-forgets', 'the parts of a split frame lose the flag', 'unit broken', 20,
     ('split_parts', 'unlikely(broken) ? broken_flags(part, order) : 0', '0 * broken'))
 bug('broken-join-forgets', 'the whole does not know of a broken part', 'unit broken', 20,
