@@ -136,8 +136,12 @@ static void magazine_of_1(void)
 	} while (++n < 8 && cpu_count(c));
 	m = depot_get_empty(r->depot, 1);
 	m->count = n;
-	for (unsigned i = 0; i < n; i++)
-		ck_assert(f[i] && cpu_home(c, f[i], &m->frames[i]), "not a frame of the CPU's zone");
+	for (unsigned i = 0; i < n; i++) {
+		uintptr_t home = 0;
+
+		ck_assert(f[i] && cpu_home(c, f[i], &home), "not a frame of the CPU's zone");
+		m->frames[i] = (uint32_t)home;
+	}
 	first_stolen = number(f[0]);
 	nr_stolen = n;
 	for (unsigned i = 0; i < n; i++)

@@ -138,8 +138,11 @@ static void in_magazine_1(void)
 	m = depot_get_empty(r->depot, 1);
 	m->count = 2;
 	for (unsigned i = 0; i < 2; i++) {
+		uintptr_t home = 0;
+
 		f[i] = ramka_frame_alloc(c, &t_plain, NULL, UNINIT);
-		ck_assert(f[i] && cpu_home(c, f[i], &m->frames[i]), "not a frame of the CPU's zone");
+		ck_assert(f[i] && cpu_home(c, f[i], &home), "not a frame of the CPU's zone");
+		m->frames[i] = (uint32_t)home;
 	}
 	for (unsigned i = 0; i < 2; i++)
 		ramka_frame_put(c, f[i]);
