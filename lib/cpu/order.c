@@ -217,14 +217,11 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 
 static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want, uint32_t *ret_bits)
 {
-	unsigned nr = 1u << (order - BLOCK_ORDER);
-	uint32_t first = 0, n = 0;
-	unsigned entries = territory_take_blocks(cpu->zone, cpu->me, &cpu->own, nr, want,
-						 &cpu->whole_block, &first);
+	uint32_t n = territory_take_blocks(cpu->zone, cpu->me, &cpu->own, 1u << (order - BLOCK_ORDER), want,
+					   &cpu->whole_block, ret_bits);
 
-	for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
-		if (entries >> i & 1)
-			ret_bits[n++] = (first + i) * BLOCK_FRAMES;
+	for (uint32_t i = 0; i < n; i++)
+		ret_bits[i] *= BLOCK_FRAMES;
 	return n;
 }
 

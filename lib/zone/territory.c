@@ -6,6 +6,7 @@
 #define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
 #define TERRITORY_WINDOW 128u  /* partly used blocks compared before one is picked */
 #define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
+#define IN_A_PIECE 16u        /* territories in a row that a search passes in one go */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
 {
@@ -183,11 +184,17 @@ static uint32_t whole_in(struct zone *z, uint32_t from, uint32_t end)
 
 /* ---- own territories ---- */
 
-/* The blocks of territory `t`, of which the first turn begins at `from` and the last one ends there. */
+/* Blocks of territories in a row. */
 struct piece { uint32_t first, end; };
 
+static bool is_own(const struct zone *z, uint32_t t, uint32_t me)
+{
+	return (word_of(z, t) & OWNER_MASK) == me;
+}
+
 /*
- * Steps over the caller's territories from that of `from` on, once around; *i starts at 0. False at the end.
+ * Steps over the caller's territories, once around: from block `from` on, and in the last turn up to it. *i
+ * counts territories and starts at 0. False at the end.
  */
 static bool next_own(const struct zone *z, uint32_t me, const struct territory_range *own, uint32_t from,
 		     uint32_t *i, struct piece *ret)
@@ -201,13 +208,14 @@ static bool next_own(const struct zone *z, uint32_t me, const struct territory_r
 	for (; nr && *i <= nr; ++*i) {
 		uint32_t t = start + *i < own->end ? start + *i : start + *i - nr;
 
-		if ((word_of(z, t) & OWNER_MASK) != me)
+		if (!is_own(z, t, me))
 			continue;
 		ret->first = *i ? t << z->territory_shift : from;
-		ret->end = (t + 1) << z->territory_shift;
-		if (*i == nr)
-			ret->end = from;
-		else if (ret->end > z->map.blocks)
+		for (uint32_t most = *i + IN_A_PIECE;
+		     *i + 1 < nr && *i + 1 < most && t + 1 < own->end && is_own(z, t + 1, me); t++)
+			++*i;
+		ret->end = *i == nr ? from : (t + 1) << z->territory_shift;
+		if (ret->end > z->map.blocks)
 			ret->end = z->map.blocks;
 		++*i;
 		return true;
@@ -378,7 +386,7 @@ static uint64_t runs_of(uint64_t w, unsigned nr)
 	return pairs | pairs << 1;
 }
 
-/* The first `most` runs of `nr` blocks of a mask of four. */
+/* The first `most` runs of `nr` blocks of a quad. */
 static unsigned first_runs(unsigned mask, unsigned nr, unsigned most)
 {
 	unsigned run = (1u << nr) - 1, kept = 0;
@@ -391,33 +399,37 @@ static unsigned first_runs(unsigned mask, unsigned nr, unsigned most)
 	return kept;
 }
 
-static unsigned take_blocks_in(struct zone *z, unsigned nr, unsigned most, uint32_t first, uint32_t end,
-			       uint32_t *ret_first)
+/* Takes runs out of the first chunk that has some; how many. */
+static uint32_t take_blocks_in(struct zone *z, unsigned nr, uint32_t most, uint32_t first, uint32_t end,
+			       uint32_t *ret_blocks)
 {
+	uint32_t n = 0;
+
 	for (uint32_t block = first; (block = next_in(z, &z->map.whole, EITHER, block, end)) != NO_BLOCK;) {
 		uint32_t chunk = block / CHUNK_BLOCKS, base = chunk * CHUNK_BLOCKS;
 		uint64_t w = hints_word(&z->map.whole, chunk);
-		unsigned got;
 
 		if (base < first)
 			w &= ~bits_below(first - base);
 		if (base + CHUNK_BLOCKS > end)
 			w &= bits_below(end - base);
 		w = runs_of(w, nr);
-		while (w) {
+		while (w && n < most) {
 			unsigned at = bits_lowest(w) & ~(QUAD_BLOCKS - 1);
+			unsigned got = bitmap_claim_quad(&z->map, (base + at) / QUAD_BLOCKS,
+							 first_runs((unsigned)(w >> at) & 0xf, nr, most - n),
+							 nr);
 
-			got = bitmap_claim_quad(&z->map, (base + at) / QUAD_BLOCKS,
-						first_runs((unsigned)(w >> at) & 0xf, nr, most), nr);
-			if (got) {
-				*ret_first = base + at;
-				return got;
-			}
-			for (unsigned i = 0; i < QUAD_BLOCKS; i++)
+			for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
+				if (got >> i & 1)
+					ret_blocks[n++] = base + at + i;
+			for (unsigned i = 0; i < QUAD_BLOCKS && !got; i++)
 				if (bitmap_free_count(&z->map, base + at + i) != BLOCK_FRAMES)
 					bitmap_fix_hints(&z->map, base + at + i);
 			w &= ~((uint64_t)0xf << at);
 		}
+		if (n)
+			return n;
 		block = base + CHUNK_BLOCKS;
 	}
 	return 0;
@@ -434,28 +446,27 @@ static uint32_t find_single(struct zone *z, unsigned order, uint32_t first, uint
 	return NO_BLOCK;
 }
 
-unsigned territory_take_blocks(struct zone *z, uint32_t me, struct territory_range *own, unsigned nr,
-			       unsigned most, uint32_t *at, uint32_t *ret_first)
+uint32_t territory_take_blocks(struct zone *z, uint32_t me, struct territory_range *own, unsigned nr,
+			       uint32_t most, uint32_t *at, uint32_t *ret_blocks)
 {
-	uint32_t i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0, block;
-	unsigned got = 0;
+	uint32_t got = 0, i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0, block;
 	struct piece p;
 
 	while (!got && me != OWNER_NONE && next_own(z, me, own, from, &i, &p))
-		got = take_blocks_in(z, nr, most, p.first, p.end, ret_first);
+		got = take_blocks_in(z, nr, most, p.first, p.end, ret_blocks);
 	if (!got && me != OWNER_NONE) {
 		block = adopt(z, me, own, from, BLOCK_ORDER + nr - 1, find_single);
 		if (block != NO_BLOCK) {
 			block = (uint32_t)align_down(block, (uint64_t)1 << z->territory_shift);
 			got = take_blocks_in(z, nr, most, block, block + (1u << z->territory_shift),
-					     ret_first);
+					     ret_blocks);
 		}
 	}
 	if (!got)
-		got = take_blocks_in(z, nr, most, z->scarce, z->map.blocks, ret_first);
+		got = take_blocks_in(z, nr, most, z->scarce, z->map.blocks, ret_blocks);
 	if (!got)
-		got = take_blocks_in(z, nr, most, 0, z->scarce, ret_first);
+		got = take_blocks_in(z, nr, most, 0, z->scarce, ret_blocks);
 	if (got)
-		*at = *ret_first;
+		*at = ret_blocks[got - 1];
 	return got;
 }

@@ -83,10 +83,10 @@ void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to);
 void territory_leave(struct zone *z, uint32_t me);
 
 /*
- * Claims up to `most` aligned runs of `nr` whole blocks, 1 or 2, that lie in one quad, by one CAS, near block
- * *at, which is updated. Returns the mask of the blocks, of which bit 0 is block *ret_first; 0: none.
+ * Claims up to `most` aligned runs of `nr` whole blocks, 1 or 2, of one chunk, by one CAS for each quad, near
+ * block *at, which is updated. Writes the first block of each, ascending; how many.
  */
-unsigned territory_take_blocks(struct zone *z, uint32_t me, struct territory_range *own, unsigned nr,
-			       unsigned most, uint32_t *at, uint32_t *ret_first);
+uint32_t territory_take_blocks(struct zone *z, uint32_t me, struct territory_range *own, unsigned nr,
+			       uint32_t most, uint32_t *at, uint32_t *ret_blocks);
 
 #endif
