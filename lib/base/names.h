@@ -33,6 +33,7 @@
 #define bitmap_free_mask ramka_core_bitmap_free_mask
 #define bitmap_free_quad ramka_core_bitmap_free_quad
 #define bitmap_free_unreported ramka_core_bitmap_free_unreported
+#define bitmap_free_words ramka_core_bitmap_free_words
 #define bitmap_has_run ramka_core_bitmap_has_run
 #define bitmap_hold ramka_core_bitmap_hold
 #define bitmap_hold_undo ramka_core_bitmap_hold_undo

@@ -52,34 +52,57 @@ static void corrupt_if(struct ramka_cpu *cpu, bool wrong)
 		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
 }
 
-/* Frees n stacked frames of an order; those that lie in one word, or in one quad, together. */
-static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+/* Whole blocks; those of one quad together. */
+static void give_blocks(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
-	struct bitmap *map = &cpu->zone->map;
 	unsigned entries = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t block = bit_of(cpu, frames[i]) / BLOCK_FRAMES;
+
+		entries |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % QUAD_BLOCKS;
+		if (i + 1 < n &&
+		    bit_of(cpu, frames[i + 1]) / BLOCK_FRAMES / QUAD_BLOCKS == block / QUAD_BLOCKS)
+			continue;
+		corrupt_if(cpu, !bitmap_free_quad(&cpu->zone->map, block / QUAD_BLOCKS, entries));
+		entries = 0;
+	}
+}
+
+/* Frames of orders 1 to 8; those of one word, then those of one block together. */
+static void give_runs(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+{
+	struct word_mask words[BLOCK_WORDS];
+	unsigned nr = 0, each = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 	uint64_t mask = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t bit = bit_of(cpu, frames[i]),
-			 next = i + 1 < n ? bit_of(cpu, frames[i + 1]) : NO_FRAME;
-		uint32_t block = bit / BLOCK_FRAMES;
+		uint32_t bit = bit_of(cpu, frames[i]);
+		uint32_t next = i + 1 < n ? bit_of(cpu, frames[i + 1]) : NO_FRAME;
 
-		if (order <= WORD_ORDER) {
+		if (order < WORD_ORDER) {
 			mask |= bits_run(bit % WORD_BITS, order);
 			if (next / WORD_BITS == bit / WORD_BITS)
 				continue;
-			corrupt_if(cpu, !bitmap_free_mask(map, bit / WORD_BITS, mask));
+			words[nr++] = (struct word_mask){ mask, bit / WORD_BITS };
 			mask = 0;
-		} else if (order < BLOCK_ORDER) {
-			corrupt_if(cpu, !bitmap_free(map, bit, order));
 		} else {
-			entries |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % QUAD_BLOCKS;
-			if (next / BLOCK_FRAMES / QUAD_BLOCKS == block / QUAD_BLOCKS)
-				continue;
-			corrupt_if(cpu, !bitmap_free_quad(map, block / QUAD_BLOCKS, entries));
-			entries = 0;
+			nr += run_words(words + nr, bit, order);
 		}
+		if (next / BLOCK_FRAMES == bit / BLOCK_FRAMES && nr + each <= BLOCK_WORDS)
+			continue;
+		corrupt_if(cpu, !bitmap_free_words(&cpu->zone->map, words, nr));
+		nr = 0;
 	}
+}
+
+/* Frees n stacked frames of an order. */
+static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+{
+	if (order < BLOCK_ORDER)
+		give_runs(cpu, order, frames, n);
+	else
+		give_blocks(cpu, order, frames, n);
 	account_zone(cpu, cpu->zone, -((int64_t)n << order), true);
 	own_add(&cpu->uncached, 0 - ((uint64_t)n << order));
 	own_add(&cpu->larger_out, n);

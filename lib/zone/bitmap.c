@@ -409,40 +409,74 @@ static unsigned run_around(uint64_t w, unsigned at, unsigned from)
 	return from;
 }
 
+/*
+ * Sets the bits of frames that are the caller's; returns the word before. A bit of the mask in it: nothing is
+ * done. Other CPUs free into the word at the same time, unless all of it is the caller's: then no other CPU
+ * changes it, and a store does.
+ */
+static always_inline uint64_t set_mask(struct ramka_atomic_u64 *word, uint64_t mask)
+{
+	uint64_t old = ramka_load(word, relaxed, bit.look);
+
+	if (mask == ~(uint64_t)0) {
+		if (likely(!old))
+			ramka_store(word, mask, release, bit.free);
+		return old;
+	}
+	do
+		if (old & mask)
+			break;
+	while (!ramka_cas(word, &old, old | mask, release, bit.free));
+	return old;
+}
+
+/* The run hint of a block once the mask is set beside `old` in a word. */
+static always_inline unsigned run_with(uint64_t old, uint64_t mask, unsigned run)
+{
+	/* neighbours of a free word may be free as well, which would take a look at them */
+	if ((old | mask) == ~(uint64_t)0)
+		return ENTRY_HINT_MAX;
+	return mask & (mask - 1) ? bits_largest_run(old | mask, run) :
+				   run_around(old | mask, bits_lowest(mask), run);
+}
+
+static always_inline unsigned free_words(struct bitmap *b, const struct word_mask *words, unsigned nr)
+{
+	uint32_t block = words->word / BLOCK_WORDS;
+	unsigned entry = bitmap_entry(b, block), run = entry_hint(entry), n = 0;
+	bool right = !(entry & ENTRY_HUGE);
+
+	for (unsigned i = 0; i < nr && right; i++) {
+		uint64_t mask = words[i].mask, old = set_mask(&b->words[words[i].word], mask);
+
+		right = !(old & mask);
+		if (!right)
+			break;
+		n += mask & (mask - 1) ? bits_count(mask) : 1;
+		run = run_with(old, mask, run);
+	}
+	return (!n || raise_count(b, block, n, run)) && right ? n : 0;
+}
+
 unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 {
-	uint32_t block = word / BLOCK_WORDS;
-	unsigned entry = bitmap_entry(b, block), run = entry_hint(entry), n = 1;
-	uint64_t old = ramka_load(&b->words[word], relaxed, bit.look);
+	struct word_mask w = { mask, word };
 
-	do
-		if (entry & ENTRY_HUGE || old & mask)
-			return 0;
-	while (!ramka_cas(&b->words[word], &old, old | mask, release, bit.free));
+	return free_words(b, &w, 1);
+}
 
-	if (mask & (mask - 1)) {
-		n = bits_count(mask);
-		run = bits_largest_run(old | mask, run);
-	} else {
-		run = run_around(old | mask, bits_lowest(mask), run);
-	}
-	if ((old | mask) == ~(uint64_t)0)
-		run = ENTRY_HINT_MAX; /* neighbours may be free as well, which would take a look at them */
-	return raise_count(b, block, n, run) ? n : 0;
+bool bitmap_free_words(struct bitmap *b, const struct word_mask *words, unsigned nr)
+{
+	return free_words(b, words, nr);
 }
 
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 {
-	uint32_t block = frame / BLOCK_FRAMES, word = frame / WORD_BITS;
+	struct word_mask words[BLOCK_WORDS];
 
-	if (order <= WORD_ORDER)
-		return bitmap_free_mask(b, word, bits_run(frame % WORD_BITS, order));
-	if (bitmap_entry(b, block) & ENTRY_HUGE)
-		return false;
-	for (unsigned i = 0; i < 1u << (order - WORD_ORDER); i++)
-		if (ramka_or(&b->words[word + i], ~(uint64_t)0, release, bit.free))
-			return false;
-	return raise_count(b, block, 1u << order, ENTRY_HINT_MAX);
+	if (order < WORD_ORDER)
+		return bitmap_free_mask(b, frame / WORD_BITS, bits_run(frame % WORD_BITS, order));
+	return bitmap_free_words(b, words, run_words(words, frame, order));
 }
 
 /* ---- order 9 and above ---- */

@@ -198,6 +198,27 @@ unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
 /* Frees an aligned run of 2^order frames, order below 9. */
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
 
+/* Frames of one word that are freed together. */
+struct word_mask {
+	uint64_t mask;
+	uint32_t word;
+};
+/* The words of a run of order 6 to 8; how many. */
+static inline unsigned run_words(struct word_mask *words, uint32_t frame, unsigned order)
+{
+	unsigned nr = 1u << (order - WORD_ORDER);
+
+	for (unsigned i = 0; i < nr; i++)
+		words[i] = (struct word_mask){ ~(uint64_t)0, frame / WORD_BITS + i };
+	return nr;
+}
+
+/*
+ * Frees the frames of words of one block, and raises its count once. False: a frame is free already, or the
+ * block is HUGE; what comes before it is free, and the rest is lost.
+ */
+bool bitmap_free_words(struct bitmap *b, const struct word_mask *words, unsigned nr);
+
 /* ---- by address, shut blocks too ---- */
 
 /* Exactly the aligned run of 2^order frames from `frame` on, all or none. */

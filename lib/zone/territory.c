@@ -449,7 +449,8 @@ static uint32_t find_single(struct zone *z, unsigned order, uint32_t first, uint
 uint32_t territory_take_blocks(struct zone *z, uint32_t me, struct territory_range *own, unsigned nr,
 			       uint32_t most, uint32_t *at, uint32_t *ret_blocks)
 {
-	uint32_t got = 0, i = 0, from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0, block;
+	uint32_t from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0;
+	uint32_t got = 0, i = 0, block;
 	struct piece p;
 
 	while (!got && me != OWNER_NONE && next_own(z, me, own, from, &i, &p))

@@ -40,7 +40,8 @@
  * mirrors: bitmap_take sha256:91f1d993
  * mirrors: claim_words sha256:87d7a2f1
  * mirrors: bitmap_claim_mask sha256:fd21ea6a
- * mirrors: bitmap_free_mask sha256:1b3fd197
+ * mirrors: set_mask sha256:23ef13bd
+ * mirrors: free_words sha256:347cf908
  * mirrors: entries_from_to sha256:f1dbeece
  * mirrors: bitmap_claim_blocks sha256:61669931
  * mirrors: bitmap_free_blocks sha256:54af875f

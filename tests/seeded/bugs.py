@@ -197,8 +197,9 @@ bug('cache-overruns', 'the cache is full one frame too late', 'unit cpu', 10,
 # ---- zone ----
 
 bug('free-counts-first', 'the count is raised before the bits are set', 'park bit.free', 20,
-    ('bitmap_free_mask', 'do', 'if (!(entry & ENTRY_HUGE) && !(old & mask))\n		raise_count(b, block, bits_count(mask), 0);\n	do'),
-    ('bitmap_free_mask', 'return raise_count(b, block, n, run) ? n : 0;', '(void)run;\n	return n;'))
+    ('free_words', 'bool right = !(entry & ENTRY_HUGE);',
+     'bool right = !(entry & ENTRY_HUGE);\n\n	for (unsigned i = 0; i < nr && right; i++)\n		raise_count(b, block, bits_count(words[i].mask), 0);'),
+    ('free_words', 'return (!n || raise_count(b, block, n, run)) && right ? n : 0;', '(void)run;\n	return right ? n : 0;'))
 bug('exact-without-promise', 'an exact claim clears its bit without a promise', 'checker bitmap_exact', 20,
     ('bitmap_claim_mask', '!= mask || !promise(b, block, n, n))', '!= mask)'),
     ('bitmap_claim_mask', 'return true;', 'return promise(b, block, n, n);'),
