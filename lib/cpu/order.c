@@ -52,34 +52,59 @@ static void corrupt_if(struct ramka_cpu *cpu, bool wrong)
 		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
 }
 
-/* Frees n stacked frames of an order; those that lie in one word, or in one quad, together. */
-static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+/*
+ * Frees n stacked frames of order 0 to 8, at least one; those that lie in one word together, and those that
+ * lie in one block with one change of its count.
+ */
+static void give_runs(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
 	struct bitmap *map = &cpu->zone->map;
+	uint32_t low = cpu->zone->low, bit = low + frames[0], next;
+	unsigned words = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1, uncounted = 0, run = 0;
+	uint64_t frame = bits_run(0, order < WORD_ORDER ? order : WORD_ORDER), mask = 0;
+
+	for (uint32_t i = 0; i < n; i++, bit = next) {
+		unsigned set;
+
+		next = i + 1 < n ? low + frames[i + 1] : NO_FRAME;
+		mask |= frame << (bit % WORD_BITS);
+		if ((bit ^ next) < WORD_BITS)
+			continue;
+		set = ~mask ? bitmap_set_mask(map, bit / WORD_BITS, mask, &run) :
+			      bitmap_set_words(map, bit / WORD_BITS, words, &run);
+		corrupt_if(cpu, !set);
+		uncounted += set;
+		mask = 0;
+		if ((bit ^ next) < BLOCK_FRAMES)
+			continue;
+		corrupt_if(cpu, uncounted && !bitmap_count_in(map, bit / BLOCK_FRAMES, uncounted, run));
+		uncounted = run = 0;
+	}
+}
+
+/* Frees n stacked frames of order 9 or 10; those that lie in one quad together. */
+static void give_blocks(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+{
 	unsigned entries = 0;
-	uint64_t mask = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t bit = bit_of(cpu, frames[i]),
-			 next = i + 1 < n ? bit_of(cpu, frames[i + 1]) : NO_FRAME;
-		uint32_t block = bit / BLOCK_FRAMES;
+		uint32_t block = bit_of(cpu, frames[i]) / BLOCK_FRAMES,
+			 next = i + 1 < n ? bit_of(cpu, frames[i + 1]) / BLOCK_FRAMES : NO_BLOCK;
 
-		if (order <= WORD_ORDER) {
-			mask |= bits_run(bit % WORD_BITS, order);
-			if (next / WORD_BITS == bit / WORD_BITS)
-				continue;
-			corrupt_if(cpu, !bitmap_free_mask(map, bit / WORD_BITS, mask));
-			mask = 0;
-		} else if (order < BLOCK_ORDER) {
-			corrupt_if(cpu, !bitmap_free(map, bit, order));
-		} else {
-			entries |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % QUAD_BLOCKS;
-			if (next / BLOCK_FRAMES / QUAD_BLOCKS == block / QUAD_BLOCKS)
-				continue;
-			corrupt_if(cpu, !bitmap_free_quad(map, block / QUAD_BLOCKS, entries));
-			entries = 0;
-		}
+		entries |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % QUAD_BLOCKS;
+		if (next / QUAD_BLOCKS == block / QUAD_BLOCKS)
+			continue;
+		corrupt_if(cpu, !bitmap_free_quad(&cpu->zone->map, block / QUAD_BLOCKS, entries));
+		entries = 0;
 	}
+}
+
+static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+{
+	if (order < BLOCK_ORDER)
+		give_runs(cpu, order, frames, n);
+	else
+		give_blocks(cpu, order, frames, n);
 	account_zone(cpu, cpu->zone, -((int64_t)n << order), true);
 	own_add(&cpu->uncached, 0 - ((uint64_t)n << order));
 	own_add(&cpu->larger_out, n);

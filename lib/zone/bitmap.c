@@ -409,10 +409,9 @@ static unsigned run_around(uint64_t w, unsigned at, unsigned from)
 	return from;
 }
 
-unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
+unsigned bitmap_set_mask(struct bitmap *b, uint32_t word, uint64_t mask, unsigned *run)
 {
-	uint32_t block = word / BLOCK_WORDS;
-	unsigned entry = bitmap_entry(b, block), run = entry_hint(entry), n = 1;
+	unsigned entry = bitmap_entry(b, word / BLOCK_WORDS), largest = entry_hint(entry), n = 1;
 	uint64_t old = ramka_load(&b->words[word], relaxed, bit.look);
 
 	do
@@ -420,29 +419,54 @@ unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 			return 0;
 	while (!ramka_cas(&b->words[word], &old, old | mask, release, bit.free));
 
-	if (mask & (mask - 1)) {
+	if (mask & (mask - 1))
 		n = bits_count(mask);
-		run = bits_largest_run(old | mask, run);
-	} else {
-		run = run_around(old | mask, bits_lowest(mask), run);
-	}
 	if ((old | mask) == ~(uint64_t)0)
-		run = ENTRY_HINT_MAX; /* neighbours may be free as well, which would take a look at them */
-	return raise_count(b, block, n, run) ? n : 0;
+		largest = ENTRY_HINT_MAX; /* neighbours may be free too, which would take a look at them */
+	else if (n > 1)
+		largest = bits_largest_run(old | mask, largest);
+	else
+		largest = run_around(old | mask, bits_lowest(mask), largest);
+	*run = largest > *run ? largest : *run;
+	return n;
+}
+
+unsigned bitmap_set_words(struct bitmap *b, uint32_t word, unsigned nr, unsigned *run)
+{
+	if (bitmap_entry(b, word / BLOCK_WORDS) & ENTRY_HUGE)
+		return 0;
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t none = 0;
+
+		if (!ramka_cas(&b->words[word + i], &none, ~(uint64_t)0, release, bit.free))
+			return 0;
+	}
+	*run = ENTRY_HINT_MAX;
+	return nr * WORD_BITS;
+}
+
+bool bitmap_count_in(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
+{
+	return raise_count(b, block, n, run);
+}
+
+unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
+{
+	unsigned run = 0, n = bitmap_set_mask(b, word, mask, &run);
+
+	return n && raise_count(b, word / BLOCK_WORDS, n, run) ? n : 0;
 }
 
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 {
-	uint32_t block = frame / BLOCK_FRAMES, word = frame / WORD_BITS;
+	uint32_t word = frame / WORD_BITS;
+	unsigned run = 0, n;
 
-	if (order <= WORD_ORDER)
-		return bitmap_free_mask(b, word, bits_run(frame % WORD_BITS, order));
-	if (bitmap_entry(b, block) & ENTRY_HUGE)
-		return false;
-	for (unsigned i = 0; i < 1u << (order - WORD_ORDER); i++)
-		if (ramka_or(&b->words[word + i], ~(uint64_t)0, release, bit.free))
-			return false;
-	return raise_count(b, block, 1u << order, ENTRY_HINT_MAX);
+	if (order < WORD_ORDER)
+		n = bitmap_set_mask(b, word, bits_run(frame % WORD_BITS, order), &run);
+	else
+		n = bitmap_set_words(b, word, 1u << (order - WORD_ORDER), &run);
+	return n && raise_count(b, frame / BLOCK_FRAMES, n, run);
 }
 
 /* ---- order 9 and above ---- */
@@ -529,26 +553,42 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	return true;
 }
 
+/* Bit 0 of the entry of each block in a mask of four: times an entry, that entry in each of them. */
+static uint64_t lanes_of(unsigned mask)
+{
+	return mask * UINT64_C(0x0000200040008001) & QUAD_OF(1);
+}
+
+/* Those of the wanted blocks that are whole, in aligned runs of `nr`. */
+static noinline unsigned whole_of(uint64_t quad, unsigned want, unsigned nr)
+{
+	unsigned got = 0, run = (1u << nr) - 1;
+
+	for (unsigned i = 0; i < QUAD_BLOCKS; i++)
+		got |= (unsigned)((want >> i & 1) && entry_is_whole(entry_in(quad, i))) << i;
+	for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
+		if ((got >> i & run) != run)
+			got &= ~(run << i);
+	return got;
+}
+
 unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr)
 {
 	struct ramka_atomic_u64 *p = &b->quads[quad];
-	uint64_t old = ramka_load(p, relaxed, count.look), now;
-	unsigned got, run = (1u << nr) - 1;
+	uint64_t old = ramka_load(p, relaxed, count.look), lanes;
+	unsigned got;
 
 	do {
-		got = 0;
-		now = old;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
-			got |= (unsigned)((want >> i & 1) && entry_is_whole(entry_in(old, i))) << i;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
-			if ((got >> i & run) != run)
-				got &= ~(run << i);
-		if (!got)
-			return 0;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
-			if (got >> i & 1)
-				now = quad_with(now, i, ENTRY_HUGE);
-	} while (!ramka_cas(p, &old, now, acq_rel, huge.free));
+		got = want;
+		lanes = lanes_of(got);
+		if (unlikely(((old | QUAD_OF(ENTRY_MARK)) ^ QUAD_OF(ENTRY_REPORTED)) & lanes * ENTRY_BITS)) {
+			got = whole_of(old, want, nr);
+			if (!got)
+				return 0;
+			lanes = lanes_of(got);
+		}
+	} while (!ramka_cas(p, &old, (old & ~(lanes * ENTRY_BITS)) | lanes * ENTRY_HUGE, acq_rel,
+			    huge.free));
 	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
 			 (uint64_t)got << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return got;
@@ -557,18 +597,12 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 {
 	struct ramka_atomic_u64 *p = &b->quads[quad];
-	uint64_t old = ramka_load(p, relaxed, count.look), now;
+	uint64_t old = ramka_load(p, relaxed, count.look), lanes = lanes_of(entries);
 
-	do {
-		now = old;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i++) {
-			if (!(entries >> i & 1))
-				continue;
-			if ((old >> (16 * i) & (ENTRY_BITS & ~ENTRY_SHUT)) != ENTRY_HUGE)
-				return false;
-			now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
-		}
-	} while (!ramka_cas(p, &old, now, release, huge.free));
+	do
+		if ((old ^ QUAD_OF(ENTRY_HUGE)) & lanes * (ENTRY_BITS & ~ENTRY_SHUT))
+			return false;
+	while (!ramka_cas(p, &old, old ^ lanes * (ENTRY_FULL ^ ENTRY_HUGE), release, huge.free));
 	hints_set_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
 		       (uint64_t)entries << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return true;

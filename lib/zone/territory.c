@@ -183,11 +183,12 @@ static uint32_t whole_in(struct zone *z, uint32_t from, uint32_t end)
 
 /* ---- own territories ---- */
 
-/* The blocks of territory `t`, of which the first turn begins at `from` and the last one ends there. */
+/* Blocks of territories in a row. The first piece of a turn begins at `from`, and the last one ends there. */
 struct piece { uint32_t first, end; };
 
 /*
  * Steps over the caller's territories from that of `from` on, once around; *i starts at 0. False at the end.
+ * Neighbours are one piece: a search through them ends once.
  */
 static bool next_own(const struct zone *z, uint32_t me, const struct territory_range *own, uint32_t from,
 		     uint32_t *i, struct piece *ret)
@@ -199,17 +200,21 @@ static bool next_own(const struct zone *z, uint32_t me, const struct territory_r
 		from = start << z->territory_shift;
 	}
 	for (; nr && *i <= nr; ++*i) {
-		uint32_t t = start + *i < own->end ? start + *i : start + *i - nr;
+		uint32_t t = start + *i < own->end ? start + *i : start + *i - nr, end, next;
 
 		if ((word_of(z, t) & OWNER_MASK) != me)
 			continue;
+		end = t + 1;
+		next = *i + 1;
+		while (next < nr && end < own->end && (word_of(z, end) & OWNER_MASK) == me) {
+			end++;
+			next++;
+		}
 		ret->first = *i ? t << z->territory_shift : from;
-		ret->end = (t + 1) << z->territory_shift;
-		if (*i == nr)
-			ret->end = from;
-		else if (ret->end > z->map.blocks)
+		ret->end = *i == nr ? from : end << z->territory_shift;
+		if (ret->end > z->map.blocks)
 			ret->end = z->map.blocks;
-		++*i;
+		*i = next;
 		return true;
 	}
 	return false;
