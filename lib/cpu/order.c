@@ -189,16 +189,22 @@ noinline void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 
 /* ---- refill ---- */
 
-/* A wholly free block as frames of one order, ascending. */
-static uint32_t break_block(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t *ret_bits)
+/* Up to `want` frames of one order, ascending, out of a wholly free block and those behind it in its quad. */
+static uint32_t break_blocks(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t want,
+			     uint32_t *ret_bits)
 {
-	uint32_t n = BLOCK_FRAMES >> order;
+	struct bitmap *map = &cpu->zone->map;
+	uint32_t each = BLOCK_FRAMES >> order, n = 0;
 
-	if (!bitmap_claim_blocks(&cpu->zone->map, block, 1))
-		return 0;
-	bitmap_open_block(&cpu->zone->map, block);
-	for (uint32_t i = 0; i < n; i++)
-		ret_bits[i] = block * BLOCK_FRAMES + (i << order);
+	do {
+		if (!bitmap_claim_blocks(map, block, 1))
+			break;
+		zone_set_lasting(cpu->zone, block, false);
+		bitmap_open_block(map, block);
+		for (uint32_t i = 0; i < each; i++)
+			ret_bits[n++] = block * BLOCK_FRAMES + (i << order);
+		block++;
+	} while (n + each <= want && block % QUAD_BLOCKS && bitmap_free_count(map, block) == BLOCK_FRAMES);
 	return n;
 }
 
@@ -210,7 +216,7 @@ static uint32_t take_from_block(struct ramka_cpu *cpu, uint32_t block, unsigned 
 	uint32_t n = 0;
 
 	if (bitmap_free_count(map, block) == BLOCK_FRAMES && BLOCK_FRAMES >> order <= want)
-		n = break_block(cpu, block, order, ret_bits);
+		n = break_blocks(cpu, block, order, want, ret_bits);
 	if (n)
 		return n;
 	if (order <= WORD_ORDER)
@@ -240,16 +246,19 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 	return n;
 }
 
+/* Frames of order 9 or 10: a quad of blocks at a time. */
 static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want, uint32_t *ret_bits)
 {
-	unsigned nr = 1u << (order - BLOCK_ORDER);
+	unsigned nr = 1u << (order - BLOCK_ORDER), entries = 1;
 	uint32_t first = 0, n = 0;
-	unsigned entries = territory_take_blocks(cpu->zone, cpu->me, &cpu->own, nr, want,
-						 &cpu->whole_block, &first);
 
-	for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
-		if (entries >> i & 1)
-			ret_bits[n++] = (first + i) * BLOCK_FRAMES;
+	while (entries && n < want) {
+		entries = territory_take_blocks(cpu->zone, cpu->me, &cpu->own, nr, want - n,
+						&cpu->whole_block, &first);
+		for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
+			if (entries >> i & 1)
+				ret_bits[n++] = (first + i) * BLOCK_FRAMES;
+	}
 	return n;
 }
 
