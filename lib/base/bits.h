@@ -84,6 +84,8 @@ static inline uint64_t bits_multiples(unsigned order)
 /* One bit at every start of an aligned run of 2^order set bits of w; order up to 6. */
 static inline uint64_t bits_run_starts(uint64_t w, unsigned order)
 {
+	if (w == ~(uint64_t)0)
+		return bits_multiples(order);
 	for (unsigned i = 0; i < order; i++)
 		w &= w >> (1u << i);
 	return w & bits_multiples(order);
@@ -92,8 +94,13 @@ static inline uint64_t bits_run_starts(uint64_t w, unsigned order)
 /* Largest order of an aligned run in w, looking from `from` up; w has a run of `from`. */
 static inline unsigned bits_largest_run(uint64_t w, unsigned from)
 {
-	while (from < WORD_ORDER && bits_run_starts(w, from + 1))
-		from++;
+	for (unsigned i = 0; i < from && i < WORD_ORDER; i++)
+		w &= w >> (1u << i);
+	for (; from < WORD_ORDER; from++) {
+		w &= w >> (1u << from);
+		if (!(w & bits_multiples(from + 1)))
+			break;
+	}
 	return from;
 }
 

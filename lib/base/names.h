@@ -25,6 +25,7 @@
 #define bitmap_claim_quad ramka_core_bitmap_claim_quad
 #define bitmap_claim_unreported ramka_core_bitmap_claim_unreported
 #define bitmap_close_block ramka_core_bitmap_close_block
+#define bitmap_count_in ramka_core_bitmap_count_in
 #define bitmap_fill ramka_core_bitmap_fill
 #define bitmap_fix_hints ramka_core_bitmap_fix_hints
 #define bitmap_forget ramka_core_bitmap_forget
@@ -33,11 +34,12 @@
 #define bitmap_free_mask ramka_core_bitmap_free_mask
 #define bitmap_free_quad ramka_core_bitmap_free_quad
 #define bitmap_free_unreported ramka_core_bitmap_free_unreported
-#define bitmap_free_words ramka_core_bitmap_free_words
 #define bitmap_has_run ramka_core_bitmap_has_run
 #define bitmap_hold ramka_core_bitmap_hold
 #define bitmap_hold_undo ramka_core_bitmap_hold_undo
 #define bitmap_open_block ramka_core_bitmap_open_block
+#define bitmap_set_mask ramka_core_bitmap_set_mask
+#define bitmap_set_words ramka_core_bitmap_set_words
 #define bitmap_shut ramka_core_bitmap_shut
 #define bitmap_take ramka_core_bitmap_take
 #define bitmap_take_runs ramka_core_bitmap_take_runs

@@ -52,51 +52,53 @@ static void corrupt_if(struct ramka_cpu *cpu, bool wrong)
 		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
 }
 
-/* Whole blocks; those of one quad together. */
+/*
+ * Frees n stacked frames of order 0 to 8, at least one; those that lie in one word together, and those that
+ * lie in one block with one change of its count.
+ */
+static void give_runs(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+{
+	struct bitmap *map = &cpu->zone->map;
+	uint32_t low = cpu->zone->low, bit = low + frames[0], next;
+	unsigned words = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1, uncounted = 0, run = 0;
+	uint64_t frame = bits_run(0, order < WORD_ORDER ? order : WORD_ORDER), mask = 0;
+
+	for (uint32_t i = 0; i < n; i++, bit = next) {
+		unsigned set;
+
+		next = i + 1 < n ? low + frames[i + 1] : NO_FRAME;
+		mask |= frame << (bit % WORD_BITS);
+		if ((bit ^ next) < WORD_BITS)
+			continue;
+		set = ~mask ? bitmap_set_mask(map, bit / WORD_BITS, mask, &run) :
+			      bitmap_set_words(map, bit / WORD_BITS, words, &run);
+		corrupt_if(cpu, !set);
+		uncounted += set;
+		mask = 0;
+		if ((bit ^ next) < BLOCK_FRAMES)
+			continue;
+		corrupt_if(cpu, uncounted && !bitmap_count_in(map, bit / BLOCK_FRAMES, uncounted, run));
+		uncounted = run = 0;
+	}
+}
+
+/* Frees n stacked frames of order 9 or 10; those that lie in one quad together. */
 static void give_blocks(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
 	unsigned entries = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t block = bit_of(cpu, frames[i]) / BLOCK_FRAMES;
+		uint32_t block = bit_of(cpu, frames[i]) / BLOCK_FRAMES,
+			 next = i + 1 < n ? bit_of(cpu, frames[i + 1]) / BLOCK_FRAMES : NO_BLOCK;
 
 		entries |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % QUAD_BLOCKS;
-		if (i + 1 < n &&
-		    bit_of(cpu, frames[i + 1]) / BLOCK_FRAMES / QUAD_BLOCKS == block / QUAD_BLOCKS)
+		if (next / QUAD_BLOCKS == block / QUAD_BLOCKS)
 			continue;
 		corrupt_if(cpu, !bitmap_free_quad(&cpu->zone->map, block / QUAD_BLOCKS, entries));
 		entries = 0;
 	}
 }
 
-/* Frames of orders 1 to 8; those of one word, then those of one block together. */
-static void give_runs(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
-{
-	struct word_mask words[BLOCK_WORDS];
-	unsigned nr = 0, each = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
-	uint64_t mask = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t bit = bit_of(cpu, frames[i]);
-		uint32_t next = i + 1 < n ? bit_of(cpu, frames[i + 1]) : NO_FRAME;
-
-		if (order < WORD_ORDER) {
-			mask |= bits_run(bit % WORD_BITS, order);
-			if (next / WORD_BITS == bit / WORD_BITS)
-				continue;
-			words[nr++] = (struct word_mask){ mask, bit / WORD_BITS };
-			mask = 0;
-		} else {
-			nr += run_words(words + nr, bit, order);
-		}
-		if (next / BLOCK_FRAMES == bit / BLOCK_FRAMES && nr + each <= BLOCK_WORDS)
-			continue;
-		corrupt_if(cpu, !bitmap_free_words(&cpu->zone->map, words, nr));
-		nr = 0;
-	}
-}
-
-/* Frees n stacked frames of an order. */
 static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
 	if (order < BLOCK_ORDER)
@@ -187,16 +189,22 @@ noinline void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 
 /* ---- refill ---- */
 
-/* A wholly free block as frames of one order, ascending. */
-static uint32_t break_block(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t *ret_bits)
+/* Up to `want` frames of one order, ascending, out of a wholly free block and those behind it in its quad. */
+static uint32_t break_blocks(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t want,
+			     uint32_t *ret_bits)
 {
-	uint32_t n = BLOCK_FRAMES >> order;
+	struct bitmap *map = &cpu->zone->map;
+	uint32_t each = BLOCK_FRAMES >> order, n = 0;
 
-	if (!bitmap_claim_blocks(&cpu->zone->map, block, 1))
-		return 0;
-	bitmap_open_block(&cpu->zone->map, block);
-	for (uint32_t i = 0; i < n; i++)
-		ret_bits[i] = block * BLOCK_FRAMES + (i << order);
+	do {
+		if (!bitmap_claim_blocks(map, block, 1))
+			break;
+		zone_set_lasting(cpu->zone, block, false);
+		bitmap_open_block(map, block);
+		for (uint32_t i = 0; i < each; i++)
+			ret_bits[n++] = block * BLOCK_FRAMES + (i << order);
+		block++;
+	} while (n + each <= want && block % QUAD_BLOCKS && bitmap_free_count(map, block) == BLOCK_FRAMES);
 	return n;
 }
 
@@ -208,7 +216,7 @@ static uint32_t take_from_block(struct ramka_cpu *cpu, uint32_t block, unsigned 
 	uint32_t n = 0;
 
 	if (bitmap_free_count(map, block) == BLOCK_FRAMES && BLOCK_FRAMES >> order <= want)
-		n = break_block(cpu, block, order, ret_bits);
+		n = break_blocks(cpu, block, order, want, ret_bits);
 	if (n)
 		return n;
 	if (order <= WORD_ORDER)
@@ -238,6 +246,7 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 	return n;
 }
 
+/* Frames of order 9 or 10: a quad of blocks at a time. */
 static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want, uint32_t *ret_bits)
 {
 	uint32_t n = territory_take_blocks(cpu->zone, cpu->me, &cpu->own, 1u << (order - BLOCK_ORDER), want,

@@ -409,74 +409,64 @@ static unsigned run_around(uint64_t w, unsigned at, unsigned from)
 	return from;
 }
 
-/*
- * Sets the bits of frames that are the caller's; returns the word before. A bit of the mask in it: nothing is
- * done. Other CPUs free into the word at the same time, unless all of it is the caller's: then no other CPU
- * changes it, and a store does.
- */
-static always_inline uint64_t set_mask(struct ramka_atomic_u64 *word, uint64_t mask)
+unsigned bitmap_set_mask(struct bitmap *b, uint32_t word, uint64_t mask, unsigned *run)
 {
-	uint64_t old = ramka_load(word, relaxed, bit.look);
+	unsigned entry = bitmap_entry(b, word / BLOCK_WORDS), largest = entry_hint(entry), n = 1;
+	uint64_t old = ramka_load(&b->words[word], relaxed, bit.look);
 
-	if (mask == ~(uint64_t)0) {
-		if (likely(!old))
-			ramka_store(word, mask, release, bit.free);
-		return old;
-	}
 	do
-		if (old & mask)
-			break;
-	while (!ramka_cas(word, &old, old | mask, release, bit.free));
-	return old;
-}
+		if (entry & ENTRY_HUGE || old & mask)
+			return 0;
+	while (!ramka_cas(&b->words[word], &old, old | mask, release, bit.free));
 
-/* The run hint of a block once the mask is set beside `old` in a word. */
-static always_inline unsigned run_with(uint64_t old, uint64_t mask, unsigned run)
-{
-	/* neighbours of a free word may be free as well, which would take a look at them */
+	if (mask & (mask - 1))
+		n = bits_count(mask);
 	if ((old | mask) == ~(uint64_t)0)
-		return ENTRY_HINT_MAX;
-	return mask & (mask - 1) ? bits_largest_run(old | mask, run) :
-				   run_around(old | mask, bits_lowest(mask), run);
+		largest = ENTRY_HINT_MAX; /* neighbours may be free too, which would take a look at them */
+	else if (n > 1)
+		largest = bits_largest_run(old | mask, largest);
+	else
+		largest = run_around(old | mask, bits_lowest(mask), largest);
+	*run = largest > *run ? largest : *run;
+	return n;
 }
 
-static always_inline unsigned free_words(struct bitmap *b, const struct word_mask *words, unsigned nr)
+unsigned bitmap_set_words(struct bitmap *b, uint32_t word, unsigned nr, unsigned *run)
 {
-	uint32_t block = words->word / BLOCK_WORDS;
-	unsigned entry = bitmap_entry(b, block), run = entry_hint(entry), n = 0;
-	bool right = !(entry & ENTRY_HUGE);
-
-	for (unsigned i = 0; i < nr && right; i++) {
-		uint64_t mask = words[i].mask, old = set_mask(&b->words[words[i].word], mask);
-
-		right = !(old & mask);
-		if (!right)
-			break;
-		n += mask & (mask - 1) ? bits_count(mask) : 1;
-		run = run_with(old, mask, run);
+	if (bitmap_entry(b, word / BLOCK_WORDS) & ENTRY_HUGE)
+		return 0;
+	for (unsigned i = 0; i < nr; i++) {
+		if (ramka_load(&b->words[word + i], relaxed, bit.look))
+			return 0;
+		/* all of the word is the caller's, so no other CPU changes it meanwhile */
+		ramka_store(&b->words[word + i], ~(uint64_t)0, release, bit.free);
 	}
-	return (!n || raise_count(b, block, n, run)) && right ? n : 0;
+	*run = ENTRY_HINT_MAX;
+	return nr * WORD_BITS;
+}
+
+bool bitmap_count_in(struct bitmap *b, uint32_t block, unsigned n, unsigned run)
+{
+	return raise_count(b, block, n, run);
 }
 
 unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask)
 {
-	struct word_mask w = { mask, word };
+	unsigned run = 0, n = bitmap_set_mask(b, word, mask, &run);
 
-	return free_words(b, &w, 1);
-}
-
-bool bitmap_free_words(struct bitmap *b, const struct word_mask *words, unsigned nr)
-{
-	return free_words(b, words, nr);
+	return n && raise_count(b, word / BLOCK_WORDS, n, run) ? n : 0;
 }
 
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
 {
-	struct word_mask words[BLOCK_WORDS];
+	uint32_t word = frame / WORD_BITS;
+	unsigned run = 0, n;
 
 	if (order < WORD_ORDER)
-		return bitmap_free_mask(b, frame / WORD_BITS, bits_run(frame % WORD_BITS, order));
-	return bitmap_free_words(b, words, run_words(words, frame, order));
+		n = bitmap_set_mask(b, word, bits_run(frame % WORD_BITS, order), &run);
+	else
+		n = bitmap_set_words(b, word, 1u << (order - WORD_ORDER), &run);
+	return n && raise_count(b, frame / BLOCK_FRAMES, n, run);
 }
 
 /* ---- order 9 and above ---- */
@@ -563,26 +553,42 @@ bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr)
 	return true;
 }
 
+/* Bit 0 of the entry of each block in a mask of four: times an entry, that entry in each of them. */
+static uint64_t lanes_of(unsigned mask)
+{
+	return mask * UINT64_C(0x0000200040008001) & QUAD_OF(1);
+}
+
+/* Those of the wanted blocks that are whole, in aligned runs of `nr`. */
+static noinline unsigned whole_of(uint64_t quad, unsigned want, unsigned nr)
+{
+	unsigned got = 0, run = (1u << nr) - 1;
+
+	for (unsigned i = 0; i < QUAD_BLOCKS; i++)
+		got |= (unsigned)((want >> i & 1) && entry_is_whole(entry_in(quad, i))) << i;
+	for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
+		if ((got >> i & run) != run)
+			got &= ~(run << i);
+	return got;
+}
+
 unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr)
 {
 	struct ramka_atomic_u64 *p = &b->quads[quad];
-	uint64_t old = ramka_load(p, relaxed, count.look), now;
-	unsigned got, run = (1u << nr) - 1;
+	uint64_t old = ramka_load(p, relaxed, count.look), lanes;
+	unsigned got;
 
 	do {
-		got = 0;
-		now = old;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
-			got |= (unsigned)((want >> i & 1) && entry_is_whole(entry_in(old, i))) << i;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
-			if ((got >> i & run) != run)
-				got &= ~(run << i);
-		if (!got)
-			return 0;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i++)
-			if (got >> i & 1)
-				now = quad_with(now, i, ENTRY_HUGE);
-	} while (!ramka_cas(p, &old, now, acq_rel, huge.free));
+		got = want;
+		lanes = lanes_of(got);
+		if (unlikely(((old | QUAD_OF(ENTRY_MARK)) ^ QUAD_OF(ENTRY_REPORTED)) & lanes * ENTRY_BITS)) {
+			got = whole_of(old, want, nr);
+			if (!got)
+				return 0;
+			lanes = lanes_of(got);
+		}
+	} while (!ramka_cas(p, &old, (old & ~(lanes * ENTRY_BITS)) | lanes * ENTRY_HUGE, acq_rel,
+			    huge.free));
 	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
 			 (uint64_t)got << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return got;
@@ -591,18 +597,12 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 {
 	struct ramka_atomic_u64 *p = &b->quads[quad];
-	uint64_t old = ramka_load(p, relaxed, count.look), now;
+	uint64_t old = ramka_load(p, relaxed, count.look), lanes = lanes_of(entries);
 
-	do {
-		now = old;
-		for (unsigned i = 0; i < QUAD_BLOCKS; i++) {
-			if (!(entries >> i & 1))
-				continue;
-			if ((old >> (16 * i) & (ENTRY_BITS & ~ENTRY_SHUT)) != ENTRY_HUGE)
-				return false;
-			now ^= (uint64_t)(ENTRY_FULL ^ ENTRY_HUGE) << (16 * i);
-		}
-	} while (!ramka_cas(p, &old, now, release, huge.free));
+	do
+		if ((old ^ QUAD_OF(ENTRY_HUGE)) & lanes * (ENTRY_BITS & ~ENTRY_SHUT))
+			return false;
+	while (!ramka_cas(p, &old, old ^ lanes * (ENTRY_FULL ^ ENTRY_HUGE), release, huge.free));
 	hints_set_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
 		       (uint64_t)entries << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return true;

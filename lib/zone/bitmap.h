@@ -195,29 +195,17 @@ bool bitmap_claim_mask(struct bitmap *b, uint32_t word, uint64_t mask);
  * already, or its block is HUGE.
  */
 unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
+/*
+ * The same in two halves, so that many words of a block share the second one. bitmap_set_mask sets the bits
+ * and returns how many, or 0 as above; *run, at first 0, is the largest order that is free with them.
+ * bitmap_count_in raises the block's count by n frames whose bits were set. False: it cannot be right.
+ */
+unsigned bitmap_set_mask(struct bitmap *b, uint32_t word, uint64_t mask, unsigned *run);
+/* bitmap_set_mask for all bits of `nr` words. */
+unsigned bitmap_set_words(struct bitmap *b, uint32_t word, unsigned nr, unsigned *run);
+bool bitmap_count_in(struct bitmap *b, uint32_t block, unsigned n, unsigned run);
 /* Frees an aligned run of 2^order frames, order below 9. */
 bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order);
-
-/* Frames of one word that are freed together. */
-struct word_mask {
-	uint64_t mask;
-	uint32_t word;
-};
-/* The words of a run of order 6 to 8; how many. */
-static inline unsigned run_words(struct word_mask *words, uint32_t frame, unsigned order)
-{
-	unsigned nr = 1u << (order - WORD_ORDER);
-
-	for (unsigned i = 0; i < nr; i++)
-		words[i] = (struct word_mask){ ~(uint64_t)0, frame / WORD_BITS + i };
-	return nr;
-}
-
-/*
- * Frees the frames of words of one block, and raises its count once. False: a frame is free already, or the
- * block is HUGE; what comes before it is free, and the rest is lost.
- */
-bool bitmap_free_words(struct bitmap *b, const struct word_mask *words, unsigned nr);
 
 /* ---- by address, shut blocks too ---- */
 
@@ -234,7 +222,7 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 /*
  * Claims those of the wanted blocks of one quad that are whole, in aligned runs of `nr`, by one CAS. Returns
- * their mask.
+ * their mask. The wanted blocks are such runs.
  */
 unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr);
 /* Frees blocks of one quad by one CAS; false: one of them is not claimed whole. */

@@ -40,14 +40,15 @@
  * mirrors: bitmap_take sha256:91f1d993
  * mirrors: claim_words sha256:87d7a2f1
  * mirrors: bitmap_claim_mask sha256:fd21ea6a
- * mirrors: set_mask sha256:23ef13bd
- * mirrors: free_words sha256:347cf908
+ * mirrors: bitmap_free_mask sha256:12f6e528
+ * mirrors: bitmap_set_mask sha256:3c2a0ac0
+ * mirrors: bitmap_set_words sha256:0b458557
  * mirrors: entries_from_to sha256:f1dbeece
  * mirrors: bitmap_claim_blocks sha256:61669931
  * mirrors: bitmap_free_blocks sha256:54af875f
  * mirrors: clear_runs sha256:d8435d25
- * mirrors: bitmap_claim_quad sha256:66a63fae
- * mirrors: bitmap_free_quad sha256:08e600a3
+ * mirrors: bitmap_claim_quad sha256:b02d1b97
+ * mirrors: bitmap_free_quad sha256:0eeec8fd
  * mirrors: bitmap_open_block sha256:7e4fde09
  *
  * litmus: 1

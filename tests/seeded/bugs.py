@@ -197,9 +197,14 @@ bug('cache-overruns', 'the cache is full one frame too late', 'unit cpu', 10,
 # ---- zone ----
 
 bug('free-counts-first', 'the count is raised before the bits are set', 'park bit.free', 20,
-    ('free_words', 'bool right = !(entry & ENTRY_HUGE);',
-     'bool right = !(entry & ENTRY_HUGE);\n\n	for (unsigned i = 0; i < nr && right; i++)\n		raise_count(b, block, bits_count(words[i].mask), 0);'),
-    ('free_words', 'return (!n || raise_count(b, block, n, run)) && right ? n : 0;', '(void)run;\n	return right ? n : 0;'))
+    ('bitmap_free_mask', 'unsigned run = 0, n = bitmap_set_mask(b, word, mask, &run);',
+     'unsigned run = 0;\n\n	raise_count(b, word / BLOCK_WORDS, bits_count(mask), ENTRY_HINT_MAX);'),
+    ('bitmap_free_mask', 'return n && raise_count(b, word / BLOCK_WORDS, n, run) ? n : 0;',
+     'return bitmap_set_mask(b, word, mask, &run);'))
+bug('block-forgets-run', 'words that are counted together are hinted by the last one', 'checker bitmap_together', 30,
+    ('bitmap_set_mask', '*run = largest > *run ? largest : *run;', '*run = largest;'))
+bug('block-counts-last', 'of a block to which many frames go the last word is counted', 'unit cpu', 10,
+    ('give_runs', 'uncounted += set;', 'uncounted = set;'))
 bug('exact-without-promise', 'an exact claim clears its bit without a promise', 'checker bitmap_exact', 20,
     ('bitmap_claim_mask', '!= mask || !promise(b, block, n, n))', '!= mask)'),
     ('bitmap_claim_mask', 'return true;', 'return promise(b, block, n, n);'),

@@ -230,6 +230,23 @@ static void run_moves(void)
 CK_CLIENT(bitmap_run_moves, .what = "a run moves past a search that then lowers the hint", .setup = run_in_word_1,
 	  .thread = { search_run, run_moves }, .check = books, .stale = 1);
 
+/* ---- the frames of two words come back with one change of the count ---- */
+
+static void run_in_word_2(void)
+{
+	make();
+	ck_assert(bitmap_free_mask(&b, 2, 3) == 2, "not freed");
+}
+static void free_together(void)
+{
+	unsigned run = 0, n = bitmap_set_mask(&b, 0, 3, &run);
+
+	n += bitmap_set_mask(&b, 1, 1, &run);
+	ck_assert(n == 3 && bitmap_count_in(&b, 0, n, run), "not freed");
+}
+CK_CLIENT(bitmap_together, .what = "two words are counted together while a run is searched and frames are taken",
+	  .setup = run_in_word_2, .thread = { free_together, search_run, take_keep }, .check = books, .stale = 1);
+
 /* ---- one pass is not enough: a frame moves past the scan ---- */
 CK_CLIENT(bitmap_scan, .what = "a frame freed behind a scan that holds a promise", .setup = two_free,
 	  .thread = { any_keep, take_put, exact_64 }, .check = two_left, .stale = 2);
