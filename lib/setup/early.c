@@ -5,7 +5,7 @@
  * end. A search for a gap goes through map and list side by side, and begins where the last request was
  * served.
  */
-#include "early.h"
+#include "../base/mem.h"
 
 #include "layout.h"
 

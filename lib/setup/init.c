@@ -13,9 +13,9 @@
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
 #include "../zone/territory.h"
-#include "early.h"
 #include "layout.h"
 #include "tune.h"
+
 #define SCARCE_END ((uint64_t)1 << (32 - RAMKA_PAGE_SHIFT)) /* old devices reach only the frames below it */
 
 /* ---- building ---- */

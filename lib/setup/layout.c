@@ -7,7 +7,6 @@
 #include "../zone/territory.h"
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
-#include "early.h"
 
 #define MAX_CPUS (DEPOT_INDEX / SHARD_MAGAZINES - 1) /* all magazines have a number in a head */
 #define MIN_ALIGN_ORDER 11u /* four blocks, one quad */

@@ -34,6 +34,11 @@ int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct r
 /* Events needed for so many regions, and pieces at most. */
 size_t map_events(size_t nr_regions);
 size_t map_pieces(size_t nr_regions);
+/* Ranges that the early allocator handed out; each needs events and pieces as a region does. */
+static inline size_t early_ranges(const struct ramka_config *cfg)
+{
+	return cfg->early ? cfg->early->nr_ranges : 0;
+}
 /* Sorts events by address, ends first: n log n. */
 void map_sort(struct map_event *e, size_t n);
 
