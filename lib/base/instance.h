@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an instance is made of, and helpers for all files above: from slot to address and back, types. All of
- * an instance lies in the metadata memory that the embedder gave; setup/layout.c has the layout.
+ * What an instance is made of, and helpers for all files above: from slot to address and back, types. May use
+ * bits.h, probe.h, slot.h, sparse.h.
+ *
+ * All of an instance lies in the metadata memory that the embedder gave (setup/layout.h). What is not atomic
+ * never changes after set-up, so every CPU may read it at any time.
  */
 #ifndef RAMKA_LIB_INSTANCE_H
 #define RAMKA_LIB_INSTANCE_H
@@ -101,7 +104,7 @@ struct ramka {
 	struct type_entry no_type;          /* of no type at all: a hit never finds it */
 	bool has_rcu;
 	struct ramka_rcu_ops rcu;
-	uint64_t total, reserved;  /* base frames; reserved shrinks under add_lock only */
+	uint64_t total, reserved;  /* base frames at set-up; since then see late_total, late_reserved */
 	struct type_entry types[RAMKA_MAX_TYPES];
 	/* claims an id; its entry follows before a call uses it */
 	struct ramka_atomic_u32 type_taken[RAMKA_MAX_TYPES];

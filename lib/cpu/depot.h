@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A depot: lock-free stacks of full magazines, one shard per CPU. An instance has two: one between the caches
- * and the zones, and one whose shards are the CPUs' mailboxes (mail.h). Called by lib/cpu only; it knows
- * frame numbers and nothing else. One CAS moves up to 64 frames.
+ * and the zones, and one whose shards are the CPUs' mailboxes (mail.h). May use base alone: it knows frame
+ * numbers and nothing else. One CAS moves up to 64 frames.
  *
  * A magazine is a preallocated descriptor. It belongs to one shard, its home, and returns to the home's stack
  * of empties when it is emptied, so a shard is bounded. Both stacks are Treiber stacks. The head of one:

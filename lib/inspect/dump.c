@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dump of the whole memory as text, for people and for tools. Its format is in dump.h. It writes only
- * lines.
+ * The dump of the whole memory as text, for people and for tools. Its format is in ramka/dump.h. It gives
+ * lines to the embedder and writes nothing else. May use walk.h.
  */
 #include "../base/mem.h"
 

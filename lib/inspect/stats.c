@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics: sums of the counters of all CPUs, and of the block entries. Writes only the memory of
- * peak_in_use.
+ * Statistics: sums of the counters of all CPUs, and of the block entries. It writes nothing but the caller's
+ * struct ramka_stats. May use walk.h.
  */
 #include "../base/mem.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Set-up: builds an instance in the metadata memory and hands the usable frames to the zones. It also takes
- * CPUs off line and ends the instance. Slots of usable memory are not touched, since FREE is all zeroes.
+ * CPUs off line and ends the instance. Where the metadata memory is zeroed already, the slots of usable
+ * memory are not written, since FREE is all zeroes. May use layout.h, tune.h.
  */
 #include "../base/mem.h"
 #include "../base/watch.h"

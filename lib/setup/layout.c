@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The layout of the metadata memory: what lies where, and how much it is. */
+/* The layout of the metadata memory. See layout.h. */
 #include "layout.h"
 
 #include "../base/watch.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory map: turns any regions in any order into a sorted list of pieces, each of one kind. init.c calls
- * it once. It works in the caller's memory and has no atomics.
+ * The memory map: turns any regions in any order into a sorted list of pieces, each of one kind. May use
+ * lower storeys alone. It works in the caller's memory and has no atomics.
  */
 #ifndef RAMKA_LIB_MAP_H
 #define RAMKA_LIB_MAP_H

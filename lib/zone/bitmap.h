@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bitmap of one zone: bits, block entries, hints. The lowest layer: it knows frame numbers relative to
- * the zone and nothing of slots, CPUs or policy. Called by zone.c and, for whole words, by lib/cpu.
+ * The bitmap of one zone: bits, block entries, hints. May use hints.h. It knows frame numbers relative to the
+ * zone, and nothing of slots, CPUs or policy: zone.c and territory.c say which block to take from. lib/cpu
+ * calls it for whole words, lib/setup for blocks that are shut, held or reported.
  *
  * A bit is 1 when its frame is free. A block is 512 frames. The truth about a block is its entry of 16 bits.
  * Four entries are a quad, one u64, which is the only unit of access:

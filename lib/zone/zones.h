@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zones of an instance: which zone a frame is of, and its bit there. The two lower storeys meet here:
- * base knows slots, and the rest of this folder knows bits.
+ * The zones of an instance: which zone a frame is of, and its bit there. May use zone.h. Slots and bits meet
+ * here: lib/base knows slots, and the files below this one know bits.
  */
 #ifndef RAMKA_LIB_ZONE_ZONES_H
 #define RAMKA_LIB_ZONE_ZONES_H

@@ -35,6 +35,8 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	sentence    a line of docs/*.md or README.md that holds two sentences, or that ends within one
 	english     a sentence of lib/, include/, docs/ or README.md whose subject is no thing: one of the words in NO_THING
 	reading     a header of lib/, or a .c file of the core without one, that docs/architecture.md does not name
+	uses        a header of the core, or a .c file without one, whose head does not say "May use", with the files of its own
+	            storey that it and its .c file include, no other ones, and none that comes later in docs/architecture.md
 	picture     a picture of docs/pictures that is not what the text beside it says
 """
 import hashlib
@@ -482,6 +484,43 @@ def check_reading(root):
 			yield path, 1, 'reading', f'{MAP} does not name it'
 
 
+USES = re.compile(r'\bMay use\b((?:[^.]|\.(?=\w))*)\.')
+
+
+def uses(root, path):
+	"""What the head of a file names behind "May use", None if it does not say so; and what it and its .c file include. Own storey."""
+	own, texts = os.path.basename(path)[:-1] + 'h', []
+	for each in dict.fromkeys((path, path[:-1] + 'c')):
+		if os.path.exists(os.path.join(root, each)):
+			with open(os.path.join(root, each), encoding='utf-8') as f:
+				texts.append(f.read())
+	included = {name for text in texts for name in INCLUDE.findall(text) if '/' not in name} - {own, 'names.h'}
+	comments = COMMENT.findall(texts[0])
+	said = USES.search(re.sub(r'\s*\n \*\s*', ' ', comments[1])) if len(comments) > 1 else None
+	return said and set(re.findall(r'(?<![\w/])\w+\.h\b', said.group(1))), included
+
+
+def check_uses(root):
+	if not os.path.exists(os.path.join(root, MAP)):
+		return
+	with open(os.path.join(root, MAP), encoding='utf-8') as f:
+		order = re.findall(r'`(lib/\w+/\w+\.[ch])`', f.read())
+	for path in csource.files(root, ('lib',)):
+		header = path.endswith('.c') and os.path.exists(os.path.join(root, path[:-1] + 'h'))
+		if header or path.startswith(HOST) or os.path.basename(path) == 'names.h' or not path.endswith(('.c', '.h')):
+			continue
+		named, included = uses(root, path)
+		if named is None:
+			yield path, 1, 'uses', 'its head does not say "May use"'
+			continue
+		for name in sorted(named ^ included):
+			yield path, 1, 'uses', f'{name} is included and not named' if name in included else f'{name} is named and not included'
+		for name in sorted(named & included):
+			other = os.path.join(os.path.dirname(path), name)
+			if other in order and path in order and order.index(other) > order.index(path):
+				yield path, 1, 'uses', f'{name} comes later in {MAP}'
+
+
 def check_pictures(root):
 	if not os.path.exists(os.path.join(root, PICTURES)):
 		return
@@ -628,6 +667,7 @@ def lint(root):
 	yield from check_mirrors(root, sources)
 	yield from check_tested(root, table)
 	yield from check_reading(root)
+	yield from check_uses(root)
 	yield from check_pictures(root)
 
 
