@@ -54,7 +54,8 @@ struct map_entry {
 #define MAP_HOLE 8u
 #define NO_ZONE UINT32_MAX
 
-#define SOLID_PARTS 512u
+#define SOLID_PARTS 512u /* parts of the span that `solid` tells apart, see instance_solid */
+#define TOP_ORDER 10u    /* the largest order with a cache of its own, cpu/order.h */
 
 struct ramka {
 	/* read only after init */
@@ -72,7 +73,8 @@ struct ramka {
 	uint64_t cache_frames;             /* the embedder's bound of what a CPU caches; 0: setup/tune.c */
 	struct ramka_atomic_u32 rows_max;  /* most closed rows of a CPU, cpu/row.h; at least 1 */
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
-	struct ramka_atomic_u32 order_max[11]; /* most frames of each order that a CPU caches, cpu/order.h */
+	/* most frames of each order that a CPU caches, cpu/order.h; of order 0 those that last */
+	struct ramka_atomic_u32 order_max[TOP_ORDER + 1];
 	struct ramka_atomic_u32 shut;          /* blocks that are shut (zone/bitmap.h); mostly none */
 	uintptr_t direct_map;
 	struct cached_cpu *cpus;   /* cpu/state.h */

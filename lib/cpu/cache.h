@@ -98,7 +98,7 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uintptr_t number)
 		return true;
 	}
 	if (unlikely(HOT_COUNT(hot) < HOT_LOWEST(hot)))
-		hot = (hot & ~(uint64_t)HOT_LOWEST_MASK) | HOT_COUNT(hot) << 8;
+		hot = hot_at_lowest(hot, HOT_COUNT(hot));
 	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, relaxed, section.own);
 	return true;

@@ -75,6 +75,12 @@ static inline uint32_t depot_first(const struct depot *d, unsigned shard)
 	return (uint32_t)ramka_load(&d->shards[shard].full, acquire, depot.push) & DEPOT_INDEX;
 }
 
+/* Frames in the full magazines of the shard, about; 0 if the depot has no such shard. */
+static inline uint64_t depot_cached(const struct depot *d, unsigned shard)
+{
+	return shard < d->nr_shards ? ramka_load(&d->shards[shard].cached, relaxed, stat) : 0;
+}
+
 static inline bool depot_has_full(const struct depot *d, unsigned shard)
 {
 	return depot_first(d, shard) != 0;

@@ -38,7 +38,9 @@ struct drain {
 bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, struct drain *d);
 /* Is a drain of all CPUs on its way? */
 bool drain_running(const struct ramka *r);
-/* The approximate number of base frames that other CPUs hold outside the zones. */
+/* Base frames in the CPU's cache, rows, stacks and outbox. */
+uint64_t cpu_held(const struct ramka_cpu *cpu);
+/* The approximate number of base frames that all CPUs hold outside the zones, in shards and mailboxes too. */
 uint64_t drainable(const struct ramka *r);
 
 /*

@@ -20,10 +20,13 @@
 
 #include "account.h"
 
+#define STACK_MAX 32u /* places of the largest stack */
+
 /* Where the stack of an order begins in larger_frames; the entry behind it is where it ends. */
 static inline unsigned order_at(unsigned order)
 {
-	static const uint8_t at[TOP_ORDER + 2] = { 0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200, 208 };
+	static const uint8_t at[TOP_ORDER + 2] = { 0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200,
+						      LARGER_FRAMES };
 
 	return at[order];
 }

@@ -46,6 +46,7 @@
 
 #include "hints.h"
 
+#define ENTRY_WIDTH 16u
 #define ENTRY_BITS 0xffffu
 #define ENTRY_COUNT 0x3ffu
 #define ENTRY_HINT_SHIFT 10u
@@ -76,7 +77,7 @@ struct bitmap {
 
 static inline unsigned entry_shift(uint32_t block)
 {
-	return (block % QUAD_BLOCKS) * 16;
+	return (block % QUAD_BLOCKS) * ENTRY_WIDTH;
 }
 
 /* The entry of a block in its quad. */
@@ -140,7 +141,7 @@ static inline bool quad_may_have(uint64_t quad, unsigned order)
 		return quad & QUAD_OF(BLOCK_FRAMES);
 	if (order && !(((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) & QUAD_OF(16)))
 		return false;
-	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= 16) {
+	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= ENTRY_WIDTH) {
 		unsigned entry = (unsigned)quad & ENTRY_BITS;
 
 		if (entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))

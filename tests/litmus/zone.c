@@ -41,12 +41,12 @@
  * mirrors: claim_words sha256:87d7a2f1
  * mirrors: bitmap_claim_mask sha256:fd21ea6a
  * mirrors: bitmap_free_mask sha256:1b3fd197
- * mirrors: entries_from_to sha256:f1dbeece
+ * mirrors: entries_from_to sha256:780fb7fa
  * mirrors: bitmap_claim_blocks sha256:61669931
  * mirrors: bitmap_free_blocks sha256:54af875f
  * mirrors: clear_runs sha256:d8435d25
  * mirrors: bitmap_claim_quad sha256:66a63fae
- * mirrors: bitmap_free_quad sha256:08e600a3
+ * mirrors: bitmap_free_quad sha256:ef238d35
  * mirrors: bitmap_open_block sha256:7e4fde09
  *
  * litmus: 1
