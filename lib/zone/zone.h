@@ -16,7 +16,7 @@
 
 struct zone {
 	struct bitmap map;
-	/* blocks that ever had a frame; the others are holes, and their words must not be read */
+	/* blocks that have memory; the others are holes, and their words must not be read */
 	struct sparse present;
 	/* frame number of bit 0, so aligned that bits and frames agree on every order that fits */
 	uint64_t origin;

@@ -37,6 +37,7 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	reading     a header of lib/, or a .c file of the core without one, that docs/architecture.md does not name
 	uses        a header of the core, or a .c file without one, whose head does not say "May use", with the files of its own
 	            storey that it and its .c file include, no other ones, and none that comes later in docs/architecture.md
+	contexts    a public function that docs/contexts.md does not name: whole, as _SUFFIX behind one of its kind, or as PREFIX*
 	picture     a picture of docs/pictures that is not what the text beside it says
 """
 import hashlib
@@ -75,6 +76,7 @@ FORBIDDEN = re.compile(
 ORDERS = ('relaxed', 'acquire', 'release', 'acq_rel')
 STOREYS = ('base', 'zone', 'rcu', 'cpu', 'frame', 'inspect', 'setup', 'host')
 MAP = os.path.join('docs', 'architecture.md')
+CONTEXTS = os.path.join('docs', 'contexts.md')
 PICTURES = os.path.join('docs', 'pictures')
 # begins on one line and may end on the next, of a comment too
 NO_THING = re.compile(r'\b((?:no|some|any|every)body|(?:some|any|every)one|no one|whoever|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
@@ -521,6 +523,30 @@ def check_uses(root):
 				yield path, 1, 'uses', f'{name} comes later in {MAP}'
 
 
+PUBLIC = re.compile(r'^RAMKA_API\b[^;{(]*?\b(ramka_\w+)\s*\(', re.M)
+
+
+def check_contexts(root):
+	if not os.path.exists(os.path.join(root, CONTEXTS)):
+		return
+	named, starts = set(), ()
+	with open(os.path.join(root, CONTEXTS), encoding='utf-8') as f:
+		for line in f:
+			kind = ''
+			for word, star in re.findall(r'`(\w+)(\*?)', line):
+				kind = '_'.join(word.split('_')[:2]) if word.startswith('ramka_') else kind
+				word = word if word.startswith('ramka_') else kind + word
+				named.add(word)
+				starts += (word,) if star else ()
+	for path in csource.files(root, (os.path.join('include', 'ramka'),)):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			code = csource.without_comments(f.read())
+		for match in PUBLIC.finditer(code):
+			name = match.group(1)
+			if name.removesuffix('_why') not in named and name not in named and not name.startswith(starts or ' '):
+				yield path, line_of(code, match.start(1)), 'contexts', f'{CONTEXTS} does not name {name}'
+
+
 def check_pictures(root):
 	if not os.path.exists(os.path.join(root, PICTURES)):
 		return
@@ -668,6 +694,7 @@ def lint(root):
 	yield from check_tested(root, table)
 	yield from check_reading(root)
 	yield from check_uses(root)
+	yield from check_contexts(root)
 	yield from check_pictures(root)
 
 
