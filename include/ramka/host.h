@@ -63,7 +63,7 @@ struct ramka_host_memory {
 struct ramka_host_options {
 	uint64_t memory;    /**< bytes, rounded up to 2 MiB; 0 = 1 GiB */
 	/**
-	 * CPUs, each with a cache: so many threads at a time have one of their own. A CPU needs 6 KiB, and a
+	 * CPUs, each with a cache: so many threads at a time have one of their own. A CPU needs 20 KiB, and a
 	 * few frames wait in it. 0 = four times the CPUs online, 16 at least.
 	 */
 	unsigned nr_cpus;

@@ -13,7 +13,7 @@
  * the rest of that block is no memory of the allocator. It may hold holes, and memory of several nodes.
  *
  * One call at a time isolates, ends isolation, removes or adds; another one is told RAMKA_E_BUSY and has
- * done nothing. None of them waits, and none delays who allocates and frees.
+ * done nothing. None of them waits, and none delays calls that allocate and free.
  */
 #ifndef RAMKA_MEMORY_H
 #define RAMKA_MEMORY_H
@@ -35,8 +35,8 @@ struct ramka_isolation {
 
 /**
  * From now on nothing is handed out of [base, base + size) but by address (ramka_frame_claim,
- * ramka_frame_from_unused, ramka_segment_from_unused). Frames that are freed in it stay there, in whosever
- * cache their neighbours were. All CPUs are drained, so that what they hold of the range comes back. A CPU
+ * ramka_frame_from_unused, ramka_segment_from_unused). Frames that are freed in it stay there, whichever
+ * CPU frees them. All CPUs are drained, so that what they hold of the range comes back. A CPU
  * that is inside a call just then is left alone, and may still hand out what its cache holds:
  * ramka_isolate_progress drains again and says when that is over. Frames in use are the embedder's to move:
  * ramka_walk_range.
@@ -79,7 +79,8 @@ RAMKA_API int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_
  * finds there that nothing is in use. **The embedder keeps the metadata backed until all calls on the
  * instance are over that began before this one returned**, on every CPU and in handlers: one grace period,
  * where every thread calls the allocator inside read sections or is quiescent between calls; a rendezvous of
- * all CPUs outside of calls will do as well. Who never takes the backing away need not wait. Before the range
+ * all CPUs outside of calls will do as well. An embedder that never takes the backing away need not
+ * wait. Before the range
  * is added again the metadata is backed, with anything, or with zeroes if RAMKA_METADATA_ZEROED is set; it is
  * zeroes where it stayed.
  *

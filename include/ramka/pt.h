@@ -46,7 +46,7 @@ RAMKA_API unsigned ramka_pt_level(const struct ramka *r, const struct ramka_fram
 RAMKA_API struct ramka_pt_meta *ramka_pt_node(const struct ramka *r, const struct ramka_frame *f);
 /** The former name of ramka_pt_node, the same as that of its struct. */
 #define ramka_pt_meta(r, f) ramka_pt_node(r, f)
-/** The lock byte: one try, acquire; release. */
+/** The lock of a node: one try, acquire; release. */
 RAMKA_API bool ramka_pt_trylock(struct ramka_pt_meta *m);
 RAMKA_API void ramka_pt_unlock(struct ramka_pt_meta *m);
 

@@ -54,7 +54,7 @@ struct ramka_qsbr {
 /**
  * All CPUs start offline. If there are as many as the instance has, CPU i here is the one of ramka_cpu_at(r,
  * i). Fills *ret_ops for ramka_config.rcu; `wait` spins. ramka_reclaim(cpu, true) and RAMKA_ALLOC_WAIT
- * announce their own CPU quiescent if it is online, since their callers are outside read sections; A caller
+ * announce their own CPU quiescent if it is online, since their callers are outside read sections. A caller
  * that is online and uses ramka_cpu_none must go offline before.
  */
 RAMKA_API void ramka_qsbr_init(struct ramka_qsbr *q, struct ramka_qsbr_cpu *cpus, unsigned nr_cpus,

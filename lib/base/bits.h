@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pure arithmetic: words of 64 frames, orders, frame numbers. No state, no atomics, no header of ramka but
- * types.h, so that tests/proofs can prove it and every other file can use it.
+ * Pure arithmetic: words of 64 frames, orders, frame numbers. No state and no atomics. May use ramka/types.h
+ * alone, so that tests/proofs can prove it and every other file can use it.
  */
 #ifndef RAMKA_LIB_BITS_H
 #define RAMKA_LIB_BITS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clearing the content of a frame. No state.
+ * Clearing the content of a frame. No state. May use bits.h, mem.h.
  *
  * A small frame is mostly used at once, so memset leaves its zeroes in the caches. A frame of order 9 or
  * above is as large as they are: its zeroes go past them where the machine can do that with general

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts of the operating results, from the list in error.h. No state. */
+/* Texts of the operating results, from the list in error.h. No state. May use ramka/error.h alone. */
 #include <ramka/error.h>
 
 const char *ramka_strerror(int error)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every file above asks the instance: the kind of a frame, the slot at an address. */
+/* What every file above asks the instance: the kind of a frame, the slot at an address. See instance.h. */
 #include "instance.h"
 
 /* The piece of the map that holds a frame at or above r->first. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an instance is made of, and helpers for all files above: from slot to address and back, types. All of
- * an instance lies in the metadata memory that the embedder gave; setup/layout.c has the layout.
+ * What an instance is made of, and helpers for all files above: from slot to address and back, types. May use
+ * bits.h, probe.h, slot.h, sparse.h.
+ *
+ * All of an instance lies in the metadata memory that the embedder gave (setup/layout.h). What is not atomic
+ * never changes after set-up, so every CPU may read it at any time.
  */
 #ifndef RAMKA_LIB_INSTANCE_H
 #define RAMKA_LIB_INSTANCE_H
@@ -51,7 +54,8 @@ struct map_entry {
 #define MAP_HOLE 8u
 #define NO_ZONE UINT32_MAX
 
-#define SOLID_PARTS 512u
+#define SOLID_PARTS 512u /* parts of the span that `solid` tells apart, see instance_solid */
+#define TOP_ORDER 10u    /* the largest order with a cache of its own, cpu/order.h */
 
 struct ramka {
 	/* read only after init */
@@ -69,7 +73,8 @@ struct ramka {
 	uint64_t cache_frames;             /* the embedder's bound of what a CPU caches; 0: setup/tune.c */
 	struct ramka_atomic_u32 rows_max;  /* most closed rows of a CPU, cpu/row.h; at least 1 */
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
-	struct ramka_atomic_u32 order_max[11]; /* most frames of each order that a CPU caches, cpu/order.h */
+	/* most frames of each order that a CPU caches, cpu/order.h; of order 0 those that last */
+	struct ramka_atomic_u32 order_max[TOP_ORDER + 1];
 	struct ramka_atomic_u32 shut;          /* blocks that are shut (zone/bitmap.h); mostly none */
 	uintptr_t direct_map;
 	struct cached_cpu *cpus;   /* cpu/state.h */
@@ -101,7 +106,7 @@ struct ramka {
 	struct type_entry no_type;          /* of no type at all: a hit never finds it */
 	bool has_rcu;
 	struct ramka_rcu_ops rcu;
-	uint64_t total, reserved;  /* base frames; reserved shrinks under add_lock only */
+	uint64_t total, reserved;  /* base frames at set-up; since then see late_total, late_reserved */
 	struct type_entry types[RAMKA_MAX_TYPES];
 	/* claims an id; its entry follows before a call uses it */
 	struct ramka_atomic_u32 type_taken[RAMKA_MAX_TYPES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The four functions that the core needs of its environment. A freestanding compiler calls them by itself, so
- * every kernel has them. <string.h> is not freestanding, so they are declared here.
+ * every kernel has them. <string.h> is not freestanding, so they are declared here. May use nothing.
  */
 #ifndef RAMKA_LIB_MEM_H
 #define RAMKA_LIB_MEM_H

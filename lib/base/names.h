@@ -90,6 +90,7 @@
 #define cpu_for_each_stopped ramka_core_cpu_for_each_stopped
 #define cpu_free_cold ramka_core_cpu_free_cold
 #define cpu_free_slow ramka_core_cpu_free_slow
+#define cpu_held ramka_core_cpu_held
 #define cpu_in_rows ramka_core_cpu_in_rows
 #define cpu_settle ramka_core_cpu_settle
 #define cpu_take_back_slow ramka_core_cpu_take_back_slow

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slot: 16 bytes of metadata per base frame, and its state word. Knows nothing of where free frames live.
+ * The slot: 16 bytes of metadata for each base frame, the state word and the info word. It knows nothing of
+ * where free frames live. May use public headers alone.
  *
  * The state word, `ref`:
  *
@@ -14,8 +15,8 @@
  *   tag      the state; FREE is 0, and a word of zeroes
  *   M        the mark of SHARED: defer the frame when its last reference goes
  *   link     slot + 1 of the next frame of a chain; 0 at its end
- *   middle   half of its range, so that stray increments and decrements do not reach the link. States without
- *            a payload have the middle of all 60 bits instead
+ *   middle   half of its range, so that stray increments and decrements do not reach the link. A state
+ *            without link and count has the middle of all 60 bits instead
  *
  * The values of different states lie far apart, so a stray increment or decrement never turns one state into
  * another.

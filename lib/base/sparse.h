@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A set of numbers below a bound, as a tree of 64-ary words. It says where memory is in a span that may be
- * nearly all hole. May use base/bits.h. One writer at a time, any number of readers.
+ * nearly all hole. May use bits.h. One writer at a time, any number of readers.
  *
  * Level 0 has a bit for each number, every level above a bit for each word below. A word means nothing until
  * its bit in the level above is set; so set-up clears only the top word, and a set over terabytes costs no

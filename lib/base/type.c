@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registry of types. A registration claims an id by one CAS, then writes the entry. A walk or a lookup
- * may read the entry meanwhile.
+ * The registry of types: one entry for each id. A registration claims the id by one CAS, then writes the
+ * entry; the pointer to the descriptor comes last (release). So an entry is complete before a frame can have
+ * its id, and a walk or a lookup may read it meanwhile. Pairs: type.id, type.entry. May use instance.h and
+ * why.h.
  */
 #include "instance.h"
 #include "why.h"

@@ -7,7 +7,7 @@
 #define POISON_BYTE 0xd7 /* as a pointer not canonical, as a length absurd, odd */
 #define POISON_WORD (UINT64_C(0x0101010101010101) * POISON_BYTE)
 #define ADDRESS_BITS 48u
-#define TOP_CPU 0xfffeu /* this one or a higher number */
+#define TOP_CPU 0xfffeu /* for each CPU + 1 that is as high or higher */
 
 static uint64_t words_of(unsigned order)
 {

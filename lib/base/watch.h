@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Watched frames: what the diagnosis flags of a configuration add to the birth and the end of a frame. May
- * use instance.h.
+ * use clear.h, instance.h, mem.h.
  *
  * An instance is watched when one of RAMKA_TRACE, RAMKA_POISON, RAMKA_INIT_ON_FREE is set, or cfg.watch is.
  * Nothing is tested for that on a cache hit: no type is a CPU's plain type then, so that each allocation
@@ -25,10 +25,13 @@
 /*
  * Who did it, in one word:
  *
- *    63                        48 47                                   0
- *   +----------------------------+--------------------------------------+
- *   | CPU + 1; 0: none; see below |  low 48 bits of the return address   |
- *   +----------------------------+--------------------------------------+
+ *    63                      48 47                                   0
+ *   +--------------------------+--------------------------------------+
+ *   |         who (16)         |   low bits of the return address     |
+ *   +--------------------------+--------------------------------------+
+ *
+ *   who      CPU + 1; 0: it never happened; RAMKA_NO_CPU: the cache-less handle; 0xfffe: a CPU whose number
+ *            has no room, 65533 or above
  */
 struct trace {
 	struct ramka_atomic_u64 allocated, freed;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reasons: each refusal of a set-up call says its cause in one place. The plain call ignores it; the `_why`
- * twin returns it.
+ * twin returns it. No state. May use ramka/error.h alone.
  */
 #ifndef RAMKA_LIB_BASE_WHY_H
 #define RAMKA_LIB_BASE_WHY_H

@@ -35,7 +35,7 @@ static uint64_t in_depot(const struct ramka *r, const struct zone *z)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; r->flags & RAMKA_CACHE_ALL && i < r->nr_cpus; i++)
-		n += r->cpus[i].cpu.zone == z ? ramka_load(&r->depot->shards[i].cached, relaxed, stat) : 0;
+		n += r->cpus[i].cpu.zone == z ? depot_cached(r->depot, i) : 0;
 	return n;
 }
 
@@ -101,7 +101,6 @@ static void set_steps(struct ramka_cpu *cpu)
 		cpu->tell_back = part;
 }
 
-/* Base frames left (n > 0) or came back to the zone. `inside`: the CPU's own section. */
 void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 {
 	if (!inside || z != cpu->zone) {
@@ -120,7 +119,6 @@ void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 	sample_peak(cpu->r);
 }
 
-/* One frame of `nr` base frames was handed out by a zone. */
 void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool inside)
 {
 	account_zone(cpu, z, (int64_t)nr, inside);
@@ -147,7 +145,6 @@ void account_kept(struct ramka *r)
 	ramka_add(&stripe_of(r)->uncached, 1, relaxed, stat);
 }
 
-/* A movement of frames begins or ends; see account.h. */
 void count_move(struct ramka_cpu *cpu, bool inside)
 {
 	if (inside)
@@ -240,7 +237,6 @@ void account_low_memory(struct ramka_cpu *cpu, struct zone *z)
 		tell_level(r, &z->is_low, here < low, all);
 }
 
-/* A range is `nr` frames, of which for_zones counted one. */
 void account_rest(struct ramka_cpu *cpu, uint64_t nr)
 {
 	if (section_enter(cpu)) {

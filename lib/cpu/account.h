@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counting: what is in use, what moved, how low memory is. May use section.h.
+ * Counting: what is in use, what moved, how low memory is. May use section.h, depot.h.
  *
  * No memory. Each CPU counts every put and every movement of frames inside its section, before and after it;
  * calls without a section count in the instance. A request drains all CPUs and passes over the block entries.

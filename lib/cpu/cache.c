@@ -73,7 +73,7 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 		hot = ramka_load(&cpu->hot, relaxed, section.own);
 	}
 	if (HOT_COUNT(hot) < HOT_LOWEST(hot))
-		hot = (hot & ~(uint64_t)HOT_LOWEST_MASK) | HOT_COUNT(hot) << 8;
+		hot = hot_at_lowest(hot, HOT_COUNT(hot));
 	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	/* release, since the first push after a drain comes this way */
 	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, release, stat.held);

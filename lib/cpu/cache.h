@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cache of base frames: the two hot paths, and what fills and empties the cache. May use row.h, depot.h.
+ * The cache of base frames: the two hot paths, and what fills and empties the cache. May use section.h,
+ * depot.h, row.h, gate.h, mail.h.
  *
  * Legend   fast    the inline functions below; no locked operation, no call
  *          cold    the gate refuses the frame or the cache is full: one more call, still inside the section
- *          refill  the cache is empty: depot, then zone
- *          slow    request.h: no section, another zone, an order above 0, or nothing was found
+ *          refill  the cache is empty: mail, then depot, then zone
+ *          slow    request.h: no section, another zone, an order or a lifetime that this cache does not serve
+ *                  (order.h and lasting.h do, up to order 10), or nothing was found
  *
  * Gate. Caching every freed frame destroys contiguity. A put caches a frame only if its block is the one that
  * the CPU allocates from, or nearly full (gate.h). Other frames go to a row, so that sparse blocks drain.
@@ -96,7 +98,7 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uintptr_t number)
 		return true;
 	}
 	if (unlikely(HOT_COUNT(hot) < HOT_LOWEST(hot)))
-		hot = (hot & ~(uint64_t)HOT_LOWEST_MASK) | HOT_COUNT(hot) << 8;
+		hot = hot_at_lowest(hot, HOT_COUNT(hot));
 	cache_of(cpu)->frames[HOT_COUNT(hot)] = n;
 	ramka_store(&cpu->hot, hot + HOT_PUSH + 1, relaxed, section.own);
 	return true;

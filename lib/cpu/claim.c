@@ -54,32 +54,32 @@ static bool claim_run(struct ramka_cpu *cpu, struct zone *z, uint32_t bit, unsig
 /* ---- shutting ---- */
 
 /* Blocks that a claim has shut, of the zone from `first` on: those that were shut before are left out. */
-struct hold {
+struct shut {
 	struct zone *z;
 	uint32_t first, nr; /* nr 0: another call has `changing` */
 	uint64_t mine[MAX_BLOCKS / WORD_BITS];
 };
 
-static void hold_begin(struct ramka *r, struct hold *h, struct zone *z, uint32_t bit, unsigned order)
+static void shut_begin(struct ramka *r, struct shut *s, struct zone *z, uint32_t bit, unsigned order)
 {
-	*h = (struct hold){ .z = z, .first = bit / BLOCK_FRAMES };
+	*s = (struct shut){ .z = z, .first = bit / BLOCK_FRAMES };
 	if (!changing_begin(r))
 		return;
-	h->nr = order < BLOCK_ORDER ? 1 : 1u << (order - BLOCK_ORDER);
-	ramka_add(&r->shut, h->nr, relaxed, stat);
-	for (uint32_t i = 0; i < h->nr; i++)
-		if (bitmap_shut(&z->map, h->first + i))
-			h->mine[i / WORD_BITS] |= (uint64_t)1 << (i % WORD_BITS);
+	s->nr = order < BLOCK_ORDER ? 1 : 1u << (order - BLOCK_ORDER);
+	ramka_add(&r->shut, s->nr, relaxed, stat);
+	for (uint32_t i = 0; i < s->nr; i++)
+		if (bitmap_shut(&z->map, s->first + i))
+			s->mine[i / WORD_BITS] |= (uint64_t)1 << (i % WORD_BITS);
 }
 
-static void hold_end(struct ramka *r, const struct hold *h)
+static void shut_end(struct ramka *r, const struct shut *s)
 {
-	if (!h->nr)
+	if (!s->nr)
 		return;
-	for (uint32_t i = 0; i < h->nr; i++)
-		if (h->mine[i / WORD_BITS] >> (i % WORD_BITS) & 1)
-			bitmap_unshut(&h->z->map, h->first + i);
-	ramka_sub(&r->shut, h->nr, relaxed, stat);
+	for (uint32_t i = 0; i < s->nr; i++)
+		if (s->mine[i / WORD_BITS] >> (i % WORD_BITS) & 1)
+			bitmap_unshut(&s->z->map, s->first + i);
+	ramka_sub(&r->shut, s->nr, relaxed, stat);
 	changing_end(r);
 }
 
@@ -139,7 +139,7 @@ static bool in_zone(const struct zone *z, uint32_t bit, unsigned order)
 int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, struct ramka_frame **ret_used)
 {
 	struct zone *z = instance_zone(cpu->r, f);
-	struct hold h;
+	struct shut s;
 	int rc;
 
 	if (!z || !in_zone(z, slot_bit(cpu->r, z, f), order))
@@ -151,9 +151,9 @@ int cpu_claim(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned order, stru
 	rc = used_in(cpu->r, f, order, ret_used);
 	if (rc)
 		return rc;
-	hold_begin(cpu->r, &h, z, slot_bit(cpu->r, z, f), order);
+	shut_begin(cpu->r, &s, z, slot_bit(cpu->r, z, f), order);
 	rc = claim_drained(cpu, z, f, order, ret_used);
-	hold_end(cpu->r, &h);
+	shut_end(cpu->r, &s);
 	if (!rc)
 		account_low_memory(cpu, z);
 	return rc;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exact frames, claimed by address. May use drain.h, row.h.
+ * Exact frames, claimed by address. May use account.h, row.h, order.h, drain.h.
  *
  * A free frame may lie in the bitmap, or in parts in caches, magazines and mailboxes. What lies in the
  * bitmap is claimed at once. For the rest the claim shuts the blocks of the frame (zone/bitmap.h), so that
  * nothing is handed out of them, drains all CPUs, so that what they hold of them comes back, claims, and
- * opens the blocks again. A claim takes from a block, shut or not, so claims also work in
- * memory that is isolated.
+ * opens the blocks again. A claim takes from a block, shut or not, so it also works in isolated memory.
  *
  *   claim of another CPU          this claim
  *                                 changing: 0 -> 1; the blocks are shut

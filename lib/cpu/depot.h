@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A depot: lock-free stacks of full magazines, one shard per CPU. An instance has two: one between the caches
- * and the zones, and one whose shards are the CPUs' mailboxes (mail.h). Called by lib/cpu only; it knows
- * frame numbers and nothing else. One CAS moves up to 64 frames.
+ * and the zones, and one whose shards are the CPUs' mailboxes (mail.h). May use base alone: it knows frame
+ * numbers and nothing else. One CAS moves up to 64 frames.
  *
  * A magazine is a preallocated descriptor. It belongs to one shard, its home, and returns to the home's stack
  * of empties when it is emptied, so a shard is bounded. Both stacks are Treiber stacks. The head of one:
@@ -73,6 +73,12 @@ void depot_put_empty(struct depot *d, struct magazine *m);
 static inline uint32_t depot_first(const struct depot *d, unsigned shard)
 {
 	return (uint32_t)ramka_load(&d->shards[shard].full, acquire, depot.push) & DEPOT_INDEX;
+}
+
+/* Frames in the full magazines of the shard, about; 0 if the depot has no such shard. */
+static inline uint64_t depot_cached(const struct depot *d, unsigned shard)
+{
+	return shard < d->nr_shards ? ramka_load(&d->shards[shard].cached, relaxed, stat) : 0;
 }
 
 static inline bool depot_has_full(const struct depot *d, unsigned shard)

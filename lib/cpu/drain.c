@@ -7,7 +7,7 @@
 #include "order.h"
 #include "row.h"
 
-/* Which blocks the CPU's caches stand by: none that was shut. */
+/* The gates decide anew which blocks pass, and no cache is refilled from a block that was shut. */
 static void ask_gates_again(struct ramka_cpu *cpu)
 {
 	set_current(&cpu->current, NO_ROW);
@@ -36,14 +36,14 @@ static void drain_cache(struct ramka_cpu *cpu)
 	ramka_store(&cpu->untold, 0, relaxed, stat);
 }
 
-static uint64_t held_by_cpu(const struct ramka_cpu *cpu)
+uint64_t cpu_held(const struct ramka_cpu *cpu)
 {
 	return cpu_count(cpu) + cpu_in_rows(cpu) + order_held(cpu) + mail_count(cpu);
 }
 
 static bool holds_frames(const struct ramka_cpu *cpu)
 {
-	return held_by_cpu(cpu) != 0;
+	return cpu_held(cpu) != 0;
 }
 
 /* Keeps one of these frames of the holder if the caller wants one. The last frame moves into its place. */
@@ -59,7 +59,6 @@ static bool keep_one(const struct ramka_cpu *holder, uint32_t *frames, uint32_t 
 	return false;
 }
 
-/* Counts its movements in the instance, since it may run on any CPU. */
 static void drain_stack(struct ramka *r, struct depot *depot, unsigned shard, struct drain *d)
 {
 	struct ramka_cpu *holder = &r->cpus[shard].cpu;
@@ -141,10 +140,8 @@ uint64_t drainable(const struct ramka *r)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < r->nr_cpus; i++) {
-		n += held_by_cpu(&r->cpus[i].cpu) + ramka_load(&r->depot->shards[i].cached, relaxed, stat);
-		n += r->mail->nr_shards ? ramka_load(&r->mail->shards[i].cached, relaxed, stat) : 0;
-	}
+	for (unsigned i = 0; i < r->nr_cpus; i++)
+		n += cpu_held(&r->cpus[i].cpu) + depot_cached(r->depot, i) + depot_cached(r->mail, i);
 	return n;
 }
 

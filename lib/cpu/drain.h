@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Draining: everything that CPUs hold goes back to the zones. May use row.h, order.h, mail.h, depot.h.
+ * Draining: everything that CPUs hold goes back to the zones. May use account.h, depot.h, row.h, gate.h,
+ * mail.h, order.h.
  *
  * A request that is about to fail drains all CPUs. Many requests may fail at a time, and each drain costs
  * other CPUs their caches. So a request that finds a drain in progress scans the zones a few times before it
@@ -37,7 +38,9 @@ struct drain {
 bool cpu_drain_all(struct ramka *r, struct ramka_cpu *self, struct drain *d);
 /* Is a drain of all CPUs on its way? */
 bool drain_running(const struct ramka *r);
-/* The approximate number of base frames that other CPUs hold outside the zones. */
+/* Base frames in the CPU's cache, rows, stacks and outbox. */
+uint64_t cpu_held(const struct ramka_cpu *cpu);
+/* The approximate number of base frames that all CPUs hold outside the zones, in shards and mailboxes too. */
 uint64_t drainable(const struct ramka *r);
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From a CPU's number to its handle and back. */
+/* From a CPU's number to its handle and back. Writes nothing. May use state.h. */
 #include "state.h"
 
 struct ramka_cpu *ramka_cpu_at(struct ramka *r, unsigned id)

@@ -46,7 +46,7 @@ static uint32_t take_lasting(struct ramka_cpu *cpu, unsigned order, uint32_t wan
 bool lasting_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
 	uint32_t most = ramka_load(&cpu->r->order_max[0], relaxed, stat);
-	uint32_t bits[32], n;
+	uint32_t bits[STACK_MAX], n;
 
 	if (!order && order_get_held(cpu, 0, ret_n))
 		return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mail: frames that a CPU frees and that lie in another CPU's territory. May use row.h, depot.h.
+ * Mail: frames that a CPU frees and that lie in another CPU's territory. May use account.h, depot.h,
+ * row.h, gate.h.
  *
  * A free into another CPU's territory would change a bitmap word and a block entry that the owner changes all
  * the time. So the frame waits in the outbox of the CPU that frees it, in a list for its owner. A list of 64

@@ -260,7 +260,7 @@ static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want
 bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
 	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), want = (most + 1) / 2, n = 0;
-	uint32_t bits[32];
+	uint32_t bits[STACK_MAX];
 
 	if (order_get_held(cpu, order, ret_n))
 		return true;

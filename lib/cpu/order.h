@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Caches of frames of orders 1 to 10: a small stack for each order. May use row.h. The stack of order 0
- * holds base frames for requests that last (lasting.h); it is counted and flushed here with the others.
+ * Caches of frames of orders 1 to 10: a small stack for each order. May use account.h, row.h, gate.h. The
+ * stack of order 0 holds base frames for requests that last (lasting.h); it is counted and flushed here with
+ * the others.
  *
  * Legend   fast    order_pop, order_push: the frame's number and its order's count; no locked operation
  *          cold    the gate refuses the frame (orders 1 to 6: to a row; 7 and 8: to the zone), or the stack
@@ -12,18 +13,20 @@
  *
  * Gate. A freed frame of order 1 to 8 is cached only if its block is the one that refills these orders, or
  * nearly full. Else the frame that was freed last would be handed out again at once, and sparse blocks would
- * never drain. Orders 9 and 10 are whole blocks and need no gate, but those of a shut
- * block go back to it.
+ * never drain. Orders 9 and 10 are whole blocks and need no gate, but those of a shut block go back to it.
  */
 #ifndef RAMKA_LIB_CPU_ORDER_H
 #define RAMKA_LIB_CPU_ORDER_H
 
 #include "account.h"
 
+#define STACK_MAX 32u /* places of the largest stack */
+
 /* Where the stack of an order begins in larger_frames; the entry behind it is where it ends. */
 static inline unsigned order_at(unsigned order)
 {
-	static const uint8_t at[TOP_ORDER + 2] = { 0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200, 208 };
+	static const uint8_t at[TOP_ORDER + 2] = { 0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200,
+						      LARGER_FRAMES };
 
 	return at[order];
 }

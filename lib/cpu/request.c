@@ -33,13 +33,21 @@ static bool allowed(const struct ramka_cpu *cpu, struct ramka_request req, uint6
 	return req.flags & RAMKA_ALLOC_RESERVE || account_spare(cpu, nr) == nr;
 }
 
+/* The node that the request asks first. */
+static uint32_t first_node(const struct ramka_cpu *cpu, const struct ramka_request *req)
+{
+	return req->node ? req->node - 1u : cpu->node;
+}
+
+/* One way to take `nr` base frames below bit `limit` of a zone: the first bit, or NO_FRAME. */
+typedef uint32_t (*try_fn)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
+			   uint32_t limit, bool inside);
+
 /* Calls `try` for the zones in the order that the request wants, until it succeeds. */
-static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
-				     uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
-						     struct ramka_request req, uint32_t limit, bool inside))
+static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr, try_fn try)
 {
 	struct ramka *r = cpu->r;
-	uint32_t node = req.node ? req.node - 1u : cpu->node;
+	uint32_t node = first_node(cpu, &req);
 	unsigned first = (unsigned)(cpu->zone - r->zones);
 	struct ramka_frame *f = NULL;
 	struct zone *from = NULL;
@@ -115,9 +123,8 @@ static uint32_t try_exhaustive(struct ramka_cpu *cpu, struct zone *z, uint64_t n
 static bool allows(const struct ramka_cpu *cpu, const struct ramka_request *req, const struct zone *z,
 		   uint32_t bit)
 {
-	uint32_t node = req->node ? req->node - 1u : cpu->node;
-
-	return bit < limit_of(z, req->addr_bits) && !(req->flags & RAMKA_ALLOC_NODE_ONLY && z->node != node);
+	return bit < limit_of(z, req->addr_bits) &&
+	       !(req->flags & RAMKA_ALLOC_NODE_ONLY && z->node != first_node(cpu, req));
 }
 
 struct asker {
@@ -132,9 +139,8 @@ struct asker {
 static bool wants(const struct ramka_cpu *holder, uint32_t n, const void *arg)
 {
 	const struct asker *a = arg;
-	uint32_t node = a->req->node ? a->req->node - 1u : a->cpu->node;
-
-	return holder->zone->node == node && allows(a->cpu, a->req, holder->zone, bit_of(holder, n));
+	return holder->zone->node == first_node(a->cpu, a->req) &&
+	       allows(a->cpu, a->req, holder->zone, bit_of(holder, n));
 }
 
 bool request_possible(const struct ramka_cpu *cpu, const struct ramka_request *req, uint64_t nr)
@@ -178,8 +184,7 @@ static bool drain_may_help(const struct ramka *r, struct ramka_request req, uint
  * moving frames.
  */
 static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr,
-				       uint32_t (*try)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr,
-						       struct ramka_request req, uint32_t limit, bool inside))
+				       try_fn try)
 {
 	struct ramka *r = cpu->r;
 	struct asker a = { cpu, &req };
@@ -289,7 +294,7 @@ static uint32_t find_range(struct zone *z, uint64_t nr, unsigned order, uint32_t
 		bit = zone_find_range(z, (uint32_t)nr, order, limit, bit);
 		if (bit == NO_FRAME || zone_claim_range(z, bit, (uint32_t)nr))
 			return bit;
-		bit++; /* lost a race: look further on */
+		bit++; /* another call took a part of it first: looks further on */
 	}
 }
 

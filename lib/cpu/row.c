@@ -27,7 +27,6 @@ static uint32_t free_word(struct ramka_cpu *cpu, struct zone *z, uint32_t word, 
 	return bits_count(mask);
 }
 
-/* Frees cached frames into the zone; neighbours of one word in one go. */
 void free_frames(struct ramka_cpu *cpu, struct zone *z, const uint32_t *frames, uint32_t n, bool inside)
 {
 	uint64_t mask = 0;
@@ -72,7 +71,6 @@ void flush_rows(struct ramka_cpu *cpu)
 	cpu->nr_rows = cpu->rows_settled = 0;
 }
 
-/* flush_rows as a movement of its own. */
 void give_rows(struct ramka_cpu *cpu)
 {
 	cpu_settle(cpu);

@@ -29,8 +29,7 @@ struct defer; /* deferred frames of one CPU, frame/defer.h */
 
 #define CACHE_SIZE 128u /* two magazines */
 #define ROWS 16u        /* closed rows; together they go to the zone in one burst */
-#define TOP_ORDER 10u   /* the largest order with a cache of its own */
-#define LARGER_FRAMES 208u
+#define LARGER_FRAMES 208u /* places in the stacks of all orders, see order_at */
 
 /* The private state of a CPU. Protocol: section.h. */
 struct ramka_cpu {
@@ -117,17 +116,24 @@ static inline struct cache *cache_of(const struct ramka_cpu *cpu)
 
 /* ---- the hot word ---- */
 
-#define HOT_PUSH 0x10000u  /* one push */
-#define HOT_CACHE 0xffffu  /* lowest and count */
-#define HOT_LOWEST_MASK 0xff00u
-#define HOT_PUSHES(hot) ((hot) >> 16)
-#define HOT_LOWEST(hot) ((uint32_t)(uint8_t)((hot) >> 8))
+#define HOT_LOWEST_SHIFT 8u
+#define HOT_PUSH_SHIFT 16u
+#define HOT_PUSH (1u << HOT_PUSH_SHIFT)             /* one push */
+#define HOT_CACHE (HOT_PUSH - 1)                    /* lowest and count */
+#define HOT_PUSHES(hot) ((hot) >> HOT_PUSH_SHIFT)
+#define HOT_LOWEST(hot) ((uint32_t)(uint8_t)((hot) >> HOT_LOWEST_SHIFT))
 #define HOT_COUNT(hot) ((uint32_t)(uint8_t)(hot))
+
+/* The word with this count, which is the lowest one too. */
+static inline uint64_t hot_at_lowest(uint64_t hot, uint32_t count)
+{
+	return (hot & ~(uint64_t)HOT_CACHE) | count << HOT_LOWEST_SHIFT | count;
+}
 
 /* All pushes, by a hot word that is no older than this number of them. */
 static inline uint64_t pushes_in(uint64_t settled, uint64_t hot)
 {
-	return settled + ((HOT_PUSHES(hot) - settled) & (UINT64_MAX >> 16));
+	return settled + ((HOT_PUSHES(hot) - settled) & (UINT64_MAX >> HOT_PUSH_SHIFT));
 }
 
 /*
@@ -154,7 +160,7 @@ static inline void set_count(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-	ramka_store(&cpu->hot, (hot & ~(uint64_t)HOT_CACHE) | n << 8 | n, release, stat.held);
+	ramka_store(&cpu->hot, hot_at_lowest(hot, n), release, stat.held);
 }
 
 /* ---- frame numbers ---- */

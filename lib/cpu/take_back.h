@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The one way by which a frame comes back to the allocator. May use cache.h, row.h, request.h. */
+/* The one way by which a frame comes back to the allocator. May use cache.h, order.h, request.h. */
 #ifndef RAMKA_LIB_CPU_TAKE_BACK_H
 #define RAMKA_LIB_CPU_TAKE_BACK_H
 

@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kinds of handles share: frame.c provides, unique.c, segment.c and pt.c use. */
-#ifndef RAMKA_LIB_HANDLE_H
-#define RAMKA_LIB_HANDLE_H
+/*
+ * The birth of a frame: from a FREE slot of the allocator to a handle, for all kinds of handles; and what
+ * these kinds share. May use argument.h, contracts.h, defer.h, drop.h.
+ *
+ *   FREE slot -> content, metadata and info (frame_build) -> state word (frame_publish, a release store)
+ *
+ * No lookup and no reader uses metadata or content before it has seen that store, so a frame is complete when
+ * it becomes visible. Pair: slot.publish.
+ *
+ * Legend   hit      frame_hit: a plain base frame out of the cache, inlined into the public functions
+ *          missed   frame_alloc_missed: the stack of a larger order, a request that is not plain, an empty
+ *                   cache
+ *          slow     frame_take_slow: what the caches cannot give (cpu/request.h), then deferred frames, then
+ *                   cfg.shrink
+ */
+#ifndef RAMKA_LIB_FRAME_ALLOC_H
+#define RAMKA_LIB_FRAME_ALLOC_H
 
 #include "../base/mem.h"
 #include "../base/watch.h"
@@ -28,10 +42,18 @@ bool request_valid(const struct ramka *r, struct ramka_request req);
 
 /*
  * The steps behind the cache, for one frame (range 0) or a range of base frames: the zones; deferred frames
- * whose grace period is over; with RAMKA_ALLOC_WAIT also frames that a wait of bounded length frees. The
- * slots belong to the caller, who checks that they are FREE. NULL: no memory, and the failure is counted.
+ * whose grace period is over; with RAMKA_ALLOC_WAIT also frames that a wait of bounded length frees; the same
+ * again after each call of cfg.shrink that freed some. The slots belong to the caller, which checks that they
+ * are FREE. NULL: no memory, and the failure is counted.
  */
 struct ramka_frame *frame_take_slow(struct ramka_cpu *cpu, uint64_t range, struct ramka_request req);
+
+/*
+ * Metadata, content and info of a slot that the caller owns (FREE or BUSY). The state word comes after, by
+ * the caller.
+ */
+void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
+		 unsigned order, unsigned flags, bool zero, const char *operation);
 
 /* A frame published in state `ref`, REF_SHARED(1) or REF_UNIQUE. */
 struct ramka_frame *frame_new(struct ramka_cpu *cpu, const struct ramka_type *type, const void *meta,

@@ -2,7 +2,8 @@
 /*
  * Arguments of the public functions. Each function that takes a frame, an owner's handle, a type, a list or a
  * cursor checks it here once, before it changes anything. Is the pointer a slot, and is its state one that
- * the function accepts? A refusal is reported by the name of the public function, out of line.
+ * the function accepts? A refusal is reported by the name of the public function, out of line. May use
+ * zone/report.h and cpu/state.h.
  *
  *   ACCEPT_SHARED   there are references: SHARED, SATURATED
  *   ACCEPT_OWNED    it has an owner: the same, or UNIQUE

@@ -2,16 +2,17 @@
 /* Broken frames. Protocol: broken.h. */
 #include "broken.h"
 
+#include "../cpu/account.h"
+#include "../cpu/claim.h"
 #include "../cpu/section.h"
 #include "../cpu/take_back.h"
-#include "../cpu/account.h"
-#include "alloc.h"
+#include "argument.h"
 
 #define BAD_ROUNDS 8u /* looks at a frame that is just changing hands */
 
 /* ---- out of circulation ---- */
 
-/* The caller's base frame is reserved from now on. Release: who finds it by address finds its type. */
+/* The caller's base frame is reserved from now on. Release: a lookup that finds it finds its type. */
 static void make_bad(struct ramka *r, struct ramka_frame *f)
 {
 	ramka_add(&r->bad, 1, relaxed, stat);

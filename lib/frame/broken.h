@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Broken base frames: what becomes of them. May use drop.h and what it uses.
+ * Broken base frames: what becomes of them. May use argument.h.
  *
  * A broken frame that is free leaves the allocator by a claim of its address, and stays a reserved frame of
  * ramka_type_unusable. One in use gets a flag, INFO_BAD, in the info of its own slot. If it is a tail, the

@@ -270,7 +270,6 @@ static bool out_of_list(const struct contract_view *old, const struct contract_v
 
 static bool became_unique(const struct contract_view *old, const struct contract_view *v)
 {
-	(void)old;
 	return is_unique(v) && v->generation == old->generation + 1;
 }
 
@@ -466,7 +465,7 @@ static const char *leak(const struct ledger *w)
 	       w->listed    ? "leaked: a frame in a list" :
 	       w->borrows   ? "leaked: a borrow" :
 	       w->covers    ? "leaked: a frame of a segment" :
-	       w->raw	    ? "leaked: a raw reference" :
+	       w->raw       ? "leaked: a raw reference" :
 	       w->handles   ? "leaked: a reference" :
 			      NULL;
 }

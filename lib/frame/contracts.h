@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The contract build (-DRAMKA_CONTRACTS): a shadow record per slot that says who holds what, and the
- * specification of the verified original as named predicates over a slot and its shadow. Called by the public
- * operations of frame.c, unique.c, segment.c, list.c and drop.c; without the build every hook is an empty
- * inline function.
+ * specification of the verified original as named predicates over a slot and its shadow. May use argument.h.
+ * The operations of this folder call it; without the build every hook is an empty inline function.
  *
  * An operation brackets its one change of the state word:
  *     if (!contract_begin(r, f, STEP, operation)) return ...;   takes the shadow lock, checks `requires`

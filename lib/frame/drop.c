@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The birth and the end of a frame. Protocol: drop.h. */
+/* The end of a frame. Protocol: drop.h. */
 #include "../base/mem.h"
 #include "../base/watch.h"
 

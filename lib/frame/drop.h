@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The birth and the end of a frame: what happens between the allocator's FREE slot and a handle. Called by
- * frame.c, unique.c, segment.c, pt.c and defer.c; calls lib/cpu and on_drop.
+ * The end of a frame: what happens between its last reference and the allocator's FREE slot. May use
+ * broken.h, contracts.h.
  *
- * The end. The call that gave up the last reference owns the frame: SHARED(0) -> BUSY -> on_drop -> FREE ->
- * cache. No state on the way can be claimed by address. on_drop runs outside any section. A type without an
- * on_drop needs no BUSY.
+ * The call that gave up the last reference owns the frame: SHARED(0) -> BUSY -> on_drop -> FREE -> cache. No
+ * state on the way can be claimed by address. on_drop runs outside any section. A type without an on_drop
+ * needs no BUSY.
  *
  * No recursion. `pending` of the handle is 0 (no on_drop runs), 1 (one runs, nothing waits) or a slot + 2:
  * the head of the BUSY frames that wait. A drop that finds one running pushes its frame and returns; the
@@ -18,13 +18,6 @@
 #define RAMKA_LIB_DROP_H
 
 #include "../cpu/cache.h"
-
-/*
- * Metadata, content and info of a slot that the caller owns (FREE or BUSY). The state word comes after, by
- * the caller.
- */
-void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,
-		 unsigned order, unsigned flags, bool zero, const char *operation);
 
 /*
  * Ends a frame that the caller owns, whose last reference is gone and which no reader looks at any more. Runs

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared frames. The state machine is in slot.h, birth and end in drop.c, where free frames live in lib/cpu;
- * here are the edges between, each one operation on the state word.
+ * Shared frames: the edges of the state machine of slot.h that count references, each one operation on the
+ * state word. A frame's birth is in alloc.c and its end in drop.c. May use alloc.h, argument.h, contracts.h,
+ * defer.h, drop.h.
  *
  * The old value of that operation shows a misuse. It is never undone by adding or subtracting, since the
  * frame may be in use again. It is undone by a CAS of exactly the wrong value; if that fails, the frame is

@@ -3,7 +3,8 @@
  * Intrusive lists of unique frames. The link lies at the start of the owner metadata; membership is the list
  * id in the slot's info word. Only the holder of the list writes that id, and only into frames that the list
  * owns. So `contains` is one relaxed load: a stale or foreign value only compares unequal. A list takes its
- * id at init (0 = in no list), and clears it in a frame before the frame leaves.
+ * id at init (0 = in no list), and clears it in a frame before the frame leaves. May use alloc.h, argument.h,
+ * contracts.h.
  */
 #include "alloc.h"
 #include "argument.h"
@@ -37,7 +38,6 @@ int ramka_list_init(struct ramka *r, struct ramka_list *l)
 	*l = (struct ramka_list){ .r = r, .id = id + 1 };
 	return 0;
 }
-
 
 size_t ramka_list_size(const struct ramka_list *l)
 {

@@ -2,7 +2,7 @@
 /*
  * Page-table nodes: frames of a built-in type whose on_drop puts every child that the embedder's decoder
  * finds. There is no recursion: with cfg.rcu a child's last put defers the child, and without it the child
- * waits in the handle's pending chain (drop.h).
+ * waits in the handle's pending chain (drop.h). May use alloc.h, contracts.h.
  */
 #include "alloc.h"
 #include "contracts.h"

@@ -2,7 +2,8 @@
 /*
  * Segments. A segment is a value; each frame it covers has order 0 and a count of its own, so everything here
  * is a loop over frames. While a segment is built its frames are BUSY; they are published together at the
- * end. Offsets are compared with the size before anything is added to them.
+ * end. Offsets are compared with the size before anything is added to them. May use alloc.h, argument.h,
+ * contracts.h, drop.h.
  */
 #include "../base/mem.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Unique frames: the owner's edges of the state machine in slot.h. Everything an owner does is a plain store,
- * since no other call's CAS succeeds on UNIQUE.
+ * since no other call's CAS succeeds on UNIQUE. May use alloc.h, argument.h, broken.h, contracts.h, defer.h,
+ * drop.h.
  */
 #include "../base/mem.h"
 

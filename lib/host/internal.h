@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the hosted layer share. They use the core through its public headers only.
+ * What the files of the hosted layer share. They use the core through its public headers; beside these host.c
+ * uses base/why.h, and rcu_own.c uses rcu/qsbr.h.
  *
  *   host.c     creates and destroys a host: the memory map, the instance, what is left at the end
  *   map.c      address space for frames and metadata
@@ -10,6 +11,7 @@
  *   rcu.c      which source of grace periods; read sections; waiting by polling; the source after fork
  *   rcu_own.c  the source "ramka": ramka_qsbr
  *   barrier.c  the asymmetric barrier
+ *   checker.c  tells AddressSanitizer and valgrind which frames are free
  *   panic.c    says what is wrong and aborts
  *   rcu_urcu.c, rcu_ck.c   the sources "memb", "qsbr", "mb" and "ck"
  */

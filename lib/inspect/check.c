@@ -2,7 +2,7 @@
 /*
  * The full audit, at quiescence. It does not trust sums: every frame in a cache, a magazine or a bag gets a
  * mark in its slot, and a second mark is a defect. Then every frame of the span must be in exactly one place.
- * At the end the counters are compared with recounts. The marks are removed.
+ * At the end the counters are compared with recounts. The marks are removed. May use walk.h.
  */
 #include "../cpu/depot.h"
 #include "../cpu/mail.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dump of the whole memory as text, for people and for tools. Its format is in dump.h. It writes only
- * lines.
+ * The dump of the whole memory as text, for people and for tools. Its format is in ramka/dump.h. It gives
+ * lines to the embedder and writes nothing else. May use walk.h.
  */
 #include "../base/mem.h"
 
@@ -15,6 +15,7 @@
 #define DUMP_LINE 110u
 #define DUMP_TEXT 60u  /* of one piece: a type's name is the embedder's */
 #define DUMP_TOKEN 64u /* characters of the longest run: a letter and six numbers */
+#define DUMP_PAIR 24u  /* of an order and its counter */
 #define DUMP_MAP "ramka-map: "
 
 /* Text on its way to `print`. */
@@ -128,7 +129,7 @@ static void dump_orders(struct line *l, const char *what, const struct zone *z, 
 		if (!counters[i])
 			continue;
 		any = true;
-		if (l->length > DUMP_LINE - 24) {
+		if (l->length > DUMP_LINE - DUMP_PAIR) {
 			end_line(l);
 			put_heading(l, what, z);
 		}
@@ -158,11 +159,9 @@ static noinline void dump_node(struct line *l, const struct zone *z, bool severa
 static void dump_cpu(struct line *l, const struct ramka_cpu *cpu)
 {
 	const struct ramka *r = cpu->r;
-	uint64_t depot = ramka_load(&r->depot->shards[cpu->id].cached, relaxed, stat);
-	uint64_t deferred = defer_waiting(cpu->defer);
-	uint64_t mailbox = r->mail->nr_shards ? ramka_load(&r->mail->shards[cpu->id].cached, relaxed, stat) :
-						0;
-	uint64_t cached = cpu_count(cpu) + order_held(cpu), mail = mail_count(cpu) + mailbox;
+	uint64_t depot = depot_cached(r->depot, cpu->id), deferred = defer_waiting(cpu->defer);
+	uint64_t cached = cpu_count(cpu) + order_held(cpu);
+	uint64_t mail = mail_count(cpu) + depot_cached(r->mail, cpu->id);
 	uint32_t rows = cpu_in_rows(cpu);
 
 	if (!cached && !rows && !mail && !depot && !deferred)

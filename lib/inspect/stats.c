@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics: sums of the counters of all CPUs, and of the block entries. Writes only the memory of
- * peak_in_use.
+ * Statistics: sums of the counters of all CPUs, and of the block entries. It writes nothing but the caller's
+ * struct ramka_stats. May use walk.h.
  */
 #include "../base/mem.h"
 
 #include "../cpu/depot.h"
+#include "../cpu/drain.h"
 #include "../cpu/mail.h"
 #include "../cpu/order.h"
 #include "../frame/defer.h"
@@ -14,12 +15,6 @@
 static uint64_t get(const struct ramka_atomic_u64 *c)
 {
 	return ramka_load(c, relaxed, stat);
-}
-
-/* Frames that a CPU holds in its cache and its rows. */
-static uint64_t held_by(const struct ramka_cpu *cpu)
-{
-	return cpu_count(cpu) + cpu_in_rows(cpu) + mail_count(cpu) + order_held(cpu);
 }
 
 /* ---- what a CPU handed out ---- */
@@ -123,7 +118,7 @@ void add_zone(struct ramka_stats *s, const struct zone *z)
 /* Frames that one CPU's calls hold in use, net. */
 static uint64_t in_use_by(const struct ramka_cpu *cpu)
 {
-	return get(&cpu->moved_in) - get(&cpu->moved_out) + get(&cpu->uncached) - held_by(cpu);
+	return get(&cpu->moved_in) - get(&cpu->moved_out) + get(&cpu->uncached) - cpu_held(cpu);
 }
 
 /* Did any call do without a section? */
@@ -161,7 +156,7 @@ static uint64_t peak(const struct ramka *r, uint64_t in_use)
 	if (!only)
 		return sampled > best ? sampled : best;
 	least = HOT_LOWEST(get(&only->hot)) < cpu_count(only) ? HOT_LOWEST(get(&only->hot)) : cpu_count(only);
-	own = in_use_by(only) + held_by(only) - least;
+	own = in_use_by(only) + cpu_held(only) - least;
 	if ((int64_t)own > (int64_t)best)
 		best = own;
 	return get(&only->peak) > best ? get(&only->peak) : best;
@@ -214,8 +209,7 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 		const struct defer *d = cpu->defer;
 		uint64_t age = defer_age(d), peak = defer_peak(d);
 
-		s->cached += held_by(cpu) + get(&r->depot->shards[i].cached);
-		s->cached += r->mail->nr_shards ? get(&r->mail->shards[i].cached) : 0;
+		s->cached += cpu_held(cpu) + depot_cached(r->depot, i) + depot_cached(r->mail, i);
 		s->allocs += handed_out(cpu);
 		s->puts += get(&cpu->puts) + cpu_pushes(cpu) + get(&cpu->larger_pushes);
 		s->refills += get(&cpu->refills);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The walk over all frames. Reads state words and bits, writes nothing. */
+/* The walk over all frames. See walk.h. */
 #include "walk.h"
 
 static bool is_tail_state(enum ramka_state state)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Ways to look at all frames, for the files of this folder. */
-#ifndef RAMKA_LIB_AUDIT_H
-#define RAMKA_LIB_AUDIT_H
+/*
+ * Ways to look at all frames, for the files of this folder and for setup/isolate.c. They read state words,
+ * info words and bits, each on its own, and write nothing: exact at quiescence, a snapshot otherwise. May use
+ * zone/zones.h.
+ */
+#ifndef RAMKA_LIB_INSPECT_WALK_H
+#define RAMKA_LIB_INSPECT_WALK_H
 
 #include "../zone/zones.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Can a request never be served, and why? Reads the map and the zones, and writes nothing. */
+/* Can a request never be served, and why? Reads the zones, and writes nothing. May use frame/alloc.h. */
 #include "../base/why.h"
 #include "../frame/alloc.h"
 

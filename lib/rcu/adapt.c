@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grace periods by polling, made from a kernel's call_rcu. Freestanding; see struct ramka_rcu_adapter.
+ * Grace periods by polling, made from a kernel's call_rcu. May use public headers alone; all state is in
+ * struct ramka_rcu_adapter.
  *
  * One callback is in flight at most, so one rcu_head is enough. Grace periods are numbered from 1 up; the
- * number is the cookie. `finished` is the last one that is over; the state is one word:
+ * number is the cookie. `finished` is the last one that is over. The state is one word, `started`:
  *
- *   started = number : 62 | NEXT | IN_FLIGHT        number = the last one that was begun
+ *    63                                        2     1          0
+ *   +-------------------------------------------+------+-----------+
+ *   |   number of the last one that was begun   | NEXT | IN_FLIGHT |
+ *   +-------------------------------------------+------+-----------+
  *
- *   n              idle: 1..n are over. A snapshot begins n + 1 and returns it
- *   n|IN_FLIGHT    n runs; it began before the caller asks, so a snapshot sets NEXT and returns n + 1
- *   n|NEXT|IN_F.   n runs and n + 1 is asked for: n + 1 serves this caller too
+ *   n                    idle: 1..n are over. A snapshot begins n + 1 and returns it
+ *   n, IN_FLIGHT         n runs; it began before the caller asks, so a snapshot sets NEXT and returns n + 1
+ *   n, NEXT, IN_FLIGHT   n runs and n + 1 is asked for: n + 1 serves this caller too
  *
  * The callback stores `finished`, then moves the word on. Without NEXT the word becomes idle; with NEXT it
  * becomes the next number, and the callback asks the kernel again. Both sides change the word by CAS, and a

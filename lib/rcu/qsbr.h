@@ -2,7 +2,8 @@
 /*
  * What qsbr.c and the hosted layer share. The hosted layer's table of readers grows, so the number of CPUs is
  * an argument. Its handlers may come online on top of a thread that is just doing so, or going offline. So it
- * counts sections itself, and announces without a look at what was announced before. Protocol: qsbr.c.
+ * counts sections itself, and announces without a look at what was announced before. Protocol: qsbr.c. May
+ * use public headers alone.
  */
 #ifndef RAMKA_LIB_RCU_QSBR_H
 #define RAMKA_LIB_RCU_QSBR_H

@@ -3,9 +3,9 @@
  * Memory before ramka_init. The map is that of ramka_init. The memory that is handed out is a list of ranges
  * in descending order; memory is handed out from the top down, so the next range mostly goes to the list's
  * end. A search for a gap goes through map and list side by side, and begins where the last request was
- * served.
+ * served. May use layout.h.
  */
-#include "early.h"
+#include "../base/mem.h"
 
 #include "layout.h"
 

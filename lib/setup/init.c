@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Set-up: builds an instance in the metadata memory and hands the usable frames to the zones. It also takes
- * CPUs off line and ends the instance. Slots of usable memory are not touched, since FREE is all zeroes.
+ * CPUs off line and ends the instance. Where the metadata memory is zeroed already, the slots of usable
+ * memory are not written, since FREE is all zeroes. May use layout.h, tune.h.
  */
 #include "../base/mem.h"
 #include "../base/watch.h"
@@ -13,9 +14,9 @@
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
 #include "../zone/territory.h"
-#include "early.h"
 #include "layout.h"
 #include "tune.h"
+
 #define SCARCE_END ((uint64_t)1 << (32 - RAMKA_PAGE_SHIFT)) /* old devices reach only the frames below it */
 
 /* ---- building ---- */

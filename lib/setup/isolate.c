@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Isolated memory: ranges of whole blocks that nothing is handed out of; and its removal. May use everything
- * below.
+ * Isolated memory: ranges of whole blocks that nothing is handed out of; and its removal. May use tune.h.
  *
  *   isolater (holds `changing`)             a CPU
  *   -----------------------------------     ------------------------------------------------

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Late memory: frames of holes and reclaimable regions become usable while other CPUs allocate, and so do
- * frames that were removed (isolate.c), which are a hole too.
+ * frames that were removed (isolate.c), which are a hole too. May use tune.h. One call at a time adds memory
+ * (`changing`); what fails before the first frame is given to a zone is undone.
  */
 #include "../base/mem.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The layout of the metadata memory: what lies where, and how much it is. */
+/* The layout of the metadata memory. See layout.h. */
 #include "layout.h"
 
 #include "../base/watch.h"
@@ -7,7 +7,6 @@
 #include "../zone/territory.h"
 #include "../frame/contracts.h"
 #include "../frame/defer.h"
-#include "early.h"
 
 #define MAX_CPUS (DEPOT_INDEX / SHARD_MAGAZINES - 1) /* all magazines have a number in a head */
 #define MIN_ALIGN_ORDER 11u /* four blocks, one quad */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Where each part of an instance lies in the metadata memory. Called by init.c. */
+/*
+ * Where each part of an instance lies in the metadata memory, and how much memory that is. It works in the
+ * caller's memory and has no atomics. May use map.h.
+ */
 #ifndef RAMKA_LIB_SETUP_LAYOUT_H
 #define RAMKA_LIB_SETUP_LAYOUT_H
 

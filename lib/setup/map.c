@@ -6,8 +6,6 @@
  */
 #include "map.h"
 
-#include "early.h"
-
 #define NR_KINDS 9u /* the region kinds, metadata, hole */
 /* the last page stays free, so that every end can be named */
 #define ADDRESS_END (UINT64_MAX - (RAMKA_PAGE_SIZE - 1))

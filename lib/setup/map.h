@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory map: turns any regions in any order into a sorted list of pieces, each of one kind. init.c calls
- * it once. It works in the caller's memory and has no atomics.
+ * The memory map: turns any regions in any order into a sorted list of pieces, each of one kind. May use
+ * lower storeys alone. It works in the caller's memory and has no atomics.
  */
 #ifndef RAMKA_LIB_MAP_H
 #define RAMKA_LIB_MAP_H
@@ -34,6 +34,11 @@ int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct r
 /* Events needed for so many regions, and pieces at most. */
 size_t map_events(size_t nr_regions);
 size_t map_pieces(size_t nr_regions);
+/* Ranges that the early allocator handed out; each needs events and pieces as a region does. */
+static inline size_t early_ranges(const struct ramka_config *cfg)
+{
+	return cfg->early ? cfg->early->nr_ranges : 0;
+}
 /* Sorts events by address, ends first: n log n. */
 void map_sort(struct map_event *e, size_t n);
 

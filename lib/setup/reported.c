@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Free page reporting: the embedder is told once of each whole free block, so that a hypervisor can discard
- * its content. May use everything below. The idea and its name are those of Linux' page_reporting.
+ * its content. May use lower storeys alone. The idea and its name are those of Linux' page_reporting.
  *
  *   reporter                                      the others
  *   ------------------------------------------    ----------------------------------------------

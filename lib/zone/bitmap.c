@@ -47,7 +47,7 @@ static uint64_t quad_with(uint64_t quad, uint32_t block, unsigned entry)
 	return (quad & ~((uint64_t)ENTRY_BITS << shift)) | (uint64_t)entry << shift;
 }
 
-/* promise, also out of a shut block if `exact` is ENTRY_SHUT; else it is 0. */
+/* See promise. `exact`: ENTRY_SHUT if a shut block may be taken from as well, else 0. */
 static always_inline unsigned promise_of(struct bitmap *b, uint32_t block, unsigned min, unsigned max,
 					 unsigned exact)
 {
@@ -106,7 +106,7 @@ static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned r
 	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), release, count.raise));
 
 	if (unlikely(entry & ENTRY_SHUT))
-		return true; /* who opens the block puts its hints right */
+		return true; /* the call that opens the block puts its hints right */
 	if (count == BLOCK_FRAMES) {
 		hints_set(&b->whole, block);
 		if (old)
@@ -480,7 +480,7 @@ static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsig
 			    unsigned to, unsigned keep)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
-	uint64_t mask = (bits_below(16 * (unsigned)nr) << entry_shift(block)) & ~QUAD_OF(keep);
+	uint64_t mask = (bits_below(ENTRY_WIDTH * (unsigned)nr) << entry_shift(block)) & ~QUAD_OF(keep);
 	uint64_t same = from == ENTRY_FULL ? mask & ~QUAD_OF(ENTRY_MARK) : mask;
 	uint64_t quad = ramka_load(p, relaxed, count.look);
 
@@ -652,7 +652,7 @@ void bitmap_open_block(struct bitmap *b, uint32_t block)
 void bitmap_close_block(struct bitmap *b, uint32_t block)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
-	uint64_t mask = bits_below(16) << entry_shift(block), quad = ramka_load(p, relaxed, count.look);
+	uint64_t mask = (uint64_t)ENTRY_BITS << entry_shift(block), quad = ramka_load(p, relaxed, count.look);
 
 	/* with a count of 0 no promise is left, so no CPU looks for a bit here */
 	for (unsigned i = 0; i < BLOCK_WORDS; i++)
@@ -660,7 +660,7 @@ void bitmap_close_block(struct bitmap *b, uint32_t block)
 	mask &= ~QUAD_OF(ENTRY_SHUT);
 	while (!ramka_cas(p, &quad, (quad & ~mask) | (uint64_t)ENTRY_HUGE << entry_shift(block), relaxed,
 			  huge.open))
-		; /* other blocks of the word changed, or the hint of this one */
+		; /* other blocks of the quad changed, or the hint of this one */
 }
 
 /* ---- by address ---- */
@@ -683,8 +683,8 @@ bool bitmap_claim_exact(struct bitmap *b, uint32_t frame, unsigned order)
 }
 
 /*
- * Sets or clears ENTRY_SHUT. Acquire and release: who shuts and opens a block in turn sees what the other
- * left.
+ * Sets or clears ENTRY_SHUT. Acquire and release: of two calls that shut or open a block in turn, the second
+ * sees what the first one left.
  */
 static bool set_shut(struct bitmap *b, uint32_t block, bool shut)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bitmap of one zone: bits, block entries, hints. The lowest layer: it knows frame numbers relative to
- * the zone and nothing of slots, CPUs or policy. Called by zone.c and, for whole words, by lib/cpu.
+ * The bitmap of one zone: bits, block entries, hints. May use hints.h. It knows frame numbers relative to the
+ * zone, and nothing of slots, CPUs or policy: zone.c and territory.c say which block to take from. lib/cpu
+ * calls it for whole words, lib/setup for blocks that are shut, held or reported.
  *
  * A bit is 1 when its frame is free. A block is 512 frames. The truth about a block is its entry of 16 bits.
  * Four entries are a quad, one u64, which is the only unit of access:
@@ -45,6 +46,7 @@
 
 #include "hints.h"
 
+#define ENTRY_WIDTH 16u
 #define ENTRY_BITS 0xffffu
 #define ENTRY_COUNT 0x3ffu
 #define ENTRY_HINT_SHIFT 10u
@@ -75,7 +77,7 @@ struct bitmap {
 
 static inline unsigned entry_shift(uint32_t block)
 {
-	return (block % QUAD_BLOCKS) * 16;
+	return (block % QUAD_BLOCKS) * ENTRY_WIDTH;
 }
 
 /* The entry of a block in its quad. */
@@ -139,7 +141,7 @@ static inline bool quad_may_have(uint64_t quad, unsigned order)
 		return quad & QUAD_OF(BLOCK_FRAMES);
 	if (order && !(((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) & QUAD_OF(16)))
 		return false;
-	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= 16) {
+	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= ENTRY_WIDTH) {
 		unsigned entry = (unsigned)quad & ENTRY_BITS;
 
 		if (entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))

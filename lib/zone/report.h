@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a base frame, and reports of programmer errors, which name it. Called by everything above this
- * folder.
+ * The state of a base frame, and reports of programmer errors, which name it. It reads slots, map and bitmap,
+ * and writes nothing. May use zones.h.
  */
 #ifndef RAMKA_LIB_ZONE_REPORT_H
 #define RAMKA_LIB_ZONE_REPORT_H

@@ -110,11 +110,11 @@ struct window {
 	unsigned best_count, sparse_count, seen;
 };
 
-static const struct window closed = { ORDINARY, false, NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
+static const struct window nothing_seen = { ORDINARY, false, NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
 
 static struct window window(enum kind kind, bool emptiest)
 {
-	struct window w = closed;
+	struct window w = nothing_seen;
 
 	w.kind = kind;
 	w.emptiest = emptiest;
@@ -247,7 +247,10 @@ static uint32_t pick_own(struct zone *z, enum kind kind, uint32_t me, const stru
 
 /* ---- other territories ---- */
 
-/* May the caller adopt it, because no CPU takes from it? `wanted`: only one without an owner. */
+/*
+ * May the caller adopt it, since no CPU takes from it? `unowned`: one without an owner; else one of another
+ * owner.
+ */
 static bool adoptable(uint32_t owner, uint32_t me, bool unowned)
 {
 	if (unowned)
@@ -296,7 +299,7 @@ static uint32_t find_whole(struct zone *z, unsigned order, uint32_t first, uint3
 
 static uint32_t find_some(struct zone *z, unsigned order, uint32_t first, uint32_t end)
 {
-	struct window w = closed;
+	struct window w = nothing_seen;
 
 	look(z, &w, order, first, end);
 	return best_of(&w);
@@ -435,7 +438,8 @@ static uint32_t take_blocks_in(struct zone *z, unsigned nr, uint32_t most, uint3
 	return 0;
 }
 
-static uint32_t find_single(struct zone *z, unsigned order, uint32_t first, uint32_t end)
+/* The first of 1 or 2 whole blocks, by the order. */
+static uint32_t find_blocks(struct zone *z, unsigned order, uint32_t first, uint32_t end)
 {
 	uint32_t block;
 
@@ -456,7 +460,7 @@ uint32_t territory_take_blocks(struct zone *z, uint32_t me, struct territory_ran
 	while (!got && me != OWNER_NONE && next_own(z, me, own, from, &i, &p))
 		got = take_blocks_in(z, nr, most, p.first, p.end, ret_blocks);
 	if (!got && me != OWNER_NONE) {
-		block = adopt(z, me, own, from, BLOCK_ORDER + nr - 1, find_single);
+		block = adopt(z, me, own, from, BLOCK_ORDER + nr - 1, find_blocks);
 		if (block != NO_BLOCK) {
 			block = (uint32_t)align_down(block, (uint64_t)1 << z->territory_shift);
 			got = take_blocks_in(z, nr, most, block, block + (1u << z->territory_shift),

@@ -6,11 +6,11 @@
  * word:
  *
  *    31         30 29                                 0
- *   +------------+-------------------------------------+
- *   | ACTIVE (1) |  CPU number + 1; 0: none; SCARCE     |
- *   +------------+-------------------------------------+
+ *   +----------+---+-------------------------------------+
+ *   |  ACTIVE  | 0 |   CPU number + 1; none; SCARCE      |
+ *   +----------+---+-------------------------------------+
  *
- *   none      any CPU may adopt it
+ *   none      0: any CPU may adopt it
  *   scarce    memory below 4 GiB in a zone that has more above. No CPU adopts it, so requests with a limit on
  *             the address still find it. A CPU takes from it only when the rest is used up
  *   owned     frames freed here are the owner's business: other CPUs send them to it (cpu/mail.h)
@@ -61,7 +61,7 @@ static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 
 /*
  * A block near block `from` that has a free aligned run of 2^order frames, as far as block entries and
- * hints tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories, who has
+ * hints tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories, which has
  * no range either. It looks for the densest of a window of partly used blocks in the CPU's own territories,
  * then a whole block there, then a territory to adopt, then the densest block of other CPUs, then a lasting
  * block (zone.h), then scarce memory.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A zone: the memory of one node as one range of frame numbers with a bitmap. Policy lives here: which block
- * to take from, in which order to look. Protocol lives in bitmap.c. Frames are named by their bit, relative
- * to the zone's aligned start. Knows nothing of slots and CPUs. Called by lib/cpu and lib/setup.
+ * to take from, in which order to look. Protocol lives in bitmap.c. May use bitmap.h. Frames are named by
+ * their bit, relative to the zone's aligned start. A zone knows nothing of slots and CPUs.
  *
  * Policy: first the caller's block; then the densest of a window of partly used blocks, so that sparse ones
  * drain; a whole block last. Searches go by hints and visit a bounded number of blocks. Only the exhaustive
@@ -16,7 +16,7 @@
 
 struct zone {
 	struct bitmap map;
-	/* blocks that ever had a frame; the others are holes, and their words must not be read */
+	/* blocks that have memory; the others are holes, and their words must not be read */
 	struct sparse present;
 	/* frame number of bit 0, so aligned that bits and frames agree on every order that fits */
 	uint64_t origin;

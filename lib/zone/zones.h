@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zones of an instance: which zone a frame is of, and its bit there. The two lower storeys meet here:
- * base knows slots, and the rest of this folder knows bits.
+ * The zones of an instance: which zone a frame is of, and its bit there. May use zone.h. Slots and bits meet
+ * here: lib/base knows slots, and the files below this one know bits.
  */
 #ifndef RAMKA_LIB_ZONE_ZONES_H
 #define RAMKA_LIB_ZONE_ZONES_H
@@ -13,8 +13,8 @@
 struct zone *instance_zone(const struct ramka *r, const struct ramka_frame *f);
 
 /*
- * Prepares for frames [first, end) to become memory of the zone: a block that had no frame before gets its
- * bits. `cleared`: these bits are zeroes already. False: they are not. One caller at a time.
+ * Prepares for frames [first, end) to become memory of the zone: a block without memory gets its bits.
+ * `cleared`: these bits are zeroes already. False: they are not. One caller at a time.
  */
 bool zone_open(struct zone *z, uint32_t first, uint32_t end, bool cleared);
 

@@ -35,6 +35,9 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	sentence    a line of docs/*.md or README.md that holds two sentences, or that ends within one
 	english     a sentence of lib/, include/, docs/ or README.md whose subject is no thing: one of the words in NO_THING
 	reading     a header of lib/, or a .c file of the core without one, that docs/architecture.md does not name
+	uses        a header of the core, or a .c file without one, whose head does not say "May use", with the files of its own
+	            storey that it and its .c file include, no other ones, and none that comes later in docs/architecture.md
+	contexts    a public function that docs/contexts.md does not name: whole, as _SUFFIX behind one of its kind, or as PREFIX*
 	picture     a picture of docs/pictures that is not what the text beside it says
 """
 import hashlib
@@ -73,6 +76,7 @@ FORBIDDEN = re.compile(
 ORDERS = ('relaxed', 'acquire', 'release', 'acq_rel')
 STOREYS = ('base', 'zone', 'rcu', 'cpu', 'frame', 'inspect', 'setup', 'host')
 MAP = os.path.join('docs', 'architecture.md')
+CONTEXTS = os.path.join('docs', 'contexts.md')
 PICTURES = os.path.join('docs', 'pictures')
 # begins on one line and may end on the next, of a comment too
 NO_THING = re.compile(r'\b((?:no|some|any|every)body|(?:some|any|every)one|no one|whoever|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
@@ -482,6 +486,67 @@ def check_reading(root):
 			yield path, 1, 'reading', f'{MAP} does not name it'
 
 
+USES = re.compile(r'\bMay use\b((?:[^.]|\.(?=\w))*)\.')
+
+
+def uses(root, path):
+	"""What the head of a file names behind "May use", None if it does not say so; and what it and its .c file include. Own storey."""
+	own, texts = os.path.basename(path)[:-1] + 'h', []
+	for each in dict.fromkeys((path, path[:-1] + 'c')):
+		if os.path.exists(os.path.join(root, each)):
+			with open(os.path.join(root, each), encoding='utf-8') as f:
+				texts.append(f.read())
+	included = {name for text in texts for name in INCLUDE.findall(text) if '/' not in name} - {own, 'names.h'}
+	comments = COMMENT.findall(texts[0])
+	said = USES.search(re.sub(r'\s*\n \*\s*', ' ', comments[1])) if len(comments) > 1 else None
+	return said and set(re.findall(r'(?<![\w/])\w+\.h\b', said.group(1))), included
+
+
+def check_uses(root):
+	if not os.path.exists(os.path.join(root, MAP)):
+		return
+	with open(os.path.join(root, MAP), encoding='utf-8') as f:
+		order = re.findall(r'`(lib/\w+/\w+\.[ch])`', f.read())
+	for path in csource.files(root, ('lib',)):
+		header = path.endswith('.c') and os.path.exists(os.path.join(root, path[:-1] + 'h'))
+		if header or path.startswith(HOST) or os.path.basename(path) == 'names.h' or not path.endswith(('.c', '.h')):
+			continue
+		named, included = uses(root, path)
+		if named is None:
+			yield path, 1, 'uses', 'its head does not say "May use"'
+			continue
+		for name in sorted(named ^ included):
+			yield path, 1, 'uses', f'{name} is included and not named' if name in included else f'{name} is named and not included'
+		for name in sorted(named & included):
+			other = os.path.join(os.path.dirname(path), name)
+			if other in order and path in order and order.index(other) > order.index(path):
+				yield path, 1, 'uses', f'{name} comes later in {MAP}'
+
+
+PUBLIC = re.compile(r'^RAMKA_API\b[^;{(]*?\b(ramka_\w+)\s*\(', re.M)
+
+
+def check_contexts(root):
+	if not os.path.exists(os.path.join(root, CONTEXTS)):
+		return
+	named, starts = set(), ()
+	with open(os.path.join(root, CONTEXTS), encoding='utf-8') as f:
+		for line in f:
+			kind = ''
+			for word, star in re.findall(r'`(\w+)(\*?)', line):
+				kind = '_'.join(word.split('_')[:2]) if word.startswith('ramka_') else kind
+				word = word if word.startswith('ramka_') else kind + word
+				named.add(word)
+				starts += (word,) if star else ()
+	for path in csource.files(root, (os.path.join('include', 'ramka'),)):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			code = csource.without_comments(f.read())
+		for match in PUBLIC.finditer(code):
+			name = match.group(1)
+			if name.removesuffix('_why') not in named and name not in named and not name.startswith(starts or ' '):
+				yield path, line_of(code, match.start(1)), 'contexts', f'{CONTEXTS} does not name {name}'
+
+
 def check_pictures(root):
 	if not os.path.exists(os.path.join(root, PICTURES)):
 		return
@@ -628,6 +693,8 @@ def lint(root):
 	yield from check_mirrors(root, sources)
 	yield from check_tested(root, table)
 	yield from check_reading(root)
+	yield from check_uses(root)
+	yield from check_contexts(root)
 	yield from check_pictures(root)
 
 

@@ -28,12 +28,12 @@
  * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
  *
- * mirrors: last_resort sha256:e7429cf4
+ * mirrors: last_resort sha256:6681cbf9
  * mirrors: account_transfers sha256:b0d30912
  * mirrors: account_moves sha256:39f57df6
  * mirrors: cpu_drain_all sha256:b362ff80
  * mirrors: take_cache sha256:2042a7b5
- * mirrors: holds_frames sha256:ee186c36
+ * mirrors: holds_frames sha256:15684e90
  * mirrors: drain_shard sha256:6e25fb26
  * mirrors: count_move sha256:b257c604
  * mirrors: give_back sha256:c375eb2b
