@@ -414,6 +414,10 @@ bug('hole-metadata-cleared', 'set-up writes the metadata of holes', 'unit late',
     ('ramka_init_why', 'memset(at, 0, l.bitmaps);', 'memset(at, 0, l.end);'))
 bug('tail-search-in-hole', 'a claim by address looks at slots of holes', 'unit late', 10,
     ('state_is_tail', 'if (instance_kind(r, head) == MAP_HOLE)', 'if (head < r->first)'))
+bug('late-last-hole', 'the hole that the map ends with shares its late frames with the first one', 'unit late', 10,
+    ('map_zones', 'i < r->nr_map; i++', 'i + 1 < r->nr_map; i++'))
+bug('late-last-hole-model', 'the same, seen by a random sequence', 'model sequences', 20,
+    ('map_zones', 'i < r->nr_map; i++', 'i + 1 < r->nr_map; i++'))
 bug('late-keeps-tuning', 'batch, fold and high-water mark stay those of the boot memory', 'unit late', 10,
     ('add_memory', 'tune(r);', ';'))
 bug('reserved-widens-span', 'reserved memory has slots wherever it is', 'unit map', 10,
