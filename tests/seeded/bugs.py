@@ -98,6 +98,25 @@ bug('reserve-cached', 'a request that takes from the reserve fills the cache', '
     ('refill_from_zone', '(uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat))', 'ramka_load(&r->batch, relaxed, stat)'))
 bug('shrink-recurses', 'a request of the shrinker calls it again', 'unit watermarks', 10,
     ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('shrink-recurses-cpu', 'the same, on a CPU beside another', 'checker shrink', 20,
+    ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('shrink-recurses-handler', 'a handler on top of the shrinker calls it again', 'checker shrink_handler', 20,
+    ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('shrink-two-at-once', 'two without a CPU are inside the shrinker at once', 'checker shrink_three', 20,
+    ('shrink', 'ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))',
+     '(!cpu->cacheless && ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling)))'))
+bug('shrink-adds-race', 'the shrinker adds memory while another adds the same', 'checker shrink_adds', 20,
+    ('changing_begin', 'return ramka_cas(&r->changing, &none, 1, acquire, map.changing);',
+     'ramka_cas(&r->changing, &none, 1, acquire, map.changing);\n	return true;'))
+bug('reserve-for-nobody', 'a request for the reserve is refused like any other', 'checker reserve', 20,
+    ('allowed', 'req.flags & RAMKA_ALLOC_RESERVE || account_spare', 'account_spare'))
+bug('reserve-spent-slowly', 'an ordinary request that the cache does not serve gets one frame of the reserve', 'checker reserve', 20,
+    ('allowed', 'account_spare(cpu, nr) == nr', 'account_spare(cpu, nr) + 1 >= nr'))
+bug('low-two-at-once', 'two are told at once that memory is low or not', 'checker watermarks', 20,
+    ('tell_level', ' ||\n	    ramka_xchg(&r->telling_low, 1, relaxed, low.telling))', ')'))
+bug('low-told-twice', 'a level that another call has just told is told again', 'checker watermarks_none', 20,
+    ('tell_level', '(ramka_xchg(is_low, low, relaxed, low.telling) != 0) != low && callback',
+     'ramka_store(is_low, low, relaxed, low.telling), callback'))
 bug('estimate-late', 'what is taken is told as late as what comes back', 'unit cpu', 10,
     ('set_steps', '		cpu->tell_back = part;', '		cpu->tell_at = cpu->tell_back = part;'))
 bug('estimate-eager', 'what comes back is told as early as what is taken', 'unit cpu', 10,
@@ -354,6 +373,12 @@ bug('broken-list-forgets', 'a list clears the flag', 'unit broken', 20,
 bug('broken-type-forgets', 'a new type clears the flag', 'unit broken', 20,
     ('ramka_unique_repurpose', '(INFO_DETACHED | INFO_BROKEN)', 'INFO_DETACHED'))
 
+bug('broken-unclaimed', 'a free frame is broken and still handed out', 'checker broken_claim broken_isolate', 30,
+    ('set_bad', 'if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))',
+     'if (ref_tag(ref) != TAG_FREE || (cpu_claim(cpu, f, 0, &used), slot_ref(f)))'))
+bug('broken-isolated-returns', 'a broken frame comes back when isolation ends', 'checker broken_isolate', 30,
+    ('keep_from_zone', '	make_bad(r, f);', '	make_bad(r, f);\n	if (bitmap_entry(&z->map, slot_bit(r, z, f) / BLOCK_FRAMES) & ENTRY_SHUT)\n		zone_free(z, slot_bit(r, z, f), 0);'))
+
 # ---- isolation ----
 
 bug('shut-block-refills', 'a free into an isolated block opens it', 'checker isolate isolate_own_cache', 30,
@@ -380,6 +405,13 @@ bug('report-mark-stays', 'a block that was taken since passes for reported', 'ch
      '|= count == BLOCK_FRAMES ? ENTRY_FULL | (hint << ENTRY_HINT_SHIFT & ENTRY_MARK) :'))
 bug('report-opens', 'a block that is isolated while it is reported never comes back', 'unit reported', 20,
     ('bitmap_free_unreported', 'ENTRY_FULL, ENTRY_SHUT)', 'ENTRY_FULL, 0)'))
+
+bug('report-broken', 'a frame is found broken in a block that is being reported, and handed out', 'checker report_broken', 30,
+    ('set_bad', 'if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))',
+     'if (ref_tag(ref) != TAG_FREE || (cpu_claim(cpu, f, 0, &used), slot_ref(f)))'))
+bug('report-removed', 'a block is removed while it is reported', 'checker report_remove', 30,
+    ('bitmap_hold', 'if (!(entry & ENTRY_SHUT) || entry_free(entry) != n)',
+     'if (!(entry & ENTRY_SHUT) || (entry_free(entry) != n && entry & ENTRY_COUNT))'))
 
 # ---- removal ----
 
