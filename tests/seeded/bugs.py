@@ -110,6 +110,10 @@ bug('shrink-adds-race', 'the shrinker adds memory while another adds the same', 
      'ramka_cas(&r->changing, &none, 1, acquire, map.changing);\n	return true;'))
 bug('reserve-for-nobody', 'a request for the reserve is refused like any other', 'checker reserve', 20,
     ('allowed', 'req.flags & RAMKA_ALLOC_RESERVE || account_spare', 'account_spare'))
+bug('reserve-for-nobody-stress', 'the same, seen by threads', 'plain low', 5,
+    ('allowed', 'req.flags & RAMKA_ALLOC_RESERVE || account_spare', 'account_spare'))
+bug('shrink-recurses-stress', 'a request of the shrinker calls it again, seen by threads', 'plain low', 5,
+    ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
 bug('reserve-spent-slowly', 'an ordinary request that the cache does not serve gets one frame of the reserve', 'checker reserve', 20,
     ('allowed', 'account_spare(cpu, nr) == nr', 'account_spare(cpu, nr) + 1 >= nr'))
 bug('low-two-at-once', 'two are told at once that memory is low or not', 'checker watermarks', 20,
@@ -376,6 +380,11 @@ bug('broken-type-forgets', 'a new type clears the flag', 'unit broken', 20,
 bug('broken-unclaimed', 'a free frame is broken and still handed out', 'checker broken_claim broken_isolate', 30,
     ('set_bad', 'if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))',
      'if (ref_tag(ref) != TAG_FREE || (cpu_claim(cpu, f, 0, &used), slot_ref(f)))'))
+bug('broken-unclaimed-stress', 'the same, seen by threads', 'plain broken', 5,
+    ('set_bad', 'if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))',
+     'if (ref_tag(ref) != TAG_FREE || (cpu_claim(cpu, f, 0, &used), slot_ref(f)))'))
+bug('report-nothing-taken-stress', 'what is reported can be handed out, seen by threads', 'plain broken', 5,
+    ('claim_unreported', 'quad_with(quad, block, ENTRY_HUGE)', 'quad'))
 bug('broken-isolated-returns', 'a broken frame comes back when isolation ends', 'checker broken_isolate', 30,
     ('keep_from_zone', '	make_bad(r, f);', '	make_bad(r, f);\n	if (bitmap_entry(&z->map, slot_bit(r, z, f) / BLOCK_FRAMES) & ENTRY_SHUT)\n		zone_free(z, slot_bit(r, z, f), 0);'))
 
