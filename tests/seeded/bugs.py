@@ -459,7 +459,7 @@ bug('late-last-hole', 'the hole that the map ends with shares its late frames wi
     ('map_zones', 'i < r->nr_map; i++', 'i + 1 < r->nr_map; i++'))
 bug('late-last-hole-model', 'the same, seen by a random sequence', 'model sequences', 20,
     ('map_zones', 'i < r->nr_map; i++', 'i + 1 < r->nr_map; i++'))
-bug('late-word-by-word', 'whole blocks of late memory are freed word by word', 'unit growth', 10,
+bug('late-word-by-word', 'whole blocks of late memory are freed word by word', 'model growth', 10,
     ('bitmap_fill', 'whole = first % BLOCK_FRAMES ? 0 : (end - first) / BLOCK_FRAMES, nr = 1;', 'whole = 0, nr = 1;'))
 bug('late-keeps-tuning', 'batch, fold and high-water mark stay those of the boot memory', 'unit late', 10,
     ('add_memory', 'tune(r);', ';'))

@@ -3,8 +3,8 @@
  * How many steps late memory takes, beside others who allocate and without: no time, atomic operations. Where the metadata is
  * zeroed, as fresh pages are, a hole costs them a word of 64 frames and a block, and no slot is touched.
  */
-#define RAMKA_ATOMIC_BACKEND "unit/steps.h"
-#include "fixture.h"
+#define RAMKA_ATOMIC_BACKEND "model/steps.h"
+#include "unit/fixture.h"
 
 /* the real sources, on that backend */
 #include "../../lib/base/sparse.c"
