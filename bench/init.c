@@ -8,11 +8,14 @@
  *   init:hole                 1 GiB at either end of a hole of 1 TiB, metadata not zeroed: is the hole paid for? Compare with dirty
  *   init:regions              10,000 regions in no order, usable and reserved; an iteration is a region, ramka_metadata_size included
  *   grow:up, grow:scattered   32 GiB of a hole become memory in pieces of 128 MiB, metadata zeroed, upward or in no order
- *   grow:reserved             the same upward, out of a reclaimable region
+ *   grow:reserved             the same upward, out of a reclaimable region: each frame there may be referred to, so each is claimed
+ *   grow:...-busy             the same while another thread allocates and frees, by a CPU and without
  */
 #include "bench.h"
 
+#include <pthread.h>
 #include <ramka/ramka.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +24,7 @@
 #define PIECE (GIB / 8)
 #define PIECES (32 * 8u)
 
-enum { ZEROED = 1, HOLE = 2, SHATTERED = 4, GROW = 8, SCATTERED = 16, RESERVED = 32 };
+enum { ZEROED = 1, HOLE = 2, SHATTERED = 4, GROW = 8, SCATTERED = 16, RESERVED = 32, BUSY = 64 };
 
 /* What is set up: regions, iterations, frames that must be free. */
 struct plan {
@@ -100,15 +103,37 @@ static void init(struct bench_thread *t)
 	free(p.regions);
 }
 
+/* Another thread, which allocates and frees until it is told to stop. */
+struct other { pthread_t thread; struct ramka *r; atomic_bool stop; };
+
+static void *use(void *arg)
+{
+	struct other *o = arg;
+	struct ramka_frame *f[64];
+
+	for (unsigned turn = 0; !atomic_load_explicit(&o->stop, memory_order_relaxed); turn++) {
+		struct ramka_cpu *cpu = turn % 4 ? ramka_cpu_at(o->r, 1) : ramka_cpu_none(o->r);
+		struct ramka_request req = { .order = (uint8_t)(turn % 10), .flags = RAMKA_ALLOC_UNINIT };
+		unsigned n = 0;
+
+		while (n < 64 && (f[n] = ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, req)))
+			n++;
+		while (n)
+			ramka_frame_put(cpu, f[--n]);
+	}
+	return NULL;
+}
+
 static void grow(struct bench_thread *t)
 {
 	unsigned param = (unsigned)t->param;
 	struct plan p = make_plan(param);
 	struct ramka_config cfg = { .regions = p.regions,
 				    .nr_regions = p.nr_regions,
-				    .nr_cpus = 1,
+				    .nr_cpus = param & BUSY ? 2 : 1,
 				    .meta_size = RAMKA_META_NONE,
 				    .flags = RAMKA_NO_DIRECT_MAP | RAMKA_METADATA_ZEROED };
+	struct other other;
 	struct ramka *r;
 	size_t bytes;
 	void *metadata;
@@ -120,6 +145,9 @@ static void grow(struct bench_thread *t)
 		metadata = bench_map(bytes);
 		if (ramka_init(&cfg, metadata, bytes, &r))
 			bench_die("ramka_init refused");
+		other = (struct other){ .r = r };
+		if (param & BUSY && pthread_create(&other.thread, NULL, use, &other))
+			bench_die("cannot start a thread");
 		gbench_resume(t->g);
 		for (unsigned i = 0; i < PIECES; i++) {
 			unsigned at = param & SCATTERED ? i * 101 % PIECES : i;
@@ -129,6 +157,9 @@ static void grow(struct bench_thread *t)
 				bench_die("ramka_add_memory refused");
 		}
 		gbench_pause(t->g);
+		atomic_store(&other.stop, true);
+		if (param & BUSY)
+			pthread_join(other.thread, NULL);
 		check_free(r, p.frames + (32 * GIB >> 12));
 		bench_unmap(metadata, bytes);
 		gbench_resume(t->g);
@@ -152,5 +183,7 @@ const struct bench_workload bench_init[] = {
 	ROW("grow:up", "late memory out of a hole, per GiB, upward", GROW, grow),
 	ROW("grow:scattered", "the same in no order", GROW | SCATTERED, grow),
 	ROW("grow:reserved", "late memory out of a reclaimable region, per GiB", GROW | RESERVED, grow),
+	ROW("grow:up-busy", "late memory out of a hole while a thread allocates, per GiB", GROW | BUSY, grow),
+	ROW("grow:reserved-busy", "out of a reclaimable region while a thread allocates, per GiB", GROW | RESERVED | BUSY, grow),
 	{ .name = NULL },
 };

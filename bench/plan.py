@@ -88,6 +88,8 @@ PLAN = [
     Row("grow:up/order:0", 1, "ramka", rounds=3, pairs=1),
     Row("grow:scattered/order:0", 1, "ramka", rounds=3, pairs=1),
     Row("grow:reserved/order:0", 1, "ramka", rounds=3, pairs=1),
+    Row("grow:up-busy/order:0", 1, "ramka", rounds=3, pairs=1),
+    Row("grow:reserved-busy/order:0", 1, "ramka", rounds=3, pairs=1),
     Row("deferred/order:0", 1, DEFERRED, rounds=3, pairs=1 << 19),
 ]
 

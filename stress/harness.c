@@ -302,6 +302,9 @@ void world_make(const struct scenario *s, const struct options *opt)
 	rcu = world.rcu;
 	if (opt->early_reap)
 		rcu.elapsed = elapsed_early;
+	if (s->configure)
+		s->configure(&cfg);
+	world.reserve = cfg.min_watermark;
 	CHECK(!ramka_metadata_size(&cfg, &world.metadata_bytes), "no size for this configuration");
 	world.metadata = map_memory(world.metadata_bytes);
 	if (!(cfg.flags & RAMKA_METADATA_ZEROED))
@@ -665,7 +668,7 @@ void audit_round(void)
 /* Takes every frame there is, each one once, and gives them back. */
 static void sweep(void)
 {
-	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT };
+	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | (world.reserve ? RAMKA_ALLOC_RESERVE : 0) };
 	struct ramka_cpu *cpu = ramka_cpu_at(world.r, world.nr_cpus - 1);
 	struct ramka_frame **all = malloc(world.free_at_start * sizeof(*all) + 1), *f;
 	uint64_t n = 0;

@@ -103,6 +103,7 @@ struct scenario {
 	unsigned flags;
 	uint32_t frames_per_worker;        /* 0: as the flags say */
 	unsigned round_seconds;            /* a round takes at least so long */
+	void (*configure)(struct ramka_config *cfg); /* what differs from other worlds */
 	void (*setup)(void);               /* the world is there, workers are not running */
 	void (*step)(struct worker *w);
 	void (*nest)(struct worker *handler); /* what a signal handler does */
@@ -115,7 +116,7 @@ struct scenario {
 };
 
 extern const struct scenario churn, huge, pipe_, refs, segments, lists, tables, defer, stall, flood, bags, endless, oom,
-	hotplug, removal, claimers, drain, nested, bulk, threads, mix;
+	hotplug, removal, broken, low, claimers, drain, nested, bulk, threads, mix;
 
 /* ---- the world ---- */
 
@@ -161,6 +162,7 @@ struct world {
 	struct point *park_at;   /* worker 0 stops there, at such a visit */
 	unsigned park_visit;
 	uint64_t added;          /* frames of late memory, by the main thread */
+	uint64_t reserve;        /* frames that only requests for the reserve get */
 };
 
 extern struct world world;

@@ -222,12 +222,13 @@ static void map_zones(struct ramka *r)
 	struct zone *below = NULL, *farthest = NULL;
 	uint64_t late = 0;
 
-	for (size_t i = 0; i + 1 < r->nr_map; i++) {
+	for (size_t i = 0; i < r->nr_map; i++) {
 		struct map_entry *m = &r->map[i];
 		struct zone *z = m->kind == MAP_HOLE ? NULL : zone_of_node(r, m->node), *above;
+		bool last = i + 1 == r->nr_map; /* a hole, which may begin inside the span */
 
 		if (m->kind == MAP_HOLE) {
-			above = m[1].kind != MAP_HOLE ? zone_of_node(r, m[1].node) : NULL;
+			above = !last && m[1].kind != MAP_HOLE ? zone_of_node(r, m[1].node) : NULL;
 			z = covers(below, m) ? below : covers(farthest, m) ? farthest : above;
 		} else if (m->kind <= RAMKA_RECLAIMABLE) {
 			below = z;
@@ -238,7 +239,7 @@ static void map_zones(struct ramka *r)
 				  (uint32_t)(z - r->zones) :
 				  NO_ZONE;
 		m->late = late;
-		if (m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE)
+		if (!last && (m->kind == MAP_HOLE || m->kind == RAMKA_RECLAIMABLE))
 			late += m[1].first - m->first;
 	}
 }

@@ -34,6 +34,9 @@ struct play {
 	uint64_t next_value;
 	bool nested;         /* this call lands on a CPU inside another */
 	const uint32_t *cpu_node;
+	uint64_t told;       /* blocks that were reported, by this call */
+	unsigned broken;     /* frames that were found so */
+	uint32_t holes;      /* at the start, and of a node */
 };
 
 #define NO_DEATH UINT32_MAX
@@ -275,6 +278,8 @@ static inline struct ramka_request draw_request(const struct call *c)
 		req.flags |= c->b & 0x2000 ? RAMKA_ALLOC_LONG : c->b & 0x4000 ? RAMKA_ALLOC_SHORT : RAMKA_ALLOC_MOVABLE;
 	if ((c->b & 0x600) == 0x200)
 		req.addr_bits = 26; /* the memory lies across 64 MiB */
+	if ((c->a & 0xc000) == 0xc000)
+		req.flags |= RAMKA_ALLOC_RESERVE;
 	return req;
 }
 
@@ -290,11 +295,22 @@ static inline unsigned own_node(const struct play *p, const struct ramka_cpu *cp
 	return cpu->cacheless ? 0 : p->cpu_node[cpu->id];
 }
 
+/*
+ * Does it belong to the reserve? What other CPUs took and did not tell yet is less than a quarter of what was above
+ * the watermark when they looked last.
+ */
+static inline bool reserve_refuses(const struct play *p, uint64_t n, struct ramka_request req)
+{
+	uint64_t min = p->f->cfg.min_watermark;
+
+	return min && !(req.flags & RAMKA_ALLOC_RESERVE) && model_count_free(&p->m) < min + n + p->m.nr / 4;
+}
+
 /* "No memory" is exact: nothing in progress, every cache within reach. A handler does not reach the cache below it. */
 static inline void check_nomem(struct play *p, const struct ramka_cpu *cpu, uint64_t n, unsigned align, struct ramka_request req)
 {
 	sync_deferred(p);
-	PLAY_CHECK(p->nested || !model_could(&p->m, n, align, req, own_node(p, cpu)));
+	PLAY_CHECK(p->nested || reserve_refuses(p, n, req) || !model_could(&p->m, n, align, req, own_node(p, cpu)));
 }
 
 static inline void took(struct play *p, const struct ramka_cpu *cpu, uint64_t at, struct ramka_request req)
@@ -750,6 +766,202 @@ static inline void play_reclaim(struct play *p, struct ramka_cpu *cpu, bool wait
 		PLAY_CHECK(!count_deferred(p)); /* on any CPU: all can be stopped */
 }
 
+/* A frame of any order by its address: refused only by what is in use, and by the ends of its node's memory. */
+static inline void play_claim(struct play *p, struct ramka_cpu *cpu, const struct call *c)
+{
+	unsigned order = c->b % 11, type = c->c % PLAY_TYPES;
+	ramka_paddr_t pa = align_down(pa_of(p, c->a % p->m.nr), PAGE << order);
+	uint64_t at = pa / PAGE - p->m.first, n = UINT64_C(1) << order;
+	struct play_meta meta = { .value = ++p->next_value };
+	struct ramka_frame *f = NULL;
+	bool free = at < p->m.nr && n <= p->m.nr - at && p->m.frame[at].state == M_FREE;
+	int rc;
+
+	if (p->nr_hands == MAX_HANDS || !order)
+		return;
+	for (uint64_t i = 1; free && i < n; i++)
+		free = p->m.frame[at + i].state == M_FREE && p->m.frame[at + i].node == p->m.frame[at].node;
+	rc = ramka_frame_claim(cpu, pa, order, play_type[type], &meta, &f, NULL);
+	PLAY_CHECK(free ? !rc || (p->nested && rc == RAMKA_E_BUSY) : rc < 0);
+	if (rc)
+		return;
+	PLAY_CHECK(at_of(p, f) == at);
+	check_content(p, at, n, false);
+	model_take(&p->m, at, order, type, false, type_has_meta(type) ? meta.value : 0);
+	check_meta(p, at);
+	hold(p, H_FRAME, (uint32_t)at, 1);
+}
+
+/* The reference that this hand holds goes. */
+static inline void play_give_up(struct play *p, struct ramka_cpu *cpu, unsigned hand)
+{
+	struct call c = { .a = (uint16_t)hand };
+
+	if (p->hand[hand].kind >= H_RAW) {
+		c.b = (uint16_t)p->hand[hand].kind;
+		play_raw(p, &c);
+	}
+	switch (p->hand[hand].kind) {
+	case H_FRAME:
+		play_put(p, cpu, &c, false);
+		break;
+	case H_UNIQUE:
+		c.b = 0;
+		play_unique(p, cpu, &c);
+		break;
+	default:
+		c.b = 0;
+		play_segment(p, cpu, &c);
+		break;
+	}
+	sync_deferred(p);
+}
+
+/* ---- memory that goes, comes, breaks and is reported ---- */
+
+/* The metadata of a removed frame belongs to the embedder. */
+static inline void scribble(struct play *p, struct model_range g)
+{
+	struct ramka_metadata_part part[RAMKA_METADATA_PARTS];
+	unsigned nr = ramka_metadata_of(p->f->r, pa_of(p, g.from), (g.to - g.from) * PAGE, part);
+
+	for (unsigned i = 0; i < nr; i++)
+		memset(part[i].base, 0xa5, part[i].size);
+}
+
+/*
+ * Frames from here on that went, of one node. None where the other node's part of a block is isolated: a block whose
+ * halves differ can be named by no range if the nodes' memory interleaves.
+ */
+static inline uint32_t gone_from(const struct play *p, uint32_t at, uint32_t most)
+{
+	uint32_t n = 0;
+
+	while (n < most && at + n < p->m.nr && p->m.frame[at + n].gone && p->m.frame[at + n].node == p->m.frame[at].node &&
+	       !model_half_shut(&p->m, at + n))
+		n++;
+	return n;
+}
+
+static inline void play_add(struct play *p, uint32_t at, uint32_t most)
+{
+	struct model_range g = { at, at + gone_from(p, at, most) };
+	struct ramka_region region = { pa_of(p, at), (g.to - g.from) * PAGE, RAMKA_USABLE, p->m.frame[at].node };
+
+	if (g.from == g.to) {
+		if (p->m.frame[at].gone)
+			return;
+		region.size = PAGE; /* memory already, or never was */
+		PLAY_CHECK(ramka_add_memory(p->f->r, &region) < 0);
+		return;
+	}
+	PLAY_CHECK(ramka_add_memory(p->f->r, &region) == 0);
+	model_add(&p->m, g);
+}
+
+/* The holders of frames there give them up, most of the time. */
+static inline void play_vacate(struct play *p, struct ramka_cpu *cpu, struct model_range g)
+{
+	for (unsigned i = p->nr_hands; i-- > 0;) {
+		const struct hand *h = &p->hand[i];
+		uint32_t end = h->at + (h->kind == H_SEGMENT || h->kind == H_RAW_SEGMENT ? h->nr : 1u << p->m.frame[h->at].order);
+
+		if (h->at < g.to && end > g.from)
+			play_give_up(p, cpu, i);
+	}
+	play_reclaim(p, cpu, true);
+}
+
+static inline void play_remove(struct play *p, struct ramka_cpu *cpu, struct model_range g)
+{
+	int want = model_remove(&p->m, g);
+
+	PLAY_CHECK(ramka_remove_memory(cpu, pa_of(p, g.from), (g.to - g.from) * PAGE) == want);
+	for (uint32_t n, i = g.from; i < g.to && !want; i += n ? n : 1) {
+		n = gone_from(p, i, g.to - i);
+		if (n)
+			scribble(p, (struct model_range){ i, i + n });
+	}
+}
+
+static inline void play_isolate(struct play *p, struct ramka_cpu *cpu, const struct call *c)
+{
+	struct model_range g = model_blocks(&p->m, c->b, 1 + c->c % 2);
+	ramka_paddr_t base = pa_of(p, g.from);
+	uint64_t size = (g.to - g.from) * PAGE, in_use = 0, unowned = 0;
+	struct ramka_isolation n;
+	int want;
+
+	switch (c->a % 8) {
+	case 0: case 1: case 2:
+		want = model_isolation(&p->m, g, false);
+		PLAY_CHECK(ramka_isolate(cpu, base, size) == want);
+		if (!want)
+			model_shut(&p->m, g, true);
+		break;
+	case 3: case 4:
+		want = model_isolation(&p->m, g, true);
+		if (!want && c->a & 0x300)
+			play_vacate(p, cpu, g);
+		PLAY_CHECK(ramka_isolate_progress(cpu, base, size, &n) == want);
+		for (uint32_t i = g.from; i < g.to && !want; i++) {
+			in_use += p->m.frame[i].state >= M_SHARED && p->m.frame[i].state <= M_DEFERRED;
+			unowned += p->m.frame[i].state == M_RESERVED || p->m.frame[i].state == M_UNUSED;
+		}
+		PLAY_CHECK(want || (n.settled && !n.cached && n.in_use == in_use && n.reserved == unowned));
+		play_remove(p, cpu, g);
+		break;
+	case 5: case 6:
+		play_add(p, c->c % p->m.nr, 1 + c->b % 1200);
+		break;
+	default:
+		want = model_isolation(&p->m, g, true);
+		PLAY_CHECK(ramka_unisolate(cpu, base, size) == want);
+		if (!want)
+			model_shut(&p->m, g, false);
+		break;
+	}
+}
+
+static inline void play_set_bad(struct play *p, struct ramka_cpu *cpu, const struct call *c)
+{
+	ramka_paddr_t pa = draw_paddr(p, c);
+	bool before = model_covers(&p->m, pa) && p->m.frame[pa / PAGE - p->m.first].bad;
+	int want;
+
+	if (p->broken == 12)
+		return;
+	want = model_set_bad(&p->m, pa);
+	PLAY_CHECK(ramka_frame_set_bad(cpu, pa) == want);
+	p->broken += want >= 0 && !before;
+}
+
+/* The hypervisor discards what it is told of; nobody has any of it. */
+static inline bool discard(void *ctx, ramka_paddr_t base, uint64_t size)
+{
+	struct play *p = ctx;
+	uint64_t at = base / PAGE - p->m.first;
+
+	PLAY_CHECK(base % (512 * PAGE) == 0 && size && size % (512 * PAGE) == 0 && at + size / PAGE <= p->m.nr);
+	p->told += size / PAGE / 512;
+	for (uint64_t i = at; i < at + size / PAGE; i++) {
+		PLAY_CHECK(p->m.frame[i].state == M_FREE && !p->m.frame[i].shut);
+		memset(bytes_at(p->f, pa_of(p, i)), 0, PAGE);
+		p->m.frame[i].stamp = 0;
+	}
+	return true;
+}
+
+static inline void play_report(struct play *p, struct ramka_cpu *cpu, const struct call *c)
+{
+	uint64_t most = c->a % 2 ? c->a % 3 : UINT64_MAX, n;
+
+	p->told = 0;
+	PLAY_CHECK(ramka_report_free(cpu, most, discard, p, &n) == 0 && n == p->told && n <= most);
+	if (most == UINT64_MAX)
+		PLAY_CHECK(ramka_report_free(cpu, most, discard, p, &n) == 0 && n == 0); /* nothing was taken since */
+}
+
 /* ---- a whole sequence ---- */
 
 static inline void play_call(struct play *p, const struct call *c)
@@ -759,7 +971,7 @@ static inline void play_call(struct play *p, const struct call *c)
 	p->nested = c->kind & 0x80 && c->cpu % 4 == 0 && !cpu->cacheless;
 	if (p->nested)
 		interrupt_begin(cpu);
-	switch (c->kind % 32) {
+	switch (c->kind % 36) {
 	case 0: case 1: case 2: case 3: case 4:
 		play_alloc(p, cpu, c, false);
 		break;
@@ -817,8 +1029,22 @@ static inline void play_call(struct play *p, const struct call *c)
 		else
 			ramka_cpu_offline(cpu);
 		break;
-	default:
+	case 31:
 		grace_end(p->f);
+		break;
+	case 32:
+		play_claim(p, cpu, c);
+		break;
+	case 33:
+		if (!p->nested) /* a CPU inside a call is left alone: nothing settles */
+			play_isolate(p, cpu, c);
+		break;
+	case 34:
+		if (!p->nested)
+			play_set_bad(p, cpu, c);
+		break;
+	default:
+		play_report(p, cpu, c);
 		break;
 	}
 	sync_deferred(p);
@@ -867,7 +1093,8 @@ static inline struct play *play_open(uint64_t seed)
 		cpu_node[i] = i % 2;
 	p->f = fixture_open((struct spec){ .regions = g, .nr_regions = n, .nr_cpus = 1 + (unsigned)(random_next(&seed) % 4),
 					   .cpu_node = cpu_node, .flags = random_next(&seed) % 4 ? 0 : RAMKA_SHUFFLE, .rcu = true,
-					   .bounded = random_next(&seed) % 2, .high_water = 1 + random_next(&seed) % 100 });
+					   .bounded = random_next(&seed) % 2, .high_water = 1 + random_next(&seed) % 100,
+					   .min_watermark = random_next(&seed) % 4 ? 0 : 1 + random_next(&seed) % 60 });
 	for (unsigned i = 1; i < PLAY_TYPES; i++)
 		PLAY_CHECK(ramka_type_register(p->f->r, play_type[i]) == 0);
 	p->cpu_node = cpu_node;
@@ -882,43 +1109,44 @@ static inline struct play *play_open(uint64_t seed)
 		p->m.frame[i].state = kind == RAMKA_USABLE ? M_FREE : kind == RAMKA_DETACHED ? M_UNUSED : kind == MAP_HOLE ? M_HOLE :
 											     M_RESERVED;
 		p->m.frame[i].node = z ? z->node : 0;
-		if (p->m.frame[i].state != M_HOLE)
-			stamp(p, i, 1);
+		p->m.frame[i].given = kind == RAMKA_USABLE;
+		p->m.frame[i].bad = kind == RAMKA_BAD;
+		p->m.frame[i].gone = kind == MAP_HOLE && z && instance_map(p->f->r, p->m.first + i)->zone == z - p->f->r->zones &&
+				     p->m.first + i < z->origin + z->end;
+		p->holes += p->m.frame[i].gone;
+		stamp(p, i, 1);
 	}
 	playing = p;
 	return p;
 }
 
+/* All that went comes back, and nothing is isolated. */
+static inline void play_restore(struct play *p)
+{
+	for (uint32_t i = 0; i < p->m.nr; i++) {
+		struct model_range g = model_block_of(&p->m, i);
+
+		if (!p->m.frame[i].shut)
+			continue;
+		PLAY_CHECK(ramka_unisolate(p->f->none, pa_of(p, g.from), (g.to - g.from) * PAGE) == 0);
+		model_shut(&p->m, g, false);
+	}
+	for (uint32_t i = 0; i < p->m.nr; i++)
+		if (p->m.frame[i].gone)
+			play_add(p, i, p->m.nr);
+}
+
 /* Gives everything back; the memory must be what it was. */
 static inline void play_close(struct play *p)
 {
-	while (p->nr_hands) {
-		struct call c = { .b = 0 };
-		unsigned last = p->nr_hands - 1;
-
-		p->nested = false;
-		c.a = (uint16_t)last;
-		switch (p->hand[last].kind) {
-		case H_FRAME:
-			play_put(p, p->f->cpu[0], &c, false);
-			break;
-		case H_UNIQUE:
-			play_unique(p, p->f->cpu[0], &c);
-			break;
-		case H_SEGMENT:
-			play_segment(p, p->f->cpu[0], &c);
-			break;
-		case H_RAW:
-		case H_RAW_UNIQUE:
-		case H_RAW_SEGMENT:
-			c.b = (uint16_t)p->hand[last].kind;
-			play_raw(p, &c);
-			break;
-		}
-		sync_deferred(p);
-	}
+	p->nested = false;
+	while (p->nr_hands)
+		play_give_up(p, p->f->cpu[0], p->nr_hands - 1);
 	play_reclaim(p, p->f->cpu[0], true);
+	play_restore(p);
 	play_audit(p);
+	p->f->grown = p->broken || p->holes; /* else the memory is what it was */
+	PLAY_CHECK(stats(p->f).free + stats(p->f).unused + p->broken == p->f->start.free + p->f->start.unused + p->holes);
 	CLOSE(p->f);
 	playing = NULL;
 }

@@ -98,6 +98,29 @@ bug('reserve-cached', 'a request that takes from the reserve fills the cache', '
     ('refill_from_zone', '(uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat))', 'ramka_load(&r->batch, relaxed, stat)'))
 bug('shrink-recurses', 'a request of the shrinker calls it again', 'unit watermarks', 10,
     ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('shrink-recurses-cpu', 'the same, on a CPU beside another', 'checker shrink', 20,
+    ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('shrink-recurses-handler', 'a handler on top of the shrinker calls it again', 'checker shrink_handler', 20,
+    ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('shrink-two-at-once', 'two without a CPU are inside the shrinker at once', 'checker shrink_three', 20,
+    ('shrink', 'ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))',
+     '(!cpu->cacheless && ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling)))'))
+bug('shrink-adds-race', 'the shrinker adds memory while another adds the same', 'checker shrink_adds', 20,
+    ('changing_begin', 'return ramka_cas(&r->changing, &none, 1, acquire, map.changing);',
+     'ramka_cas(&r->changing, &none, 1, acquire, map.changing);\n	return true;'))
+bug('reserve-for-nobody', 'a request for the reserve is refused like any other', 'checker reserve', 20,
+    ('allowed', 'req.flags & RAMKA_ALLOC_RESERVE || account_spare', 'account_spare'))
+bug('reserve-for-nobody-stress', 'the same, seen by threads', 'plain low', 5,
+    ('allowed', 'req.flags & RAMKA_ALLOC_RESERVE || account_spare', 'account_spare'))
+bug('shrink-recurses-stress', 'a request of the shrinker calls it again, seen by threads', 'plain low', 5,
+    ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
+bug('reserve-spent-slowly', 'an ordinary request that the cache does not serve gets one frame of the reserve', 'checker reserve', 20,
+    ('allowed', 'account_spare(cpu, nr) == nr', 'account_spare(cpu, nr) + 1 >= nr'))
+bug('low-two-at-once', 'two are told at once that memory is low or not', 'checker watermarks', 20,
+    ('tell_level', ' ||\n	    ramka_xchg(&r->telling_low, 1, relaxed, low.telling))', ')'))
+bug('low-told-twice', 'a level that another call has just told is told again', 'checker watermarks_none', 20,
+    ('tell_level', '(ramka_xchg(is_low, low, relaxed, low.telling) != 0) != low && callback',
+     'ramka_store(is_low, low, relaxed, low.telling), callback'))
 bug('estimate-late', 'what is taken is told as late as what comes back', 'unit cpu', 10,
     ('set_steps', '		cpu->tell_back = part;', '		cpu->tell_at = cpu->tell_back = part;'))
 bug('estimate-eager', 'what comes back is told as early as what is taken', 'unit cpu', 10,
@@ -362,6 +385,17 @@ bug('broken-list-forgets', 'a list clears the flag', 'unit broken', 20,
 bug('broken-type-forgets', 'a new type clears the flag', 'unit broken', 20,
     ('ramka_unique_repurpose', '(INFO_DETACHED | INFO_BROKEN)', 'INFO_DETACHED'))
 
+bug('broken-unclaimed', 'a free frame is broken and still handed out', 'checker broken_claim broken_isolate', 30,
+    ('set_bad', 'if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))',
+     'if (ref_tag(ref) != TAG_FREE || (cpu_claim(cpu, f, 0, &used), slot_ref(f)))'))
+bug('broken-unclaimed-stress', 'the same, seen by threads', 'plain broken', 5,
+    ('set_bad', 'if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))',
+     'if (ref_tag(ref) != TAG_FREE || (cpu_claim(cpu, f, 0, &used), slot_ref(f)))'))
+bug('report-nothing-taken-stress', 'what is reported can be handed out, seen by threads', 'plain broken', 5,
+    ('claim_unreported', 'quad_with(quad, block, ENTRY_HUGE)', 'quad'))
+bug('broken-isolated-returns', 'a broken frame comes back when isolation ends', 'checker broken_isolate', 30,
+    ('keep_from_zone', '	make_bad(r, f);', '	make_bad(r, f);\n	if (bitmap_entry(&z->map, slot_bit(r, z, f) / BLOCK_FRAMES) & ENTRY_SHUT)\n		zone_free(z, slot_bit(r, z, f), 0);'))
+
 # ---- isolation ----
 
 bug('shut-block-refills', 'a free into an isolated block opens it', 'checker isolate isolate_own_cache', 30,
@@ -388,6 +422,13 @@ bug('report-mark-stays', 'a block that was taken since passes for reported', 'ch
      '|= count == BLOCK_FRAMES ? ENTRY_FULL | (hint << ENTRY_HINT_SHIFT & ENTRY_MARK) :'))
 bug('report-opens', 'a block that is isolated while it is reported never comes back', 'unit reported', 20,
     ('bitmap_free_unreported', 'ENTRY_FULL, ENTRY_SHUT)', 'ENTRY_FULL, 0)'))
+
+bug('report-broken', 'a frame is found broken in a block that is being reported, and handed out', 'checker report_broken', 30,
+    ('set_bad', 'if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))',
+     'if (ref_tag(ref) != TAG_FREE || (cpu_claim(cpu, f, 0, &used), slot_ref(f)))'))
+bug('report-removed', 'a block is removed while it is reported', 'checker report_remove', 30,
+    ('bitmap_hold', 'if (!(entry & ENTRY_SHUT) || entry_free(entry) != n)',
+     'if (!(entry & ENTRY_SHUT) || (entry_free(entry) != n && entry & ENTRY_COUNT))'))
 
 # ---- removal ----
 
@@ -422,6 +463,12 @@ bug('hole-metadata-cleared', 'set-up writes the metadata of holes', 'unit late',
     ('ramka_init_why', 'memset(at, 0, l.bitmaps);', 'memset(at, 0, l.end);'))
 bug('tail-search-in-hole', 'a claim by address looks at slots of holes', 'unit late', 10,
     ('state_is_tail', 'if (instance_kind(r, head) == MAP_HOLE)', 'if (head < r->first)'))
+bug('late-last-hole', 'the hole that the map ends with shares its late frames with the first one', 'unit late', 10,
+    ('map_zones', 'i < r->nr_map; i++', 'i + 1 < r->nr_map; i++'))
+bug('late-last-hole-model', 'the same, seen by a random sequence', 'model sequences', 20,
+    ('map_zones', 'i < r->nr_map; i++', 'i + 1 < r->nr_map; i++'))
+bug('late-word-by-word', 'whole blocks of late memory are freed word by word', 'model growth', 10,
+    ('bitmap_fill', 'whole = first % BLOCK_FRAMES ? 0 : (end - first) / BLOCK_FRAMES, nr = 1;', 'whole = 0, nr = 1;'))
 bug('late-keeps-tuning', 'batch, fold and high-water mark stay those of the boot memory', 'unit late', 10,
     ('add_memory', 'tune(r);', ';'))
 bug('reserved-widens-span', 'reserved memory has slots wherever it is', 'unit map', 10,

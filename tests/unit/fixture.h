@@ -72,7 +72,7 @@ struct spec {
 	const uint32_t *cpu_node;
 	uint32_t meta_size, flags;
 	bool rcu, no_barrier, no_wait, no_expedite, bounded;
-	uint64_t low_watermark, high_water, cache_frames;
+	uint64_t min_watermark, low_watermark, high_water, cache_frames;
 	const struct ramka_watch *watch;
 	bool metadata_inside;           /* at the end of the memory, in the direct map */
 };
@@ -267,6 +267,7 @@ static inline void fixture_config(struct fixture *f, const struct spec *s)
 		.barrier_all_cpus = s->no_barrier ? NULL : fixture_barrier,
 		.panic = fixture_panic,
 		.low_memory = s->low_watermark ? fixture_low : NULL,
+		.min_watermark = s->min_watermark,
 		.low_watermark = s->low_watermark,
 		.high_water = s->high_water,
 		.watch = s->watch,

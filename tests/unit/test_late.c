@@ -236,6 +236,28 @@ static void a_gib_at_once(void **state)
 	CLOSE(f);
 }
 
+/* What the map ends with may be a hole inside the span: it is as any other. */
+static void the_last_hole(void **state)
+{
+	static const struct ramka_region g[] = {
+		{ BASE, 4 * MIB, RAMKA_USABLE, 0 }, { BASE + MIB, MIB, RAMKA_MMIO, 0 }, { BASE + 3 * MIB, MIB, RAMKA_MMIO, 0 },
+	};
+	struct fixture *f = fixture_open((struct spec){ .regions = g, .nr_regions = 3 });
+
+	(void)state;
+	f->grown = true;
+	assert_int_equal(add(f, BASE + 3 * MIB + PAGE, MIB - PAGE), 0);
+	assert_int_equal(state_at(f, BASE + 3 * MIB + PAGE), RAMKA_STATE_FREE);
+	assert_int_equal(state_at(f, BASE + MIB + PAGE), RAMKA_STATE_HOLE);
+	assert_int_equal(add(f, BASE + 3 * MIB, 2 * PAGE), RAMKA_E_IN_USE);
+	assert_int_equal(add(f, BASE + 4 * MIB, PAGE), RAMKA_E_OUT_OF_BOUND);
+	AUDIT(f);
+	assert_int_equal(add(f, BASE + MIB, MIB), 0);
+	assert_int_equal(add(f, BASE + 3 * MIB, PAGE), 0);
+	assert_int_equal(stats(f).free, 4 * MIB / PAGE);
+	CLOSE(f);
+}
+
 /* ---- sizes ---- */
 
 static void sizes_follow_the_memory(void **state)
@@ -417,6 +439,7 @@ int main(void)
 		cmocka_unit_test(metadata_of_holes_is_not_touched),
 		cmocka_unit_test(pieces_in_any_order),
 		cmocka_unit_test(a_gib_at_once),
+		cmocka_unit_test(the_last_hole),
 		cmocka_unit_test(sizes_follow_the_memory),
 		cmocka_unit_test(sizes_have_a_floor),
 		cmocka_unit_test(late_memory_is_of_its_node),

@@ -58,6 +58,8 @@ void make(struct options o)
 		.regions = regions, .nr_regions = 3, .nr_cpus = o.cpus, .meta_size = 32,
 		.flags = RAMKA_NO_DIRECT_MAP | o.flags, .barrier_all_cpus = barrier, .panic = bug,
 		.rcu = o.rcu ? &rcu : NULL, .high_water = 1024,
+		.min_watermark = o.min, .low_watermark = o.low, .high_watermark = o.high,
+		.low_memory = o.low_memory, .enough_memory = o.enough_memory, .shrink = o.shrink,
 	};
 	size_t bytes;
 	int rc;

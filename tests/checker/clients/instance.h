@@ -28,6 +28,9 @@ struct options {
 	uint32_t flags;
 	bool rcu;
 	bool declines;                 /* the barrier on all CPUs may decline, while the threads run */
+	uint64_t min, low, high;       /* watermarks */
+	void (*low_memory)(void *ctx, uint64_t free_frames), (*enough_memory)(void *ctx, uint64_t free_frames);
+	uint64_t (*shrink)(void *ctx, uint64_t wanted);
 	bool tolerant;                 /* a reported bug does not fail the client, it is counted in note NOTE_BUGS */
 };
 void make(struct options o);

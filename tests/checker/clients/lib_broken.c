@@ -119,6 +119,48 @@ static void cached_takes(void) { take_put_take(cpu(1)); }
 CK_CLIENT(broken_cached, .what = "a frame is found broken that a CPU has in its cache and hands out", .setup = cached2,
 	  .thread = { breaks_first, cached_takes }, .check = broken_books, .stale = 1, .bound = 1);
 
+/* free: others claim it by its address */
+static void free2(void)
+{
+	cached2();
+	ramka_drain(r);
+}
+static void claims(struct ramka_cpu *c)
+{
+	unsigned accepted = ck_note(ACCEPTED);
+	struct ramka_frame *f;
+	int rc = ramka_frame_claim(c, PA(0), 0, &t_plain, &(struct meta){ 8, 8 }, &f, NULL);
+
+	ck_assert(!rc || rc == RAMKA_E_IN_USE || rc == RAMKA_E_BUSY, "claim: %d", rc);
+	if (rc)
+		return;
+	check_not_broken(accepted, f, 0);
+	ck_own_take(number(f));
+	look(f);
+	give(c, f);
+}
+static void claims_none(void) { claims(none()); }
+CK_CLIENT(broken_claim, .what = "a frame is found broken while it is claimed by its address, and a CPU allocates", .setup = free2,
+	  .thread = { breaks_first, claims_none, cached_takes }, .check = broken_books, .stale = CK_FRESH, .bound = 1);
+
+/* its block is isolated, and opened again, meanwhile */
+static void isolates(void)
+{
+	int rc = ramka_isolate(none(), PA(0), 2 * RAMKA_PAGE_SIZE);
+
+	ck_assert(!rc || rc == RAMKA_E_BUSY, "isolate: %d", rc);
+	while (!rc) {
+		int undone = ramka_unisolate(none(), PA(0), 2 * RAMKA_PAGE_SIZE);
+
+		ck_assert(!undone || undone == RAMKA_E_BUSY, "unisolate: %d", undone);
+		if (!undone)
+			return;
+		ck_yield(); /* a claim shuts blocks at the moment */
+	}
+}
+CK_CLIENT(broken_isolate, .what = "a frame is found broken while its block is isolated and opened, and its owner frees it", .setup = shared2,
+	  .thread = { breaks_first, isolates, put_and_take }, .check = broken_books, .stale = CK_FRESH, .bound = 1);
+
 /* the owner changes the frame */
 static void splits(void)
 {

@@ -72,3 +72,67 @@ CK_CLIENT(report_huge, .what = "two report beside a CPU that takes whole blocks"
 	  .thread = { reporter, huge_user, reporter_none }, .check = all_back, .stale = 1, .bound = 1, .slow = true);
 CK_CLIENT(report_isolate, .what = "a block is reported while it is isolated and opened", .setup = two_blocks_free,
 	  .thread = { reporter, isolater }, .check = all_back, .stale = 1);
+
+/* ---- a block that is reported breaks or goes ---- */
+
+enum { BROKEN = NOTE_0 + 45, REMOVED };
+
+static void breaker(void)
+{
+	int rc = ramka_frame_set_bad(cpu(1), PA(3));
+
+	ck_assert(!rc || rc == RAMKA_E_BUSY, "set_bad: %d", rc);
+	ck_note_set(BROKEN, !rc);
+}
+static bool tell_sound(void *ctx, ramka_paddr_t base, uint64_t size)
+{
+	ck_assert(!ck_note(BROKEN) || PA(3) < base || base + size <= PA(3), "a broken frame is reported as free");
+	return tell(ctx, base, size);
+}
+static void sound_reporter(void)
+{
+	uint64_t n;
+
+	ck_assert(!ramka_report_free(cpu(0), 1, tell_sound, NULL, &n) && n <= 1, "report");
+}
+static void one_broken(void)
+{
+	struct ramka_stats s;
+
+	books();
+	ramka_stats_read(r, &s);
+	ck_assert(s.bad == ck_note(BROKEN) && s.free == 2 * BLOCK - s.bad, "%u free, %u broken", (unsigned)s.free, (unsigned)s.bad);
+}
+CK_CLIENT(report_broken, .what = "a frame of a block breaks while the block is reported, beside another reporter", .setup = two_blocks_free,
+	  .thread = { sound_reporter, breaker, reporter_none }, .check = one_broken, .stale = CK_FRESH, .bound = 1);
+
+/* whoever has removed it owns it */
+static void remover(void)
+{
+	int rc = ramka_isolate(cpu(1), PA(0), SIZE(BLOCK));
+
+	ck_assert(!rc, "isolate: %d", rc);
+	rc = ramka_remove_memory(cpu(1), PA(0), SIZE(BLOCK));
+	ck_assert(!rc || rc == RAMKA_E_BUSY || rc == RAMKA_E_IN_USE, "remove: %d", rc);
+	if (rc)
+		return;
+	ck_note_set(REMOVED, 1);
+	each(PA(0), SIZE(BLOCK), ck_own_take);
+}
+static void first_comes_back(void)
+{
+	struct ramka_region first = { PA(0), SIZE(BLOCK), RAMKA_USABLE, 0 };
+
+	if (!ck_note(REMOVED)) {
+		ck_assert(!ramka_unisolate(cpu(1), PA(0), SIZE(BLOCK)), "unisolate");
+	} else {
+		each(PA(0), SIZE(BLOCK), ck_own_give);
+		ck_assert(!ramka_add_memory(r, &first), "add");
+	}
+	all_back();
+}
+CK_CLIENT(report_remove, .what = "a block is isolated and removed while it is reported", .setup = two_blocks_free,
+	  .thread = { reporter, remover }, .check = first_comes_back, .stale = CK_FRESH, .bound = 1, .steps = 40000);
+CK_CLIENT(report_remove_three, .what = "the same beside another user", .setup = two_blocks_free,
+	  .thread = { reporter, remover, user_none }, .check = first_comes_back, .stale = CK_FRESH, .bound = 1, .slow = true,
+	  .steps = 40000);
