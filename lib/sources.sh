@@ -15,6 +15,8 @@ case ${1:-} in
 '') printf '%s\n' "$core" ;;
 --host)
 	find . -name '*.c' | sed 's,^\./,,' | LC_ALL=C sort | grep -vxF "$core" ;;
+--help)
+	sed -n '4,9s/^#\t\{0,1\} \{0,1\}//p' sources.sh ;;
 *)
 	sed -n '4,9s/^#\t\{0,1\} \{0,1\}//p' sources.sh >&2
 	exit 2 ;;

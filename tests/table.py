@@ -52,6 +52,8 @@ def table():
 
 
 def main():
+	if sys.argv[1:] not in ([], ['--write']):
+		sys.exit('usage: tests/table.py [--write]')
 	with open(PAGE, encoding='utf-8') as f:
 		page = f.read()
 	head, rest = page.split(BEGIN)

@@ -18,7 +18,8 @@ import struct
 
 import gdb
 
-# What the sources define as macros: lib/base/slot.h, lib/zone/bitmap.h, lib/cpu/state.h. tests/gdb/run compares them.
+# What the sources define as macros: lib/base/slot.h, lib/zone/bitmap.h, lib/cpu/state.h, the public headers. tests/gdb/run
+# compares them.
 MAGIC = 0x72616d6b
 PAGE_SHIFT = 12
 TAG_SHIFT = 61
@@ -43,6 +44,9 @@ ORDER_AT = (0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200, 208) # lib/cpu/ord
 NO_ROW = 0xffffffff - (BLOCK_FRAMES - 1)
 BAG_SEALED = 2
 HEADS = ('unique', 'shared', 'deferred', 'busy', 'saturated')
+OWNED = ('unique', 'shared', 'deferred', 'saturated') # ramka_dump says who allocated these
+RAMKA_TRACE = 0x100
+RAMKA_NO_CPU = 0xffff
 CELLS = {'hole': ' ', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
          'reserved': 'R', 'saturated': '!', 'isolated': 'i'}
 
@@ -350,6 +354,20 @@ class Instance:
 		size = int(self.r['meta_size'])
 		return (int(self.r['meta']) + (frame - self.first) * size, size) if size else (0, 0)
 
+	def history(self, frame):
+		"""What RAMKA_TRACE noted, ((CPU, address) of the last allocation, the same of the last free); None: nothing, or it is off."""
+		if not int(self.r['flags']) & RAMKA_TRACE:
+			return None, None
+		return tuple(self.noted(word) for word in words(self.r['traces'], 2 * (frame - self.first), 2))
+
+	@staticmethod
+	def noted(word):
+		"""lib/base/watch.h. CPU None: on the handle without a CPU. The address is sign-extended."""
+		cpu, address = word >> 48, word & (1 << 48) - 1
+		if not cpu:
+			return None
+		return None if cpu == RAMKA_NO_CPU else cpu - 1, address | (0xffff << 48 if address >> 47 else 0)
+
 	def direct_map(self):
 		return int(self.r['direct_map'])
 
@@ -514,6 +532,21 @@ def who(instance, frame):
 	return f'{slot.state}, {name}{size}'
 
 
+def caller(address):
+	"""Function, file and line that a return address belongs to, or ''. The call is before it."""
+	line = gdb.find_pc_line(address - 1)
+	block = gdb.block_for_pc(address - 1)
+	while block and not block.function:
+		block = block.superblock
+	name = block.function.print_name if block else ''
+	return name + (f' at {line.symtab.filename.rsplit("/", 1)[-1]}:{line.line}' if name and line.symtab else '')
+
+
+def by_whom(noted):
+	cpu, address = noted
+	return f'{caller(address)} ({address:#x})'.lstrip() + (', on the handle without a CPU' if cpu is None else f', on CPU {cpu}')
+
+
 # ---- the commands ----
 
 class Ramka(gdb.Command):
@@ -557,6 +590,9 @@ class Frame(gdb.Command):
 		slot = instance.slot(frame)
 		print(f'  slot {instance.slot_address(frame):#x}, state word {slot.ref:#x} ({slot.tag}), info {slot.info:#x}')
 		print(f'  memory: {KINDS[kind]}, node {node}; content at {instance.direct_map() + (frame << PAGE_SHIFT):#x}')
+		for what, noted in zip(('allocated', 'freed'), instance.history(frame)):
+			if noted:
+				print(f'  last {what} by {by_whom(noted)}')
 		flags = [text for bit, text in INFO_FLAGS if slot.info & bit]
 		if slot.is_head():
 			print(f'  type {instance.type_name(slot)} (id {slot.type_id}), order {slot.order}, list {slot.list}'
@@ -677,7 +713,9 @@ class Map(gdb.Command):
 
 
 class Dump(gdb.Command):
-	"""ramka dump [EXPRESSION]: the map of the instance that EXPRESSION leads to, in the format of ramka_dump, see include/ramka/dump.h. For tools/ramka-map."""
+	"""ramka dump [EXPRESSION]: the map of the instance that EXPRESSION leads to, for tools/ramka-map.
+
+The format is that of ramka_dump, see include/ramka/dump.h. A line "caller ADDRESS NAME" for each owner comes in addition."""
 	LETTERS = {'hole': '_', 'unused': '-', 'free': '.', 'cached': 'c', 'unique': 'U', 'shared': 'S', 'deferred': 'd', 'busy': 'b',
 		   'reserved': 'R', 'saturated': '!', 'isolated': 'i'}
 
@@ -692,26 +730,32 @@ class Dump(gdb.Command):
 		for i in range(256):
 			if instance.registered(i):
 				print(f'ramka-map: type {i} {instance.registered(i)}')
-		runs, last, at = [], None, instance.first
+		runs, last, at, head, owner = [], None, instance.first, None, None
 		for state, slot, n in states(instance):
+			if slot is not head: # a tail comes with the slot of its head
+				head = slot
+				owner = instance.history(at)[0] if slot and state in OWNED else None
 			zone = instance.zone(at) if state != 'hole' and len(instance.zones) > 1 else instance.zones[0]
 			key = (state, slot.type_id if slot and slot.is_head() else None, slot.order if slot and slot.is_head() else 0,
-			       zone.node if zone and state != 'hole' else 0)
+			       zone.node if zone and state != 'hole' else 0, owner)
 			if key == last:
 				runs[-1][2] += n
 			else:
 				runs.append([at, key, n])
 				last = key
 			at += n
+		for address in sorted({key[4][1] for _, key, _ in runs if key[4]}):
+			print(f'ramka-map: caller {address:x} {caller(address)}')
 		for at in range(0, len(runs), 8):
 			print(f'ramka-map: at {runs[at][0]:x} ' + ' '.join(map(self.token, runs[at:at + 8])))
 		print('ramka-map: end')
 
 	def token(self, run):
-		(state, type_id, order, node), frames = run[1:]
+		(state, type_id, order, node, owner), frames = run[1:]
 		letter = 'X' if state == 'reserved' and type_id == TYPE_UNUSABLE else self.LETTERS[state]
 		return (letter + ('' if type_id is None else str(type_id)) + (f'/{order}' if order else '')
-			+ (f'@{node}' if node else '') + (f':{frames}' if frames > 1 else ''))
+			+ (f'@{node}' if node else '') + (f':{frames}' if frames > 1 else '')
+			+ (f'~{"" if owner[0] is None else owner[0]}.{owner[1]:x}' if owner else ''))
 
 
 # ---- pretty printers ----

@@ -82,6 +82,8 @@ static void init(const struct bootmap *map, uint64_t total, uint64_t nr_free)
 /* ---- the readers with one signature ---- */
 
 #define WHERE 0x10000 /* where the loader put its structure */
+#define UEFI_USABLE UINT64_C(0x13d1ab000)
+#define UEFI_RECLAIMABLE UINT64_C(0x27ed000)
 
 static int read_multiboot2(struct bootmap *map, const void *bytes, size_t mapped)
 {
@@ -324,36 +326,93 @@ static void fdt_riscv64(void)
 	free(p);
 }
 
+/* ---- UEFI ---- */
+
+/* The whole map of a machine with memory above 4 GiB; it is not sorted. */
+static void uefi(void)
+{
+	struct bootmap map = empty(ROOM);
+	uint64_t stride;
+	size_t bytes;
+	unsigned char *p = load("uefi.bin", &bytes), *d = p + sizeof(stride);
+
+	memcpy(&stride, p, sizeof(stride));
+	bytes -= sizeof(stride);
+	CHECK(stride == 48 && bytes == 132 * stride && !bootmap_uefi(&map, d, bytes, stride) && map.nr == 30);
+	CHECK(bytes_of(&map, RAMKA_USABLE) == UEFI_USABLE && bytes_of(&map, RAMKA_RECLAIMABLE) == UEFI_RECLAIMABLE);
+	CHECK(bytes_of(&map, RAMKA_MMIO) == 0x10608000);
+	init(&map, (UEFI_USABLE + UEFI_RECLAIMABLE) / RAMKA_PAGE_SIZE, UEFI_USABLE / RAMKA_PAGE_SIZE);
+	for (size_t room = 0; room < 30; room++) {
+		map = empty(room);
+		CHECK(bootmap_uefi(&map, d, bytes, stride) == RAMKA_E_NOMEM && map.nr == room);
+	}
+	free(p);
+}
+
 /* ---- Limine ---- */
 
-static void limine(void)
+/* Reads lines as kernels print them. */
+static struct bootmap_limine_response limine_load(const char *name, struct bootmap_limine_entry *e, struct bootmap_limine_entry **entries)
 {
-	struct bootmap_limine_entry e[] = { /* as Limine reports a PC of QEMU with 512 MiB */
-		{ 0x1000, 0x51000, LIMINE_LOADER_RECLAIMABLE }, { 0x52000, 0x4d000, LIMINE_USABLE },
-		{ 0x9fc00, 0x400, LIMINE_RESERVED }, { 0xf0000, 0x10000, LIMINE_RESERVED }, { 0x100000, 0x1fd98000, LIMINE_USABLE },
-		{ 0x1fe98000, 0x121000, LIMINE_LOADER_RECLAIMABLE }, { 0x1ffb9000, 0x26000, LIMINE_EXECUTABLE_AND_MODULES },
-		{ 0x1ffdf000, 0x1000, LIMINE_ACPI_RECLAIMABLE }, { 0x1ffe0000, 0x20000, LIMINE_RESERVED },
-		{ 0xfd000000, 0x3e8000, LIMINE_FRAMEBUFFER }, { 0xfffc0000, 0x40000, LIMINE_RESERVED },
-		{ 0xfd00000000, 0x300000000, LIMINE_RESERVED },
-	};
-	struct bootmap_limine_entry *entries[sizeof(e) / sizeof(e[0])];
-	struct bootmap_limine_response response = { 0, sizeof(e) / sizeof(e[0]), entries };
+	struct bootmap_limine_response response = { .entries = entries };
+	char path[512];
+	unsigned long long base, type, length;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dumps, name);
+	f = fopen(path, "r");
+	CHECK(f);
+	while (fscanf(f, "base: %llx, type: %llu, length: %llx ", &base, &type, &length) == 3) {
+		CHECK(response.entry_count < ROOM);
+		entries[response.entry_count] = &e[response.entry_count];
+		e[response.entry_count++] = (struct bootmap_limine_entry){ base, length, type };
+	}
+	CHECK(feof(f));
+	fclose(f);
+	return response;
+}
+
+static void limine_bios(void)
+{
+	struct bootmap_limine_entry e[ROOM], *entries[ROOM];
+	struct bootmap_limine_response response = limine_load("limine-bios.txt", e, entries);
 	struct bootmap map = empty(ROOM);
 
-	for (size_t i = 0; i < response.entry_count; i++)
-		entries[i] = &e[i];
-	CHECK(!bootmap_limine(&map, &response) && map.nr == 12);
-	init(&map, 0x51 + 0x4d + 0x1fd98 + 0x121 + 0x26 + 1, 0x4d + 0x1fd98);
+	CHECK(!bootmap_limine(&map, &response));
+	SAME(&map, { 0x1000, 0x51000, RAMKA_RECLAIMABLE, 0 }, { 0x52000, 0x4d000, RAMKA_USABLE, 0 }, { 0x9fc00, 0x400, RAMKA_MMIO, 0 },
+	     { 0xf0000, 0x10000, RAMKA_MMIO, 0 }, { 0x100000, 0x7fe1b000, RAMKA_USABLE, 0 }, { 0x7ff1b000, 0x3000, RAMKA_RECLAIMABLE, 0 },
+	     { 0x7ff1e000, 0x8000, RAMKA_KERNEL, 0 }, { 0x7ff26000, 0x1a000, RAMKA_RECLAIMABLE, 0 }, { 0x7ff40000, 0x1000, RAMKA_USABLE, 0 },
+	     { 0x7ff41000, 0x2000, RAMKA_RECLAIMABLE, 0 }, { 0x7ff43000, 0x1b000, RAMKA_USABLE, 0 },
+	     { 0x7ff5e000, 0x81000, RAMKA_RECLAIMABLE, 0 }, { 0x7ffdf000, 0x21000, RAMKA_MMIO, 0 });
+	init(&map, 0x51 + 0x4d + 0x7fedf, 0x4d + 0x7fe1b + 1 + 0x1b);
+	for (size_t room = 0; room < response.entry_count; room++) {
+		map = empty(room);
+		CHECK(bootmap_limine(&map, &response) == RAMKA_E_NOMEM);
+	}
 	e[4].base = 0x40000; /* overlaps what lies below: the more restrictive kind wins */
 	map = empty(ROOM);
 	CHECK(!bootmap_limine(&map, &response));
-	init(&map, 0x1fdd7 - 0x11 + 0x148, 0x1fdd8 - 0x52 - 0x11);
+	init(&map, 0x51 + 0x7fe09 - 0x11 + 0xc4, 0x7fe09 - 0x11 + 1 + 0x1b);
 	entries[3] = NULL;
+	map = empty(ROOM);
 	CHECK(bootmap_limine(&map, &response) == RAMKA_E_INVAL);
 	response.entry_count = 0;
 	CHECK(bootmap_limine(&map, &response) == RAMKA_E_INVAL && bootmap_limine(&map, NULL) == RAMKA_E_INVAL);
 	response = (struct bootmap_limine_response){ .entry_count = 1 };
 	CHECK(bootmap_limine(&map, &response) == RAMKA_E_INVAL);
+}
+
+/* The machine of uefi(): both readers come to the same memory. */
+static void limine_uefi(void)
+{
+	struct bootmap_limine_entry e[ROOM], *entries[ROOM];
+	struct bootmap_limine_response response = limine_load("limine-uefi.txt", e, entries);
+	struct bootmap map = empty(ROOM);
+
+	CHECK(!bootmap_limine(&map, &response) && response.entry_count == 35);
+	CHECK(bytes_of(&map, RAMKA_KERNEL) == 0x20000 && bytes_of(&map, RAMKA_RECLAIMABLE) == UEFI_RECLAIMABLE);
+	CHECK(bytes_of(&map, RAMKA_USABLE) == UEFI_USABLE - 0x20000);
+	init(&map, (UEFI_USABLE + UEFI_RECLAIMABLE) / RAMKA_PAGE_SIZE, UEFI_USABLE / RAMKA_PAGE_SIZE - 0x20);
 }
 
 int main(int argc, char **argv)
@@ -364,9 +423,11 @@ int main(int argc, char **argv)
 	multiboot2_uefi();
 	multiboot2_overlap();
 	uefi_kinds();
+	uefi();
 	fdt_aarch64();
 	fdt_riscv64();
-	limine();
+	limine_bios();
+	limine_uefi();
 	puts("boot maps: all readers agree with the dumps and refuse what is malformed");
 	return 0;
 }

@@ -40,8 +40,10 @@ RAMKA_API const char *ramka_strerror(int error);
  * Why a call of set-up refused: the cause behind a code that stands for many causes. Each of these calls has
  * a twin that ends in `_why`, does the same, and fills such a record of the caller's:
  * ramka_metadata_size_why, ramka_init_why, ramka_add_memory_why, ramka_remove_memory_why, ramka_fini_why,
- * ramka_type_register_why, ramka_request_why. Only a twin answers RAMKA_E_META_SIZE. On success the record is
- * all zeroes.
+ * ramka_type_register_why, ramka_request_why. On success the record is all zeroes.
+ *
+ * Only a twin answers RAMKA_E_META_SIZE: the codes of the call without `_why` are part of the interface that
+ * programs were written for, and there a type larger than cfg.meta_size is RAMKA_E_INVAL.
  */
 struct ramka_why {
 	int error;           /**< the code that the call returns */

@@ -85,8 +85,9 @@ struct ramka_type {
 
 /**
  * Registers a type. @return 0; RAMKA_E_INVAL: NULL, id taken or out of range, metadata larger than
- * cfg.meta_size, alignment not a power of two, above 16 or broken by the stride of cfg.meta_size,
- * RAMKA_TYPE_RCU without cfg.rcu, unknown flags. Registering the same descriptor twice is "taken".
+ * cfg.meta_size (ramka_type_register_why has a code of its own for that), alignment not a power of two, above
+ * 16 or broken by the stride of cfg.meta_size, RAMKA_TYPE_RCU without cfg.rcu, unknown flags. Registering the
+ * same descriptor twice is "taken".
  * Before the type is used; several threads may register at once. The descriptor must outlive the instance.
  */
 RAMKA_API int ramka_type_register(struct ramka *r, const struct ramka_type *type);

@@ -14,7 +14,8 @@ struct listed { struct ramka_link link; uint64_t owner; };
 static RAMKA_DEFINE_TYPE(listed_type, struct listed, .id = RAMKA_TYPE_ID_USER + 1);
 
 static struct ramka_host *host, *other;
-struct ramka *odd; /* an instance of several nodes, with holes, and with memory that came late */
+struct ramka *odd; /* an instance of several nodes, with holes, and with memory that came late; it traces */
+struct ramka_frame *traced; /* of it */
 void *content; /* of the shared frame */
 struct ramka_frame *shared;
 struct ramka_unique *large, *in_list;
@@ -55,6 +56,35 @@ static void fill_depot(struct ramka *r, struct ramka_cpu *cpu)
 		ramka_unique_free(cpu, u[i]);
 }
 
+/* What RAMKA_TRACE is to name: no call may be the last thing that these do. */
+static struct ramka_frame *__attribute__((noinline)) keeper(struct ramka_cpu *cpu)
+{
+	struct ramka_frame *f = ramka_frame_alloc(cpu, &page_type, NULL, (struct ramka_request){ .flags = RAMKA_ALLOC_UNINIT });
+
+	__asm__ volatile("" ::: "memory");
+	return f;
+}
+
+static void __attribute__((noinline)) giver(struct ramka_frame *f)
+{
+	ramka_frame_put(ramka_cpu_none(odd), f);
+	__asm__ volatile("" ::: "memory");
+}
+
+/* A frame that was freed and is allocated again. */
+static void trace_one(void)
+{
+	ramka_paddr_t pa;
+
+	traced = keeper(ramka_cpu_at(odd, 1));
+	pa = ramka_frame_paddr(odd, traced);
+	giver(traced);
+	do {
+		traced = keeper(ramka_cpu_at(odd, 1));
+		CHECK(traced);
+	} while (ramka_frame_paddr(odd, traced) != pa);
+}
+
 static void make_odd(void)
 {
 	static const struct ramka_region g[] = {
@@ -64,7 +94,7 @@ static void make_odd(void)
 	};
 	static const uint32_t nodes[] = { 0, 1, 0 };
 	struct ramka_config cfg = { .regions = g, .nr_regions = sizeof(g) / sizeof(g[0]), .nr_cpus = 3, .cpu_node = nodes,
-				    .flags = RAMKA_NO_DIRECT_MAP, .meta_size = 16 };
+				    .flags = RAMKA_NO_DIRECT_MAP | RAMKA_TRACE, .meta_size = 16 };
 	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT };
 	size_t bytes;
 	void *memory;
@@ -82,6 +112,7 @@ static void make_odd(void)
 		if (f && i % 4 == 1)
 			ramka_frame_put(ramka_cpu_at(odd, (i + 1) % 3), f);
 	}
+	trace_one();
 }
 
 int main(void)
