@@ -93,6 +93,14 @@ PLAN = [
     Row("deferred/order:0", 1, DEFERRED, rounds=3, pairs=1 << 19),
 ]
 
+# The cases of a run without options, which is to take two to three minutes on an idle machine: one or two of each kind.
+SHOWN = {
+    "repeat/order:0", "repeat/order:9", "bulk/order:0", "bulk:8G/order:0", "rand/order:0", "churn:90/order:0",
+    "churn:50:8G/order:0", "churn:50:8G/order:3", "pipe/order:0", "exit/order:0", "tail:90/order:0", "cold/order:0",
+    "frag:90/order:0", "frag:batch:90/order:0", "frag:mix:90/order:0", "ageing:steady95/order:0", "init:zeroed/order:0",
+    "init:regions/order:0", "grow:up/order:0", "deferred/order:0",
+}
+
 SECONDS = 0.05        # of a run, unless the row fixes the pairs
 QUICK_SECONDS = 0.02
 FULL_SECONDS = 0.2

@@ -287,6 +287,8 @@ def selected_rows(args):
     rows = plan.PLAN
     if args.quick:
         rows = [r for r in rows if r.quick]
+    elif not args.full and not args.filter:
+        rows = [r for r in rows if r.case in plan.SHOWN]
     if args.full:
         everybody = plan.EVERYBODY.split()
         rows = [plan.Row(r.case, r.threads, " ".join(r.peers + [p for p in everybody if p not in r.peers]),

@@ -315,11 +315,11 @@ static void hangs(int sig)
 #ifdef SLOW_BUILD
 # define EVERY 31u
 # define COARSE 151u
-# define FAR 10u
+# define FAR 3u
 #else
 # define EVERY 1u
 # define COARSE 61u
-# define FAR 10u
+# define FAR 5u
 #endif
 
 static void run(const struct scenario *s, bool traced)

@@ -3,6 +3,7 @@
  * Classes of bugs that other reference counters, page allocators and reclaimers had (docs/original.md has the list F1 to
  * F31), as far as one thread can show them: each test is the shape of the bug, not one instance of it.
  */
+#include "../slow.h"
 #include "fixture.h"
 
 struct note { uint64_t n; };
@@ -54,7 +55,7 @@ static void f03_a_speculative_reference_outlives_the_owner(void **state)
 
 	(void)state;
 	for (unsigned order = 0; order <= 10; order++)
-		for (unsigned round = 0; round < 2000; round++) {
+		for (unsigned round = 0; round < TIMES(2000); round++) {
 			struct ramka_frame *one = must_alloc(f->cpu[0], order_req(order)), *speculative = NULL;
 
 			assert_int_equal(ramka_frame_from_in_use(f->r, ramka_frame_paddr(f->r, one), &speculative), 0);
@@ -78,7 +79,7 @@ static void f03_a_walker_never_keeps_or_kills_a_frame(void **state)
 
 	(void)state;
 	memset(&owners, 0, sizeof(owners));
-	for (unsigned round = 0; round < 200000; round++) {
+	for (unsigned round = 0; round < TIMES(200000); round++) {
 		unsigned i = (unsigned)(random_next(&seed) % 64), j = (unsigned)(random_next(&seed) % 16);
 
 		if (found[j]) {
@@ -119,7 +120,7 @@ static void f06_no_double_free_is_accepted(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 32; i++)
 		held[i] = must_alloc(f->cpu[0], order_req(i % 4));
-	for (unsigned round = 0; round < 20000; round++) {
+	for (unsigned round = 0; round < TIMES(20000); round++) {
 		unsigned i = (unsigned)(random_next(&seed) % 32);
 		struct ramka_cpu *cpu = round % 3 == 2 ? f->none : f->cpu[round % 3];
 
@@ -136,7 +137,7 @@ static void f06_no_double_free_is_accepted(void **state)
 		held[i] = must_alloc(cpu, order_req(i % 4));
 	}
 	assert_int_equal(f->bugs, injected);
-	assert_true(injected > 3000);
+	assert_true(injected > TIMES(3000));
 	put_all(f->cpu[0], held, 32);
 	CLOSE(f);
 }
@@ -148,7 +149,7 @@ static void f09_one_drop_for_each_install(void **state)
 	uint64_t seed = 93;
 
 	(void)state;
-	for (unsigned round = 0; round < 5000; round++) {
+	for (unsigned round = 0; round < TIMES(5000); round++) {
 		struct ramka_cpu *cpu = round % 5 == 4 ? f->none : f->cpu[round % 2];
 		unsigned order = (unsigned)(random_next(&seed) % 3), n = 1u << order;
 		struct ramka_unique *u, *parts[4];
@@ -325,7 +326,7 @@ static void f16_pressure_bounds_the_backlog(void **state)
 	uint64_t most = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 100000; i++) {
+	for (unsigned i = 0; i < TIMES(100000); i++) {
 		struct ramka_cpu *cpu = f->cpu[i % 2];
 
 		if (ramka_frame_put_rcu(cpu, must_alloc(cpu, UNINIT)) == RAMKA_PRESSURE)
@@ -347,7 +348,7 @@ static void f17_no_false_out_of_memory(void **state)
 	uint64_t seed = 95;
 
 	(void)state;
-	for (unsigned round = 0; round < 200000; round++) {
+	for (unsigned round = 0; round < TIMES(200000); round++) {
 		struct ramka_cpu *cpu = f->cpu[random_next(&seed) % 8];
 
 		if (n < 256 && (n == 0 || random_next(&seed) % 1000 < (round / 1000 % 2 ? 900u : 400u))) {
@@ -372,7 +373,7 @@ static void f19_cpus_come_and_go(void **state)
 	uint64_t seed = 96;
 
 	(void)state;
-	for (unsigned cycle = 0; cycle < 10000; cycle++) {
+	for (unsigned cycle = 0; cycle < TIMES(10000); cycle++) {
 		unsigned which = (unsigned)(random_next(&seed) % 4);
 		struct ramka_cpu *cpu = f->cpu[which];
 
@@ -402,7 +403,7 @@ static void f20_a_cpu_that_only_frees(void **state)
 	uint64_t most = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 300000; i++) {
+	for (unsigned i = 0; i < TIMES(300000); i++) {
 		ramka_frame_put(f->cpu[1], must_alloc(f->cpu[0], UNINIT));
 		if (i % 100 == 0 && stats(f).cached > most)
 			most = stats(f).cached;
@@ -496,7 +497,7 @@ static void f25_no_byte_leaks(void **state)
 	uint64_t seed = 97;
 
 	(void)state;
-	for (unsigned round = 0; round < 4000; round++) {
+	for (unsigned round = 0; round < TIMES(4000); round++) {
 		struct ramka_cpu *cpu = round % 4 == 3 ? f->none : f->cpu[random_next(&seed) % 3];
 		struct ramka_request req = { .order = (uint8_t)(random_next(&seed) % 4) };
 		struct ramka_frame *one = n < 64 && random_next(&seed) % 2 ? ramka_frame_alloc(cpu, &note_type, NULL, req) : NULL;

@@ -2,6 +2,7 @@
 /* lib/frame/drop.c: on_drop once, on the right handle, outside sections, free to call back; chains without recursion. */
 #include <pthread.h>
 
+#include "../slow.h"
 #include "fixture.h"
 
 struct node { struct ramka_frame *next; uint64_t n; };
@@ -187,7 +188,7 @@ static void drops_of_a_handler(void **state)
 
 /* ---- long chains ---- */
 
-#define CHAIN 1000000u
+#define CHAIN TIMES(1000000u)
 
 struct job {
 	struct ramka_cpu *cpu;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "../slow.h"
 #include "fixture.h"
 
 /* The test's own entries: address | node | present. */
@@ -241,7 +242,7 @@ static void wrong_levels_are_found_if_asked_for(void **state)
 
 /* ---- a million levels ---- */
 
-#define CHAIN 1000000u
+#define CHAIN TIMES(1000000u)
 
 /*
  * A million nodes have 4 GiB of contents, so here all of them lie in the same few pages: what the entries hold is lost, and

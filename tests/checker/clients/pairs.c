@@ -822,26 +822,32 @@ static bool pairs(unsigned i, struct ck_client *c)
 		{ LATE, "late", &t_plain },
 	};
 
-	for (unsigned way = BESIDE; way <= WRAPPED; way++)
-		for (unsigned s = 0; s < sizeof starts / sizeof *starts; s++)
-			for (unsigned k = 0; k < NR_OPS * NR_OPS; k++) {
-				const struct op *a = &ops[k / NR_OPS], *b = &ops[k % NR_OPS];
-				struct pair *p;
+	static unsigned at, nr; /* they are asked for in turn: each goes on from the last */
+	const unsigned squares = NR_OPS * NR_OPS, nr_starts = sizeof starts / sizeof *starts;
 
-				if (!together(a, b, starts[s].start) || !wanted(a, b, starts[s].start, starts[s].type, way) || i--)
-					continue;
-				p = calloc(1, sizeof *p);
-				*p = (struct pair){ a, b, starts[s].start, starts[s].type, way };
-				*c = (struct ck_client){
-					.name = ck_text("pair_%s_%s_%s%s", starts[s].name, a->name, b->name, way_names[way]),
-					.what = "two calls on one frame", .setup = begin, .check = books,
-					.thread = { first, way == NESTED ? NULL : second }, .irq = { way == NESTED ? nested : NULL },
-					.irq_max = starts[s].name[0] == 'f' && starts[s].name[1] == 'r' ? 1 : 2,
-					.stale = (a->kind | b->kind) & LONG || way == NESTED || way == DECLINED ? CK_FRESH : 2,
-					.arg = p,
-				};
-				return true;
-			}
+	if (i < nr)
+		at = nr = 0;
+	for (; at < (WRAPPED + 1u) * nr_starts * squares; at++) {
+		const struct op *a = &ops[at % squares / NR_OPS], *b = &ops[at % NR_OPS];
+		unsigned s = at / squares % nr_starts;
+		enum way way = (enum way)(at / squares / nr_starts);
+		struct pair *p;
+
+		if (!together(a, b, starts[s].start) || !wanted(a, b, starts[s].start, starts[s].type, way) || nr++ < i)
+			continue;
+		at++;
+		p = calloc(1, sizeof *p);
+		*p = (struct pair){ a, b, starts[s].start, starts[s].type, way };
+		*c = (struct ck_client){
+			.name = ck_text("pair_%s_%s_%s%s", starts[s].name, a->name, b->name, way_names[way]),
+			.what = "two calls on one frame", .setup = begin, .check = books,
+			.thread = { first, way == NESTED ? NULL : second }, .irq = { way == NESTED ? nested : NULL },
+			.irq_max = starts[s].name[0] == 'f' && starts[s].name[1] == 'r' ? 1 : 2,
+			.stale = (a->kind | b->kind) & LONG || way == NESTED || way == DECLINED ? CK_FRESH : 2,
+			.arg = p,
+		};
+		return true;
+	}
 	return false;
 }
 CK_FAMILY(pairs);
