@@ -17,7 +17,7 @@ static void panic(void *ctx, const struct ramka_bug *bug)
 
 int main(void)
 {
-	static const unsigned cpus[] = { 1, 9 };
+	static const unsigned cpus[] = { 17, 25 }; /* with fewer an outbox is smaller */
 	static const struct {
 		uint32_t cfg;
 		unsigned bytes;
