@@ -195,16 +195,17 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 	for (unsigned i = 0; i < NOMEM_ROUNDS && alone < ALONE_ROUNDS; i++) {
 		struct drain d = { .wants = nr == 1 && !req.order ? wants : NULL, .arg = &a };
 		uint64_t transfers = account_transfers(r);
-		bool left = !drain_may_help(r, req, nr);
+		/* a drain is then left out, and transfers alone are a reason to look again */
+		bool useless = !drain_may_help(r, req, nr);
 		/* before the look for other drains: one that begins after that look is counted */
-		uint64_t before = left ? transfers : account_moves(r);
-		bool wait = !left && waits < WAIT_ROUNDS && drain_running(r);
-		bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;
+		uint64_t before = useless ? transfers : account_moves(r);
+		bool wait = !useless && waits < WAIT_ROUNDS && drain_running(r);
+		bool all = useless || (!wait && cpu_drain_all(r, cpu, &d)), moved;
 		struct ramka_frame *f = d.got ? d.got : for_zones(cpu, req, nr, try);
 
 		if (f)
 			return f;
-		moved = (left ? account_transfers(r) : account_moves(r)) != before + d.mine;
+		moved = (useless ? account_transfers(r) : account_moves(r)) != before + d.mine;
 		if (!moved && (all || (!wait && !r->barrier_all_cpus)))
 			break;
 		waits += wait;

@@ -71,7 +71,7 @@ struct ramka_cpu {
 	uint32_t victim;                 /* the CPU from whose shard it stole last, about */
 	bool cacheless;
 	struct ramka_atomic_u32 shrinking; /* cfg.shrink runs for a request of this handle */
-	/* of the hot word, as many as there were at the last settling */
+	/* all pushes up to the last settling; the hot word has their low bits and counts on (cpu_pushes) */
 	struct ramka_atomic_u64 pushes;
 	/* frames into the cache and out of it, but for pushes and pops */
 	struct ramka_atomic_u64 moved_in, moved_out;

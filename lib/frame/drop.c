@@ -8,7 +8,7 @@
 #include "contracts.h"
 #include "drop.h"
 
-#define PENDING_NOBODY 0u
+#define PENDING_NONE 0u
 #define PENDING_RUNNING 1u
 
 static noinline void back_to_unused(struct ramka *r, struct ramka_frame *f)
@@ -64,15 +64,15 @@ static bool start_running(struct ramka_cpu *cpu, struct ramka_frame *f)
 	uint64_t old = ramka_load(&cpu->pending, relaxed, drop.pending), next;
 
 	do {
-		next = old == PENDING_NOBODY ? PENDING_RUNNING : slot_index(cpu->r, f) + 2;
+		next = old == PENDING_NONE ? PENDING_RUNNING : slot_index(cpu->r, f) + 2;
 		ramka_store(&f->ref, REF_BUSY(old < 2 ? 0 : old - 1), relaxed, slot.busy);
 	} while (!ramka_cas(&cpu->pending, &old, next, release, drop.pending));
-	return old == PENDING_NOBODY;
+	return old == PENDING_NONE;
 }
 
 bool drop_begin(struct ramka_cpu *cpu)
 {
-	uint64_t old = PENDING_NOBODY;
+	uint64_t old = PENDING_NONE;
 
 	return ramka_cas(&cpu->pending, &old, PENDING_RUNNING, relaxed, drop.pending);
 }
@@ -84,7 +84,7 @@ void drop_end(struct ramka_cpu *cpu, const char *operation)
 
 	for (;;) {
 		old = PENDING_RUNNING;
-		if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))
+		if (ramka_cas(&cpu->pending, &old, PENDING_NONE, relaxed, drop.pending))
 			return;
 		old = ramka_xchg(&cpu->pending, PENDING_RUNNING, acquire, drop.pending) - 1;
 		while (old) {

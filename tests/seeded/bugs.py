@@ -186,8 +186,8 @@ bug('section-not-nested', 'a handler on top of a call opens the section again', 
 bug('section-not-nested-step', 'the same, at each instruction of one call', 'step put', 10,
     ('section_enter', '	if (unlikely(ramka_load(&cpu->active, relaxed, section.own)))\n		return false;\n', ''))
 bug('handler-drop-lost', 'what a handler drops while on_drop runs is forgotten', 'checker drop_irq', 20,
-    ('drop_end', 'if (ramka_cas(&cpu->pending, &old, PENDING_NOBODY, relaxed, drop.pending))\n			return;',
-     'ramka_store(&cpu->pending, PENDING_NOBODY, relaxed, drop.pending);\n		return;'))
+    ('drop_end', 'if (ramka_cas(&cpu->pending, &old, PENDING_NONE, relaxed, drop.pending))\n			return;',
+     'ramka_store(&cpu->pending, PENDING_NONE, relaxed, drop.pending);\n		return;'))
 bug('section-ignores-revoked', 'the owner goes on while a drainer has its cache', 'stress drain', 10,
     ('section_enter', 'if (likely(!ramka_load(&cpu->revoked, acquire, section.revoke)))\n		return true;', 'return true;'))
 bug('drain-ignores-active', 'a drainer takes the cache of a CPU that is inside a call', 'stress drain', 10,
@@ -289,7 +289,7 @@ bug('trim-keeps-rest', 'what a segment leaves of its run is lost', 'plain segmen
 bug('nomem-no-last-resort', 'no memory is said without draining', 'plain oom', 5,
     ('cpu_alloc_slow', 'return f ? f : last_resort(cpu, req, nr, try_exhaustive);', 'return f;'))
 bug('nomem-no-drain', 'the last pass does not drain the caches first', 'plain oom', 5,
-    ('last_resort', 'bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;', 'bool all = true, moved;'))
+    ('last_resort', 'bool all = useless || (!wait && cpu_drain_all(r, cpu, &d)), moved;', 'bool all = true, moved;'))
 bug('nomem-one-round', 'the pass is not repeated when frames moved', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
     ('last_resort', 'if (!moved && (all || (!wait && !r->barrier_all_cpus)))\n			break;', '(void)all;\n		break;'))
 bug('nomem-trim-uncounted', 'the rest of a trimmed run comes back past a scan', 'checker nomem_trim_none nomem_trim', 60,
