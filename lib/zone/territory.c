@@ -6,7 +6,7 @@
 #define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
 #define TERRITORY_WINDOW 128u  /* partly used blocks compared before one is picked */
 #define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
-#define IN_A_PIECE 16u        /* territories in a row that a search passes in one go */
+#define SIDE_BY_SIDE 16u        /* territories in a row that a search passes in one go */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
 {
@@ -72,25 +72,25 @@ void territory_move(struct zone *z, uint32_t me, uint32_t from, uint32_t to)
 /* ---- looking ---- */
 
 /* Which blocks are meant: zone.h, lifetimes. */
-enum kind { ORDINARY, LASTING, EITHER };
+enum lifetime { ORDINARY, LASTING, EITHER };
 
-static uint64_t of_kind(const struct zone *z, uint32_t chunk, enum kind kind)
+static uint64_t of_lifetime(const struct zone *z, uint32_t chunk, enum lifetime life)
 {
 	uint64_t lasting;
 
-	if (kind == EITHER)
+	if (life == EITHER)
 		return ~(uint64_t)0;
 	lasting = zone_lasting_word(z, chunk);
-	return kind == LASTING ? lasting : ~lasting;
+	return life == LASTING ? lasting : ~lasting;
 }
 
 /* The next hinted block of [from, end). */
-static uint32_t next_in(const struct zone *z, const struct hints *h, enum kind kind, uint32_t from,
+static uint32_t next_in(const struct zone *z, const struct hints *h, enum lifetime life, uint32_t from,
 			uint32_t end)
 {
 	while (from < end) {
 		uint32_t chunk = from / CHUNK_BLOCKS;
-		uint64_t w = hints_word(h, chunk) & of_kind(z, chunk, kind);
+		uint64_t w = hints_word(h, chunk) & of_lifetime(z, chunk, life);
 
 		w &= ~bits_below(from % CHUNK_BLOCKS);
 		if (w) {
@@ -104,7 +104,7 @@ static uint32_t next_in(const struct zone *z, const struct hints *h, enum kind k
 
 /* The best of the partly used blocks seen so far. */
 struct window {
-	enum kind kind;
+	enum lifetime life;
 	bool emptiest; /* that one is wanted, not the densest that has enough */
 	uint32_t best, sparse;
 	unsigned best_count, sparse_count, seen;
@@ -112,11 +112,11 @@ struct window {
 
 static const struct window nothing_seen = { ORDINARY, false, NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
 
-static struct window window(enum kind kind, bool emptiest)
+static struct window window(enum lifetime life, bool emptiest)
 {
 	struct window w = nothing_seen;
 
-	w.kind = kind;
+	w.life = life;
 	w.emptiest = emptiest;
 	return w;
 }
@@ -152,7 +152,7 @@ static void look(struct zone *z, struct window *w, unsigned order, uint32_t from
 {
 	while (from < end && !window_full(w)) {
 		uint32_t chunk = from / CHUNK_BLOCKS, base = chunk * CHUNK_BLOCKS;
-		uint64_t some = hints_word(&z->map.some, chunk) & of_kind(z, chunk, w->kind);
+		uint64_t some = hints_word(&z->map.some, chunk) & of_lifetime(z, chunk, w->life);
 
 		some &= ~bits_below(from % CHUNK_BLOCKS);
 		if (end - base < CHUNK_BLOCKS)
@@ -185,7 +185,7 @@ static uint32_t whole_in(struct zone *z, uint32_t from, uint32_t end)
 /* ---- own territories ---- */
 
 /* Blocks of territories in a row. */
-struct piece { uint32_t first, end; };
+struct blocks { uint32_t first, end; };
 
 static bool is_own(const struct zone *z, uint32_t t, uint32_t me)
 {
@@ -197,7 +197,7 @@ static bool is_own(const struct zone *z, uint32_t t, uint32_t me)
  * counts territories and starts at 0. False at the end.
  */
 static bool next_own(const struct zone *z, uint32_t me, const struct territory_range *own, uint32_t from,
-		     uint32_t *i, struct piece *ret)
+		     uint32_t *i, struct blocks *ret)
 {
 	uint32_t nr = own->end - own->first, start = from >> z->territory_shift;
 
@@ -211,7 +211,7 @@ static bool next_own(const struct zone *z, uint32_t me, const struct territory_r
 		if (!is_own(z, t, me))
 			continue;
 		ret->first = *i ? t << z->territory_shift : from;
-		for (uint32_t most = *i + IN_A_PIECE;
+		for (uint32_t most = *i + SIDE_BY_SIDE;
 		     *i + 1 < nr && *i + 1 < most && t + 1 < own->end && is_own(z, t + 1, me); t++)
 			++*i;
 		ret->end = *i == nr ? from : (t + 1) << z->territory_shift;
@@ -226,7 +226,7 @@ static bool next_own(const struct zone *z, uint32_t me, const struct territory_r
 static uint32_t some_own(struct zone *z, struct window w, uint32_t me, const struct territory_range *own,
 			 unsigned order, uint32_t from)
 {
-	struct piece p;
+	struct blocks p;
 	uint32_t i = 0;
 
 	while (!window_full(&w) && next_own(z, me, own, from, &i, &p))
@@ -234,11 +234,11 @@ static uint32_t some_own(struct zone *z, struct window w, uint32_t me, const str
 	return best_of(&w);
 }
 
-static uint32_t pick_own(struct zone *z, enum kind kind, uint32_t me, const struct territory_range *own,
+static uint32_t pick_own(struct zone *z, enum lifetime life, uint32_t me, const struct territory_range *own,
 			 unsigned order, uint32_t from)
 {
-	uint32_t i = 0, block = some_own(z, window(kind, false), me, own, order, from);
-	struct piece p;
+	uint32_t i = 0, block = some_own(z, window(life, false), me, own, order, from);
+	struct blocks p;
 
 	while (block == NO_BLOCK && next_own(z, me, own, from, &i, &p))
 		block = whole_in(z, p.first, p.end);
@@ -306,10 +306,10 @@ static uint32_t find_some(struct zone *z, unsigned order, uint32_t first, uint32
 }
 
 /* Any block of [first, end), from `from` on. */
-static uint32_t pick_shared(struct zone *z, enum kind kind, unsigned order, uint32_t from, uint32_t first,
+static uint32_t pick_shared(struct zone *z, enum lifetime life, unsigned order, uint32_t from, uint32_t first,
 			    uint32_t end)
 {
-	struct window w = window(kind, false);
+	struct window w = window(life, false);
 	uint32_t block;
 
 	if (from < first || from >= end)
@@ -455,7 +455,7 @@ uint32_t territory_take_blocks(struct zone *z, uint32_t me, struct territory_ran
 {
 	uint32_t from = *at < z->map.blocks ? (uint32_t)align_down(*at, QUAD_BLOCKS) : 0;
 	uint32_t got = 0, i = 0, block;
-	struct piece p;
+	struct blocks p;
 
 	while (!got && me != OWNER_NONE && next_own(z, me, own, from, &i, &p))
 		got = take_blocks_in(z, nr, most, p.first, p.end, ret_blocks);
