@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding a state word for reports, walk and audit. Called by everything above the zones. */
+/* Decoding a state word for reports, walk and audit. See slot.h. */
 #include "slot.h"
 
 /* What the word alone says; FREE may still be a tail, cached or a hole. */

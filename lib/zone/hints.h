@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tree of hints: which blocks are worth a look. May use base/bits.h. Called by bitmap.c and zone.c.
+ * A tree of hints: which blocks are worth a look. May use base/bits.h.
  *
  * Level 0 has a word for each chunk of 32 blocks: a bit for each block, and TOLD, which says that the level
  * above has this word's bit or is about to get it. Every level above has a bit for each word below. A hint

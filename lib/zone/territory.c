@@ -2,11 +2,11 @@
 /* Which block a CPU takes from. The order of preference, and what an owner word means: territory.h. */
 #include "territory.h"
 
-#define MIN_SHIFT 2u          /* one quad */
-#define SHARES 8u             /* territories that a CPU gets at set-up, if there are enough */
+#define MIN_SHIFT 2u           /* one quad */
+#define SHARES 8u              /* territories that a CPU gets at set-up, if there are enough */
 #define TERRITORY_WINDOW 128u  /* partly used blocks compared before one is picked */
-#define ENOUGH 16u            /* free frames that make a refill worth its read-modify-writes */
-#define SIDE_BY_SIDE 16u        /* territories in a row that a search passes in one go */
+#define ENOUGH 16u             /* free frames that make a refill worth its read-modify-writes */
+#define SIDE_BY_SIDE 16u       /* territories in a row that a search passes in one go */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The zone of a frame, and blocks that get their first frames. */
+/* The zone of a frame, and blocks that get their first frames. See zones.h. */
 #include "zones.h"
 
 struct zone *instance_zone(const struct ramka *r, const struct ramka_frame *f)
