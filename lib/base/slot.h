@@ -118,6 +118,7 @@ static inline uint64_t ref_link(uint64_t ref)
 #define INFO_TYPE_SHIFT 48u
 #define INFO_LIST_SHIFT 16u
 #define INFO_ORDER_SHIFT 8u
+#define INFO_ORDER_MASK ((uint64_t)0xff << INFO_ORDER_SHIFT)
 #define INFO_DETACHED 1u /* claimed from UNUSED: returns there */
 #define INFO_RESERVED 2u /* reserved at boot: its last reference stays */
 #define INFO_HOOK 4u     /* its type has an on_drop */
@@ -154,7 +155,7 @@ static inline bool info_is_plain(uint64_t info)
 /* The same of any order. */
 static inline bool info_is_bare(uint64_t info)
 {
-	return info_is_plain(info & ~((uint64_t)0xff << INFO_ORDER_SHIFT));
+	return info_is_plain(info & ~INFO_ORDER_MASK);
 }
 
 /* The order of such a frame; of any other a number above all orders. */

@@ -269,7 +269,7 @@ static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order,
 	/* flags that are set from now on are set again */
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
 	broken = slot_last_info(f) & INFO_BROKEN;
-	info &= ~((uint64_t)0xff << INFO_ORDER_SHIFT | INFO_BROKEN);
+	info &= ~(INFO_ORDER_MASK | INFO_BROKEN);
 	info |= (uint64_t)order << INFO_ORDER_SHIFT;
 	for (uint64_t i = 0; i < (uint64_t)1 << (old_order - order); i++) {
 		struct ramka_frame *part = f + (i << order);

@@ -2,10 +2,16 @@
 /*
  * A tree of hints: which blocks are worth a look. May use base/bits.h.
  *
- * Level 0 has a word for each chunk of 32 blocks: a bit for each block, and TOLD, which says that the level
- * above has this word's bit or is about to get it. Every level above has a bit for each word below. A hint
- * may be stale for as long as a call is parked half-way, so it is never believed when the answer would be
- * "no memory" (zone.c then reads the block entries).
+ * Level 0 has a word for each chunk of 32 blocks:
+ *
+ *    63     62            32 31                       0
+ *   +------+----------------+--------------------------+
+ *   | TOLD |       0        |   a bit for each block   |
+ *   +------+----------------+--------------------------+
+ *
+ * TOLD says that the level above has this word's bit or is about to get it. Every level above has a bit for
+ * each word below. A hint may be stale for as long as a call is parked half-way, so it is never believed when
+ * the answer would be "no memory" (zone.c then reads the block entries).
  *
  *   set     unconditional RMW, once the block entry says so; on to the level above if the word was empty,
  *           TOLD included. There is no "test, then set": a setter that saw a bit which a clearer is about
