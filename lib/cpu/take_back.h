@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The one way by which a frame comes back to the allocator. May use cache.h, order.h, request.h. */
+/*
+ * The way by which any frame comes back to the allocator: cache, stack of its order, row or zone. May use
+ * cache.h, order.h, request.h.
+ *
+ * The hot paths of lib/frame do the same without a call for frames of the home zone whose type wants nothing
+ * done at their end: cpu_free_inside (cache.h), order_push_inside (order.h), and for many frames in one
+ * section cpu_keep and order_put. What these refuse comes here.
+ */
 #ifndef RAMKA_LIB_CPU_TAKE_BACK_H
 #define RAMKA_LIB_CPU_TAKE_BACK_H
 

@@ -21,9 +21,9 @@
 
 /*
  * Ends a frame that the caller owns, whose last reference is gone and which no reader looks at any more. Runs
- * on_drop if the type has one, then takes the frame back. Every end goes through here, except that
- * ramka_frame_put and ramka_unique_free have an inlined line each, which does the same for a base frame of a
- * plain type. `operation`: the public function that is reported.
+ * on_drop if the type has one, then takes the frame back. Every end goes through here, except that puts,
+ * frees and the reaper of bags hand frames whose type wants nothing done to the caches themselves
+ * (cpu/take_back.h says by what). `operation`: the public function that is reported.
  */
 void frame_end(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, const char *operation);
 
