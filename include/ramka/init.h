@@ -38,7 +38,7 @@ RAMKA_API int ramka_metadata_size_why(const struct ramka_config *cfg, size_t *re
  * overlap, meta_size > 240, an unknown flag, grace periods without `snapshot` or `elapsed`, a node above
  * 65534, memory of a node that lies farther apart than 16 TiB, RAMKA_METADATA_ZEROED where the first or last
  * metadata of a region is not zero. One thread, before any other use. Time: n log n in the regions;
- * microseconds a GiB of memory; 1.2 MB of words to clear for each TiB of hole, none with
+ * microseconds a GiB of memory; 3.3 MB of words to clear for each TiB of hole, none with
  * RAMKA_METADATA_ZEROED.
  */
 RAMKA_API int ramka_init(const struct ramka_config *cfg, void *metadata, size_t bytes, struct ramka **ret_r);
