@@ -38,7 +38,7 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	uses        a header of the core, or a .c file without one, whose head does not say "May use", with the files of its own
 	            storey that it and its .c file include, no other ones, and none that comes later in docs/architecture.md
 	contexts    a public function that docs/contexts.md does not name: whole, as _SUFFIX behind one of its kind, or as PREFIX*
-	picture     a picture of docs/pictures that is not what the text beside it says
+	picture     a picture of docs/pictures that is not what the text beside it says, or the one of the storeys without a file
 """
 import hashlib
 import os
@@ -558,6 +558,15 @@ def check_pictures(root):
 				old = f.read()
 		if old != new:
 			yield path, 1, 'picture', f'{name}.txt says something else: docs/pictures/draw.py --write'
+	path = os.path.join(PICTURES, 'storeys.txt')
+	if not os.path.exists(os.path.join(root, path)):
+		return
+	with open(os.path.join(root, path), encoding='utf-8') as f:
+		boxes = {name: set(re.findall(r'\w+', text)) for name, text in re.findall(r'^box storey (\w+)[\d ]*: (.*)', f.read(), re.M)}
+	for unit in sorted({each[:-2] for each in csource.files(root, ('lib',)) if not each.startswith(HOST)}):
+		_, *storey, name = unit.split(os.sep)
+		if storey and name not in boxes.get(storey[0], ()):
+			yield path, 1, 'picture', f'{unit} is in no box'
 
 
 # ---- one name, one place ----
