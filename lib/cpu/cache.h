@@ -104,11 +104,12 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uintptr_t number)
 	return true;
 }
 
-/*
- * What cpu_free leaves to its caller: frames that are more than a base frame of a plain type, with
- * RAMKA_TYPE_RCU or without; broken ones.
- */
-enum leave { LEAVE_SPECIAL, LEAVE_SPECIAL_BUT_RCU, LEAVE_BROKEN };
+/* Which frames cpu_free leaves to its caller. */
+enum leave {
+	LEAVE_SPECIAL,         /* all but base frames of a plain type */
+	LEAVE_SPECIAL_BUT_RCU, /* the same, but for those of RAMKA_TYPE_RCU, whose grace period is over */
+	LEAVE_BROKEN           /* broken ones: the caller has done what others want done */
+};
 
 static always_inline bool cpu_leaves(uint64_t info, enum leave leave)
 {

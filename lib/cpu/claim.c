@@ -125,7 +125,7 @@ static int claim_drained(struct ramka_cpu *cpu, struct zone *z, struct ramka_fra
 	return RAMKA_E_BUSY;
 }
 
-/* All of it bits of the zone? Their blocks must not be holes. */
+/* Is the whole run in the zone, and in blocks that have memory? */
 static bool in_zone(const struct zone *z, uint32_t bit, unsigned order)
 {
 	if (bit < z->low || (uint64_t)bit + ((uint64_t)1 << order) > z->end)

@@ -144,13 +144,14 @@ void defer_offline(struct ramka_cpu *cpu);
 
 /* Base frames that wait. */
 uint64_t defer_count(const struct ramka *r);
-/* Those in the open bag and the ring of one CPU; the most there were at once. */
+/* Those in the open bag and the ring of one CPU. */
 static inline uint64_t defer_waiting(const struct defer *d)
 {
 	uint64_t out = ramka_load(&d->out, relaxed, stat), in = ramka_load(&d->in, relaxed, stat);
 
 	return in > out ? in - out : 0; /* the two are not read at once */
 }
+/* The most of these at once. */
 uint64_t defer_peak(const struct defer *d);
 /* How many bags ago the oldest sealed one was sealed, itself included; 0 if there is none. */
 unsigned defer_age(const struct defer *d);

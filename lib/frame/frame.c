@@ -250,7 +250,9 @@ static always_inline void reference_gone(struct ramka_cpu *cpu, struct ramka_fra
 		end_shared(cpu, f, old, operation, caller);
 }
 
-/* Inside the section, which it leaves: the last reference of all but a plain base frame is gone. */
+/*
+ * The last reference of a frame that is no plain base frame is gone. Inside the section, which this leaves.
+ */
 static noinline void end_larger(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
 				const char *operation, uintptr_t caller)
 {

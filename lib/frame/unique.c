@@ -50,7 +50,7 @@ int ramka_unique_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order,
 	return 0;
 }
 
-/* Everything but what the caches take at once. */
+/* Frees a frame that the caches do not take at once. */
 static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, const char *operation,
 			       uintptr_t caller)
 {
@@ -68,7 +68,7 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, co
 		frame_end(cpu, f, info, operation);
 }
 
-/* Inside the section, which it leaves: everything but a plain base frame. */
+/* Frees a frame that is no plain base frame. Inside the section, which this leaves. */
 static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, uintptr_t n,
 				 const char *operation, uintptr_t caller)
 {

@@ -281,7 +281,7 @@ void ramka_host_destroy(struct ramka_host *h)
 	if (!h)
 		return;
 	if (host_reading(h)) {
-		/* for itself: here, or for the helper of liburcu's sources, which waits for this thread */
+		/* the wait would not end: it is for this thread's section, here or in liburcu's helper */
 		host_waits_inside(h, "ramka_host_destroy");
 		return;
 	}

@@ -141,7 +141,7 @@ static void dump_orders(struct line *l, const char *what, const struct zone *z, 
 	end_line(l);
 }
 
-/* One of several nodes also by order. */
+/* A node. Where there are several, its free frames by order as well. */
 static noinline void dump_node(struct line *l, const struct zone *z, bool several)
 {
 	struct ramka_stats s = { .free = 0 };

@@ -45,13 +45,12 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 void nodes_start(struct nodes *n, const struct ramka_config *cfg, const struct map_span *span);
 /* The next node's frames; false past the last one. The first call of a map without memory gives node 0. */
 bool nodes_next(struct nodes *n, struct node_range *ret);
-/*
- * First frame and number of bits of the zone of a node; bytes of its bitmap and of its territories' owners.
- */
+/* The frame number of bit 0 of a node's zone, and how many bits the zone has. */
 uint64_t zone_origin(const struct node_range *n);
 uint64_t zone_bits(const struct node_range *n);
 /* Words of the block entries, whole cache lines: the hints that follow them begin a line. */
 uint32_t quad_words(uint32_t blocks);
+/* Bytes of the bitmap of so many bits: with block entries, hints, lasting bits and owner words. */
 size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus);
 
 #endif

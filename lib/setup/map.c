@@ -47,7 +47,7 @@ static int check_region(const struct ramka_region *g, size_t i, struct ramka_why
 	return 0;
 }
 
-/* The first and the last frame that a region touches; both in *span or not. */
+/* Widens the span by the frames of [low, end) that the region touches. */
 static void widen(struct map_span *span, const struct ramka_region *g, uint64_t low, uint64_t end)
 {
 	uint64_t first = frame_of(g->base), last = frame_of(g->base + (g->size - 1));
