@@ -19,6 +19,7 @@
 # define always_inline inline __attribute__((always_inline))
 #endif
 
+#define LINE_BYTES 64u             /* a cache line */
 #define WORD_BITS 64u
 #define WORD_ORDER 6u              /* 2^6 frames a word */
 #define BLOCK_ORDER 9u             /* 2^9 frames a block: 8 words, one cache line */

@@ -22,7 +22,7 @@
  */
 struct stripe {
 	/* movements of frames: one before and one after each */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 moves;
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 moves;
 	struct ramka_atomic_u64 allocs, puts;           /* frames of any order handed out and given back */
 	struct ramka_atomic_u64 uncached;                  /* base frames of these, net */
 };
@@ -113,7 +113,7 @@ struct ramka {
 
 	/* shared and written: each on a line of its own, none touched by a cache hit */
 	/* head of the shared stack of deferred frames: slot + 1, 0 empty */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 deferred;
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 deferred;
 	/* base frames in it and in the bags that were made of it */
 	struct ramka_atomic_u64 deferred_frames;
 	/* frames in it, roughly: a bag is made of it at 64 */

@@ -28,6 +28,7 @@
 
 #include <ramka/atomic.h>
 
+#include "../base/bits.h"
 #include "../base/names.h"
 
 #define MAGAZINE_SIZE 64u
@@ -35,7 +36,7 @@
 #define DEPOT_INDEX 0xffffffu /* the low part of a head */
 
 struct magazine {
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 next; /* index + 1 */
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u32 next; /* index + 1 */
 	uint32_t count;
 	uint32_t home; /* its shard */
 	uint32_t frames[MAGAZINE_SIZE];
@@ -43,8 +44,8 @@ struct magazine {
 
 /* Two heads, a cache line each. */
 struct shard {
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 full;
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 empty;
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 full;
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 empty;
 	struct ramka_atomic_u64 cached; /* frames in its full magazines, for statistics */
 };
 

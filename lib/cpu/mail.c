@@ -27,8 +27,8 @@ size_t outbox_bytes(unsigned nr_cpus)
 {
 	uint32_t n = outbox_size(nr_cpus);
 
-	return sizeof(struct outbox) + (n ? nr_cpus * sizeof(struct letters) : 0) +
-	       n * (sizeof(uint32_t) + sizeof(uint16_t));
+	return (size_t)align_up(sizeof(struct outbox) + (n ? nr_cpus * sizeof(struct letters) : 0) +
+				n * (sizeof(uint32_t) + sizeof(uint16_t)), LINE_BYTES);
 }
 
 void outbox_init(struct outbox *o, unsigned nr_cpus)

@@ -44,7 +44,7 @@ struct outbox {
 	struct letters letters[];
 };
 
-/* Mailboxes among so many CPUs; the places of an outbox, and its bytes. */
+/* Mailboxes among so many CPUs; the places of an outbox, and its bytes, whole cache lines. */
 unsigned mailboxes(unsigned nr_cpus);
 uint32_t outbox_size(unsigned nr_cpus);
 size_t outbox_bytes(unsigned nr_cpus);

@@ -34,7 +34,7 @@ struct defer; /* deferred frames of one CPU, frame/defer.h */
 /* The private state of a CPU. Protocol: section.h. */
 struct ramka_cpu {
 	/* line 0: all that a cache hit reads and writes, but the frame numbers */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 active;
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u32 active;
 	struct ramka_atomic_u32 revoked;
 	struct ramka_atomic_u64 hot;     /* see above */
 	uintptr_t slots;                 /* the slot of the home zone's first frame */
@@ -48,7 +48,7 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 row_mask; /* its frames */
 
 	/* line 1: refills, statistics, everything else */
-	RAMKA_ALIGNAS(64) struct zone *zone; /* home */
+	RAMKA_ALIGNAS(LINE_BYTES) struct zone *zone; /* home */
 	struct ramka *r;
 	struct defer *defer;             /* of the cache-less handle too */
 	struct outbox *outbox;           /* frames for other CPUs, mail.h; NULL for the cache-less handle */
@@ -92,12 +92,12 @@ struct ramka_cpu {
 
 /* The part that every handle but the cache-less one has. */
 struct cache {
-	RAMKA_ALIGNAS(64) uint32_t rows[ROWS];   /* closed rows: first frame of each */
+	RAMKA_ALIGNAS(LINE_BYTES) uint32_t rows[ROWS];   /* closed rows: first frame of each */
 	struct ramka_atomic_u64 row_masks[ROWS]; /* their frames */
-	RAMKA_ALIGNAS(64) uint32_t frames[CACHE_SIZE];
+	RAMKA_ALIGNAS(LINE_BYTES) uint32_t frames[CACHE_SIZE];
 	/* frames in the stack of each order; order.h, lasting.h */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u32 larger[TOP_ORDER + 1];
-	RAMKA_ALIGNAS(64) uint32_t larger_frames[LARGER_FRAMES];
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u32 larger[TOP_ORDER + 1];
+	RAMKA_ALIGNAS(LINE_BYTES) uint32_t larger_frames[LARGER_FRAMES];
 };
 
 struct cached_cpu {

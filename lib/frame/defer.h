@@ -90,7 +90,7 @@ struct bag {
 /* Of a CPU, or of the cache-less handle, which uses nothing but the ring. */
 struct defer {
 	/* the open bag */
-	RAMKA_ALIGNAS(64) uint64_t head;
+	RAMKA_ALIGNAS(LINE_BYTES) uint64_t head;
 	struct ramka_atomic_u32 nr;     /* frames in it: others look whether there are any */
 	/* frames in it when no slot was free last: the next attempt comes a bagful later */
 	uint32_t late;
@@ -102,7 +102,7 @@ struct defer {
 	struct ramka_atomic_u64 astray; /* frames that callers with this handle put on the pile */
 	struct ramka_atomic_u32 next;   /* slot to begin with */
 	/* the ring */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 state[RING_SIZE];
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 state[RING_SIZE];
 	struct bag bags[RING_SIZE];
 };
 

@@ -52,7 +52,7 @@ static bool wait_bounded(void *ctx, uint64_t cookie)
 
 static int create(struct ramka_rcu_ops *ret_ops, void **ret_state)
 {
-	struct own_rcu *o = aligned_alloc(64, sizeof(*o));
+	struct own_rcu *o = aligned_alloc(RAMKA_ALIGNOF(struct own_rcu), sizeof(*o));
 
 	if (!o)
 		return RAMKA_E_NOMEM;

@@ -170,7 +170,7 @@ static bool gone; /* set by the one thread of a child of fork */
 
 static int create(void (*synchronize)(void), struct ramka_rcu_ops *ret_ops, void **ret_state)
 {
-	struct urcu *u = aligned_alloc(64, sizeof(*u));
+	struct urcu *u = aligned_alloc(RAMKA_ALIGNOF(struct urcu), sizeof(*u));
 	sigset_t all, old;
 	int error;
 

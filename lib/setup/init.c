@@ -444,7 +444,7 @@ static void init_cpus(struct ramka *r, const struct ramka_config *cfg, const str
 	for (unsigned i = 0; i < r->nr_cpus; i++) {
 		struct ramka_cpu *cpu = &r->cpus[i].cpu;
 
-		cpu->outbox = (void *)(at + l->outboxes + i * (size_t)align_up(outbox_bytes(l->mailing), 64));
+		cpu->outbox = (void *)(at + l->outboxes + i * outbox_bytes(l->mailing));
 		outbox_init(cpu->outbox, l->mailing);
 		cpu->defer = (struct defer *)(void *)(at + l->defers) + i;
 		init_cpu(r, cpu, i, cfg->cpu_node ? cfg->cpu_node[i] : 0);
@@ -463,9 +463,9 @@ static int check_memory(const void *metadata, size_t bytes, size_t needed, struc
 		return refuse_plain(why, RAMKA_E_INVAL,
 				    metadata ? "nowhere to put the result" : "no metadata memory",
 				    metadata ? "ret_r" : "metadata");
-	if ((uintptr_t)metadata % 64)
+	if ((uintptr_t)metadata % LINE_BYTES)
 		return refuse(why, RAMKA_E_NOT_ALIGNED, "the metadata memory is not aligned to 64 bytes",
-			      "metadata", RAMKA_NO_INDEX, (uintptr_t)metadata, 64);
+			      "metadata", RAMKA_NO_INDEX, (uintptr_t)metadata, LINE_BYTES);
 	if (bytes < needed)
 		return refuse(why, RAMKA_E_NOMEM, "the metadata memory is too small", "bytes", RAMKA_NO_INDEX,
 			      bytes, needed);

@@ -111,16 +111,16 @@ size_t bitmap_bytes(uint64_t bits, unsigned nr_cpus)
 	uint64_t words = quad_words(blocks) + 2 * hints_size(blocks) + zone_chunks(blocks);
 
 	return (size_t)align_up(bits / 8 + words * sizeof(uint64_t) +
-				territories * sizeof(struct ramka_atomic_u32), 64);
+				territories * sizeof(struct ramka_atomic_u32), LINE_BYTES);
 }
 
 /* Reserves `bytes`, aligned to a cache line. False: the sum overflows. */
 static bool place(struct layout *l, size_t *ret_at, uint64_t nr, size_t size)
 {
-	if (size && nr > (SIZE_MAX - 64 - l->end) / size)
+	if (size && nr > (SIZE_MAX - LINE_BYTES - l->end) / size)
 		return false;
 	*ret_at = l->end;
-	l->end = (size_t)align_up(l->end + nr * size, 64);
+	l->end = (size_t)align_up(l->end + nr * size, LINE_BYTES);
 	return true;
 }
 
@@ -284,7 +284,7 @@ int lay_out(const struct ramka_config *cfg, struct layout *l, struct ramka_why *
 	     place(l, &l->cpus, cfg->nr_cpus, sizeof(struct cached_cpu)) &&
 	     place(l, &l->none, 1, sizeof(struct ramka_cpu)) &&
 	     place(l, &l->depot, 2, sizeof(struct depot)) &&
-	     place(l, &l->outboxes, cfg->nr_cpus, (size_t)align_up(outbox_bytes(l->mailing), 64)) &&
+	     place(l, &l->outboxes, cfg->nr_cpus, outbox_bytes(l->mailing)) &&
 	     place(l, &l->defers, (uint64_t)cfg->nr_cpus + 1, sizeof(struct defer)) &&
 	     place(l, &l->shards, (uint64_t)cfg->nr_cpus + mailboxes(l->mailing), sizeof(struct shard)) &&
 	     place(l, &l->magazines,

@@ -68,7 +68,7 @@ struct bitmap {
 	 * claims that were given back, whole or in part; their frames were out of sight meanwhile
 	 * (cpu/account.h)
 	 */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 returned;
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 returned;
 };
 
 #define NO_FRAME UINT32_MAX

@@ -30,9 +30,9 @@ struct zone {
 	struct ramka_atomic_u32 is_low;           /* its memory is low, and that was told (cpu/account.h) */
 	struct ramka_atomic_u64 *lasting;         /* a bit for each block, see below */
 	/* all CPUs write these now and then; each is on a line of its own */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 usable; /* frames ever given to the allocator */
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 usable; /* frames ever given to the allocator */
 	/* of these, the ones outside the bitmap: an estimate, which each CPU updates in batches */
-	RAMKA_ALIGNAS(64) struct ramka_atomic_u64 taken;
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 taken;
 };
 
 #define NO_LIMIT UINT32_MAX
