@@ -3,8 +3,8 @@
  * Pure arithmetic: words of 64 frames, orders, frame numbers. No state and no atomics. May use ramka/types.h
  * alone, so that tests/proofs can prove it and every other file can use it.
  */
-#ifndef RAMKA_LIB_BITS_H
-#define RAMKA_LIB_BITS_H
+#ifndef RAMKA_LIB_BASE_BITS_H
+#define RAMKA_LIB_BASE_BITS_H
 
 #include <ramka/types.h>
 

@@ -6,8 +6,8 @@
  * All of an instance lies in the metadata memory that the embedder gave (setup/layout.h). What is not atomic
  * never changes after set-up, so every CPU may read it at any time.
  */
-#ifndef RAMKA_LIB_INSTANCE_H
-#define RAMKA_LIB_INSTANCE_H
+#ifndef RAMKA_LIB_BASE_INSTANCE_H
+#define RAMKA_LIB_BASE_INSTANCE_H
 
 #include <ramka/ramka.h>
 

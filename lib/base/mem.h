@@ -3,8 +3,8 @@
  * The four functions that the core needs of its environment. A freestanding compiler calls them by itself, so
  * every kernel has them. <string.h> is not freestanding, so they are declared here. May use nothing.
  */
-#ifndef RAMKA_LIB_MEM_H
-#define RAMKA_LIB_MEM_H
+#ifndef RAMKA_LIB_BASE_MEM_H
+#define RAMKA_LIB_BASE_MEM_H
 
 #include <stddef.h>
 

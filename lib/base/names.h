@@ -4,8 +4,8 @@
  * ramka_core_zone_alloc. `tests/names.py --write` writes this list, and the suite lint checks it. The library
  * exports none of these.
  */
-#ifndef RAMKA_LIB_NAMES_H
-#define RAMKA_LIB_NAMES_H
+#ifndef RAMKA_LIB_BASE_NAMES_H
+#define RAMKA_LIB_BASE_NAMES_H
 
 #define account_above_min ramka_core_account_above_min
 #define account_alloc ramka_core_account_alloc

@@ -47,8 +47,8 @@
  * others, at any time (frame/broken.h). So an owner who changes the info of a frame in use adds the
  * difference, or makes the frame BUSY first.
  */
-#ifndef RAMKA_LIB_SLOT_H
-#define RAMKA_LIB_SLOT_H
+#ifndef RAMKA_LIB_BASE_SLOT_H
+#define RAMKA_LIB_BASE_SLOT_H
 
 #include <ramka/atomic.h>
 #include <ramka/type.h>

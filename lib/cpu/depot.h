@@ -23,8 +23,8 @@
  * releases: a CPU that takes a magazine has counted the movement before, and a CPU that then finds the stack
  * empty must see that count (account.h).
  */
-#ifndef RAMKA_LIB_DEPOT_H
-#define RAMKA_LIB_DEPOT_H
+#ifndef RAMKA_LIB_CPU_DEPOT_H
+#define RAMKA_LIB_CPU_DEPOT_H
 
 #include <ramka/atomic.h>
 

@@ -17,8 +17,8 @@
  * No step takes a count below zero, even if its predicate holds. Once a frame is SATURATED it is never freed,
  * and its ledger stands still.
  */
-#ifndef RAMKA_LIB_CONTRACTS_H
-#define RAMKA_LIB_CONTRACTS_H
+#ifndef RAMKA_LIB_FRAME_CONTRACTS_H
+#define RAMKA_LIB_FRAME_CONTRACTS_H
 
 #include "../zone/report.h"
 

@@ -64,8 +64,8 @@
  *
  * Pairs: defer.bag (the word of a slot), defer.shared (the pile).
  */
-#ifndef RAMKA_LIB_DEFER_H
-#define RAMKA_LIB_DEFER_H
+#ifndef RAMKA_LIB_FRAME_DEFER_H
+#define RAMKA_LIB_FRAME_DEFER_H
 
 #include "../cpu/section.h"
 

@@ -14,8 +14,8 @@
  * thread that is inside an on_drop may do the drop. A call that runs an on_drop for its own purpose
  * (repurpose) takes the runner's part as well. Pair: drop.pending (push release, take acquire).
  */
-#ifndef RAMKA_LIB_DROP_H
-#define RAMKA_LIB_DROP_H
+#ifndef RAMKA_LIB_FRAME_DROP_H
+#define RAMKA_LIB_FRAME_DROP_H
 
 #include "../cpu/cache.h"
 

@@ -3,8 +3,8 @@
  * The memory map: turns any regions in any order into a sorted list of pieces, each of one kind. May use
  * lower storeys alone. It works in the caller's memory and has no atomics.
  */
-#ifndef RAMKA_LIB_MAP_H
-#define RAMKA_LIB_MAP_H
+#ifndef RAMKA_LIB_SETUP_MAP_H
+#define RAMKA_LIB_SETUP_MAP_H
 
 #include "../base/instance.h"
 #include "../base/why.h"

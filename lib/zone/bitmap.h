@@ -41,8 +41,8 @@
  *
  * Pairs: bit.free (bits), count.raise (block entries), huge.free, hint. See docs/ordering.md.
  */
-#ifndef RAMKA_LIB_BITMAP_H
-#define RAMKA_LIB_BITMAP_H
+#ifndef RAMKA_LIB_ZONE_BITMAP_H
+#define RAMKA_LIB_ZONE_BITMAP_H
 
 #include "hints.h"
 

@@ -8,8 +8,8 @@
  * drain; a whole block last. Searches go by hints and visit a bounded number of blocks. Only the exhaustive
  * pass, which precedes every "no memory", looks at each block entry.
  */
-#ifndef RAMKA_LIB_ZONE_H
-#define RAMKA_LIB_ZONE_H
+#ifndef RAMKA_LIB_ZONE_ZONE_H
+#define RAMKA_LIB_ZONE_ZONE_H
 
 #include "../base/sparse.h"
 #include "bitmap.h"
