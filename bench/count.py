@@ -17,7 +17,7 @@ import tempfile
 
 import runner
 
-PEERS = ("null floor floor-shared ramka ramka-shared ramka-none buddy dpdk ck_stack ck_ring "
+PEERS = ("null floor floor-shared ramka ramka-shared ramka-hardened ramka-none buddy dpdk ck_stack ck_ring "
          "tcmalloc jemalloc mimalloc glibc")
 # (case, pairs of the shorter run, of the longer one)
 ROWS = [("repeat/order:0", 1 << 14, 3 << 14), ("repeat/order:3", 1 << 14, 2 << 14),

@@ -171,6 +171,7 @@ GOALS = [
     Goal("churn:50:8G/order:0", 1, "ramka", 60),
     Goal("churn:90:8G/order:0", 1, "ramka", 80),
     Goal("churn:50:8G/order:3", 1, "ramka", 100),
+    Goal("churn:90/order:0", 1, "ramka-hardened", times=1.1, base="ramka"),
     Goal("pipe/order:0", PAIRED, "ramka", 25),
     Goal("cold/order:0", 1, "ramka", 40),
     Goal("cold:bulk/order:0", 1, "ramka-shared", 20),

@@ -6,8 +6,13 @@
  * RAMKA_TRACE the report names who freed the page before.
  *
  * Built with -fno-optimize-sibling-calls: else a function that ends with the call is not there to be named, and
- * its own caller is.
+ * its own caller is. By hand, where ramka is installed:
+ *
+ *	gcc -g -fno-optimize-sibling-calls -rdynamic doublefree.c $(pkg-config --cflags --libs ramka-host)
  */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE /* dladdr */
+#endif
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  *	ramka           unique frames, content as it was, as all peers give it
  *	ramka-shared    counted frames, the only reference put again
  *	ramka-all       the same of an instance that caches every freed base frame, as pools do (RAMKA_CACHE_ALL)
- *	ramka-hardened  the same with what -Dhardened=true turns on: frames in random order
+ *	ramka-hardened  the same with what -Dhardened=true turns on, RAMKA_HARDENING
  *	ramka-zeroed    unique frames with zeroed content: what a kernel asks for by default
  *	ramka-none      unique frames through the cache-less handle: straight to depot and zones
  *	ramka-hints     unique frames, with RAMKA_ALLOC_LONG for those that live long
@@ -128,7 +128,7 @@ static void *create_caching(const struct bench_shape *shape)
 
 static void *create_hardened(const struct bench_shape *shape)
 {
-	return create_with(shape, NULL, RAMKA_SHUFFLE);
+	return create_with(shape, NULL, RAMKA_HARDENING);
 }
 
 struct ramka *bench_ramka_of(void *instance)
@@ -293,7 +293,7 @@ const struct bench_peer peer_ramka_all = {
 
 const struct bench_peer peer_ramka_hardened = {
 	.name = "ramka-hardened",
-	.what = "ramka, unique frames in random order",
+	.what = "ramka, unique frames, with RAMKA_HARDENING",
 	COMMON,
 	.create = create_hardened,
 	UNIQUE,

@@ -113,6 +113,13 @@ struct ramka_rcu_ops {
  */
 #define RAMKA_CHECK_LEVELS 0x1000u
 
+/**
+ * The flags that find misuse or hinder an attack and together cost at most a tenth of a free and an
+ * allocation. A build with -Dhardened=true (-DRAMKA_HARDENED) has them in every instance. docs/looking.md has
+ * the cost of each flag, and says which were left out.
+ */
+#define RAMKA_HARDENING (RAMKA_SHUFFLE | RAMKA_CHECK_LEVELS)
+
 struct ramka_early;
 
 /**

@@ -24,7 +24,7 @@
 static void init_config(struct ramka *r, const struct ramka_config *cfg)
 {
 #ifdef RAMKA_HARDENED
-	r->flags = cfg->flags | RAMKA_SHUFFLE;
+	r->flags = cfg->flags | RAMKA_HARDENING;
 #else
 	r->flags = cfg->flags;
 #endif
