@@ -498,8 +498,8 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
  * of them is not `from`; ENTRY_FULL stands for ENTRY_REPORTED too. `keep`: ENTRY_SHUT may be set in them and
  * stays as it is; 0: it must not be set.
  */
-static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from,
-			    unsigned to, unsigned keep)
+static always_inline bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from,
+					  unsigned to, unsigned keep)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t mask = (bits_below(ENTRY_WIDTH * (unsigned)nr) << entry_shift(block)) & ~QUAD_OF(keep);
@@ -509,7 +509,7 @@ static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsig
 	while (!((quad ^ QUAD_OF(from)) & same)) {
 		uint64_t now = (quad & ~mask) | (QUAD_OF(to) & mask);
 
-		if (!ramka_cas(p, &quad, now, acq_rel, huge.free))
+		if (unlikely(!ramka_cas(p, &quad, now, acq_rel, huge.free)))
 			continue;
 		if (unlikely(quad & QUAD_OF(keep)))
 			count_isolated_quad(b, quad, now);
