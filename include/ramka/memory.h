@@ -39,7 +39,8 @@ struct ramka_isolation {
  * CPU frees them. All CPUs are drained, so that what they hold of the range comes back. A CPU
  * that is inside a call just then is left alone, and may still hand out what its cache holds:
  * ramka_isolate_progress drains again and says when that is over. Frames in use are the embedder's to move:
- * ramka_walk_range.
+ * ramka_walk_range. What is free in the range counts as gone for the reserve and the watermarks, so
+ * cfg.low_memory may be called, and cfg.enough_memory by ramka_unisolate.
  *
  * All or nothing. @return 0; RAMKA_E_INVAL: NULL, empty, wrapping; RAMKA_E_NOT_ALIGNED: not pages, or it
  * ends inside a block that has more memory; RAMKA_E_OUT_OF_BOUND: outside the span, or no memory in it;

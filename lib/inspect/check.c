@@ -14,7 +14,7 @@ struct audit {
 	const struct ramka *r;
 	int defects;
 	struct ramka_bug *first;
-	uint64_t in_bitmap, cached, deferred, unused, in_use, reserved; /* base frames seen */
+	uint64_t in_bitmap, cached, deferred, unused, in_use, reserved, isolated; /* base frames seen */
 };
 
 static void defect(struct audit *a, const char *what, const struct ramka_frame *f)
@@ -150,6 +150,7 @@ static void check_block(struct audit *a, const struct zone *z, uint32_t block)
 	    bitmap_has_run(&z->map, block, entry_hint(entry) + 1, BLOCK_FRAMES))
 		defect(a, "a block entry hides a run", NULL);
 	a->in_bitmap += count;
+	a->isolated += entry & ENTRY_SHUT ? count : 0;
 }
 
 static void check_frame(struct audit *a, const struct look *l, const struct sight *s)
@@ -215,6 +216,10 @@ static void check_counters(struct audit *a)
 
 	ramka_stats_read(r, &s);
 	a->in_use -= a->deferred;
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		a->isolated -= ramka_load(&r->zones[i].map.isolated, relaxed, stat);
+	if (a->isolated)
+		defect(a, "count of isolated frames differs from a recount", NULL);
 	if (defer_count(r) != a->deferred)
 		defect(a, "count of deferred frames differs from a recount", NULL);
 	if (ramka_load(&r->unused, relaxed, stat) != a->unused ||

@@ -35,6 +35,7 @@
 
 #include "../base/watch.h"
 #include "../base/why.h"
+#include "../cpu/account.h"
 #include "../cpu/drain.h"
 #include "../frame/contracts.h"
 #include "../inspect/walk.h"
@@ -190,6 +191,8 @@ int ramka_isolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size)
 		} while (range_next_block(&p));
 	range_settle(cpu);
 	changing_end(r);
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		account_low_memory(cpu, &r->zones[i]);
 	return 0;
 }
 
@@ -208,6 +211,8 @@ int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size)
 			ramka_sub(&r->shut, 1, relaxed, stat);
 		} while (range_next_block(&p));
 	changing_end(r);
+	for (unsigned i = 0; i < r->nr_zones; i++)
+		account_more_memory(cpu, &r->zones[i]);
 	return 0;
 }
 

@@ -47,6 +47,24 @@ static uint64_t quad_with(uint64_t quad, uint32_t block, unsigned entry)
 	return (quad & ~((uint64_t)ENTRY_BITS << shift)) | (uint64_t)entry << shift;
 }
 
+/* n frames more, or fewer, are free in shut blocks, where no request gets them (zone_estimate_free). */
+static noinline void count_isolated(struct bitmap *b, int64_t n)
+{
+	ramka_add(&b->isolated, (uint64_t)n, relaxed, stat);
+}
+
+/* The same for a quad that became another one. */
+static noinline void count_isolated_quad(struct bitmap *b, uint64_t old, uint64_t now)
+{
+	int64_t n = 0;
+
+	for (uint32_t i = 0; i < QUAD_BLOCKS; i++) {
+		n += entry_in(now, i) & ENTRY_SHUT ? (int64_t)entry_free(entry_in(now, i)) : 0;
+		n -= entry_in(old, i) & ENTRY_SHUT ? (int64_t)entry_free(entry_in(old, i)) : 0;
+	}
+	count_isolated(b, n);
+}
+
 /* See promise. `exact`: ENTRY_SHUT if a shut block may be taken from as well, else 0. */
 static always_inline unsigned promise_of(struct bitmap *b, uint32_t block, unsigned min, unsigned max,
 					 unsigned exact)
@@ -64,6 +82,8 @@ static always_inline unsigned promise_of(struct bitmap *b, uint32_t block, unsig
 		entry = got == count ? entry & exact : entry - got;
 	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), acq_rel, count.raise));
 
+	if (exact & entry_in(quad, block))
+		count_isolated(b, -(int64_t)got);
 	if (count == BLOCK_FRAMES) {
 		if (got < count)
 			hints_set(&b->some, block);
@@ -105,8 +125,10 @@ static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned r
 		entry |= count == BLOCK_FRAMES ? ENTRY_FULL : count | hint << ENTRY_HINT_SHIFT;
 	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), release, count.raise));
 
-	if (unlikely(entry & ENTRY_SHUT))
+	if (unlikely(entry & ENTRY_SHUT)) {
+		count_isolated(b, n);
 		return true; /* the call that opens the block puts its hints right */
+	}
 	if (count == BLOCK_FRAMES) {
 		hints_set(&b->whole, block);
 		if (old)
@@ -476,17 +498,23 @@ bool bitmap_free(struct bitmap *b, uint32_t frame, unsigned order)
  * of them is not `from`; ENTRY_FULL stands for ENTRY_REPORTED too. `keep`: ENTRY_SHUT may be set in them and
  * stays as it is; 0: it must not be set.
  */
-static bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from,
-			    unsigned to, unsigned keep)
+static always_inline bool entries_from_to(struct bitmap *b, uint32_t block, uint32_t nr, unsigned from,
+					  unsigned to, unsigned keep)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t mask = (bits_below(ENTRY_WIDTH * (unsigned)nr) << entry_shift(block)) & ~QUAD_OF(keep);
 	uint64_t same = from == ENTRY_FULL ? mask & ~QUAD_OF(ENTRY_MARK) : mask;
 	uint64_t quad = ramka_load(p, relaxed, count.look);
 
-	while (!((quad ^ QUAD_OF(from)) & same))
-		if (ramka_cas(p, &quad, (quad & ~mask) | (QUAD_OF(to) & mask), acq_rel, huge.free))
-			return true;
+	while (!((quad ^ QUAD_OF(from)) & same)) {
+		uint64_t now = (quad & ~mask) | (QUAD_OF(to) & mask);
+
+		if (unlikely(!ramka_cas(p, &quad, now, acq_rel, huge.free)))
+			continue;
+		if (unlikely(quad & QUAD_OF(keep)))
+			count_isolated_quad(b, quad, now);
+		return true;
+	}
 	return false;
 }
 
@@ -603,6 +631,8 @@ bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 		if ((old ^ QUAD_OF(ENTRY_HUGE)) & lanes * (ENTRY_BITS & ~ENTRY_SHUT))
 			return false;
 	while (!ramka_cas(p, &old, old ^ lanes * (ENTRY_FULL ^ ENTRY_HUGE), release, huge.free));
+	if (unlikely(old & QUAD_OF(ENTRY_SHUT)))
+		count_isolated_quad(b, old, old ^ lanes * (ENTRY_FULL ^ ENTRY_HUGE));
 	hints_set_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
 		       (uint64_t)entries << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return true;
@@ -690,9 +720,11 @@ static bool set_shut(struct bitmap *b, uint32_t block, bool shut)
 {
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t bit = (uint64_t)ENTRY_SHUT << entry_shift(block);
+	uint64_t old = shut ? ramka_or(p, bit, acq_rel, count.raise) :
+			      ramka_and(p, ~bit, acq_rel, count.raise);
 
-	return (shut ? ramka_or(p, bit, acq_rel, count.raise) : ramka_and(p, ~bit, acq_rel,
-									  count.raise)) & bit;
+	count_isolated_quad(b, old, shut ? old | bit : old & ~bit);
+	return old & bit;
 }
 
 bool bitmap_shut(struct bitmap *b, uint32_t block)
@@ -721,6 +753,7 @@ bool bitmap_hold(struct bitmap *b, uint32_t block, unsigned n)
 		if (!(entry & ENTRY_SHUT) || entry_free(entry) != n)
 			return false;
 	} while (!ramka_cas(p, &quad, quad_with(quad, block, ENTRY_SHUT), acquire, count.raise));
+	count_isolated(b, -(int64_t)n);
 	return true;
 }
 

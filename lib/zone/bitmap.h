@@ -69,6 +69,7 @@ struct bitmap {
 	 * (cpu/account.h)
 	 */
 	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 returned;
+	struct ramka_atomic_u64 isolated; /* free frames of shut blocks */
 };
 
 #define NO_FRAME UINT32_MAX

@@ -125,11 +125,13 @@ static inline void zone_set_lasting(struct zone *z, uint32_t block, bool lasting
 /* Free frames by the block entries: exact at quiescence. */
 uint64_t zone_count_free(const struct zone *z);
 
+/* Frames that a request may get, about: not those of shut blocks. */
 static inline uint64_t zone_estimate_free(const struct zone *z)
 {
-	uint64_t usable = ramka_load(&z->usable, relaxed, stat), taken = ramka_load(&z->taken, relaxed, stat);
+	uint64_t usable = ramka_load(&z->usable, relaxed, stat);
+	uint64_t out = ramka_load(&z->taken, relaxed, stat) + ramka_load(&z->map.isolated, relaxed, stat);
 
-	return (int64_t)taken < 0 ? usable : taken > usable ? 0 : usable - taken;
+	return (int64_t)out < 0 ? usable : out > usable ? 0 : usable - out;
 }
 
 #endif

@@ -35,7 +35,7 @@
  * weakens huge.free: BUG_HUGE_RELEASE BUG_HUGE_ACQUIRE BUG_LANES_RELEASE BUG_FREE_LANES_RELAXED
  *
  * mirrors: promise sha256:b5f99dec
- * mirrors: raise_count sha256:3f2ad1db
+ * mirrors: raise_count sha256:4f18b585
  * mirrors: fill_one sha256:0e2402de
  * mirrors: bitmap_take sha256:91f1d993
  * mirrors: claim_words sha256:87d7a2f1
@@ -43,12 +43,12 @@
  * mirrors: bitmap_free_mask sha256:12f6e528
  * mirrors: bitmap_set_mask sha256:3c2a0ac0
  * mirrors: bitmap_set_words sha256:0b458557
- * mirrors: entries_from_to sha256:780fb7fa
+ * mirrors: entries_from_to sha256:c529777a
  * mirrors: bitmap_claim_blocks sha256:61669931
  * mirrors: bitmap_free_blocks sha256:54af875f
  * mirrors: clear_runs sha256:d8435d25
  * mirrors: bitmap_claim_quad sha256:b02d1b97
- * mirrors: bitmap_free_quad sha256:0eeec8fd
+ * mirrors: bitmap_free_quad sha256:69715793
  * mirrors: bitmap_open_block sha256:7e4fde09
  *
  * litmus: 1

@@ -264,12 +264,13 @@ static inline int model_set_bad(struct model *m, ramka_paddr_t pa)
 	return 0;
 }
 
+/* Those that a request may get. */
 static inline uint64_t model_count_free(const struct model *m)
 {
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < m->nr; i++)
-		n += m->frame[i].state == M_FREE;
+		n += m->frame[i].state == M_FREE && !m->frame[i].shut;
 	return n;
 }
 

@@ -35,7 +35,7 @@ struct play {
 	bool nested;         /* this call lands on a CPU inside another */
 	const uint32_t *cpu_node;
 	uint64_t told;       /* blocks that were reported, by this call */
-	unsigned broken;     /* frames that were found so */
+	unsigned broken, most_broken; /* frames that were found so; else no block stays whole */
 	uint32_t holes;      /* at the start, and of a node */
 };
 
@@ -929,7 +929,7 @@ static inline void play_set_bad(struct play *p, struct ramka_cpu *cpu, const str
 	bool before = model_covers(&p->m, pa) && p->m.frame[pa / PAGE - p->m.first].bad;
 	int want;
 
-	if (p->broken == 12)
+	if (p->broken == p->most_broken)
 		return;
 	want = model_set_bad(&p->m, pa);
 	PLAY_CHECK(ramka_frame_set_bad(cpu, pa) == want);
@@ -956,6 +956,10 @@ static inline void play_report(struct play *p, struct ramka_cpu *cpu, const stru
 {
 	uint64_t most = c->a % 2 ? c->a % 3 : UINT64_MAX, n;
 
+	if (c->c % 2 && !p->nested) {
+		play_vacate(p, cpu, model_blocks(&p->m, c->b, 1));
+		ramka_drain(p->f->r);
+	}
 	p->told = 0;
 	PLAY_CHECK(ramka_report_free(cpu, most, discard, p, &n) == 0 && n == p->told && n <= most);
 	if (most == UINT64_MAX)
@@ -1071,7 +1075,7 @@ static inline struct play *play_open(uint64_t seed)
 	static uint32_t cpu_node[4];
 	static struct play play;
 	struct play *p = &play;
-	uint64_t first = 16384 - 1 - random_next(&seed) % 700, nr = 40 + random_next(&seed) % (random_next(&seed) % 2 ? 400 : 1900);
+	uint64_t first = 16384 - 1 - random_next(&seed) % 700, nr = 40 + random_next(&seed) % (random_next(&seed) % 4 ? 1900 : 400);
 	size_t n = 0;
 
 	memset(p, 0, sizeof(*p));
@@ -1080,13 +1084,13 @@ static inline struct play *play_open(uint64_t seed)
 		g[0].size = nr / 2 * PAGE;
 		g[n++] = (struct ramka_region){ (first + nr / 2) * PAGE, (nr - nr / 2) * PAGE, RAMKA_USABLE, 1 };
 	}
-	for (unsigned i = 0; i < random_next(&seed) % 6; i++) {
+	for (unsigned i = 0; seed % 3 && i < random_next(&seed) % 6; i++) { /* else whole blocks, which can be reported */
 		static const enum ramka_region_kind kinds[] = { RAMKA_DETACHED, RAMKA_DETACHED, RAMKA_RESERVED, RAMKA_MMIO, RAMKA_BAD };
 
 		g[n] = (struct ramka_region){ (first + random_next(&seed) % nr) * PAGE, (1 + random_next(&seed) % 30) * PAGE,
 					      kinds[random_next(&seed) % NELEMS(kinds)], 0 };
-		if (g[n].base + g[n].size > (first + nr) * PAGE)
-			g[n].size = (first + nr) * PAGE - g[n].base;
+		if (g[n].base + g[n].size > (first + nr) * PAGE || random_next(&seed) % 8 == 0) /* the last frames of all */
+			g[n].base = (first + nr) * PAGE - g[n].size;
 		n++;
 	}
 	for (unsigned i = 0; i < 4; i++)
@@ -1098,6 +1102,7 @@ static inline struct play *play_open(uint64_t seed)
 	for (unsigned i = 1; i < PLAY_TYPES; i++)
 		PLAY_CHECK(ramka_type_register(p->f->r, play_type[i]) == 0);
 	p->cpu_node = cpu_node;
+	p->most_broken = random_next(&seed) % 3 ? 3 : 12;
 	p->dying = NO_DEATH;
 	p->m.first = p->f->r->first;
 	p->m.nr = (uint32_t)p->f->r->nr_slots;

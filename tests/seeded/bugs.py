@@ -406,6 +406,14 @@ bug('shut-not-forgotten', 'a CPU goes on with the block that was isolated', 'uni
     ('ask_gates_again', 'set_current(&cpu->current, NO_ROW);', ';'),
     ('ask_gates_again', 'set_current(&cpu->run_current, NO_ROW);', ';'),
     ('ask_gates_again', 'gate_leave_shut(cpu, &cpu->block);', ';'))
+bug('shut-counts-as-free', 'what is free in isolated memory passes for a reserve', 'unit watermarks', 20,
+    ('zone_estimate_free', ' + ramka_load(&z->map.isolated, relaxed, stat)', ''))
+bug('shut-claim-uncounted', 'what is claimed out of isolated memory counts as free there', 'unit watermarks', 20,
+    ('promise_of', '		count_isolated(b, -(int64_t)got);', '		;'))
+bug('shut-free-uncounted', 'what is freed into isolated memory counts as a reserve', 'checker isolate_own_cache', 30,
+    ('raise_count', '		count_isolated(b, n);\n', ''))
+bug('shut-huge-uncounted', 'the same of whole blocks', 'unit watermarks', 20,
+    ('entries_from_to', 'if (unlikely(quad & QUAD_OF(keep)))', 'if (0)'))
 bug('shut-hidden', 'what was freed meanwhile stays hidden when isolation ends', 'checker isolate_undo isolate', 30,
     ('bitmap_unshut', 'bitmap_fix_hints(b, block);', ';'))
 bug('shut-huge-opens', 'a whole block that is freed is not isolated any more', 'unit isolate', 20,

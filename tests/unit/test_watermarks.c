@@ -70,6 +70,50 @@ static struct fixture *open_marks(unsigned nr_cpus, uint64_t min, uint64_t low, 
 
 static const struct ramka_request RESERVE = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_RESERVE };
 
+/* Isolated memory is no reserve, however much of it is free: it is handed out to nobody. */
+static void isolated_memory_is_no_reserve(void **state)
+{
+	(void)state;
+	for (unsigned huge = 0; huge < 2; huge++) {
+		struct fixture *f = open_marks(1, 100, 200, 300, false);
+		struct ramka_frame **frames = frame_table(FRAMES), *in = NULL, *u;
+		size_t n;
+
+		assert_int_equal(ramka_isolate(f->cpu[0], BASE, 4 * MIB), 0);
+		if (huge) /* what is claimed there and comes back counts as before */
+			assert_int_equal(ramka_frame_claim(f->cpu[0], BASE, 10, &ramka_type_untyped, NULL, &in, NULL), 0);
+		assert_int_equal(ramka_frame_claim(f->none, BASE + 2 * MIB, 0, &ramka_type_untyped, NULL, &u, NULL),
+				 huge ? RAMKA_E_IN_USE : 0);
+		n = alloc_all(f->cpu[0], UNINIT, frames, FRAMES);
+		assert_int_equal(n, FRAMES / 2 - 100);
+		assert_int_equal(seen.lows, 1);
+		n += alloc_all(f->cpu[0], RESERVE, frames + n, FRAMES - n);
+		assert_int_equal(n, FRAMES / 2);
+		ramka_frame_put(f->cpu[0], huge ? in : u);
+		AUDIT(f);
+		assert_null(ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, UNINIT));
+		assert_null(ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, RESERVE));
+		assert_int_equal(seen.enoughs, 0);
+		assert_int_equal(ramka_unisolate(f->cpu[0], BASE, 4 * MIB), 0);
+		assert_int_equal(seen.enoughs, 1);
+		put_all(f->cpu[0], frames, n);
+		AUDIT(f);
+		CLOSE(f);
+		free(frames);
+	}
+	{ /* and memory is low at once */
+		struct fixture *f = open_marks(1, 0, 1100, 1200, false);
+
+		assert_int_equal(ramka_isolate(f->cpu[0], BASE, 4 * MIB), 0);
+		assert_int_equal(seen.lows, 1);
+		assert_int_equal(ramka_remove_memory(f->cpu[0], BASE, 4 * MIB), 0);
+		AUDIT(f);
+		assert_int_equal(seen.enoughs, 0);
+		f->grown = true;
+		CLOSE(f);
+	}
+}
+
 /* ---- watermarks ---- */
 
 static void told_once_a_fall(void **state)
@@ -367,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(told_once_a_fall),
+		cmocka_unit_test(isolated_memory_is_no_reserve),
 		cmocka_unit_test(orders_and_handles_count),
 		cmocka_unit_test(marks_follow_the_memory),
 		cmocka_unit_test(bad_marks_are_refused),
