@@ -116,7 +116,7 @@ struct scenario {
 };
 
 extern const struct scenario churn, huge, pipe_, refs, segments, lists, tables, defer, stall, flood, bags, endless, oom,
-	hotplug, removal, broken, low, claimers, drain, nested, bulk, threads, mix;
+	hotplug, removal, broken, low, claimers, drain, nested, bulk, threads, mix, waits;
 
 /* ---- the world ---- */
 

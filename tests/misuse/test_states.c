@@ -521,6 +521,22 @@ static void types_that_are_the_library_s(void **state)
 	CLOSE(f);
 }
 
+/* Larger frames have a short way of their own. */
+static void a_larger_frame_that_is_shared(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .size = MIB });
+
+	(void)state;
+	for (unsigned order = 1; order < 4; order++) {
+		struct ramka_frame *one = must_alloc(f->cpu[0], order_req(order));
+
+		EXPECT_BUG(f, "ramka_unique_free", ramka_unique_free(f->cpu[0], (struct ramka_unique *)one));
+		assert_int_equal(ramka_frame_refcount(one), 1);
+		ramka_frame_put(f->cpu[0], one);
+	}
+	CLOSE(f);
+}
+
 /* A list that ended, and what still points to it. */
 static void lists_that_ended(void **state)
 {
@@ -573,6 +589,7 @@ int main(void)
 		cmocka_unit_test(every_function_with_what_is_no_slot),
 		cmocka_unit_test(bad_addresses),
 		cmocka_unit_test(types_that_are_the_library_s),
+		cmocka_unit_test(a_larger_frame_that_is_shared),
 		cmocka_unit_test(lists_that_ended),
 	};
 

@@ -159,6 +159,7 @@ static void next_hint(void **state)
 	}
 	assert_int_equal(hints_next(&m->b.some, MAX_BLOCKS, MAX_BLOCKS), NO_BLOCK);
 	assert_int_equal(hints_next(&m->b.some, MAX_BLOCKS - 1, 5), NO_BLOCK);
+	assert_int_equal(hints_next(&m->b.some, 62, 63), NO_BLOCK); /* the same within one chunk */
 	assert_true(hints_word(&m->b.some, 0) == 1);
 	assert_true(hints_word(&m->b.some, 1) == UINT64_C(1) << 31);
 	assert_true(hints_word(&m->b.some, 2) == 1);

@@ -273,6 +273,23 @@ static void an_allocation_reaps(void **state)
 	close_it(f);
 }
 
+/* A request that needs all that waits has twice as much freed each time it asks again: few passes for a long backlog. */
+static void a_large_request_reaps_in_strides(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	struct defer_try t = { 0 };
+	unsigned turns = 0;
+
+	(void)state;
+	defer_many(f, f->cpu[0], 2048);
+	f->grace.at_once = true;
+	while (defer_more(f->cpu[0], &t, false))
+		turns++;
+	assert_int_equal(stats(f).deferred, 0);
+	assert_in_range(turns, 4, 6); /* 128, 256, 512, 1,024, and the rest */
+	close_it(f);
+}
+
 /* An empty cache is a reason to poll, long before memory is short. */
 static void an_empty_cache_polls(void **state)
 {
@@ -959,6 +976,7 @@ int main(void)
 		cmocka_unit_test(bags_go_one_by_one),
 		cmocka_unit_test(late_comers_wait_longer),
 		cmocka_unit_test(an_allocation_reaps),
+		cmocka_unit_test(a_large_request_reaps_in_strides),
 		cmocka_unit_test(an_empty_cache_polls),
 		cmocka_unit_test(a_full_ring_grows),
 		cmocka_unit_test(a_put_frees_two_bags),

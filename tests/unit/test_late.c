@@ -433,6 +433,21 @@ static void a_lie_about_zeroed_metadata_is_seen(void **state)
 	munmap(m, bytes);
 }
 
+/* Regions that begin at one address are sorted, so what there is to add later is known from them. */
+static void regions_with_one_beginning(void **state)
+{
+	static const struct ramka_region same[] = { { 0, 4 * GIB, RAMKA_USABLE, 0 }, { 0, MIB, RAMKA_RESERVED, 0 } },
+					 other[] = { { 0, 4 * GIB, RAMKA_USABLE, 0 }, { MIB, MIB, RAMKA_RESERVED, 0 } };
+	struct ramka_config cfg = { .regions = same, .nr_regions = 2, .nr_cpus = 1, .flags = RAMKA_NO_DIRECT_MAP };
+	size_t bytes, expected;
+
+	(void)state;
+	assert_int_equal(ramka_metadata_size(&cfg, &bytes), 0);
+	cfg.regions = other;
+	assert_int_equal(ramka_metadata_size(&cfg, &expected), 0);
+	assert_int_equal(bytes, expected);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +461,7 @@ int main(void)
 		cmocka_unit_test(many_nodes),
 		cmocka_unit_test(exclusive_zones),
 		cmocka_unit_test(a_lie_about_zeroed_metadata_is_seen),
+		cmocka_unit_test(regions_with_one_beginning),
 	};
 
 	return cmocka_run_group_tests_name("late", tests, NULL, NULL);

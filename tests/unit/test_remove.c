@@ -370,6 +370,19 @@ static void odd_ranges(void **state)
 	CLOSE(f);
 }
 
+/* Between the memory of two nodes there is a hole that no zone has bits for. */
+static void metadata_outside_of_zones(void **state)
+{
+	static const struct ramka_region g[] = { { BASE, 4 * MIB, RAMKA_USABLE, 0 }, { BASE + 64 * MIB, 4 * MIB, RAMKA_USABLE, 1 } };
+	struct fixture *f = fixture_open((struct spec){ .regions = g, .nr_regions = NELEMS(g), .meta_size = RAMKA_META_NONE });
+	struct ramka_metadata_part part[RAMKA_METADATA_PARTS];
+
+	(void)state;
+	assert_int_equal(ramka_metadata_of(f->r, BASE + 32 * MIB, BLOCK, part), contracts_bytes() ? 2 : 1);
+	assert_int_equal(part[0].size, 512 * 16);
+	CLOSE(f);
+}
+
 /* ---- any order ---- */
 
 /* Blocks go and come, in parts and by others' claims, and a table says what there must be. */
@@ -437,6 +450,7 @@ int main(void)
 		cmocka_unit_test(a_hole_without_backing),
 		cmocka_unit_test(sizes_follow),
 		cmocka_unit_test(bad_input),
+		cmocka_unit_test(metadata_outside_of_zones),
 		cmocka_unit_test(what_is_in_use_stays),
 		cmocka_unit_test(what_is_cached_stays),
 		cmocka_unit_test(broken_frames_survive),

@@ -164,6 +164,21 @@ static void nodes(void **state)
 	CLOSE(f);
 }
 
+/* A range that ends in the middle of a hole. */
+static void a_part_of_a_hole(void **state)
+{
+	static const struct ramka_region g[] = { { BASE, MIB, RAMKA_USABLE, 0 }, { BASE + 4 * MIB, MIB, RAMKA_USABLE, 0 } };
+	struct fixture *f = fixture_open((struct spec){ .regions = g, .nr_regions = NELEMS(g) });
+	struct runs r = { 0 };
+
+	(void)state;
+	ramka_walk_range(f->r, BASE, 2 * MIB, collect, &r);
+	assert_int_equal(r.nr, 2);
+	is(&r.run[0], BASE, 256, RAMKA_STATE_FREE, NULL, 0, 0);
+	is(&r.run[1], BASE + MIB, 256, RAMKA_STATE_HOLE, NULL, 0, 0);
+	CLOSE(f);
+}
+
 static void saturated_and_busy(void **state)
 {
 	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
@@ -193,6 +208,7 @@ int main(void)
 		cmocka_unit_test(states_of_frames),
 		cmocka_unit_test(equal_frames_make_one_run),
 		cmocka_unit_test(nodes),
+		cmocka_unit_test(a_part_of_a_hole),
 		cmocka_unit_test(saturated_and_busy),
 	};
 

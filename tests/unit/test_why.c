@@ -268,6 +268,8 @@ static void requests(void **state)
 		assert_null(ramka_frame_alloc(f->cpu[0], &ramka_type_untyped, NULL, tries[i].req));
 		refused(ramka_request_why(f->r, tries[i].req, &why), &why, tries[i].error, tries[i].field, RAMKA_NO_INDEX);
 	}
+	(void)ramka_request_why(f->r, tries[1].req, &why);
+	assert_int_equal(why.value, 128); /* the flag alone, without those that are known */
 	refused(ramka_request_why(NULL, UNINIT, &why), &why, RAMKA_E_INVAL, "r", RAMKA_NO_INDEX);
 	assert_int_equal(alloc_all(f->cpu[0], UNINIT, all, 2049), 2048);
 	assert_int_equal(ramka_request_why(f->r, UNINIT, &why), 0); /* nothing wrong with it: there is no memory */

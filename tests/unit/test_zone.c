@@ -403,6 +403,44 @@ static void a_cpu_finds_what_it_adopted(void **state)
 	zone_delete(z);
 }
 
+/* The densest block of the CPU's own territories, wherever it begins to look, and not that of another CPU. */
+static void refills_from_its_own_territories(void **state)
+{
+	struct zone *z = zone_new(0, 64 * 512);
+	struct territory_range own[3];
+	uint32_t first, last;
+
+	(void)state;
+	z->territory_shift = 2;
+	z->nr_territories = 16;
+	for (uint32_t i = 0; i < 3; i++)
+		own[i] = territory_give(z, i, i, 3);
+	first = 4 * own[1].first;
+	last = 4 * own[1].end - 1;
+	use(z, first + 1, 200);
+	use(z, last, 300);
+	use(z, first - 1, 400);
+	use(z, last + 1, 400);
+	for (uint32_t from = first; from <= last; from++)
+		assert_int_equal(territory_pick(z, 2, &own[1], 0, from), last);
+	zone_delete(z);
+}
+
+/* A hint that was wrong is not asked again. */
+static void a_stale_hint_of_a_run_goes(void **state)
+{
+	struct zone *z = zone_new(0, 4 * 512);
+	uint32_t cursor = 0;
+
+	(void)state;
+	use(z, 1, 1);
+	use(z, 3, 1);
+	ramka_or(&z->map.whole.level[0][0], 1 << 1 | 1 << 3, relaxed, hint);
+	assert_int_equal(zone_alloc(z, 10, NO_LIMIT, &cursor), NO_FRAME);
+	assert_true(hints_word(&z->map.whole, 0) == (1 << 0 | 1 << 2));
+	zone_delete(z);
+}
+
 /* Blocks that are too broken for an order are passed over by quads, up to the next chunk. */
 static void passes_over_what_cannot_have_a_run(void **state)
 {
@@ -454,6 +492,8 @@ int main(void)
 		cmocka_unit_test(finds_what_the_hints_hide),
 		cmocka_unit_test(hints_that_promise_too_much_do_no_harm),
 		cmocka_unit_test(searches_get_through_stale_hints),
+		cmocka_unit_test(refills_from_its_own_territories),
+		cmocka_unit_test(a_stale_hint_of_a_run_goes),
 		cmocka_unit_test(refills_from_the_densest_block),
 		cmocka_unit_test(small_orders_break_no_whole_block_while_others_do),
 		cmocka_unit_test(a_lone_block_goes_before_a_pair),
