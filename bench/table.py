@@ -98,7 +98,8 @@ def table(report):
     if notes.ahead:
         lines += ["", "Numbered: a peer of the same kind is ahead by more than a tenth; a smaller difference is noise.",
                   "Allocators that merge what is freed are compared with ramka, pools with `RAMKA_CACHE_ALL`.", ""]
-        lines += [f"{i}. {why}" for i, why in enumerate(notes.reasons, 1)]
+        # a sentence a line, as on every page
+        lines += [f"{i}. " + why.replace(". ", ".\n   ") for i, why in enumerate(notes.reasons, 1)]
     if others:
         lines += ["", "Rows that are not in the table:", ""] + [f"- {line}" for line in others]
     return lines, notes.without
