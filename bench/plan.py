@@ -2,6 +2,7 @@
 """What bench/run measures: the rows, who takes part in each, for how long, and the figures that are to be reached."""
 
 import os
+import re
 
 CPUS = len(os.sched_getaffinity(0))
 PAIRED = CPUS + CPUS % 2  # pipe wants an even number of threads
@@ -187,3 +188,51 @@ GOALS = [
     Goal("deferred/order:0", 1, "rcu-memb", 1.5, base="at-once", times=1),
     Goal("deferred/order:0", 1, "rcu-ramka", 1.5, base="at-once", times=1),
 ]
+
+# Who is of the same kind: allocators that merge what is freed; pools, which hand out what was put in; allocators that are
+# told how long a frame lives.
+KINDS = {"ramka": "buddy buddy-owner".split(), "ramka-all": "dpdk ck_stack ck_ring treiber".split(),
+         "ramka-hints": ["buddy-types"]}
+NOISE = 0.1  # a smaller difference means nothing, docs/benchmarking.md
+
+CHECKS = ("ramka takes 110 instructions a pair of orders 1 to 10, the buddy 82 of orders 3 and 9 (callgrind). The rest of them check the "
+          "handle, the state word and the type, so that a double free is found, and enter the section, so that another CPU can take "
+          "what this one holds.")
+BATCHES = ("Stacks of 8 to 32 frames are filled from block entries that all CPUs may change, and emptied there: with one thread two to "
+           "five times the instructions of the buddy's lists (callgrind), which one lock guards.")
+GATE = ("A freed run that the gate refuses goes to its word of the bitmap and to its block's count, two misses beside the slot's. "
+        "They keep blocks whole (rows `frag`). The buddy hands out what was freed last, wherever it lies, and keeps none.")
+LONGEST = ("One call in some thousands does the work of many: it refills from the densest of up to 128 blocks, or frees up to sixteen "
+           "rows, where the other allocator moves a batch of pointers.")
+SLOT = ("DPDK's pair takes 59 instructions and that of `RAMKA_CACHE_ALL` 67, none of them locked (callgrind): the rest of them tell plain "
+        "base frames from those of other types and orders, from broken ones, and from those of other nodes.")
+MAGAZINE = ("Where frames go through the depot, three locked operations move a magazine of 64, and one moves 128 to 256 pointers of "
+            "DPDK's ring. Each waits for the misses on slots before it. That ramka's magazines can be taken by other CPUs at any time "
+            "costs the difference.")
+CHAIN = ("A stack of all frames is a chain through their slots. It reads and writes nothing else, and hands out the frame that was "
+         "freed last, whose slot is in the cache.")
+
+# What stands in the way where a peer of the same kind is ahead: rows, peers, reason. The first that matches counts.
+REASONS = [
+    (r"^tail:", r".*", LONGEST),
+    (r"^repeat/order:([1-9]|10)/", r"buddy.*", CHECKS),
+    (r"^(churn|rand).*/order:(9|10)/", r"buddy.*", CHECKS),
+    (r"^bulk.*/order:([1-9]|10)/", r"buddy.*", BATCHES),
+    (r"^(churn|rand|cold|exit|purge)", r"buddy.*", GATE),
+    (r"^repeat", r"dpdk", SLOT),
+    (r"^(bulk|churn|rand|cold|pipe|exit|purge)", r"dpdk", MAGAZINE),
+    (r"^(repeat|bulk|churn|rand|cold|pipe|exit|purge)", r"ck_stack|treiber", CHAIN),
+]
+
+
+def ahead(name, figures, larger_is_better):
+    """The peers of the same kind that are ahead in a row: (ours, our figure, peer, its figure, what stands in the way or '')."""
+    for ours, peers in KINDS.items():
+        for peer in peers:
+            mine, its = figures.get(ours), figures.get(peer)
+            if mine is None or its is None:
+                continue
+            large, small = (its, mine) if larger_is_better else (mine, its)
+            if large > small * (1 + NOISE):
+                why = (r[2] for r in REASONS if re.search(r[0], name) and re.fullmatch(r[1], peer))
+                yield ours, mine, peer, its, next(why, "")

@@ -226,6 +226,12 @@ def print_goals(m):
         say(f"  goal: {text}, {'reached' if reached else 'not reached'}")
 
 
+def print_ahead(m):
+    figures = {peer: m.number(peer) for peer in m.results}
+    for ours, mine, peer, its, why in plan.ahead(m.row.name, figures, m.figure.larger_is_better):
+        say(f"  ahead: {peer} {write(its)}, {ours} {write(mine)}: {why or 'nobody has said why (bench/plan.py, REASONS)'}")
+
+
 def machine():
     info = {"host": platform.node(), "kernel": platform.release(), "architecture": platform.machine(),
             "cpus": plan.CPUS, "processor": "", "memory_gib": 0, "hugepages": ""}
@@ -395,6 +401,7 @@ def main():
         progress("")
         print_row(measurement)
         print_goals(measurement)
+        print_ahead(measurement)
 
     result = report(args, peers, measurements, time.monotonic() - began)
     os.makedirs(args.out, exist_ok=True)

@@ -2,15 +2,22 @@
 # SPDX-License-Identifier: MIT
 """The table of larger frames and of contiguity in docs/results.md, out of the results of one run:
 
-	bench/table.py [RESULTS.json]          by default bench/results/results.json
+	bench/table.py [--write] [RESULTS.json]          by default bench/results/results.json
 
-Orders that stand side by side in a row do so in each cell. What was not measured is a dash.
+Orders that stand side by side in a row do so in each cell. What was not measured is a dash. Where a peer of the same kind
+is ahead, its figure has a number, and what stands in the way is below the table (plan.py, REASONS). Rows in which one is
+ahead that are not in the table are listed there too. --write puts all of that into docs/results.md.
+
+Exit status: 0; 1 a peer of the same kind is ahead in a row, and plan.py does not say why; 2 usage.
 """
 import json
 import os
 import sys
 
-PEERS = {"ramka": "ramka", "ramka-all": "RAMKA_CACHE_ALL", "floor": "lower bound", "dpdk": "DPDK mempool", "buddy": "buddy"}
+sys.dont_write_bytecode = True
+import plan  # noqa: E402
+
+PEERS = {"ramka": "ramka", "ramka-all": "`RAMKA_CACHE_ALL`", "floor": "lower bound", "dpdk": "DPDK mempool", "buddy": "buddy"}
 # (text, cases with their threads, extra figure)
 ROWS = [
     ("the same frame again, order 0", ["repeat/order:0/threads:1"], None),
@@ -32,24 +39,101 @@ ROWS = [
 ]
 
 
-def cell(rows, cases, peer, extra):
-    values = [rows.get(case, {}).get(peer, {}).get(extra or "median") for case in cases]
-    return " / ".join("–" if v is None else f"{v:.3g}" for v in values) if any(v is not None for v in values) else ""
+BEGIN, END = "<!-- written by bench/table.py --write -->\n", "<!-- as far as here -->\n"
+
+
+def number(value):
+    return "–" if value is None else f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+class Notes:
+    """What stands in the way, numbered as it comes up."""
+
+    def __init__(self, rows):
+        self.reasons, self.ahead, self.shown, self.without = [], {}, set(), []
+        for name, row in rows.items():
+            figures = {peer: r.get("median") for peer, r in row["peers"].items()}
+            for ours, mine, peer, its, why in plan.ahead(name, figures, row["larger_is_better"]):
+                self.ahead[name, peer] = (ours, mine, its, why)
+                if not why:
+                    self.without.append(f"{name}: {peer} {number(its)}, {ours} {number(mine)}")
+
+    def mark(self, name, peer):
+        """The number behind a figure, or nothing."""
+        if (name, peer) not in self.ahead:
+            return ""
+        self.shown.add((name, peer))
+        why = self.ahead[name, peer][3] or "Nobody has said why."
+        if why not in self.reasons:
+            self.reasons.append(why)
+        return f"<sup>{self.reasons.index(why) + 1}</sup>"
+
+    def others(self):
+        """The rows that were not marked, by reason."""
+        lines = [f"`{name}`: {peer} {number(its)}{self.mark(name, peer)}, {ours} {number(mine)}"
+                 for (name, peer), (ours, mine, its, _) in self.ahead.items() if (name, peer) not in self.shown]
+        return sorted(lines)
+
+
+def cell(rows, notes, cases, peer, extra):
+    texts = []
+    for case in cases:
+        row = rows.get(case, {"peers": {}})
+        texts.append(number(row["peers"].get(peer, {}).get(extra or "median")) + notes.mark(case, peer))
+    return " / ".join(texts) if any(text != "–" for text in texts) else ""
+
+
+def table(report):
+    """The lines, and the rows without a reason."""
+    rows = {row["name"]: row for row in report["rows"]}
+    notes = Notes(rows)
+    machine = report["machine"]
+    lines = [f"{machine['processor']}, {machine['cpus']} CPUs, {report['date'][:10]}, `{report['command']}`.", "",
+             "| ns a pair, one thread | " + " | ".join(PEERS.values()) + " |", "|" + "---|" * (len(PEERS) + 1)]
+    for text, cases, extra in ROWS:
+        cells = [cell(rows, notes, cases, peer, extra) for peer in PEERS]
+        if any(cells):
+            lines.append(f"| {text} | " + " | ".join(cells) + " |")
+    others = notes.others()
+    if notes.ahead:
+        lines += ["", "Numbered: a peer of the same kind is ahead by more than a tenth; a smaller difference is noise.",
+                  "Allocators that merge what is freed are compared with ramka, pools with `RAMKA_CACHE_ALL`.", ""]
+        # a sentence a line, as on every page
+        lines += [f"{i}. " + why.replace(". ", ".\n   ") for i, why in enumerate(notes.reasons, 1)]
+    if others:
+        lines += ["", "Rows that are not in the table:", ""] + [f"- {line}" for line in others]
+    return lines, notes.without
+
+
+def write(path, lines):
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    before, rest = text.split(BEGIN)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END)[1])
 
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    if len(sys.argv) > 2 or sys.argv[1:2] == ["--help"]:
-        sys.exit(__doc__)
-    with open(sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "results", "results.json")) as f:
-        report = json.load(f)
-    rows = {row["name"]: row["peers"] for row in report["rows"]}
-    print(f"{report['machine']['processor']}, {report['machine']['cpus']} CPUs, {report['date'][:10]}\n")
-    print("| ns a pair, one thread | " + " | ".join(PEERS.values()) + " |")
-    print("|" + "---|" * (len(PEERS) + 1))
-    for text, cases, extra in ROWS:
-        print(f"| {text} | " + " | ".join(cell(rows, cases, peer, extra) for peer in PEERS) + " |")
+    arguments = sys.argv[1:]
+    wanted = arguments[:1] == ["--write"]
+    arguments = arguments[wanted:]
+    if arguments == ["--help"]:
+        print(__doc__)
+        return 0
+    if len(arguments) > 1 or arguments and arguments[0].startswith("-"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    with open(arguments[0] if arguments else os.path.join(here, "results", "results.json")) as f:
+        lines, without = table(json.load(f))
+    if wanted:
+        write(os.path.join(os.path.dirname(here), "docs", "results.md"), lines)
+    else:
+        print("\n".join(lines))
+    for line in without:
+        print(f"table.py: a peer is ahead, and plan.py does not say why: {line}", file=sys.stderr)
+    return 1 if without else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

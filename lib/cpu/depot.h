@@ -82,6 +82,12 @@ static inline uint64_t depot_cached(const struct depot *d, unsigned shard)
 	return shard < d->nr_shards ? ramka_load(&d->shards[shard].cached, relaxed, stat) : 0;
 }
 
+/* Index + 1 of the shard's first empty magazine, or 0; no more than a guess by the time it is used. */
+static inline uint32_t depot_first_empty(const struct depot *d, unsigned shard)
+{
+	return (uint32_t)ramka_load(&d->shards[shard].empty, relaxed, depot.look) & DEPOT_INDEX;
+}
+
 static inline bool depot_has_full(const struct depot *d, unsigned shard)
 {
 	return depot_first(d, shard) != 0;

@@ -42,7 +42,7 @@
  * mirrors: drain_cache sha256:d7c54775
  * mirrors: count_row_pushes sha256:0f044d70
  * mirrors: cpu_alloc_refill sha256:22405890
- * mirrors: flush sha256:1f57833e
+ * mirrors: flush sha256:9a3cdc33
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: bitmap_claim_any sha256:e008a6e2

@@ -226,7 +226,7 @@ bug('free-counts-first', 'the count is raised before the bits are set', 'park bi
      'return bitmap_set_mask(b, word, mask, &run);'))
 bug('block-forgets-run', 'words that are counted together are hinted by the last one', 'checker bitmap_together', 30,
     ('bitmap_set_mask', '*run = largest > *run ? largest : *run;', '*run = largest;'))
-bug('block-counts-last', 'of a block to which many frames go the last word is counted', 'unit cpu', 10,
+bug('block-counts-last', 'of a block to which many frames go the last word is counted', 'unit classes', 10,
     ('give_runs', 'uncounted += set;', 'uncounted = set;'))
 bug('exact-without-promise', 'an exact claim clears its bit without a promise', 'checker bitmap_exact', 20,
     ('bitmap_claim_mask', '!= mask || !promise(b, block, n, n))', '!= mask)'),
