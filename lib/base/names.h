@@ -93,7 +93,7 @@
 #define cpu_held ramka_core_cpu_held
 #define cpu_in_rows ramka_core_cpu_in_rows
 #define cpu_settle ramka_core_cpu_settle
-#define cpu_take_back_slow ramka_core_cpu_take_back_slow
+#define cpu_take_back ramka_core_cpu_take_back
 #define defer_age ramka_core_defer_age
 #define defer_count ramka_core_defer_count
 #define defer_frame ramka_core_defer_frame

@@ -152,13 +152,9 @@ static inline bool info_is_plain(uint64_t info)
 	return !(info << (64 - INFO_TYPE_SHIFT));
 }
 
-/* The same of any order. */
-static inline bool info_is_bare(uint64_t info)
-{
-	return info_is_plain(info & ~INFO_ORDER_MASK);
-}
-
-/* The order of such a frame; of any other a number above all orders. */
+/*
+ * The order of a frame of which that is true but for its order; of any other a number above all orders.
+ */
 static inline uint64_t info_bare_order(uint64_t info)
 {
 	const unsigned behind_type = 64 - INFO_TYPE_SHIFT, turn = behind_type + INFO_ORDER_SHIFT;

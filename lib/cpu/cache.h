@@ -104,30 +104,15 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uintptr_t number)
 	return true;
 }
 
-/* Which frames cpu_free leaves to its caller. */
-enum leave {
-	LEAVE_SPECIAL,         /* all but base frames of a plain type */
-	LEAVE_SPECIAL_BUT_RCU, /* the same, but for those of RAMKA_TYPE_RCU, whose grace period is over */
-	LEAVE_BROKEN           /* broken ones: the caller has done what others want done */
-};
-
-static always_inline bool cpu_leaves(uint64_t info, enum leave leave)
-{
-	if (leave == LEAVE_BROKEN)
-		return info & INFO_BROKEN;
-	return !info_is_plain(leave == LEAVE_SPECIAL ? info : info & ~(uint64_t)INFO_RCU);
-}
-
 /*
- * Frees base frame n of the home zone, whose slot f belongs to the caller, into cache, row or zone: inside
- * the section, which it leaves. False, nothing done and still inside: the frame is left to the caller. The
- * info word is read inside the section, so a CPU that sets a flag there and then stops this one knows that
- * the flag is seen (frame/broken.h).
+ * Frees number n of the home zone, whose slot f belongs to the caller, into cache, row or zone, and leaves
+ * the section. False, nothing done and still inside: it is no base frame, or a free has more to do. The info
+ * word is read inside the section, so a CPU that sets a flag there and then stops this one knows that the
+ * flag is seen (frame/broken.h).
  */
-static always_inline bool cpu_free_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
-					  enum leave leave)
+static always_inline bool cpu_free_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n)
 {
-	if (unlikely(cpu_leaves(slot_info(f), leave)))
+	if (unlikely(!info_is_plain(slot_info(f))))
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (cpu_keep(cpu, n))
@@ -135,21 +120,6 @@ static always_inline bool cpu_free_inside(struct ramka_cpu *cpu, struct ramka_fr
 	else
 		cpu_free_cold(cpu, n);
 	return true;
-}
-
-/*
- * The same from outside the section. False, and nothing done: the section cannot be entered, and the
- * cache-less path must take the frame; or the frame is left to the caller.
- */
-static always_inline bool cpu_free(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
-				   enum leave leave)
-{
-	if (unlikely(!section_enter(cpu)))
-		return false;
-	if (likely(cpu_free_inside(cpu, f, n, leave)))
-		return true;
-	section_leave(cpu);
-	return false;
 }
 
 #endif

@@ -4,7 +4,7 @@
  * stack of order 0 holds base frames for requests that last (lasting.h); it is counted and flushed here with
  * the others.
  *
- * Legend   fast    order_pop, order_push: the frame's number and its order's count; no locked operation
+ * Legend   fast    order_pop, order_put: the frame's number and its order's count; no locked operation
  *          cold    the gate refuses the frame (orders 1 to 6: to a row; 7 and 8: to the zone), or the stack
  *                  is full: half of it goes to the zone
  *          refill  the stack is empty: up to half a stack out of one block, or up to four whole blocks, by
@@ -141,24 +141,6 @@ static always_inline bool order_push_inside(struct ramka_cpu *cpu, struct ramka_
 		return false;
 	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
 	if (likely(order_put(cpu, n, (unsigned)order)))
-		section_leave(cpu);
-	return true;
-}
-
-/*
- * Frees a frame of order 1 to 10, number n of the home zone. False, nothing done: the section cannot be
- * entered, or a part of the frame is broken.
- */
-static inline bool order_push(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n, unsigned order)
-{
-	if (unlikely(!section_enter(cpu)))
-		return false;
-	if (unlikely(slot_info(f) & INFO_BROKEN)) {
-		section_leave(cpu);
-		return false;
-	}
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	if (likely(order_put(cpu, (uint32_t)n, order)))
 		section_leave(cpu);
 	return true;
 }

@@ -24,6 +24,7 @@
 #include "../cpu/claim.h"
 #include "../cpu/request.h"
 #include "../cpu/order.h"
+#include "../cpu/take_back.h"
 #include "argument.h"
 #include "contracts.h"
 
@@ -111,29 +112,6 @@ static inline bool frame_hit(struct ramka_cpu *cpu, const struct ramka_type *typ
 struct ramka_frame *frame_alloc_missed(struct ramka_cpu *cpu, const struct ramka_type *type,
 				       const void *meta, struct ramka_request req, uint64_t ref,
 				       uintptr_t caller);
-
-/* Does frame_keep take a frame with this info? */
-static inline bool info_may_keep(uint64_t info)
-{
-	return info_is_bare(info) && info_order(info) <= TOP_ORDER;
-}
-
-/*
- * Frees a frame that is the caller's and number n of the home zone, whose type wants nothing done at its end.
- * Inside the section. False: it is freed, and the section was left on the way.
- */
-static always_inline bool frame_keep(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n, uint64_t info)
-{
-	unsigned order = info_order(info);
-
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	if (unlikely(order))
-		return order_put(cpu, (uint32_t)n, order);
-	if (likely(cpu_keep(cpu, n)))
-		return true;
-	cpu_free_cold(cpu, n);
-	return false;
-}
 
 /*
  * RAMKA_TRACE: the handle's call that returns to `caller` allocated `nr` base frames from f on, or gave up f.

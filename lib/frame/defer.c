@@ -2,6 +2,7 @@
 /* Deferred reclaim. Protocol: defer.h. */
 #include "../base/probe.h"
 
+#include "../cpu/take_back.h"
 #include "contracts.h"
 #include "defer.h"
 #include "drop.h"
@@ -54,8 +55,8 @@ static struct chain split(const struct ramka *r, struct chain *c, uint32_t limit
 }
 
 /*
- * Frees the frames at the head of the chain that the caches take, up to a bagful in one section, as frame_end
- * would. How many.
+ * Frees the base frames at the head of the chain that the cache takes, up to a bagful in one section, as
+ * frame_end would. How many.
  */
 static uint32_t chain_keep(struct ramka_cpu *cpu, struct chain *c)
 {
@@ -67,18 +68,15 @@ static uint32_t chain_keep(struct ramka_cpu *cpu, struct chain *c)
 		return 0;
 	for (; i < most && inside; i++) {
 		struct ramka_frame *f = frame_at(r, c->head);
+		uint64_t info = slot_info(f) & ~(uint64_t)INFO_RCU;
 		uintptr_t n;
 
-		if (unlikely(!cpu_home(cpu, f, &n)) ||
-		    unlikely(cpu_leaves(slot_info(f), LEAVE_SPECIAL_BUT_RCU)))
+		if (unlikely(!cpu_home(cpu, f, &n)) || unlikely(!info_is_plain(info)))
 			break;
 		c->head = ref_link(slot_ref(f));
 		if (c->head)
 			__builtin_prefetch(frame_at(r, c->head), 1);
-		ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-		inside = cpu_keep(cpu, n);
-		if (unlikely(!inside))
-			cpu_free_cold(cpu, (uint32_t)n);
+		inside = cpu_take_back_inside(cpu, f, n, 0);
 	}
 	if (inside)
 		section_leave(cpu);

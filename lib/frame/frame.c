@@ -206,11 +206,7 @@ static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uin
 			       const char *operation, uintptr_t caller)
 {
 	uint64_t info = slot_info(f);
-	uintptr_t n;
 
-	if (!CONTRACTS && !(old & REF_MARK) && info_is_bare(info) && info_order(info) - 1 < TOP_ORDER &&
-	    cpu_home(cpu, f, &n) && order_push(cpu, f, n, info_order(info)))
-		return 0;
 	if (unlikely(info & INFO_RESERVED)) {
 		ramka_store(&f->ref, REF_SHARED(1), release, slot.publish);
 		instance_bug(cpu->r, operation, "last reference of a frame reserved at boot", f,
@@ -272,7 +268,7 @@ static always_inline void drop_reference(struct ramka_cpu *cpu, struct ramka_fra
 		return;
 	old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
 	if (!CONTRACTS && hot && likely(old == REF_SHARED(1) && home) && likely(section_enter(cpu))) {
-		if (unlikely(!cpu_free_inside(cpu, f, n, LEAVE_SPECIAL)))
+		if (unlikely(!cpu_free_inside(cpu, f, n)))
 			end_larger(cpu, f, n, operation, caller);
 		return;
 	}
@@ -326,20 +322,21 @@ static size_t put_many(struct ramka_cpu *cpu, size_t n, struct ramka_frame **fra
 		return 0;
 	for (; i < most; i++) {
 		struct ramka_frame *f = frames[i];
+		uint64_t old, order;
 		uintptr_t number;
-		uint64_t old;
 
 		if (i + PREFETCH_AHEAD < n)
 			__builtin_prefetch(frames[i + PREFETCH_AHEAD], 1);
 		if (unlikely(!cpu_home(cpu, f, &number)))
 			break;
 		old = ramka_sub(&f->ref, 1, acq_rel, slot.drop);
-		if (unlikely(old != REF_SHARED(1)) || unlikely(!info_may_keep(slot_info(f)))) {
+		order = info_bare_order(slot_info(f));
+		if (unlikely(old != REF_SHARED(1)) || unlikely(order > TOP_ORDER)) {
 			section_leave(cpu);
 			reference_gone(cpu, f, old, operation, caller);
 			return i + 1;
 		}
-		if (unlikely(!frame_keep(cpu, f, number, slot_info(f))))
+		if (unlikely(!cpu_take_back_inside(cpu, f, number, (unsigned)order)))
 			return i + 1;
 	}
 	section_leave(cpu);

@@ -91,7 +91,7 @@ static always_inline void free_unique(struct ramka_cpu *cpu, struct ramka_unique
 		/* it may be another CPU's line: it then moves once, for reading and writing */
 		__builtin_prefetch(f, 1);
 		if (likely(slot_ref(f) == REF_UNIQUE) && likely(section_enter(cpu))) {
-			if (unlikely(!cpu_free_inside(cpu, f, n, LEAVE_SPECIAL)))
+			if (unlikely(!cpu_free_inside(cpu, f, n)))
 				free_larger(cpu, u, n, operation, CALLER);
 			return;
 		}
@@ -117,13 +117,16 @@ static size_t free_many(struct ramka_cpu *cpu, size_t n, struct ramka_unique **u
 	for (; i < most; i++) {
 		struct ramka_frame *f = slot_of(u[i]);
 		uintptr_t number;
+		uint64_t order;
 
 		if (i + PREFETCH_AHEAD < n)
 			__builtin_prefetch(u[i + PREFETCH_AHEAD], 1);
-		if (unlikely(!cpu_home(cpu, f, &number)) || unlikely(slot_ref(f) != REF_UNIQUE) ||
-		    unlikely(!info_may_keep(slot_info(f))))
+		if (unlikely(!cpu_home(cpu, f, &number)) || unlikely(slot_ref(f) != REF_UNIQUE))
 			break;
-		if (unlikely(!frame_keep(cpu, f, number, slot_info(f))))
+		order = info_bare_order(slot_info(f));
+		if (unlikely(order > TOP_ORDER))
+			break;
+		if (unlikely(!cpu_take_back_inside(cpu, f, number, (unsigned)order)))
 			return i + 1;
 	}
 	section_leave(cpu);

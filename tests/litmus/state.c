@@ -20,8 +20,8 @@
  * weakens slot.publish: BUG_FOUND_RELAXED BUG_LOOKUP_FAILURE BUG_SATURATE_RELAXED BUG_LOOKUP_RELAXED BUG_PUBLISH_RELAXED BUG_SHARE_RELAXED
  * weakens slot.drop: BUG_PUT_ACQUIRE BUG_PUT_RELEASE BUG_UNIQUE_RELAXED BUG_PUT_RCU_ACQUIRE BUG_PUT_RCU_RELEASE
  *
- * mirrors: drop_reference sha256:d2508c7b
- * mirrors: end_shared sha256:eb6bf977
+ * mirrors: drop_reference sha256:3ac5da01
+ * mirrors: end_shared sha256:c51ff660
  * mirrors: ramka_frame_put_rcu sha256:3b3704c7
  * mirrors: lookup sha256:e0a9cef3
  * mirrors: get_reference sha256:26ebae78

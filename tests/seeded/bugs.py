@@ -371,9 +371,9 @@ bug('broken-not-stopped', 'a frame that is just freed as a whole one counts as f
 bug('broken-asked-early', 'a free looks at the flags before its section', 'checker broken_put broken_free', 30,
     ('drop_reference', 'likely(section_enter(cpu))', 'info_is_plain(slot_info(f)) && likely(section_enter(cpu))'),
     ('free_unique', 'likely(section_enter(cpu))', 'info_is_plain(slot_info(f)) && likely(section_enter(cpu))'),
-    ('cpu_leaves', 'if (leave == LEAVE_BROKEN)', 'if (leave == LEAVE_SPECIAL)\n		return false;\n	if (leave == LEAVE_BROKEN)'))
+    ('cpu_free_inside', 'if (unlikely(!info_is_plain(slot_info(f))))', 'if (0)'))
 bug('broken-order-unasked', 'a larger frame goes to its stack with its flag', 'unit broken', 20,
-    ('order_push', 'if (unlikely(slot_info(f) & INFO_BROKEN)) {', 'if (0) {'),
+    ('cpu_take_back', 'bool broken = slot_info(f) & INFO_BROKEN;', 'bool broken = false;'),
     ('order_push_inside', 'info_bare_order(slot_info(f))', 'info_bare_order(slot_info(f) & ~(uint64_t)INFO_BROKEN)'))
 bug('broken-split-forgets', 'the parts of a split frame lose the flag', 'unit broken', 20,
     ('split_parts', 'unlikely(broken) ? broken_flags(part, order) : 0', '0 * broken'))
