@@ -7,9 +7,18 @@
 #include "order.h"
 #include "row.h"
 
-/* The gates decide anew which blocks pass, and no cache is refilled from a block that was shut. */
+/*
+ * The gates decide anew which blocks pass, and no cache is refilled from a block that was shut. The zone is
+ * told what this CPU took, and the next movement sets how much may stay untold, since memory may be low now.
+ */
 static void ask_gates_again(struct ramka_cpu *cpu)
 {
+	uint64_t untold = ramka_load(&cpu->untold, relaxed, stat);
+
+	if (untold)
+		ramka_add(&cpu->zone->taken, untold, relaxed, stat);
+	ramka_store(&cpu->untold, 0, relaxed, stat);
+	cpu->tell_at = cpu->tell_back = 1;
 	set_current(&cpu->current, NO_ROW);
 	set_current(&cpu->run_current, NO_ROW);
 	cpu->window = gate_window(cpu->r);
@@ -22,8 +31,6 @@ static void drain_cache(struct ramka_cpu *cpu)
 {
 	uint32_t n = cpu_count(cpu);
 
-	ask_gates_again(cpu);
-
 	cpu_settle(cpu);
 	flush_rows(cpu);
 	order_flush_all(cpu);
@@ -32,8 +39,7 @@ static void drain_cache(struct ramka_cpu *cpu)
 	own_add(&cpu->moved_out, n);
 	set_count(cpu, 0);
 	own_add(&cpu->flushes, n != 0);
-	ramka_add(&cpu->zone->taken, ramka_load(&cpu->untold, relaxed, stat), relaxed, stat);
-	ramka_store(&cpu->untold, 0, relaxed, stat);
+	ask_gates_again(cpu);
 }
 
 uint64_t cpu_held(const struct ramka_cpu *cpu)

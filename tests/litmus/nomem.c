@@ -39,7 +39,7 @@
  * mirrors: give_back sha256:c375eb2b
  * mirrors: order_count_push sha256:d58be092
  * mirrors: drain_stack sha256:d1c7dfd0
- * mirrors: drain_cache sha256:d7c54775
+ * mirrors: drain_cache sha256:eeb9010f
  * mirrors: count_row_pushes sha256:0f044d70
  * mirrors: cpu_alloc_refill sha256:22405890
  * mirrors: flush sha256:9a3cdc33

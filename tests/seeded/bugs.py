@@ -126,7 +126,9 @@ bug('estimate-late', 'what is taken is told as late as what comes back', 'unit c
 bug('estimate-eager', 'what comes back is told as early as what is taken', 'unit cpu', 10,
     ('set_steps', '		cpu->tell_back = part;', '		;'))
 bug('estimate-twice', 'a drain tells the zone what it was told already', 'unit cpu', 10,
-    ('drain_cache', '	ramka_store(&cpu->untold, 0, relaxed, stat);\n', ''))
+    ('ask_gates_again', '	ramka_store(&cpu->untold, 0, relaxed, stat);\n', ''))
+bug('estimate-late-isolated', 'what may stay untold is what it was before memory was isolated', 'unit watermarks', 10,
+    ('ask_gates_again', 'cpu->tell_at = cpu->tell_back = 1;', ';'))
 bug('adopted-lost', 'a CPU does not find the territories again that it adopted behind its own', 'unit zone', 10,
     ('add_to', 't < own->end ? own->end : t + 1', 'own->end'))
 bug('share-of-a-hole', 'the share of the first CPUs is a hole, or scarce', 'unit cpu', 10,

@@ -114,6 +114,26 @@ static void isolated_memory_is_no_reserve(void **state)
 	}
 }
 
+/* How much each CPU may take untold follows what is left, as soon as memory is isolated. */
+static void isolation_ends_what_may_stay_untold(void **state)
+{
+	struct fixture *f = open_marks(4, 400, 0, 0, false);
+	struct ramka_frame **frames = frame_table(FRAMES);
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		ramka_frame_put(f->cpu[i], must_alloc(f->cpu[i], UNINIT));
+	assert_int_equal(ramka_isolate(f->cpu[0], BASE, 6 * MIB), 0);
+	while ((frames[n] = ramka_frame_alloc(f->cpu[n % 4], &ramka_type_untyped, NULL, order_req(0)))) /* of 112 that are no reserve */
+		n++;
+	assert_in_range(n, 112 / 2, 112 + 112 / 4); /* a quarter may stay untold */
+	assert_int_equal(ramka_unisolate(f->cpu[0], BASE, 6 * MIB), 0);
+	put_all(f->cpu[0], frames, n);
+	CLOSE(f);
+	free(frames);
+}
+
 /* ---- watermarks ---- */
 
 static void told_once_a_fall(void **state)
@@ -412,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(told_once_a_fall),
 		cmocka_unit_test(isolated_memory_is_no_reserve),
+		cmocka_unit_test(isolation_ends_what_may_stay_untold),
 		cmocka_unit_test(orders_and_handles_count),
 		cmocka_unit_test(marks_follow_the_memory),
 		cmocka_unit_test(bad_marks_are_refused),
