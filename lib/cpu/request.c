@@ -195,7 +195,8 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 		uint64_t before = left ? transfers : account_moves(r);
 		bool wait = !left && waits < WAIT_ROUNDS && drain_running(r);
 		bool all = left || (!wait && cpu_drain_all(r, cpu, &d)), moved;
-		struct ramka_frame *f = d.got ? d.got : for_zones(cpu, req, nr, try);
+		/* a look for runs that lack little has found none that lacks nothing */
+		struct ramka_frame *f = d.got || left ? d.got : for_zones(cpu, req, nr, try);
 
 		if (f)
 			return f;

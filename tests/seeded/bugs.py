@@ -108,6 +108,8 @@ bug('adopted-lost', 'a CPU does not find the territories again that it adopted b
     ('add_to', 't < own->end ? own->end : t + 1', 'own->end'))
 bug('share-of-a-hole', 'the share of the first CPUs is a hole, or scarce', 'unit cpu', 10,
     ('territory_give', '(z->scarce ? z->scarce : z->low / BLOCK_FRAMES) >> z->territory_shift', '0'))
+bug('chunk-without-last', 'the last four blocks of a chunk are not looked at', 'unit zone', 10,
+    ('chunk_has', 'for (; quad < end; quad++)', 'for (; quad + 1 < end; quad++)'))
 bug('search-past-quad', 'a search for a run passes over a quad that has one', 'unit zone', 10,
     ('zone_next_hopeful', 'return at > block ? at : block + 1;', 'return at + QUAD_BLOCKS;'))
 bug('lasting-scattered', 'frames that last are taken wherever others are', 'unit lasting', 10,

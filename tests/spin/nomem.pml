@@ -34,7 +34,7 @@
 #define PASSES 1
 #endif
 #define NONE 2                          /* counter of the cache-less handle *
- * mirrors: last_resort sha256:e7429cf4
+ * mirrors: last_resort sha256:babbcaa7
  * mirrors: account_transfers sha256:b0d30912
  * mirrors: account_moves sha256:39f57df6
  * mirrors: cpu_drain_all sha256:b362ff80
