@@ -6,8 +6,9 @@
 #include "mail.h"
 #include "row.h"
 
-#define NO_MAIL_BELOW 2u /* CPUs */
+#define NO_MAIL_BELOW 2u      /* CPUs */
 #define MAIL_AT_SENDING 2u /* magazines opened for each one sent */
+#define SEND_TRIES 4u      /* mailboxes tried before a list goes to the zone */
 
 /* ---- set-up ---- */
 
@@ -79,44 +80,71 @@ static uint32_t take_letters(struct ramka_cpu *cpu, struct letters *l, uint32_t 
 	return n;
 }
 
-/* Sends a list to its owner; to the zone, if the owner's mailbox is full. */
-static void send(struct ramka_cpu *cpu, uint32_t owner)
+/* The list goes to its owner. False, and nothing done: the owner's mailbox is full. */
+static bool send(struct ramka_cpu *cpu, uint32_t owner)
 {
 	struct magazine *m = depot_get_empty(cpu->r->mail, owner);
-	struct letters *l = &cpu->outbox->letters[owner];
-	uint32_t frames[MAGAZINE_SIZE], n;
 
-	if (m) {
-		m->count = take_letters(cpu, l, m->frames);
-		depot_push(cpu->r->mail, m);
-	} else {
-		n = take_letters(cpu, l, frames);
-		free_frames(cpu, cpu->zone, frames, n, true);
-	}
+	if (!m)
+		return false;
+	m->count = take_letters(cpu, &cpu->outbox->letters[owner], m->frames);
+	depot_push(cpu->r->mail, m);
+	return true;
+}
+
+/* The list goes to the zone. */
+static void give_letters(struct ramka_cpu *cpu, uint32_t owner)
+{
+	uint32_t frames[MAGAZINE_SIZE], n = take_letters(cpu, &cpu->outbox->letters[owner], frames);
+
+	free_frames(cpu, cpu->zone, frames, n, true);
 }
 
 /*
  * The longest list. Of equal ones the first behind the sender's own: CPUs that free the same mixture, as
- * exiting processes do, then do not meet at one mailbox.
+ * exiting processes do, then do not meet at one mailbox. `last`: only what comes behind this one, in that
+ * order; the sender's own list, which is empty, for all.
  */
-static uint32_t longest_list(const struct ramka_cpu *cpu)
+static uint32_t longest_list(const struct ramka_cpu *cpu, uint32_t last)
 {
 	const struct letters *l = cpu->outbox->letters;
-	uint32_t longest = cpu->id, nr = cpu->r->nr_cpus;
+	uint32_t longest = cpu->id, nr = cpu->r->nr_cpus, most = last == cpu->id ? UINT32_MAX : l[last].count;
+	bool behind = false;
 
 	for (uint32_t i = 1, at = cpu->id; i < nr; i++) {
 		at = at + 1 < nr ? at + 1 : 0;
-		if (l[at].count > l[longest].count)
+		if (l[at].count > l[longest].count && (l[at].count < most || (l[at].count == most && behind)))
 			longest = at;
+		behind |= at == last;
 	}
 	return longest;
 }
 
-static void send_longest(struct ramka_cpu *cpu, uint32_t owner)
+/*
+ * Makes room in the outbox. A CPU whose mailbox is full may be about to open it, so another list goes
+ * meanwhile: a frame that goes to the zone moves four lines.
+ */
+static void send_longest(struct ramka_cpu *cpu)
+{
+	uint32_t longest = longest_list(cpu, cpu->id), owner = longest;
+
+	for (unsigned i = 0; i < SEND_TRIES && owner != cpu->id; i++) {
+		if (send(cpu, owner))
+			return;
+		owner = longest_list(cpu, owner);
+	}
+	give_letters(cpu, longest);
+}
+
+/* A full list goes; of an outbox without room the longest one. */
+static void send_some(struct ramka_cpu *cpu, uint32_t owner)
 {
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	send(cpu, owner);
+	if (cpu->outbox->letters[owner].count < MAGAZINE_SIZE)
+		send_longest(cpu);
+	else if (!send(cpu, owner))
+		give_letters(cpu, owner);
 	count_move(cpu, true);
 }
 
@@ -148,11 +176,8 @@ bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n)
 	if (!o || !o->size)
 		return false;
 	l = &o->letters[owner];
-	if (l->count == MAGAZINE_SIZE) {
-		send_longest(cpu, owner);
-		answer(cpu);
-	} else if (o->spare == NO_LETTER) {
-		send_longest(cpu, longest_list(cpu));
+	if (l->count == MAGAZINE_SIZE || o->spare == NO_LETTER) {
+		send_some(cpu, owner);
 		answer(cpu);
 	}
 	at = o->spare;

@@ -14,8 +14,9 @@
  * library.
  *
  * Bounds (setup/tune.c). An outbox holds at most 1024 frames, fewer where memory is small. When it is full,
- * its longest list is sent. A mailbox has up to 16 magazines. When it is full, the sender frees its frames
- * into the bitmap itself, so an owner that is idle or stopped strands at most a mailbox.
+ * its longest list is sent. A mailbox has up to 16 magazines. When it is full, the next longest lists have
+ * their turn, and after four of them the sender frees the frames into the bitmap itself. So an owner that is
+ * idle or stopped strands at most a mailbox.
  */
 #ifndef RAMKA_LIB_CPU_MAIL_H
 #define RAMKA_LIB_CPU_MAIL_H

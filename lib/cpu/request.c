@@ -201,7 +201,8 @@ static struct ramka_frame *last_resort(struct ramka_cpu *cpu, struct ramka_reque
 		uint64_t before = useless ? transfers : account_moves(r);
 		bool wait = !useless && waits < WAIT_ROUNDS && drain_running(r);
 		bool all = useless || (!wait && cpu_drain_all(r, cpu, &d)), moved;
-		struct ramka_frame *f = d.got ? d.got : for_zones(cpu, req, nr, try);
+		/* a look for runs that lack little has found none that lacks nothing */
+		struct ramka_frame *f = d.got || useless ? d.got : for_zones(cpu, req, nr, try);
 
 		if (f)
 			return f;

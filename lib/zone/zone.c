@@ -272,6 +272,23 @@ static bool may_have(const struct zone *z, uint32_t block, unsigned order)
 	return quad_may_have(ramka_load(&z->map.quads[block / QUAD_BLOCKS], acquire, count.raise), order);
 }
 
+/*
+ * Has one of the blocks of the chunk that begins at `block` at least so many free frames? Their entries are
+ * one cache line. Acquire: as in may_have.
+ */
+static bool chunk_has(const struct zone *z, uint32_t block, unsigned count)
+{
+	uint32_t quad = block / QUAD_BLOCKS, left = (z->map.blocks - block) / QUAD_BLOCKS;
+	uint32_t end = quad + (left < CHUNK_BLOCKS / QUAD_BLOCKS ? left : CHUNK_BLOCKS / QUAD_BLOCKS);
+	uint64_t any = 0;
+
+	/* the bit above the count appears where the sum is that large; HUGE has a count of 0 */
+	for (; quad < end; quad++)
+		any |= (ramka_load(&z->map.quads[quad], acquire, count.raise) & QUAD_OF(ENTRY_COUNT)) +
+		       QUAD_OF(ENTRY_COUNT + 1 - count);
+	return any & QUAD_OF(ENTRY_COUNT + 1);
+}
+
 /* Below bit `limit`, in blocks from `first` on, which is a multiple of four. */
 static uint32_t exhaust(struct zone *z, unsigned order, uint32_t limit, uint32_t first)
 {
@@ -284,6 +301,10 @@ static uint32_t exhaust(struct zone *z, unsigned order, uint32_t limit, uint32_t
 			block = (uint32_t)align_up(align_down(zone_next_block(z, block), QUAD_BLOCKS), nr);
 		if (block >= z->map.blocks || block * BLOCK_FRAMES >= limit)
 			return NO_FRAME;
+		if (order >= BLOCK_ORDER && block % CHUNK_BLOCKS == 0 && !chunk_has(z, block, BLOCK_FRAMES)) {
+			block += nr < CHUNK_BLOCKS ? CHUNK_BLOCKS - nr : 0;
+			continue;
+		}
 		if (block % QUAD_BLOCKS == 0 && !may_have(z, block, order)) {
 			block += nr < QUAD_BLOCKS ? QUAD_BLOCKS - nr : 0;
 			continue;
@@ -312,15 +333,6 @@ uint32_t zone_alloc_exhaustive(struct zone *z, unsigned order, uint32_t limit)
 	return bit == NO_FRAME ? exhaust(z, order, limit, 0) : bit;
 }
 
-/* Has one of the four blocks of a quad at least so many free frames? All four at a time. */
-static bool quad_has(const struct zone *z, uint32_t block, unsigned count)
-{
-	uint64_t quad = ramka_load(&z->map.quads[block / QUAD_BLOCKS], relaxed, count.look);
-
-	/* the bit above the count appears where the sum is that large; HUGE has a count of 0 */
-	return ((quad & QUAD_OF(ENTRY_COUNT)) + QUAD_OF(ENTRY_COUNT + 1 - count)) & QUAD_OF(ENTRY_COUNT + 1);
-}
-
 static uint64_t missing(const struct zone *z, uint32_t block, uint32_t nr, uint64_t most)
 {
 	uint64_t n = 0;
@@ -340,8 +352,8 @@ bool zone_lacks_at_most(const struct zone *z, uint32_t nr, uint64_t most)
 			block = (uint32_t)align_up(align_down(zone_next_block(z, block), QUAD_BLOCKS), nr);
 		if (block + nr > z->map.blocks)
 			break;
-		if (block % QUAD_BLOCKS == 0 && !quad_has(z, block, count))
-			block += nr < QUAD_BLOCKS ? QUAD_BLOCKS - nr : 0;
+		if (block % CHUNK_BLOCKS == 0 && !chunk_has(z, block, count))
+			block += nr < CHUNK_BLOCKS ? CHUNK_BLOCKS - nr : 0;
 		else if (missing(z, block, nr, most) <= most)
 			return true;
 	}

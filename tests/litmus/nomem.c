@@ -28,7 +28,7 @@
  * weakens count.raise: BUG_PROMISE_ACQUIRE BUG_SCAN_RELAXED
  * weakens depot.push: BUG_POP_ACQUIRE BUG_LOOK_RELAXED
  *
- * mirrors: last_resort sha256:cc4a2952
+ * mirrors: last_resort sha256:fd7e9a6a
  * mirrors: account_transfers sha256:b0d30912
  * mirrors: account_moves sha256:39f57df6
  * mirrors: cpu_drain_all sha256:b362ff80

@@ -133,6 +133,8 @@ bug('adopted-lost', 'a CPU does not find the territories again that it adopted b
     ('add_to', 't < own->end ? own->end : t + 1', 'own->end'))
 bug('share-of-a-hole', 'the share of the first CPUs is a hole, or scarce', 'unit cpu', 10,
     ('territory_give', '(z->scarce ? z->scarce : z->low / BLOCK_FRAMES) >> z->territory_shift', '0'))
+bug('chunk-without-last', 'the last four blocks of a chunk are not looked at', 'unit zone', 10,
+    ('chunk_has', 'for (; quad < end; quad++)', 'for (; quad + 1 < end; quad++)'))
 bug('search-past-quad', 'a search for a run passes over a quad that has one', 'unit zone', 10,
     ('zone_next_hopeful', 'return at > block ? at : block + 1;', 'return at + QUAD_BLOCKS;'))
 bug('lasting-scattered', 'frames that last are taken wherever others are', 'unit lasting', 10,
@@ -297,7 +299,8 @@ bug('nomem-one-round', 'the pass is not repeated when frames moved', 'checker no
 bug('nomem-trim-uncounted', 'the rest of a trimmed run comes back past a scan', 'checker nomem_trim_none nomem_trim', 60,
     ('zone_give_back', '	ramka_add(&z->map.returned, 1, release, nomem.collect);\n', ''))
 bug('mail-loses-one', 'a list of letters goes to its owner without the last one', 'checker cpu_mail cpu_mail_drain', 30,
-    ('send', 'm->count = take_letters(cpu, l, m->frames);', 'm->count = take_letters(cpu, l, m->frames) - 1;'))
+    ('send', 'm->count = take_letters(cpu, &cpu->outbox->letters[owner], m->frames);',
+     'm->count = take_letters(cpu, &cpu->outbox->letters[owner], m->frames) - 1;'))
 bug('mail-not-drained', 'a drain leaves the outbox alone', 'checker cpu_mail_drain cpu_mail', 30,
     ('drain_cache', '	mail_flush(cpu);\n', ''))
 bug('larger-not-drained', 'a drain leaves the stacks of larger orders alone', 'unit cpu', 10,

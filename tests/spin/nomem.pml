@@ -34,7 +34,7 @@
 #define PASSES 1
 #endif
 #define NONE 2                          /* counter of the cache-less handle *
- * mirrors: last_resort sha256:cc4a2952
+ * mirrors: last_resort sha256:fd7e9a6a
  * mirrors: account_transfers sha256:b0d30912
  * mirrors: account_moves sha256:39f57df6
  * mirrors: cpu_drain_all sha256:b362ff80

@@ -280,6 +280,26 @@ static void runs_that_lack_few_frames(void **state)
 	zone_delete(z);
 }
 
+/* Whole chunks are passed over, but not the one block that is free, be it the first or last of its chunk or zone. */
+static void passes_over_chunks(void **state)
+{
+	static const uint32_t at[] = { 0, 5, 31, 32, 63, 64, 71 };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(at) / sizeof(*at); i++) {
+		struct zone *z = zone_new(0, 72 * 512);
+
+		for (uint32_t block = 0; block < 72; block++)
+			if (block != at[i])
+				assert_true(bitmap_claim_blocks(&z->map, block, 1));
+		assert_true(zone_lacks_at_most(z, 1, 0));
+		assert_int_equal(zone_alloc_exhaustive(z, 9, NO_LIMIT), at[i] * 512);
+		assert_false(zone_lacks_at_most(z, 1, 511));
+		assert_int_equal(zone_alloc_exhaustive(z, 9, NO_LIMIT), NO_FRAME);
+		zone_delete(z);
+	}
+}
+
 /* ---- ranges ---- */
 
 static void finds_ranges(void **state)
@@ -498,6 +518,7 @@ int main(void)
 		cmocka_unit_test(small_orders_break_no_whole_block_while_others_do),
 		cmocka_unit_test(a_lone_block_goes_before_a_pair),
 		cmocka_unit_test(runs_that_lack_few_frames),
+		cmocka_unit_test(passes_over_chunks),
 		cmocka_unit_test(finds_ranges),
 		cmocka_unit_test(ranges_are_aligned_as_frames),
 		cmocka_unit_test(claims_and_frees_any_range),
