@@ -22,7 +22,7 @@
  *
  * mirrors: drop_reference sha256:d2508c7b
  * mirrors: end_shared sha256:eb6bf977
- * mirrors: ramka_frame_put_rcu sha256:3b3704c7
+ * mirrors: ramka_frame_put_rcu sha256:445b53af
  * mirrors: lookup sha256:e0a9cef3
  * mirrors: get_reference sha256:26ebae78
  * mirrors: undo sha256:9697c88d
