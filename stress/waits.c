@@ -12,7 +12,7 @@
 #include "harness.h"
 
 #define OLDEST 3u
-#define ENOUGH 50u
+#define ENOUGH 8u
 
 struct aged { uint64_t born; };
 

@@ -184,9 +184,11 @@ void cpu_drain_own(struct ramka_cpu *cpu)
 		return;
 	/*
 	 * section_enter fails while a drainer holds this CPU. The number of tries is bounded, so that a
-	 * stopped drainer cannot hang this call.
+	 * stopped drainer cannot hang this call. On top of this CPU's own section no try would help.
 	 */
-	for (unsigned i = 0; i < GIVEN_BACK_TRIES && holds_frames(cpu); i++)
+	for (unsigned i = 0; i < GIVEN_BACK_TRIES && holds_frames(cpu) &&
+			     !ramka_load(&cpu->active, relaxed, section.own);
+	     i++)
 		drain_self(cpu, &d);
 	drain_shard(cpu->r, cpu->id, &d);
 	if (section_enter(cpu)) {

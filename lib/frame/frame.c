@@ -220,6 +220,12 @@ static noinline int end_shared(struct ramka_cpu *cpu, struct ramka_frame *f, uin
 	return 0;
 }
 
+/* Of a word with a count that no frame may have: is it SATURATED, or is a get about to make it so? */
+static bool at_its_top(uint64_t ref)
+{
+	return ref_tag(ref) == TAG_SATURATED || (ref_tag(ref) == TAG_SHARED && !ref_is_dying(ref));
+}
+
 static noinline void put_failed(struct ramka *r, struct ramka_frame *f, uint64_t old, const char *operation)
 {
 	if (ref_tag(old) == TAG_SATURATED)
@@ -384,7 +390,7 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 	do {
 		if (ref_others(old) >= REF_MAX) {
 			contract_abort(cpu->r, f);
-			if (ref_tag(old) == TAG_SATURATED)
+			if (at_its_top(old))
 				return 0;
 			instance_bug(cpu->r, operation, "frame is not shared (put twice?)", f, old);
 			return RAMKA_E_INVAL;
@@ -435,7 +441,7 @@ static noinline struct ramka_frame *from_raw_asked(struct ramka *r, ramka_paddr_
 	if (!f)
 		return NULL;
 	ref = slot_ref(f);
-	if (ref_others(ref) >= REF_MAX && ref_tag(ref) != TAG_SATURATED) {
+	if (ref_others(ref) >= REF_MAX && !at_its_top(ref)) {
 		instance_bug(r, operation, "frame is not shared: never forgotten?", f, ref);
 		return NULL;
 	}

@@ -209,6 +209,8 @@ bug('revoked-for-ever', 'a CPU that was left alone stays revoked', 'checker cpu_
      'section.leave)) {\n				all = false;\n				continue;\n			}\n			take(cpu,'))
 bug('offline-keeps-cache', 'a CPU goes off line with its cache', 'plain hotplug', 6,
     ('ramka_cpu_offline', '	cpu_drain_own(cpu);\n', ''))
+bug('offline-tries-for-nothing', 'a handler that takes its CPU off line waits for the call below it', 'checker cpu_offline_irq', 20,
+    ('cpu_drain_own', '!ramka_load(&cpu->active, relaxed, section.own);', 'true;'))
 bug('offline-keeps-shard', 'a CPU goes off line with its full magazines', 'unit cpu', 10,
     ('cpu_drain_own', 'drain_shard(cpu->r, cpu->id, &d);', ';'))
 bug('offline-keeps-deferred', 'a CPU goes off line with its bags', 'unit defer', 10,
@@ -513,6 +515,10 @@ bug('list-insert-one-way', 'an insert in the middle forgets the link back', 'pla
     ('insert', 'link_of(l, next)->prev = u;', ';'))
 
 # ---- deferred reclaim ----
+
+bug('unripe-asks-anew', 'each look at a bag that is not ripe gives it a new grace period', 'plain waits', 8,
+    ('take_ripe', '		return UNRIPE;\n',
+     '	{\n		ramka_store(&d->bags[slot].cookie, r->rcu.snapshot(r->rcu.ctx), relaxed, defer.bag);\n		return UNRIPE;\n	}\n'))
 
 bug('defer-one-period-early', 'a bag waits for a grace period that had begun before', 'plain defer', 8,
     ('seal_open', 'seal(d, slot, c, r->rcu.snapshot(r->rcu.ctx));', 'seal(d, slot, c, r->rcu.snapshot(r->rcu.ctx) - 1);'))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lib/cpu: caches, rows, gate, depot traffic, nesting, draining, exact claims, and the answer "no memory". */
 #include "fixture.h"
+#include "cpu/mail.h"
 
 #define FRAMES 2048u /* of the default memory */
 
@@ -855,6 +856,30 @@ static void what_is_taken_is_told_early(void **state)
 	CLOSE(f);
 }
 
+/* An empty cache opens one magazine of mail; the others wait for the next time. */
+static void mail_is_opened_one_by_one(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 8, .size = 64 * MIB });
+	struct ramka_frame *held[400], *more[CACHE_SIZE];
+	uint32_t mail, n = 0;
+
+	(void)state;
+	ramka_store(&f->r->mail_max, OUTBOX_MAX, relaxed, stat);
+	ramka_frame_put(f->cpu[1], must_alloc(f->cpu[1], UNINIT)); /* its outbox has its size now */
+	for (unsigned i = 0; i < NELEMS(held); i++)
+		held[i] = must_alloc(f->cpu[0], UNINIT);
+	put_all(f->cpu[1], held, NELEMS(held));
+	mail = (uint32_t)ramka_load(&f->r->mail->shards[0].cached, relaxed, stat);
+	assert_true(mail >= 2 * MAGAZINE_SIZE);
+	while (cpu_count(f->cpu[0]))
+		more[n++] = must_alloc(f->cpu[0], UNINIT);
+	assert_int_equal(ramka_load(&f->r->mail->shards[0].cached, relaxed, stat), mail);
+	more[n++] = must_alloc(f->cpu[0], UNINIT);
+	assert_int_equal(ramka_load(&f->r->mail->shards[0].cached, relaxed, stat), mail - MAGAZINE_SIZE);
+	put_all(f->cpu[0], more, n);
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -895,6 +920,7 @@ int main(void)
 		cmocka_unit_test(every_cpu_has_a_share),
 		cmocka_unit_test(back_and_forth_is_told_once),
 		cmocka_unit_test(what_is_taken_is_told_early),
+		cmocka_unit_test(mail_is_opened_one_by_one),
 	};
 
 	return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);

@@ -273,6 +273,23 @@ static void an_allocation_reaps(void **state)
 	close_it(f);
 }
 
+/* A get that goes above the top shows a count for a moment that no frame may have. */
+static void a_count_above_its_top_is_no_bug(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+	struct ramka_frame *one = must_alloc(f->cpu[0], UNINIT);
+
+	(void)state;
+	ramka_store(&one->ref, REF_SHARED(REF_MAX + 2), relaxed, slot.look);
+	assert_int_equal(ramka_frame_put_rcu(f->cpu[0], one), 0);
+	if (!contracts_bytes()) /* these tell of a slot as it must not be */
+		assert_ptr_equal(ramka_frame_from_raw(f->r, ramka_frame_into_raw(f->r, one)), one);
+	assert_true(slot_ref(one) == REF_SHARED(REF_MAX + 2));
+	ramka_store(&one->ref, REF_SHARED(1), relaxed, slot.look);
+	ramka_frame_put(f->cpu[0], one);
+	close_it(f);
+}
+
 /* A request that needs all that waits has twice as much freed each time it asks again: few passes for a long backlog. */
 static void a_large_request_reaps_in_strides(void **state)
 {
@@ -976,6 +993,7 @@ int main(void)
 		cmocka_unit_test(bags_go_one_by_one),
 		cmocka_unit_test(late_comers_wait_longer),
 		cmocka_unit_test(an_allocation_reaps),
+		cmocka_unit_test(a_count_above_its_top_is_no_bug),
 		cmocka_unit_test(a_large_request_reaps_in_strides),
 		cmocka_unit_test(an_empty_cache_polls),
 		cmocka_unit_test(a_full_ring_grows),

@@ -436,8 +436,8 @@ static void a_lie_about_zeroed_metadata_is_seen(void **state)
 /* Regions that begin at one address are sorted, so what there is to add later is known from them. */
 static void regions_with_one_beginning(void **state)
 {
-	static const struct ramka_region same[] = { { 0, 4 * GIB, RAMKA_USABLE, 0 }, { 0, MIB, RAMKA_RESERVED, 0 } },
-					 other[] = { { 0, 4 * GIB, RAMKA_USABLE, 0 }, { MIB, MIB, RAMKA_RESERVED, 0 } };
+	static const struct ramka_region same[] = { { GIB, 4 * GIB, RAMKA_USABLE, 0 }, { GIB, MIB, RAMKA_RESERVED, 0 } },
+					 other[] = { { GIB, 4 * GIB, RAMKA_USABLE, 0 }, { GIB + MIB, MIB, RAMKA_RESERVED, 0 } };
 	struct ramka_config cfg = { .regions = same, .nr_regions = 2, .nr_cpus = 1, .flags = RAMKA_NO_DIRECT_MAP };
 	size_t bytes, expected;
 

@@ -72,6 +72,16 @@ CK_CLIENT(cpu_offline, .what = "a CPU goes off-line and comes back while it is d
 /* one preemption: with two it does not end within a minute; cpu_offline and cpu_steal have two */
 CK_CLIENT(cpu_offline_busy, .what = "the same while another needs its frames", .setup = cached2,
 	  .thread = { offline, drain, tg1 }, .check = books, .stale = 1, .bound = 1, .slow = true);
+/* On top of a section nothing can be given back, and nothing is waited for. */
+static void offline_briefly(void)
+{
+	unsigned before = ck_steps(ck_self());
+
+	ramka_cpu_offline(cpu(0));
+	ck_assert(ck_steps(ck_self()) - before < 1000, "%u steps", ck_steps(ck_self()) - before);
+}
+CK_CLIENT(cpu_offline_irq, .what = "an interrupt takes the CPU below it off-line", .setup = cached2,
+	  .thread = { tg0 }, .irq = { offline_briefly }, .check = books, .stale = CK_FRESH, .steps = 50000);
 static void offline_only(void) { ramka_cpu_offline(cpu(0)); }
 static void nothing_cached(void)
 {
