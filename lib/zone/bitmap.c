@@ -455,14 +455,20 @@ unsigned bitmap_set_mask(struct bitmap *b, uint32_t word, uint64_t mask, unsigne
 
 unsigned bitmap_set_words(struct bitmap *b, uint32_t word, unsigned nr, unsigned *run)
 {
+	struct ramka_atomic_u64 *words = &b->words[word];
+	uint64_t old = 0;
+
 	if (bitmap_entry(b, word / BLOCK_WORDS) & ENTRY_HUGE)
 		return 0;
-	for (unsigned i = 0; i < nr; i++) {
-		if (ramka_load(&b->words[word + i], relaxed, bit.look))
+	for (unsigned i = 1; i < nr; i++)
+		if (ramka_load(&words[i], relaxed, bit.look))
 			return 0;
-		/* all of the word is the caller's, so no other CPU changes it meanwhile */
-		ramka_store(&b->words[word + i], ~(uint64_t)0, release, bit.free);
-	}
+	/* of two calls that free the same frame at once, one is refused here */
+	if (!ramka_cas(&words[0], &old, ~(uint64_t)0, release, bit.free))
+		return 0;
+	/* the other words are the caller's, all of them, so no other CPU changes them meanwhile */
+	for (unsigned i = 1; i < nr; i++)
+		ramka_store(&words[i], ~(uint64_t)0, release, bit.free);
 	*run = ENTRY_HINT_MAX;
 	return nr * WORD_BITS;
 }

@@ -204,7 +204,10 @@ unsigned bitmap_free_mask(struct bitmap *b, uint32_t word, uint64_t mask);
  * bitmap_count_in raises the block's count by n frames whose bits were set. False: it cannot be right.
  */
 unsigned bitmap_set_mask(struct bitmap *b, uint32_t word, uint64_t mask, unsigned *run);
-/* bitmap_set_mask for all bits of `nr` words. */
+/*
+ * bitmap_set_mask for all bits of `nr` words, which are one frame's, or one word for several. One
+ * read-modify-write: of two calls that free the same frame at once, one is refused.
+ */
 unsigned bitmap_set_words(struct bitmap *b, uint32_t word, unsigned nr, unsigned *run);
 bool bitmap_count_in(struct bitmap *b, uint32_t block, unsigned n, unsigned run);
 /* Frees an aligned run of 2^order frames, order below 9. */

@@ -42,7 +42,7 @@
  * mirrors: bitmap_claim_mask sha256:fd21ea6a
  * mirrors: bitmap_free_mask sha256:12f6e528
  * mirrors: bitmap_set_mask sha256:3c2a0ac0
- * mirrors: bitmap_set_words sha256:0b458557
+ * mirrors: bitmap_set_words sha256:4bab698b
  * mirrors: entries_from_to sha256:c529777a
  * mirrors: bitmap_claim_blocks sha256:61669931
  * mirrors: bitmap_free_blocks sha256:54af875f

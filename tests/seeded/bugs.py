@@ -234,6 +234,10 @@ bug('block-forgets-run', 'words that are counted together are hinted by the last
     ('bitmap_set_mask', '*run = largest > *run ? largest : *run;', '*run = largest;'))
 bug('block-counts-last', 'of a block to which many frames go the last word is counted', 'unit classes', 10,
     ('give_runs', 'uncounted += set;', 'uncounted = set;'))
+bug('words-freed-twice', 'two calls that free a run of words at once are both believed', 'checker bitmap_words_twice bitmap_order7_twice', 30,
+    ('bitmap_set_words', 'if (!ramka_cas(&words[0], &old, ~(uint64_t)0, release, bit.free))\n\t\treturn 0;',
+     'if ((old = ramka_load(&words[0], relaxed, bit.look)))\n\t\treturn 0;\n\tramka_store(&words[0], ~(uint64_t)0, release, bit.free);'),
+    hangs=True)
 bug('exact-without-promise', 'an exact claim clears its bit without a promise', 'checker bitmap_exact', 20,
     ('bitmap_claim_mask', '!= mask || !promise(b, block, n, n))', '!= mask)'),
     ('bitmap_claim_mask', 'return true;', 'return promise(b, block, n, n);'),

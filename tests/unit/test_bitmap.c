@@ -391,7 +391,10 @@ static void frees_nothing_that_is_free(void **state)
 	(void)state;
 	bitmap_fill(&m->b, 0, 512);
 	assert_int_equal(bitmap_claim(&m->b, 0, 4, BLOCK_FRAMES), 0);
+	assert_int_equal(bitmap_claim(&m->b, 0, 8, BLOCK_FRAMES), 256);
+	assert_true(bitmap_free(&m->b, 256 + 192, 6)); /* the last word of it */
 	before = copy_of(m);
+	assert_false(bitmap_free(&m->b, 256, 8)); /* and the words before stay as they are */
 	assert_false(bitmap_free(&m->b, 16, 0));
 	assert_false(bitmap_free(&m->b, 16, 4));
 	assert_false(bitmap_free(&m->b, 0, 5)); /* half of it */

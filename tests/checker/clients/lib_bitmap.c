@@ -539,6 +539,31 @@ static void exact_255(void) { exact(255); }
 static void all_320(void) { books(); ck_assert(free_frames() == 320, "%u free of 320", free_frames()); }
 CK_CLIENT(bitmap_words, .what = "order 8 with undo, order 7, one frame of it", .setup = order8_setup,
 	  .thread = { claim_order8, claim_order7, exact_255 }, .check = all_320, .stale = 1);
+/* a unique frame is freed by two at once, which its slot does not always tell: one of them is refused */
+enum { FREED = TAKEN + 1 };
+static void words_twice(unsigned order)
+{
+	if (bitmap_free(&b, 64u << (order - WORD_ORDER), order))
+		ck_note_add(FREED, 1);
+}
+static void free_64_6(void) { words_twice(6); }
+static void free_128_7(void) { words_twice(7); }
+static void take_any_keep(void)
+{
+	uint32_t f = take_one(0);
+
+	ck_assert(f == NO_FRAME || f >= 64, "frame %u was never free", f);
+}
+static void freed_once(void)
+{
+	books();
+	ck_assert(ck_note(FREED) == 1, "%u calls freed the frame", (unsigned)ck_note(FREED));
+}
+CK_CLIENT(bitmap_words_twice, .what = "a word is freed by two, and a frame of it taken", .setup = make,
+	  .thread = { free_64_6, free_64_6, take_any_keep }, .check = freed_once, .stale = 1);
+CK_CLIENT(bitmap_order7_twice, .what = "the same of order 7", .setup = make,
+	  .thread = { free_128_7, free_128_7, take_any_keep }, .check = freed_once, .stale = 1);
+
 static void pair_setup(void) { make(); bitmap_fill(&b, 0, 1); bitmap_fill(&b, 64, 66); }
 static void three_left(void) { books(); ck_assert(free_frames() + held == 3, "%u frames of 3", free_frames() + held); }
 CK_CLIENT(bitmap_pair, .what = "order 1 against an exact claim of a half of it", .setup = pair_setup,
