@@ -67,11 +67,11 @@ static uint32_t take_letter(struct outbox *o, struct letters *l)
 	return o->frames[at];
 }
 
-/* The whole list leaves the outbox: into these places, at most a magazine; how many. */
-static uint32_t take_letters(struct ramka_cpu *cpu, struct letters *l, uint32_t *ret_frames)
+/* Up to `most` frames of a list leave the outbox; how many. */
+static uint32_t take_letters(struct ramka_cpu *cpu, struct letters *l, uint32_t most, uint32_t *ret_frames)
 {
 	struct outbox *o = cpu->outbox;
-	uint32_t n = l->count;
+	uint32_t n = l->count < most ? l->count : most;
 
 	for (uint32_t i = 0; i < n; i++)
 		ret_frames[i] = take_letter(o, l);
@@ -87,17 +87,24 @@ static bool send(struct ramka_cpu *cpu, uint32_t owner)
 
 	if (!m)
 		return false;
-	m->count = take_letters(cpu, &cpu->outbox->letters[owner], m->frames);
+	m->count = take_letters(cpu, &cpu->outbox->letters[owner], MAGAZINE_SIZE, m->frames);
 	depot_push(cpu->r->mail, m);
 	return true;
 }
 
-/* The list goes to the zone. */
-static void give_letters(struct ramka_cpu *cpu, uint32_t owner)
+/*
+ * The list goes to the zone, half a magazine at a time, which keeps the stack small. Not inlined, so that the
+ * array does not lie there when mail is opened.
+ */
+static noinline void give_letters(struct ramka_cpu *cpu, uint32_t owner)
 {
-	uint32_t frames[MAGAZINE_SIZE], n = take_letters(cpu, &cpu->outbox->letters[owner], frames);
+	struct letters *l = &cpu->outbox->letters[owner];
+	uint32_t frames[MAGAZINE_SIZE / 2], n;
 
-	free_frames(cpu, cpu->zone, frames, n, true);
+	while (l->count) {
+		n = take_letters(cpu, l, MAGAZINE_SIZE / 2, frames);
+		free_frames(cpu, cpu->zone, frames, n, true);
+	}
 }
 
 /*
@@ -192,14 +199,8 @@ bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n)
 
 void mail_flush(struct ramka_cpu *cpu)
 {
-	uint32_t frames[MAGAZINE_SIZE];
-
-	for (unsigned i = 0; mail_count(cpu) && i < cpu->r->nr_cpus; i++) {
-		uint32_t n = take_letters(cpu, &cpu->outbox->letters[i], frames);
-
-		if (n)
-			free_frames(cpu, cpu->zone, frames, n, true);
-	}
+	for (unsigned i = 0; mail_count(cpu) && i < cpu->r->nr_cpus; i++)
+		give_letters(cpu, i);
 }
 
 /* ---- receiving ---- */

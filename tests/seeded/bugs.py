@@ -305,8 +305,8 @@ bug('nomem-one-round', 'the pass is not repeated when frames moved', 'checker no
 bug('nomem-trim-uncounted', 'the rest of a trimmed run comes back past a scan', 'checker nomem_trim_none nomem_trim', 60,
     ('zone_give_back', '	ramka_add(&z->map.returned, 1, release, nomem.collect);\n', ''))
 bug('mail-loses-one', 'a list of letters goes to its owner without the last one', 'checker cpu_mail cpu_mail_drain', 30,
-    ('send', 'm->count = take_letters(cpu, &cpu->outbox->letters[owner], m->frames);',
-     'm->count = take_letters(cpu, &cpu->outbox->letters[owner], m->frames) - 1;'))
+    ('send', 'm->count = take_letters(cpu, &cpu->outbox->letters[owner], MAGAZINE_SIZE, m->frames);',
+     'm->count = take_letters(cpu, &cpu->outbox->letters[owner], MAGAZINE_SIZE, m->frames) - 1;'))
 bug('mail-not-drained', 'a drain leaves the outbox alone', 'checker cpu_mail_drain cpu_mail', 30,
     ('drain_cache', '	mail_flush(cpu);\n', ''))
 bug('larger-not-drained', 'a drain leaves the stacks of larger orders alone', 'unit cpu', 10,
