@@ -77,13 +77,21 @@ static bool inside(struct range g, uint64_t frame)
 	return frame >= g.first && frame - g.first < g.nr;
 }
 
+/* So many that blocks are left that can become whole and be reported. */
+static unsigned most_broken(void)
+{
+	uint64_t most = world.nr / (2 * BLOCK_FRAMES);
+
+	return most < MAX_BROKEN ? (unsigned)most : MAX_BROKEN;
+}
+
 static void breaks(void)
 {
 	uint64_t frame = world.first + rng_below(&rng, (uint32_t)world.nr);
 	unsigned n = atomic_load(&nr_accepted);
 	int rc;
 
-	if (n == MAX_BROKEN || inside(world.detached, frame) || inside(world.late, frame) || inside(world.hole, frame))
+	if (n == most_broken() || inside(world.detached, frame) || inside(world.late, frame) || inside(world.hole, frame))
 		return;
 	for (unsigned i = 0; i < n; i++)
 		if (atomic_load(&accepted[i]) == frame)
@@ -131,7 +139,7 @@ static void setup(void)
 
 static bool enough(void)
 {
-	return atomic_load(&nr_accepted) >= 8 && atomic_load(&reports) >= 8;
+	return 2 * atomic_load(&nr_accepted) >= most_broken() && atomic_load(&reports) >= 2;
 }
 
 static void release(struct worker *w)
