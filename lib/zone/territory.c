@@ -37,7 +37,7 @@ struct territory_range territory_give(struct zone *z, uint32_t cpu, uint32_t nth
 
 	for (uint32_t t = first; t < end; t++)
 		ramka_store(&z->owners[t], cpu + 1, relaxed, territory);
-	return (struct territory_range){ first, end };
+	return (struct territory_range){ first, end, { NO_BLOCK, NO_BLOCK, NO_BLOCK } };
 }
 
 void territory_set_scarce(struct zone *z, uint32_t limit)
@@ -106,11 +106,16 @@ static uint32_t next_in(const struct zone *z, const struct hints *h, enum lifeti
 struct window {
 	enum lifetime life;
 	bool emptiest; /* that one is wanted, not the densest that has enough */
-	uint32_t best, sparse;
-	unsigned best_count, sparse_count, seen;
+	unsigned seen, sparse_count;
+	uint32_t sparse;
+	/* the densest that have enough, in this order */
+	struct { uint32_t block, count; } best[1 + NEXT_BEST];
 };
 
-static const struct window nothing_seen = { ORDINARY, false, NO_BLOCK, NO_BLOCK, BLOCK_FRAMES, 0, 0 };
+#define NONE_YET { NO_BLOCK, BLOCK_FRAMES }
+static const struct window nothing_seen = {
+	.sparse = NO_BLOCK, .best = { NONE_YET, NONE_YET, NONE_YET, NONE_YET }
+};
 
 static struct window window(enum lifetime life, bool emptiest)
 {
@@ -126,6 +131,19 @@ static bool window_full(const struct window *w)
 	return w->seen >= TERRITORY_WINDOW;
 }
 
+/* A block with enough free frames: is it one of the densest? */
+static void compare(struct window *w, uint32_t block, unsigned count)
+{
+	unsigned i = NEXT_BEST;
+
+	if (likely(count >= w->best[i].count))
+		return;
+	for (; i && count < w->best[i - 1].count; i--)
+		w->best[i] = w->best[i - 1];
+	w->best[i].block = block;
+	w->best[i].count = count;
+}
+
 /* False: the block has no run of the order. */
 static bool look_at(struct zone *z, struct window *w, unsigned order, uint32_t block)
 {
@@ -139,8 +157,7 @@ static bool look_at(struct zone *z, struct window *w, unsigned order, uint32_t b
 		return false;
 	w->seen++;
 	if (count >= ENOUGH && !w->emptiest) {
-		w->best = count < w->best_count ? block : w->best;
-		w->best_count = count < w->best_count ? count : w->best_count;
+		compare(w, block, count);
 	} else if (count > w->sparse_count) {
 		w->sparse = block;
 		w->sparse_count = count;
@@ -169,7 +186,7 @@ static void look(struct zone *z, struct window *w, unsigned order, uint32_t from
 
 static uint32_t best_of(const struct window *w)
 {
-	return w->best != NO_BLOCK ? w->best : w->sparse;
+	return w->best[0].block != NO_BLOCK ? w->best[0].block : w->sparse;
 }
 
 static uint32_t whole_in(struct zone *z, uint32_t from, uint32_t end)
@@ -223,23 +240,54 @@ static bool next_own(const struct zone *z, uint32_t me, const struct territory_r
 	return false;
 }
 
-static uint32_t some_own(struct zone *z, struct window w, uint32_t me, const struct territory_range *own,
-			 unsigned order, uint32_t from)
+static void look_own(struct zone *z, struct window *w, uint32_t me, const struct territory_range *own,
+		     unsigned order, uint32_t from)
 {
 	struct blocks p;
 	uint32_t i = 0;
 
-	while (!window_full(&w) && next_own(z, me, own, from, &i, &p))
-		look(z, &w, order, p.first, p.end);
-	return best_of(&w);
+	while (!window_full(w) && next_own(z, me, own, from, &i, &p))
+		look(z, w, order, p.first, p.end);
 }
 
-static uint32_t pick_own(struct zone *z, enum lifetime life, uint32_t me, const struct territory_range *own,
+/* Is a block that an earlier search saw still one to pick? */
+static bool still_fits(const struct zone *z, uint32_t me, unsigned order, uint32_t block)
+{
+	unsigned entry = block < z->map.blocks ? bitmap_entry(&z->map, block) : 0, count = entry_count(entry);
+
+	return count >= ENOUGH && count < BLOCK_FRAMES && count >= 1u << order &&
+	       entry_hint(entry) >= order && is_own(z, block >> z->territory_shift, me) &&
+	       of_lifetime(z, block / CHUNK_BLOCKS, ORDINARY) >> (block % CHUNK_BLOCKS) & 1;
+}
+
+/*
+ * What the last search saw serves the next ones, so a window is searched once for four blocks. Not for base
+ * frames: a block has hundreds of them, and which block it is decides how much memory stays whole.
+ */
+static uint32_t pick_seen(const struct zone *z, uint32_t me, struct territory_range *own, unsigned order)
+{
+	for (unsigned i = 0; order && i < NEXT_BEST; i++) {
+		uint32_t block = own->next[i];
+
+		own->next[i] = NO_BLOCK;
+		if (still_fits(z, me, order, block))
+			return block;
+	}
+	return NO_BLOCK;
+}
+
+static uint32_t pick_own(struct zone *z, enum lifetime life, uint32_t me, struct territory_range *own,
 			 unsigned order, uint32_t from)
 {
-	uint32_t i = 0, block = some_own(z, window(life, false), me, own, order, from);
+	struct window w = window(life, false);
+	uint32_t i = 0, block;
 	struct blocks p;
 
+	look_own(z, &w, me, own, order, from);
+	block = best_of(&w);
+	for (; order && life == ORDINARY && i < NEXT_BEST; i++)
+		own->next[i] = w.best[1 + i].block;
+	i = 0;
 	while (block == NO_BLOCK && next_own(z, me, own, from, &i, &p))
 		block = whole_in(z, p.first, p.end);
 	return block;
@@ -261,7 +309,7 @@ static bool adoptable(uint32_t owner, uint32_t me, bool unowned)
 static void add_to(struct territory_range *own, uint32_t t)
 {
 	if (own->first == own->end)
-		*own = (struct territory_range){ t, t };
+		own->first = own->end = t;
 	own->first = t < own->first ? t : own->first;
 	own->end = t < own->end ? own->end : t + 1;
 }
@@ -330,7 +378,9 @@ uint32_t territory_pick(struct zone *z, uint32_t me, struct territory_range *own
 	if (from >= z->map.blocks)
 		from = 0;
 	if (me != OWNER_NONE) {
-		block = pick_own(z, ORDINARY, me, own, order, from);
+		block = pick_seen(z, me, own, order);
+		if (block == NO_BLOCK)
+			block = pick_own(z, ORDINARY, me, own, order, from);
 		if (block == NO_BLOCK)
 			block = adopt(z, me, own, from, order, find_whole);
 		if (block == NO_BLOCK)
@@ -345,6 +395,15 @@ uint32_t territory_pick(struct zone *z, uint32_t me, struct territory_range *own
 	if (block != NO_BLOCK && bitmap_free_count(&z->map, block) == BLOCK_FRAMES)
 		zone_set_lasting(z, block, false);
 	return block;
+}
+
+static uint32_t emptiest_own(struct zone *z, uint32_t me, const struct territory_range *own, unsigned order,
+			     uint32_t from)
+{
+	struct window w = window(ORDINARY, true);
+
+	look_own(z, &w, me, own, order, from);
+	return best_of(&w);
 }
 
 uint32_t territory_pick_lasting(struct zone *z, uint32_t me, struct territory_range *own, unsigned order,
@@ -362,7 +421,7 @@ uint32_t territory_pick_lasting(struct zone *z, uint32_t me, struct territory_ra
 	if (block == NO_BLOCK)
 		block = pick_shared(z, LASTING, order, from, z->scarce, z->map.blocks);
 	if (block == NO_BLOCK && me != OWNER_NONE)
-		block = some_own(z, window(ORDINARY, true), me, own, order, from);
+		block = emptiest_own(z, me, own, order, from);
 	if (block == NO_BLOCK)
 		return territory_pick(z, me, own, order, from);
 	zone_set_lasting(z, block, true);

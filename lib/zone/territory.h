@@ -34,12 +34,16 @@
 #define OWNER_MASK 0x3fffffffu
 #define OWNER_ACTIVE 0x80000000u
 
+#define NEXT_BEST 3u
+
 /*
  * All territories of a CPU are among these: its share, and as far as it adopted any. A search for its own
  * looks at no other word, so what that costs does not grow with the number of CPUs. Private to the CPU.
  */
 struct territory_range {
 	uint32_t first, end;
+	/* the densest blocks that the last search saw, but for the one that it picked; NO_BLOCK */
+	uint32_t next[NEXT_BEST];
 };
 
 /* log2 of the blocks of a territory, in a zone of `blocks` blocks that up to `nr_cpus` CPUs share. */
@@ -62,9 +66,10 @@ static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
 /*
  * A block near block `from` that has a free aligned run of 2^order frames, as far as block entries and
  * hints tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories, which has
- * no range either. It looks for the densest of a window of partly used blocks in the CPU's own territories,
- * then a whole block there, then a territory to adopt, then the densest block of other CPUs, then a lasting
- * block (zone.h), then scarce memory.
+ * no range either. Above order 0 it is one that the CPU's last search saw, if there is one left. Else it is
+ * the densest of a window of partly used blocks in the CPU's own territories, then a whole block there, then
+ * one of a territory to adopt, then the densest block of other CPUs, then a lasting block (zone.h), then
+ * scarce memory.
  */
 uint32_t territory_pick(struct zone *z, uint32_t me, struct territory_range *own, unsigned order,
 			uint32_t from);

@@ -446,6 +446,36 @@ static void refills_from_its_own_territories(void **state)
 	zone_delete(z);
 }
 
+/* One search serves several requests for runs, densest block first, but no block that is no longer one to pick. */
+static void a_search_serves_the_next_ones(void **state)
+{
+	struct zone *z = zone_new(0, 64 * 512);
+	struct territory_range own[3];
+	uint32_t first, last;
+
+	(void)state;
+	z->territory_shift = 2;
+	z->nr_territories = 16;
+	for (uint32_t i = 0; i < 3; i++)
+		own[i] = territory_give(z, i, i, 3);
+	first = 4 * own[1].first;
+	last = 4 * own[1].end - 1;
+	use(z, first + 1, 200);
+	use(z, first + 5, 300);
+	use(z, first + 9, 320);
+	use(z, last, 400);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), last);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, last), first + 9);
+	use(z, first + 6, 450); /* denser than all, and seen by the next search only */
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, last), first + 5);
+	ramka_store(&z->owners[(first + 1) / 4], 3, relaxed, territory);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), first + 6);
+	assert_int_equal(territory_pick(z, 2, &own[1], 0, first), first + 6); /* base frames have the densest each time */
+	assert_int_equal(territory_pick(z, 2, &own[1], 0, first), first + 6);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), last);
+	zone_delete(z);
+}
+
 /* A hint that was wrong is not asked again. */
 static void a_stale_hint_of_a_run_goes(void **state)
 {
@@ -513,6 +543,7 @@ int main(void)
 		cmocka_unit_test(hints_that_promise_too_much_do_no_harm),
 		cmocka_unit_test(searches_get_through_stale_hints),
 		cmocka_unit_test(refills_from_its_own_territories),
+		cmocka_unit_test(a_search_serves_the_next_ones),
 		cmocka_unit_test(a_stale_hint_of_a_run_goes),
 		cmocka_unit_test(refills_from_the_densest_block),
 		cmocka_unit_test(small_orders_break_no_whole_block_while_others_do),
