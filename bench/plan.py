@@ -195,7 +195,7 @@ KINDS = {"ramka": "buddy buddy-owner".split(), "ramka-all": "dpdk ck_stack ck_ri
          "ramka-hints": ["buddy-types"]}
 NOISE = 0.1  # a smaller difference means nothing, docs/benchmarking.md
 
-CHECKS = ("ramka takes 110 instructions a pair of orders 1 to 10, the buddy 82 of orders 3 and 9 (callgrind). The rest of them check the "
+CHECKS = ("ramka takes 112 instructions a pair of orders 1 to 10, the buddy 82 of orders 3 and 9 (callgrind). The rest of them check the "
           "handle, the state word and the type, so that a double free is found, and enter the section, so that another CPU can take "
           "what this one holds.")
 BATCHES = ("Stacks of 8 to 32 frames are filled from block entries that all CPUs may change, and emptied there: with one thread two to "
@@ -213,7 +213,10 @@ CHAIN = ("A stack of all frames is a chain through their slots. It reads and wri
          "freed last, whose slot is in the cache.")
 
 # What stands in the way where a peer of the same kind is ahead: rows, peers, reason. The first that matches counts.
+HINTS = ("Without hints long-lived frames lie among the others with each of the two, and next to nothing stays whole. `ramka-hints` "
+         "says which frames live long, by `RAMKA_ALLOC_LONG`.")
 REASONS = [
+    (r"^ageing", r"buddy", HINTS),
     (r"^tail:", r".*", LONGEST),
     (r"^repeat/order:([1-9]|10)/", r"buddy.*", CHECKS),
     (r"^(churn|rand).*/order:(9|10)/", r"buddy.*", CHECKS),

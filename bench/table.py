@@ -63,7 +63,7 @@ class Notes:
         if (name, peer) not in self.ahead:
             return ""
         self.shown.add((name, peer))
-        why = self.ahead[name, peer][3] or "Nobody has said why."
+        why = self.ahead[name, peer][3] or "No reason is known."
         if why not in self.reasons:
             self.reasons.append(why)
         return f"<sup>{self.reasons.index(why) + 1}</sup>"
