@@ -13,6 +13,7 @@
 #define BLOCK ((uint64_t)2 << 20)
 #define MAX_GONE (4 * BLOCK / RAMKA_PAGE_SIZE)
 #define BROKEN UINT32_MAX        /* the owner of the broken frame */
+#define NO_NODE UINT32_MAX       /* none seen yet */
 
 /* A range, and what went of it. */
 static struct {
@@ -20,7 +21,7 @@ static struct {
 	uint64_t size;
 	uint32_t node;
 	unsigned nr;
-	bool has_hole;           /* or reserved memory, for the first one, which must be a whole block */
+	bool has_hole;           /* or reserved memory, or memory of two nodes, which is added by its halves */
 	struct {
 		ramka_paddr_t pa;
 		uint32_t tag;
@@ -61,7 +62,8 @@ static bool see(void *ctx, const struct ramka_run *run)
 	(void)ctx;
 	if (run->state == RAMKA_STATE_RESERVED && run->base == broken && run->frames == 1)
 		return true;
-	if (run->state == RAMKA_STATE_HOLE || run->state == RAMKA_STATE_RESERVED)
+	if (run->state == RAMKA_STATE_HOLE || run->state == RAMKA_STATE_RESERVED ||
+	    (range.node != NO_NODE && range.node != run->node))
 		range.has_hole = true;
 	else
 		range.node = run->node;
@@ -89,6 +91,7 @@ static bool choose(struct cpu *cpu)
 	range.base = cpu_random(cpu) % blocks * BLOCK;
 	range.size = BLOCK * (broken ? 1 + cpu_random(cpu) % 4 : 1);
 	range.has_hole = false;
+	range.node = NO_NODE;
 	ramka_walk_range(memory, range.base, range.size, see, NULL);
 	return !range.has_hole && !ramka_isolate(memory_cpu(), range.base, range.size);
 }
