@@ -226,10 +226,13 @@ bug('cache-overruns', 'the cache is full one frame too late', 'unit cpu', 10,
 # ---- zone ----
 
 bug('free-counts-first', 'the count is raised before the bits are set', 'park bit.free', 20,
-    ('bitmap_free_mask', 'unsigned run = 0, n = bitmap_set_mask(b, word, mask, &run);',
-     'unsigned run = 0;\n\n	raise_count(b, word / BLOCK_WORDS, bits_count(mask), ENTRY_HINT_MAX);'),
-    ('bitmap_free_mask', 'return n && raise_count(b, word / BLOCK_WORDS, n, run) ? n : 0;',
-     'return bitmap_set_mask(b, word, mask, &run);'))
+    ('bitmap_set_mask', '	do\n', '	if (!(entry & ENTRY_HUGE) && !(old & mask))\n'
+     '		raise_count(b, word / BLOCK_WORDS, bits_count(mask), ENTRY_HINT_MAX);\n	do\n'),
+    ('bitmap_set_words', '	for (unsigned i = 1; i < nr; i++)\n		if',
+     '	raise_count(b, word / BLOCK_WORDS, nr * WORD_BITS, ENTRY_HINT_MAX);\n	for (unsigned i = 1; i < nr; i++)\n		if'),
+    ('bitmap_count_in', 'return raise_count(b, block, n, run);', '(void)run;\n	return b && block + n;'),
+    ('bitmap_free_mask', ' && raise_count(b, word / BLOCK_WORDS, n, run) ? n : 0;', ' ? n : 0;'),
+    ('bitmap_free', ' && raise_count(b, frame / BLOCK_FRAMES, n, run);', ' > 0;'))
 bug('block-forgets-run', 'words that are counted together are hinted by the last one', 'checker bitmap_together', 30,
     ('bitmap_set_mask', '*run = largest > *run ? largest : *run;', '*run = largest;'))
 bug('block-counts-last', 'of a block to which many frames go the last word is counted', 'unit classes', 10,
