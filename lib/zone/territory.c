@@ -285,7 +285,8 @@ static uint32_t pick_own(struct zone *z, enum lifetime life, uint32_t me, struct
 
 	look_own(z, &w, me, own, order, from);
 	block = best_of(&w);
-	for (; order && life == ORDINARY && i < NEXT_BEST; i++)
+	/* where few blocks are partly used, to look at them is cheap, and the densest one counts */
+	for (; order && life == ORDINARY && window_full(&w) && i < NEXT_BEST; i++)
 		own->next[i] = w.best[1 + i].block;
 	i = 0;
 	while (block == NO_BLOCK && next_own(z, me, own, from, &i, &p))

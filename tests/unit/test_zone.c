@@ -449,30 +449,25 @@ static void refills_from_its_own_territories(void **state)
 /* One search serves several requests for runs, densest block first, but no block that is no longer one to pick. */
 static void a_search_serves_the_next_ones(void **state)
 {
-	struct zone *z = zone_new(0, 64 * 512);
+	struct zone *z = zone_new(0, 600 * 512);
 	struct territory_range own[3];
-	uint32_t first, last;
+	uint32_t per = 1u << z->territory_shift, first, next, last;
 
 	(void)state;
-	z->territory_shift = 2;
-	z->nr_territories = 16;
 	for (uint32_t i = 0; i < 3; i++)
 		own[i] = territory_give(z, i, i, 3);
-	first = 4 * own[1].first;
-	last = 4 * own[1].end - 1;
-	use(z, first + 1, 200);
-	use(z, first + 5, 300);
-	use(z, first + 9, 320);
-	use(z, last, 400);
+	first = own[1].first * per;
+	next = first + per; /* in another territory than the first one */
+	last = first + 127; /* so many blocks are compared */
+	assert_true(next + 9 < last && last < own[1].end * per);
+	for (uint32_t block = first; block <= last; block++)
+		use(z, block, block == last ? 400 : block == next + 9 ? 320 : block == next + 5 ? 300 : block == first + 1 ? 200 : 100);
 	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), last);
-	assert_int_equal(territory_pick(z, 2, &own[1], 3, last), first + 9);
-	use(z, first + 6, 450); /* denser than all, and seen by the next search only */
-	assert_int_equal(territory_pick(z, 2, &own[1], 3, last), first + 5);
-	ramka_store(&z->owners[(first + 1) / 4], 3, relaxed, territory);
-	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), first + 6);
-	assert_int_equal(territory_pick(z, 2, &own[1], 0, first), first + 6); /* base frames have the densest each time */
-	assert_int_equal(territory_pick(z, 2, &own[1], 0, first), first + 6);
-	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), last);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, last), next + 9);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, last), next + 5);
+	ramka_store(&z->owners[own[1].first], 3, relaxed, territory);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), last); /* what is left of the old one is not its own now */
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), last); /* less than a window: nothing is kept */
 	zone_delete(z);
 }
 
