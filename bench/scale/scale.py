@@ -23,7 +23,7 @@ ORDERS = [0, 3, 6, 9, 10]
 WORKLOADS = ["repeat", "bulk", "churn:90", "rand", "exit", "purge", "pipe", "beside"]
 CPUS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 SOME_CPUS = [1, 2, 8, 32, 64]  # for most rows of the plan
-LARGE_MIB = 512
+MIB, LARGE_MIB = 128, 512
 PEERS = ["floor", "ramka", "buddy", "buddy-owner"]
 USES = ["ramka", "ramka-shared", "ramka-deferred", "ramka-address"]
 
@@ -108,8 +108,9 @@ def fits(peer, workload, order, cpus):
 
 
 def memory_for(workload, order):
-    """Memory of each CPU: for larger frames more, so that a CPU has more than a few; a request fails after a look at all."""
-    return [f"--mib={LARGE_MIB}"] if order or workload == "beside" else []
+    """Memory of each CPU: a chunk and more; for larger frames more, so that a CPU has more than a few; a request fails after a
+    look at all."""
+    return [f"--mib={LARGE_MIB if order or workload == 'beside' else MIB}"]
 
 
 def product(peers, workloads, orders, cpus, options):
