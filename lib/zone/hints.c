@@ -112,6 +112,9 @@ static uint32_t next_beyond(const struct hints *h, uint32_t from, uint32_t end)
 			return from < end ? from : NO_BLOCK;
 		sent = true;
 		from *= --level ? WORD_BITS : CHUNK_BLOCKS;
+		/* a chunk behind the end is another CPU's, perhaps: it is neither read nor forgotten */
+		if (!level && from >= end)
+			return NO_BLOCK;
 	}
 }
 
