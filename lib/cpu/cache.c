@@ -25,7 +25,7 @@ static bool caches_all(const struct ramka_cpu *cpu)
  */
 static void fetch_magazine(const struct depot *d, uint32_t first)
 {
-	for (unsigned i = 0; first && i < sizeof(*d->magazines); i += 64)
+	for (unsigned i = 0; first && i < sizeof(*d->magazines); i += LINE_BYTES)
 		__builtin_prefetch((const char *)&d->magazines[first - 1] + i, 1);
 }
 

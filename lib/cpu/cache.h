@@ -23,7 +23,7 @@
  */
 struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu);
 /*
- * The rest of cpu_free when the gate refuses the frame or the cache is full. Inside the section; leaves it.
+ * The rest of cpu_keep when the gate refuses the frame or the cache is full. Inside the section; leaves it.
  */
 void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number);
 

@@ -233,7 +233,7 @@ static uint32_t take_runs(struct ramka_cpu *cpu, unsigned order, uint32_t want, 
 	for (unsigned i = 0; i < ORDER_TRIES && !n; i++) {
 		unsigned entry = block == NO_BLOCK ? 0 : bitmap_entry(&cpu->zone->map, block);
 
-		if (entry_count(entry) >= 1u << order && entry_hint(entry) >= order)
+		if (entry_may_have(entry, order))
 			n = take_from_block(cpu, block, order, want, ret_bits);
 		if (n)
 			break;

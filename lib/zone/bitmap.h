@@ -118,6 +118,12 @@ static inline unsigned entry_hint(unsigned entry)
 	return entry >> ENTRY_HINT_SHIFT & 0xf;
 }
 
+/* May the block have a free aligned run of 2^order frames, as far as its entry tells? Order below 9. */
+static inline bool entry_may_have(unsigned entry, unsigned order)
+{
+	return entry_count(entry) >= 1u << order && entry_hint(entry) >= order;
+}
+
 /* Four entries, or one: whole, reported or not, and not shut? */
 static inline bool quad_is_whole(uint64_t quad)
 {
@@ -145,7 +151,7 @@ static inline bool quad_may_have(uint64_t quad, unsigned order)
 	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= ENTRY_WIDTH) {
 		unsigned entry = (unsigned)quad & ENTRY_BITS;
 
-		if (entry_count(entry) >= 1u << order && (!order || entry_hint(entry) >= order))
+		if (entry_may_have(entry, order))
 			return true;
 	}
 	return false;

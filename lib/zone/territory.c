@@ -153,7 +153,7 @@ static bool look_at(struct zone *z, struct window *w, unsigned order, uint32_t b
 		bitmap_fix_hints(&z->map, block);
 		return true;
 	}
-	if (order && (entry_hint(entry) < order || count < 1u << order))
+	if (!entry_may_have(entry, order))
 		return false;
 	w->seen++;
 	if (count >= ENOUGH && !w->emptiest) {
@@ -255,8 +255,8 @@ static bool still_fits(const struct zone *z, uint32_t me, unsigned order, uint32
 {
 	unsigned entry = block < z->map.blocks ? bitmap_entry(&z->map, block) : 0, count = entry_count(entry);
 
-	return count >= ENOUGH && count < BLOCK_FRAMES && count >= 1u << order &&
-	       entry_hint(entry) >= order && is_own(z, block >> z->territory_shift, me) &&
+	return count >= ENOUGH && count < BLOCK_FRAMES && entry_may_have(entry, order) &&
+	       is_own(z, block >> z->territory_shift, me) &&
 	       of_lifetime(z, block / CHUNK_BLOCKS, ORDINARY) >> (block % CHUNK_BLOCKS) & 1;
 }
 
@@ -286,9 +286,9 @@ static uint32_t pick_own(struct zone *z, enum lifetime life, uint32_t me, struct
 	look_own(z, &w, me, own, order, from);
 	block = best_of(&w);
 	/* where few blocks are partly used, to look at them is cheap, and the densest one counts */
-	for (; order && life == ORDINARY && window_full(&w) && i < NEXT_BEST; i++)
-		own->next[i] = w.best[1 + i].block;
-	i = 0;
+	if (order && life == ORDINARY && window_full(&w))
+		for (unsigned n = 0; n < NEXT_BEST; n++)
+			own->next[n] = w.best[1 + n].block;
 	while (block == NO_BLOCK && next_own(z, me, own, from, &i, &p))
 		block = whole_in(z, p.first, p.end);
 	return block;

@@ -64,7 +64,7 @@ static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_
 {
 	unsigned entry = bitmap_entry(&z->map, block);
 
-	if (entry_count(entry) < 1u << order || (order && entry_hint(entry) < order))
+	if (!entry_may_have(entry, order))
 		return NO_FRAME;
 	return bitmap_claim(&z->map, block, order, limit_in_block(block, limit));
 }

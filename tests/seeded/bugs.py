@@ -250,7 +250,7 @@ bug('exact-loses-promise', 'an exact claim that fails keeps its promise', 'check
 bug('back-without-hint', 'what goes back to an empty block may be a run, and its entry says there is none', 'checker bitmap_run_back', 30,
     ('give_back', 'raise_count(b, block, n, ENTRY_HINT_MAX);', 'raise_count(b, block, n, 0);'))
 bug('seen-is-still-own', 'a block that an earlier search saw is picked though it is another CPU\'s by now', 'unit zone', 10,
-    ('still_fits', ' && is_own(z, block >> z->territory_shift, me)', ''))
+    ('still_fits', 'is_own(z, block >> z->territory_shift, me)', '(me || true)'))
 bug('hint-lowered-blindly', 'a run that moved past a search stays hidden', 'checker bitmap_run_moves', 30,
     ('lower_hint', 'set_hint(b, block, 0, ENTRY_HINT_MAX);', ';'))
 bug('undo-sets-nothing', 'an undo gives the promise back without its bits', 'checker bitmap_words', 30,
