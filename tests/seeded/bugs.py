@@ -320,6 +320,8 @@ bug('larger-gives-twice', 'a flush of a stack keeps what it gave', 'unit classes
     ('flush_order', 'larger[order], n - out, release', 'larger[order], n - out + (n > out), release'))
 bug('runs-keep-rest', 'a refill of runs that finds fewer than promised keeps the rest', 'checker bitmap_runs', 30,
     ('bitmap_take_runs', 'if (promised > got * n)', 'if (promised > (got + 1) * n)'))
+bug('nomem-slow-free-uncounted', 'a frame that is freed past the caches is counted before and not after', 'checker nomem_past_caches', 20,
+    ('cpu_free_slow', '	count_move(cpu, inside);\n	if (inside)\n		section_leave', '	if (inside)\n		section_leave'))
 bug('nomem-forgets-skipped', 'a CPU that was left alone does not count', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
     ('last_resort', 'if (!moved && (all ||', 'if (!moved && (all | 1 ||'))
 bug('refill-all-or-nothing', 'a refill that cannot have its batch takes nothing', 'plain oom', 5,
