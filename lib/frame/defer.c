@@ -3,6 +3,7 @@
 #include "../base/probe.h"
 
 #include "../cpu/take_back.h"
+#include "argument.h"
 #include "contracts.h"
 #include "defer.h"
 #include "drop.h"
@@ -570,7 +571,7 @@ void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait)
 	struct reaped done;
 	uint64_t before;
 
-	if (!r->has_rcu)
+	if (!r->has_rcu || !cpu_argument_ok(cpu, "ramka_reclaim"))
 		return;
 	if (!may_wait || !r->rcu.wait) {
 		sealed = seal_all(cpu);

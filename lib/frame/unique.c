@@ -332,6 +332,9 @@ static int joinable(const struct ramka *r, const struct ramka_frame *f, uint64_t
 
 	if (order < old_order || order > RAMKA_MAX_ORDER || info & INFO_DETACHED)
 		return RAMKA_E_INVAL;
+	/* the metadata of all parts but the first would go at once, and readers may look at it */
+	if (order > old_order && info & INFO_RCU && !quarantined_only(r, info))
+		return RAMKA_E_UNSUPPORTED;
 	if ((r->first + slot_index(r, f)) & (((uint64_t)1 << order) - 1))
 		return RAMKA_E_NOT_ALIGNED;
 	if (r->nr_slots - slot_index(r, f) < (uint64_t)1 << order)
