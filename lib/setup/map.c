@@ -30,7 +30,7 @@ static bool is_withheld(uint32_t kind)
 }
 
 /* May frames of this region be handed out one day, whatever lies beside it? */
-static bool has_memory(const struct ramka_region *g)
+static bool has_whole_frame(const struct ramka_region *g)
 {
 	return g->kind <= RAMKA_RECLAIMABLE &&
 	       frame_of(g->base + (RAMKA_PAGE_SIZE - 1)) < frame_of(g->base + g->size);
@@ -41,7 +41,7 @@ static bool has_memory(const struct ramka_region *g)
  */
 static bool is_marginal(const struct ramka_region *g)
 {
-	return is_withheld(g->kind) || (g->kind <= RAMKA_RECLAIMABLE && !has_memory(g));
+	return is_withheld(g->kind) || (g->kind <= RAMKA_RECLAIMABLE && !has_whole_frame(g));
 }
 
 static int check_region(const struct ramka_region *g, size_t i, struct ramka_why *why)
@@ -90,7 +90,7 @@ int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct r
 			return why->error;
 		if (is_marginal(g) && frame_of(g->base) < lowest)
 			lowest = frame_of(g->base);
-		if (!has_memory(g))
+		if (!has_whole_frame(g))
 			continue;
 		widen(&span, g, 0, frame_of(ADDRESS_END));
 		near = near > UINT64_MAX / 2 - frames ? UINT64_MAX / 2 : near + frames;

@@ -47,7 +47,7 @@
  * mirrors: seal_pile sha256:299a9cf7
  * mirrors: share sha256:b7c733d5
  * mirrors: defer_more sha256:0e25277e
- * mirrors: ramka_reclaim sha256:afcbdb1c
+ * mirrors: ramka_reclaim sha256:93f86cc1
  * mirrors: wait_for_all sha256:57e3ebe2
  */
 #endif
