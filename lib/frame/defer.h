@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Deferred reclaim: frames whose last reference is gone while readers may still look at them. May use
- * argument.h, contracts.h, drop.h. Called by frame.c and unique.c (defer_frame), by requests that are about to fail
- * (defer_more), and by a CPU that goes off line. Calls the grace-period source of the embedder.
+ * argument.h, contracts.h, drop.h. Called by frame.c and unique.c (defer_frame), by requests that are about
+ * to fail (defer_more), and by a CPU that goes off line. Calls the grace-period source of the embedder.
  *
  * A frame is DEFERRED(link) from put_rcu until its grace period is over; the link is the next frame of its
  * chain, and metadata and content are as they were. Its chain lies in one of three places, and moves from the
