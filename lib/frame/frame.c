@@ -467,10 +467,14 @@ struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
 
 static noinline void put_at_asked(struct ramka_cpu *cpu, ramka_paddr_t pa, uintptr_t caller)
 {
-	struct ramka_frame *f = from_raw_asked(cpu->r, pa, "ramka_frame_put_at");
+	static const char operation[] = "ramka_frame_put_at";
+	struct ramka_frame *f;
 
+	if (!cpu_argument_ok(cpu, operation)) /* before the ledger moves */
+		return;
+	f = from_raw_asked(cpu->r, pa, operation);
 	if (f)
-		frame_put(cpu, f, "ramka_frame_put_at", caller);
+		frame_put(cpu, f, operation, caller);
 }
 
 void ramka_frame_put_at(struct ramka_cpu *cpu, ramka_paddr_t pa)

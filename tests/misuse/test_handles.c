@@ -66,6 +66,7 @@ static void the_handle_of_another_cpu(void **state)
 	static const struct ramka_pt_config tables = { .levels = 4, .entries = 512, .child = no_child };
 	struct ramka_cpu *wrong = f->cpu[1];
 	struct ramka_isolation seen;
+	ramka_paddr_t pa;
 	uint64_t nr;
 
 	f->jumps = *(const bool *)*state;
@@ -107,7 +108,9 @@ static void the_handle_of_another_cpu(void **state)
 		ramka_frame_claim(wrong, BASE + 4 * MIB, 1, &note_type, NULL, &out, NULL), RAMKA_E_INVAL));
 	WRONG("ramka_unique_claim", assert_int_equal(
 		ramka_unique_claim(wrong, BASE + 4 * MIB, 1, &note_type, NULL, &mine, NULL), RAMKA_E_INVAL));
-	WRONG("ramka_frame_put_at", ramka_frame_put_at(wrong, ramka_frame_paddr(f->r, two[0])));
+	pa = ramka_frame_into_raw(f->r, two[0]);
+	WRONG("ramka_frame_put_at", ramka_frame_put_at(wrong, pa));
+	assert_ptr_equal(ramka_frame_from_raw(f->r, pa), two[0]); /* it is forgotten as it was */
 	WRONG("ramka_frame_assign", ramka_frame_assign(wrong, &(struct ramka_frame *){ one }, NULL));
 	WRONG("ramka_pt_alloc", assert_null(ramka_pt_alloc(wrong, &tables, 1)));
 	WRONG("ramka_reclaim", ramka_reclaim(wrong, false));
