@@ -234,11 +234,34 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 /*
  * Claims those of the wanted blocks of one quad that are whole, in aligned runs of `nr`, by one CAS. Returns
- * their mask. The wanted blocks are such runs.
+ * their mask. The wanted blocks are such runs. The caller clears their hints (bitmap_unhint), for all quads
+ * of a chunk at once.
  */
 unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr);
-/* Frees blocks of one quad by one CAS; false: one of them is not claimed whole. */
+/*
+ * Takes all frames of those of the wanted blocks of one quad that are whole, by one CAS: the blocks are OPEN
+ * and have no free frame. Returns their mask.
+ */
+unsigned bitmap_take_blocks(struct bitmap *b, uint32_t quad, unsigned want);
+/*
+ * The reverse for one block: frees all its frames, which are the caller's. False, and nothing done: one of
+ * them is free already, or the block is claimed whole.
+ */
+bool bitmap_free_all(struct bitmap *b, uint32_t block);
+/*
+ * Frees blocks of one quad by one CAS; false: one of them is not claimed whole. The caller sets their hints
+ * (bitmap_hint).
+ */
 bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries);
+/* The blocks of a mask of one chunk are whole, or are not any more. */
+static inline void bitmap_hint(struct bitmap *b, uint32_t chunk, uint64_t blocks)
+{
+	hints_set_mask(&b->whole, chunk, blocks);
+}
+static inline void bitmap_unhint(struct bitmap *b, uint32_t chunk, uint64_t blocks)
+{
+	hints_clear_mask(&b->whole, chunk, blocks);
+}
 /*
  * Claims up to `max` whole blocks in a row, from `block` on and inside its chunk, that were not reported. How
  * many.
