@@ -67,18 +67,29 @@ static bool make_block(const struct ramka_cpu *cpu, unsigned order, const uint32
 	return seen == (uint32_t)bits_below(n);
 }
 
-/* Frees n stacked frames of order 6 to 8; those that are a whole block by one change of its entry. */
+/* Frees n stacked frames of order 6 to 8; those that lie in one block with one change of its count. */
 static void give_words(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
 	struct bitmap *map = &cpu->zone->map;
-	uint32_t each = BLOCK_FRAMES >> order, got;
+	uint32_t each = BLOCK_FRAMES >> order, done;
+	unsigned uncounted = 0, run = 0;
 
-	for (uint32_t i = 0; i < n; i += got) {
+	for (uint32_t i = 0; i < n; i += done) {
 		uint32_t bit = bit_of(cpu, frames[i]);
+		unsigned set;
 
-		got = each <= n - i && make_block(cpu, order, frames + i) ? each : 1;
-		corrupt_if(cpu, !(got > 1 ? bitmap_free_all(map, bit / BLOCK_FRAMES) :
-					    bitmap_free(map, bit, order)));
+		done = each <= n - i && !uncounted && make_block(cpu, order, frames + i) ? each : 1;
+		if (done > 1) {
+			corrupt_if(cpu, !bitmap_free_all(map, bit / BLOCK_FRAMES));
+			continue;
+		}
+		set = bitmap_set_words(map, bit / WORD_BITS, 1u << (order - WORD_ORDER), &run);
+		corrupt_if(cpu, !set);
+		uncounted += set;
+		if (i + 1 < n && (bit ^ bit_of(cpu, frames[i + 1])) < BLOCK_FRAMES)
+			continue;
+		corrupt_if(cpu, uncounted && !bitmap_count_in(map, bit / BLOCK_FRAMES, uncounted, run));
+		uncounted = run = 0;
 	}
 }
 
@@ -238,8 +249,8 @@ static uint32_t break_blocks(struct ramka_cpu *cpu, uint32_t block, unsigned ord
 			     uint32_t *ret_bits)
 {
 	uint32_t each = BLOCK_FRAMES >> order, first = block - block % QUAD_BLOCKS, n = 0;
-	unsigned wanted = (unsigned)(bits_below(want / each) << block % QUAD_BLOCKS & bits_below(QUAD_BLOCKS));
-	unsigned got = bitmap_take_blocks(&cpu->zone->map, block / QUAD_BLOCKS, wanted);
+	uint64_t wanted = bits_below(want / each) << block % QUAD_BLOCKS & bits_below(QUAD_BLOCKS);
+	unsigned got = bitmap_take_blocks(&cpu->zone->map, block / QUAD_BLOCKS, (unsigned)wanted);
 
 	for (; got; got &= got - 1) {
 		block = first + bits_lowest(got);

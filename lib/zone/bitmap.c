@@ -617,7 +617,8 @@ static void set_all_bits(struct bitmap *b, uint32_t block, uint64_t bits)
 }
 
 /* Those of the wanted blocks that are whole get the entry `to`; their mask. See bitmap_claim_quad. */
-static always_inline unsigned take_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr, unsigned to)
+static always_inline unsigned take_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr,
+					unsigned to)
 {
 	struct ramka_atomic_u64 *p = &b->quads[quad];
 	uint64_t old = ramka_load(p, relaxed, count.look), lanes;
@@ -643,7 +644,8 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 
 unsigned bitmap_take_blocks(struct bitmap *b, uint32_t quad, unsigned want)
 {
-	unsigned got = take_quad(b, quad, want, 1, 0); /* a promise of all frames, beside which there is no other */
+	/* a promise of all frames, beside which there is no other */
+	unsigned got = take_quad(b, quad, want, 1, 0);
 
 	if (got)
 		bitmap_unhint(b, quad * QUAD_BLOCKS / CHUNK_BLOCKS,

@@ -38,7 +38,8 @@ struct territory_range territory_give(struct zone *z, uint32_t cpu, uint32_t nth
 
 	for (uint32_t t = first; t < end; t++)
 		ramka_store(&z->owners[t], cpu + 1, relaxed, territory);
-	return (struct territory_range){ .first = first, .end = end, .next = { NO_BLOCK, NO_BLOCK, NO_BLOCK } };
+	return (struct territory_range){ .first = first, .end = end,
+					 .next = { NO_BLOCK, NO_BLOCK, NO_BLOCK } };
 }
 
 void territory_set_scarce(struct zone *z, uint32_t limit)
@@ -510,7 +511,8 @@ static uint32_t take_blocks_in(struct zone *z, unsigned nr, uint32_t most, uint3
 			w &= bits_below(end - base);
 		w = runs_of(w, nr);
 		while (w && n < most) {
-			unsigned at = bits_lowest(w) & ~(QUAD_BLOCKS - 1), want = (unsigned)(w >> at) & 0xf, got;
+			unsigned at = bits_lowest(w) & ~(QUAD_BLOCKS - 1), got;
+			unsigned want = (unsigned)(w >> at) & 0xf;
 
 			if (most - n < QUAD_BLOCKS)
 				want = first_runs(want, nr, most - n);
