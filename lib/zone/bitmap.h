@@ -23,6 +23,8 @@
  *   free   bits first, then raise the count. Give-back and undo the same way
  *   huge   CAS FULL->HUGE; freeing turns it back. Several blocks: in ascending order, undone in our words
  * So at every instant   bits set >= count + promises   and a count of 512 means that there is no promise.
+ * A promise of all 512 frames is the only one, so its holder takes them by plain stores, and gives all frames
+ * of a block back by plain stores before the count (bitmap_take_blocks, bitmap_free_all).
  *
  * SHUT: nothing is handed out of the block. Its count reads as 0 to every search, and ENTRY_FULL does not
  * match. Frames that are freed there raise the count as ever, and the bit stays through HUGE and OPEN. Only
