@@ -30,6 +30,7 @@
 #define bitmap_fix_hints ramka_core_bitmap_fix_hints
 #define bitmap_forget ramka_core_bitmap_forget
 #define bitmap_free ramka_core_bitmap_free
+#define bitmap_free_all ramka_core_bitmap_free_all
 #define bitmap_free_blocks ramka_core_bitmap_free_blocks
 #define bitmap_free_mask ramka_core_bitmap_free_mask
 #define bitmap_free_quad ramka_core_bitmap_free_quad
@@ -42,6 +43,7 @@
 #define bitmap_set_words ramka_core_bitmap_set_words
 #define bitmap_shut ramka_core_bitmap_shut
 #define bitmap_take ramka_core_bitmap_take
+#define bitmap_take_blocks ramka_core_bitmap_take_blocks
 #define bitmap_take_runs ramka_core_bitmap_take_runs
 #define bitmap_unshut ramka_core_bitmap_unshut
 #define broken_flags ramka_core_broken_flags

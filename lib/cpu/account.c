@@ -109,6 +109,8 @@ void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 			sample_peak(cpu->r);
 		return;
 	}
+	if (n < 0)
+		territory_search_again(&cpu->own);
 	n += (int64_t)ramka_load(&cpu->untold, relaxed, stat);
 	if (n < cpu->tell_at && n > -cpu->tell_back) {
 		ramka_store(&cpu->untold, (uint64_t)n, relaxed, stat);

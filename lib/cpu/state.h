@@ -29,7 +29,7 @@ struct defer; /* deferred frames of one CPU, frame/defer.h */
 
 #define CACHE_SIZE 128u /* two magazines */
 #define ROWS 16u        /* closed rows; together they go to the zone in one burst */
-#define LARGER_FRAMES 208u /* places in the stacks of all orders, see order_at */
+#define LARGER_FRAMES 256u /* places in the stacks of all orders, see order_at */
 
 /* The private state of a CPU. Protocol: section.h. */
 struct ramka_cpu {

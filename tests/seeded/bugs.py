@@ -290,9 +290,16 @@ bug('run-not-aligned', 'a run is taken wherever it begins', 'unit bitmap', 5,
 bug('split-loses-last', 'of a split huge frame one block stays claimed as a whole', 'plain churn', 8,
     ('zone_split', 'i < 1u << (old_order - BLOCK_ORDER);', 'i + 1 < 1u << (old_order - BLOCK_ORDER);'))
 bug('split-keeps-bits', 'a split huge frame still has its bits', 'plain churn', 8,
-    ('bitmap_open_block', '	for (unsigned i = 0; i < BLOCK_WORDS; i++)\n'
-     '		ramka_store(&block_words(b, block)[i], 0, relaxed, huge.open);\n',
-     ''))
+    ('bitmap_open_block', '	set_all_bits(b, block, 0);\n', ''))
+bug('all-keeps-bits', 'all frames of a block are taken, and their bits stay', 'checker bitmap_all_take', 20,
+    ('bitmap_take_blocks', 'set_all_bits(b, quad * QUAD_BLOCKS + bits_lowest(rest), 0);', ';'))
+bug('all-count-first', 'the frames of a block are counted before their bits are set', 'checker bitmap_all', 20,
+    ('bitmap_free_all', '	set_all_bits(b, block, ~(uint64_t)0);\n	return raise_count(b, block, BLOCK_FRAMES, ENTRY_HINT_MAX);',
+     '	bool ok = raise_count(b, block, BLOCK_FRAMES, ENTRY_HINT_MAX);\n	set_all_bits(b, block, ~(uint64_t)0);\n	return ok;'))
+bug('all-without-looking', 'a block whose frames are partly free is freed as one', 'unit bitmap', 10,
+    ('bitmap_free_all', 'if (bitmap_word(b, block, i))', 'if (false)'))
+bug('search-skipped-for-ever', 'a CPU that found no partly used block looks for none any more', 'unit zone', 20,
+    ('pick_own', 'own->skips--;', ';'))
 bug('trim-too-far', 'what a segment leaves of its run is freed one frame early', 'plain segments', 5,
     ('try_trimmed', 'bit + (uint32_t)nr, (1u << order) - (uint32_t)nr)',
      'bit + (uint32_t)nr - 1, (1u << order) - (uint32_t)nr + 1)'))
