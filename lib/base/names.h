@@ -98,6 +98,7 @@
 #define cpu_in_rows ramka_core_cpu_in_rows
 #define cpu_settle ramka_core_cpu_settle
 #define cpu_take_back ramka_core_cpu_take_back
+#define cpu_take_back_chain ramka_core_cpu_take_back_chain
 #define defer_age ramka_core_defer_age
 #define defer_count ramka_core_defer_count
 #define defer_frame ramka_core_defer_frame

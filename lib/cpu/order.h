@@ -130,22 +130,6 @@ static always_inline bool order_put(struct ramka_cpu *cpu, uint32_t n, unsigned 
 }
 
 /*
- * Frees a frame, number n of the home zone, inside the section, which it leaves. False, nothing done and
- * still inside: its order is not 1 to 10, or it is more than a frame of a plain type.
- */
-static always_inline bool order_push_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
-{
-	uint64_t order = info_bare_order(slot_info(f));
-
-	if (unlikely(order - 1 >= TOP_ORDER))
-		return false;
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	if (likely(order_put(cpu, n, (unsigned)order)))
-		section_leave(cpu);
-	return true;
-}
-
-/*
  * Takes a frame out of the stack of an order, refilled if it is empty; inside the section: its number, or
  * false.
  */

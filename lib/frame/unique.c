@@ -72,7 +72,7 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, co
 static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, uintptr_t n,
 				 const char *operation, uintptr_t caller)
 {
-	if (likely(order_push_inside(cpu, slot_of(u), (uint32_t)n)))
+	if (likely(cpu_free_larger_inside(cpu, slot_of(u), n)))
 		return;
 	section_leave(cpu);
 	free_slow(cpu, u, operation, caller);

@@ -186,6 +186,16 @@ static void put_rcu(unsigned n)
 	}
 }
 
+/* Grace periods end as fast as they can. The CPU announces itself every 64 frames, as a kernel does now and then. */
+static void pair_rcu(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		CHECK(!ramka_frame_put_rcu(cpu, ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, req)));
+		if (i % BULK == 0)
+			ramka_qsbr_quiescent(&qsbr, 0);
+	}
+}
+
 static void raw_shared(unsigned n)
 {
 	while (n--)
@@ -275,6 +285,7 @@ static const struct row rows[] = {
 	{ "ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, ALL, 0, false },
 	{ "ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, ALL, 0, false },
 	{ "ramka_frame_put_rcu with ramka_qsbr", alloc_shared, put_rcu, no_loop, 1, 0, false },
+	{ "pair of ramka_frame_alloc and ramka_frame_put_rcu", no_loop, pair_rcu, no_loop, 1, 0, false },
 	{ "ramka_frame_into_raw and ramka_frame_from_raw", alloc_shared, raw_shared, put_shared, 1, 0, false },
 	{ "ramka_unique_into_raw and ramka_unique_from_raw", alloc_unique, raw_unique, free_unique, 1, 0, false },
 	{ "ramka_frame_into_raw and ramka_frame_put_at", alloc_shared, put_at, no_loop, 1, 0, false },

@@ -41,8 +41,8 @@
 #define STEPS 2
 #ifndef FRAME
 #define FRAME 0                         /* the one that `freed` follows *
- * mirrors: defer_frame sha256:27618aad
- * mirrors: seal_open sha256:a7d204dc
+ * mirrors: defer_frame sha256:9a6265f8
+ * mirrors: seal_open sha256:b681e222
  * mirrors: take_ripe sha256:1a9f55d6
  * mirrors: seal_pile sha256:299a9cf7
  * mirrors: share sha256:b7c733d5
