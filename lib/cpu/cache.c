@@ -20,16 +20,6 @@ static bool caches_all(const struct ramka_cpu *cpu)
 }
 
 /*
- * Fetches the magazine that is likely to be next, into the data cache; `first`: its index + 1, or 0. By the
- * time it is asked for, it is here.
- */
-static void fetch_magazine(const struct depot *d, uint32_t first)
-{
-	for (unsigned i = 0; first && i < sizeof(*d->magazines); i += LINE_BYTES)
-		__builtin_prefetch((const char *)&d->magazines[first - 1] + i, 1);
-}
-
-/*
  * An empty magazine of the own shard. With RAMKA_CACHE_ALL any shard of the same zone gives one, since a CPU
  * that frees what others allocate needs more magazines than its own.
  */
@@ -61,7 +51,7 @@ static void flush(struct ramka_cpu *cpu)
 		m->count = out;
 		depot_push(d, m);
 		if (caches_all(cpu))
-			fetch_magazine(d, depot_first_empty(d, cpu->id));
+			depot_fetch(d, depot_first_empty(d, cpu->id), MAGAZINE_SIZE);
 	} else {
 		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, out, true);
 	}
@@ -133,8 +123,9 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number)
 }
 
 /*
- * With RAMKA_CACHE_ALL a magazine holds frames in the order in which they were freed, so their slots are in
- * no data cache. All of these misses overlap here; between the calls that hand the frames out few would.
+ * The slots of frames that were freed elsewhere or long ago are in no data cache of this CPU. All of these
+ * misses overlap here; between the calls that hand the frames out few would. A slot is fetched for writing, so
+ * its line moves once.
  */
 static void fetch_slots(const struct ramka_cpu *cpu, uint32_t n)
 {
@@ -154,9 +145,9 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	n = m->count;
 	memcpy(cache_of(cpu)->frames, m->frames, n * sizeof(*m->frames));
 	depot_put_empty(d, m);
-	if (caches_all(cpu)) {
+	if (caches_all(cpu)) { /* the magazine holds frames in the order in which they were freed */
 		fetch_slots(cpu, n);
-		fetch_magazine(d, depot_first(d, shard));
+		depot_fetch(d, depot_first(d, shard), MAGAZINE_SIZE);
 	}
 	if (shard != cpu->id) {
 		own_add(&cpu->steals, 1);
@@ -249,6 +240,8 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 		probe(refill, cpu->id, n);
 		if (r->flags & RAMKA_SHUFFLE)
 			shuffle(cpu, n);
+		if (mail_slots_away(cpu, n))
+			fetch_slots(cpu, n);
 	}
 	return n;
 }
@@ -277,6 +270,8 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 	/* an on_drop may have refilled the cache meanwhile; moved_in counts those frames already */
 	for (unsigned i = 0; i < MAIL_AT_REFILL && !n && mail; i++)
 		in += mail = mail_open(cpu, &n);
+	if (n && mail_slots_away(cpu, n))
+		fetch_slots(cpu, n);
 	if (!n)
 		in += n = take_magazine(cpu, cpu->id);
 	if (!n && caches_all(cpu)) /* what was freed anywhere comes before what is still in the zone */
