@@ -12,6 +12,7 @@
 #define REFILL_TRIES 4u
 /* magazines of mail that a refill opens, until one of their frames passes the gate */
 #define MAIL_AT_REFILL 4u
+#define WORTH_A_ROW 8u /* frames: with as many, a row is no dearer than mail */
 #define VICTIMS 4u        /* other shards looked into before the zone, with RAMKA_CACHE_ALL */
 
 static bool caches_all(const struct ramka_cpu *cpu)
@@ -83,9 +84,14 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 	account_more_memory(cpu, cpu->zone);
 }
 
-/* The gate refused the frame, and it does not belong into the open row. */
+/*
+ * The gate refused the frame, and it does not belong into the open row. A CPU that makes no refill sends no
+ * mail. That is cheaper as long as it frees neighbours, which leave for the bitmap together.
+ */
 static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 {
+	if (cpu->outbox && !cpu->outbox->size && cpu_in_rows(cpu) < WORTH_A_ROW * cpu->nr_rows)
+		mail_grow(cpu);
 	make_row(cpu);
 	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
 	count_row_pushes(cpu, 1);
