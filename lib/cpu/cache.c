@@ -130,8 +130,8 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number)
 
 /*
  * The slots of frames that were freed elsewhere or long ago are in no data cache of this CPU. All of these
- * misses overlap here; between the calls that hand the frames out few would. A slot is fetched for writing, so
- * its line moves once.
+ * misses overlap here; between the calls that hand the frames out few would. A slot is fetched for writing,
+ * so its line moves once.
  */
 static void fetch_slots(const struct ramka_cpu *cpu, uint32_t n)
 {

@@ -69,8 +69,8 @@ bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n);
  */
 void mail_flush(struct ramka_cpu *cpu);
 /*
- * A refill takes n frames. Are their slots likely to lie at other CPUs, which freed the frames? As many frames
- * are as came by mail.
+ * A refill takes n frames. Are their slots likely to lie at other CPUs, which freed the frames? That is so of
+ * as many frames as came by mail.
  */
 static inline bool mail_slots_away(struct ramka_cpu *cpu, uint32_t n)
 {
