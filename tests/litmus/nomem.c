@@ -41,8 +41,8 @@
  * mirrors: drain_stack sha256:d1c7dfd0
  * mirrors: drain_cache sha256:eeb9010f
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:22405890
- * mirrors: flush sha256:9a3cdc33
+ * mirrors: cpu_alloc_refill sha256:863b2c4a
+ * mirrors: flush sha256:2ffdc5c0
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: bitmap_claim_any sha256:e008a6e2

@@ -686,7 +686,8 @@ static void levels(void)
 }
 static void take_far(void) { take_one(FAR); }
 static void take_put_far(void) { uint32_t f = take_one(FAR); if (f != NO_FRAME) release(f, 0); }
-static void search(void) { hints_next(&b.some, 0, blocks); }
+#define WIDE 4096u /* a search among few blocks forgets nothing */
+static void search(void) { hints_next(&b.some, 0, WIDE); }
 static void free_far(void) { release((FAR + 3) * BLOCK_FRAMES, 0); }
 static void reachable(void)
 {
