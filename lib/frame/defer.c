@@ -70,26 +70,30 @@ static uint32_t chain_keep(struct ramka_cpu *cpu, struct chain *c)
 	return nr;
 }
 
-/*
- * The grace period of these frames is over and they are the caller's. True: one had an on_drop, which may
- * have deferred more.
- */
-static bool chain_free(struct ramka_cpu *cpu, struct chain c)
-{
-	uint64_t all = 0;
+struct reaped {
+	uint32_t nr;
+	bool hooks; /* a frame had an on_drop, which may have deferred more */
+};
 
-	while (c.nr) {
-		struct ramka_frame *f = frame_at(cpu->r, c.head);
+/*
+ * The grace period of these frames is over and they are the caller's. Not inlined, so that the reaper's own
+ * variables do not lie on the stack beside an on_drop's.
+ */
+static noinline void chain_free(struct ramka_cpu *cpu, struct chain *c, struct reaped *ret)
+{
+	ret->nr += c->nr;
+	while (c->nr) {
+		struct ramka_frame *f = frame_at(cpu->r, c->head);
 		uint64_t info = slot_info(f);
 
-		if (likely(!(info & INFO_HOOK)) && likely(chain_keep(cpu, &c)))
+		if (likely(!(info & INFO_HOOK)) && likely(chain_keep(cpu, c)))
 			continue;
-		c.head = ref_link(slot_ref(f));
-		c.nr--;
-		all |= info;
+		c->head = ref_link(slot_ref(f));
+		c->nr--;
+		if (info & INFO_HOOK)
+			ret->hooks = true;
 		frame_end(cpu, f, info, "ramka_frame_put_rcu");
 	}
-	return all & INFO_HOOK;
 }
 
 /* ---- the pile ---- */
@@ -213,7 +217,7 @@ static bool seal_pile(struct ramka *r)
 enum taken { NO_BAG, UNRIPE, TAKEN };
 
 /* Takes at most `limit` frames of the bag in a slot, if its grace period is over. */
-static enum taken take_ripe(struct ramka *r, struct defer *d, unsigned slot, uint32_t limit,
+static noinline enum taken take_ripe(struct ramka *r, struct defer *d, unsigned slot, uint32_t limit,
 			    struct chain *ret)
 {
 	struct chain *c = &d->bags[slot].chain;
@@ -238,24 +242,30 @@ static enum taken take_ripe(struct ramka *r, struct defer *d, unsigned slot, uin
 
 /* ---- reaping, in any context ---- */
 
-struct reaped {
-	uint32_t nr;
-	bool hooks; /* a frame had an on_drop */
-};
-
-/* Frees at most `limit` frames of this ring. */
-static void reap(struct ramka_cpu *cpu, struct defer *d, uint32_t limit, struct reaped *ret)
+/*
+ * Frees at most `limit` frames of this ring, from slot `first` on. `aged`: it ends at the first bag that is
+ * not ripe. Returns the slot where it ended.
+ */
+static unsigned reap(struct ramka_cpu *cpu, struct defer *d, uint32_t first, uint32_t limit, bool aged,
+		     struct reaped *ret)
 {
-	uint32_t next = ramka_load(&d->next, relaxed, stat);
+	unsigned slot = first;
 
 	for (unsigned i = 0; i < RING_SIZE && ret->nr < limit; i++) {
+		enum taken taken;
 		struct chain c;
 
-		if (take_ripe(cpu->r, d, (next + i) % RING_SIZE, limit - ret->nr, &c) != TAKEN)
+		if (aged && !ring_frames(d))
+			break;
+		slot = (first + i) % RING_SIZE;
+		taken = take_ripe(cpu->r, d, slot, limit - ret->nr, &c);
+		if (taken == UNRIPE && aged)
+			break;
+		if (taken != TAKEN)
 			continue;
-		ret->nr += c.nr;
-		ret->hooks |= chain_free(cpu, c);
+		chain_free(cpu, &c, ret);
 	}
+	return slot;
 }
 
 /*
@@ -266,20 +276,16 @@ static void reap(struct ramka_cpu *cpu, struct defer *d, uint32_t limit, struct 
 static void reap_own(struct ramka_cpu *cpu)
 {
 	struct defer *d = cpu->defer;
-	uint32_t first = ramka_load(&d->first, relaxed, stat), slot = first, nr = 0;
-	enum taken taken = NO_BAG;
+	struct reaped done = { 0 };
 
-	for (unsigned i = 0; i < RING_SIZE && nr < TWO_BAGS && taken != UNRIPE && ring_frames(d); i++) {
-		struct chain c;
+	ramka_store(&d->first, reap(cpu, d, ramka_load(&d->first, relaxed, stat), TWO_BAGS, true, &done),
+		    relaxed, stat);
+}
 
-		slot = (first + i) % RING_SIZE;
-		taken = take_ripe(cpu->r, d, slot, TWO_BAGS - nr, &c);
-		if (taken == TAKEN) {
-			nr += c.nr;
-			chain_free(cpu, c);
-		}
-	}
-	ramka_store(&d->first, slot, relaxed, stat);
+/* Frees at most `limit` frames of any ring. */
+static void reap_ring(struct ramka_cpu *cpu, struct defer *d, uint32_t limit, struct reaped *ret)
+{
+	reap(cpu, d, ramka_load(&d->next, relaxed, stat), limit, false, ret);
 }
 
 /* Frees at most `limit` frames of all rings, the own one first. */
@@ -288,12 +294,12 @@ static struct reaped reap_all(struct ramka_cpu *cpu, uint32_t limit)
 	struct ramka *r = cpu->r;
 	struct reaped done = { 0 };
 
-	reap(cpu, cpu->defer, limit, &done);
+	reap_ring(cpu, cpu->defer, limit, &done);
 	if (cpu->defer != r->none->defer)
-		reap(cpu, r->none->defer, limit, &done);
+		reap_ring(cpu, r->none->defer, limit, &done);
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		if (r->cpus[i].cpu.defer != cpu->defer)
-			reap(cpu, r->cpus[i].cpu.defer, limit, &done);
+			reap_ring(cpu, r->cpus[i].cpu.defer, limit, &done);
 	return done;
 }
 
@@ -312,7 +318,7 @@ void defer_poll(struct ramka_cpu *cpu)
 	if (ramka_load(&cpu->pending, relaxed, drop.pending))
 		return;
 	if (waiting_astray(r))
-		reap(cpu, r->none->defer, cpu->cacheless ? TWO_BAGS : BAG_SIZE, &done);
+		reap_ring(cpu, r->none->defer, cpu->cacheless ? TWO_BAGS : BAG_SIZE, &done);
 	if (!cpu->cacheless && ring_frames(cpu->defer))
 		reap_own(cpu);
 }

@@ -601,7 +601,7 @@ bug('chain-forgets-lowest', 'a bag that is freed hides how low the cache was', '
 bug('chain-overfills', 'a bag is freed into a cache that has no room for it', 'unit defer', 10,
     ('keep_chain', '(most < room ? most : room)', 'most'))
 bug('own-ring-stuck', 'a CPU looks for ripe bags where it found the last one, and never behind it', 'unit defer', 10,
-    ('reap_own', 'slot = (first + i) % RING_SIZE;', 'slot = first;'))
+    ('reap', 'slot = (first + i) % RING_SIZE;', 'slot = aged ? first : (first + i) % RING_SIZE;'))
 bug('last-put-relaxed', 'the last put_rcu does not see what others did to the frame', 'checker defer_mark', 30,
     weaken('defer_last', 'slot.drop', 'cas', 'acquire', 'relaxed'))
 bug('hit-relaxed', 'the same where a bag is open', 'checker defer_second_mark', 30,
