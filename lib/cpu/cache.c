@@ -5,6 +5,7 @@
 #include "cache.h"
 #include "depot.h"
 #include "gate.h"
+#include "lean.h"
 #include "mail.h"
 #include "row.h"
 
@@ -47,6 +48,17 @@ static struct magazine *get_empty(struct ramka_cpu *cpu)
 	return m;
 }
 
+/* The frames of the cache that would be handed out last go to the zone. */
+static uint32_t give_bottom(struct ramka_cpu *cpu, uint32_t n, uint32_t out)
+{
+	uint32_t *frames = cache_of(cpu)->frames;
+
+	free_frames(cpu, cpu->zone, frames, out, true);
+	memmove(frames, frames + out, (n - out) * sizeof(*frames));
+	own_add(&cpu->moved_out, out);
+	return out;
+}
+
 /* Makes room in the full cache. */
 static void flush(struct ramka_cpu *cpu)
 {
@@ -75,12 +87,27 @@ static void flush(struct ramka_cpu *cpu)
 	count_move(cpu, true);
 }
 
+/* A lean CPU gives the frame to the zone at once. */
+static noinline void free_lean(struct ramka_cpu *cpu, uint32_t bit)
+{
+	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
+	count_row_pushes(cpu, 1);
+	give_rows(cpu);
+	lean_look(cpu);
+	section_leave(cpu);
+	account_more_memory(cpu, cpu->zone);
+}
+
 /* The gate let the frame pass. It is the first one of its block, or the cache is full. */
 static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-	if (HOT_COUNT(hot) == CACHE_SIZE) {
+	if (HOT_COUNT(hot) >= cpu->most) {
+		if (cpu_is_lean(cpu)) {
+			free_lean(cpu, bit_of(cpu, n));
+			return;
+		}
 		flush(cpu);
 		hot = ramka_load(&cpu->hot, relaxed, section.own);
 	}
@@ -96,6 +123,10 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 /* The gate refused the frame, and it does not belong into the open row. */
 static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 {
+	if (cpu_is_lean(cpu)) {
+		free_lean(cpu, bit);
+		return;
+	}
 	make_row(cpu);
 	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
 	count_row_pushes(cpu, 1);
@@ -119,7 +150,7 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number)
 	uint32_t owner = territory_owner(cpu->zone, block);
 
 	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block &&
-	    !gate_is_shut(cpu, block) && free_mailed(cpu, owner - 1, n))
+	    !gate_is_shut(cpu, block) && !cpu_is_lean(cpu) && free_mailed(cpu, owner - 1, n))
 		return;
 	if (gate_passes(cpu, n, cpu->block, &cpu->current)) {
 		free_cached(cpu, n);
@@ -223,7 +254,8 @@ static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64
 static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
-	uint32_t n = 0, want = (uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat)), word;
+	uint32_t n = 0, batch = ramka_load(&r->batch, relaxed, stat), word;
+	uint32_t want = (uint32_t)account_spare(cpu, batch < cpu->keep ? batch : cpu->keep);
 	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
 
 	for (unsigned i = 0; want && i < REFILL_TRIES && n < want / 4 + 1; i++) {
@@ -272,6 +304,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		return NULL;
 	cpu_settle(cpu);
 	count_move(cpu, true);
+	lean_look(cpu);
 	n = cpu_count(cpu);
 	mail_grow(cpu);
 	/* an on_drop may have refilled the cache meanwhile; moved_in counts those frames already */
@@ -289,6 +322,8 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);
 	}
+	if (unlikely(n > cpu->most))
+		n -= give_bottom(cpu, n, n - cpu->most);
 	set_count(cpu, n);
 	own_count_in(&cpu->moved_in, in);
 	flush_rows(cpu);

@@ -216,7 +216,7 @@ uint32_t mail_open(struct ramka_cpu *cpu, uint32_t *count)
 	for (uint32_t i = 0; i < in; i++) {
 		uint32_t n = m->frames[i], bit = bit_of(cpu, n);
 
-		if (*count < CACHE_SIZE && gate_passes(cpu, n, cpu->block, &cpu->current))
+		if (*count < cpu->most && gate_passes(cpu, n, cpu->block, &cpu->current))
 			cache_of(cpu)->frames[(*count)++] = n;
 		else
 			put_into_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
