@@ -48,15 +48,14 @@ static struct magazine *get_empty(struct ramka_cpu *cpu)
 	return m;
 }
 
-/* The frames of the cache that would be handed out last go to the zone. */
-static uint32_t give_bottom(struct ramka_cpu *cpu, uint32_t n, uint32_t out)
+/* The `out` frames of the cache that would be handed out last are gone; how many are left of n. */
+static noinline uint32_t close_up(struct ramka_cpu *cpu, uint32_t n, uint32_t out)
 {
 	uint32_t *frames = cache_of(cpu)->frames;
 
-	free_frames(cpu, cpu->zone, frames, out, true);
 	memmove(frames, frames + out, (n - out) * sizeof(*frames));
 	own_add(&cpu->moved_out, out);
-	return out;
+	return n - out;
 }
 
 /* Makes room in the full cache. */
@@ -77,10 +76,7 @@ static void flush(struct ramka_cpu *cpu)
 	} else {
 		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, out, true);
 	}
-	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out,
-		(n - out) * sizeof(*cache_of(cpu)->frames));
-	own_add(&cpu->moved_out, out);
-	set_count(cpu, n - out);
+	set_count(cpu, close_up(cpu, n, out));
 	set_current(&cpu->current, NO_ROW); /* the zone changed, so the gate decides anew */
 	own_add(&cpu->flushes, 1);
 	probe(flush, cpu->id, out);
@@ -322,8 +318,10 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);
 	}
-	if (unlikely(n > cpu->most))
-		n -= give_bottom(cpu, n, n - cpu->most);
+	if (unlikely(n > cpu->most)) {
+		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n - cpu->most, true);
+		n = close_up(cpu, n, n - cpu->most);
+	}
 	set_count(cpu, n);
 	own_count_in(&cpu->moved_in, in);
 	flush_rows(cpu);

@@ -93,16 +93,16 @@ static bool send(struct ramka_cpu *cpu, uint32_t owner)
 }
 
 /*
- * The list goes to the zone, half a magazine at a time, which keeps the stack small. Not inlined, so that the
- * array does not lie there when mail is opened.
+ * The list goes to the zone, a quarter of a magazine at a time, which keeps the stack small. Not inlined, so
+ * that the array does not lie there when mail is opened.
  */
 static noinline void give_letters(struct ramka_cpu *cpu, uint32_t owner)
 {
 	struct letters *l = &cpu->outbox->letters[owner];
-	uint32_t frames[MAGAZINE_SIZE / 2], n;
+	uint32_t frames[MAGAZINE_SIZE / 4], n;
 
 	while (l->count) {
-		n = take_letters(cpu, l, MAGAZINE_SIZE / 2, frames);
+		n = take_letters(cpu, l, MAGAZINE_SIZE / 4, frames);
 		free_frames(cpu, cpu->zone, frames, n, true);
 	}
 }
