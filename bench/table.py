@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The table of larger frames and of contiguity in docs/results.md, out of the results of one run:
+"""The tables of larger frames and of contiguity in docs/results.md, one for each run:
 
-	bench/table.py [--write] [RESULTS.json]          by default bench/results/results.json
+	bench/table.py [--write] [RESULTS.json]...       by default bench/results/results*.json
 
-Orders that stand side by side in a row do so in each cell. What was not measured is a dash. Where a peer of the same kind
-is ahead, its figure has a number, and what stands in the way is below the table (plan.py, REASONS). Rows in which one is
-ahead that are not in the table are listed there too. --write puts all of that into docs/results.md.
+results.json is the last run; results-NAME.json are the last ones on other kinds of processors. Orders that stand side by
+side in a row do so in each cell. What was not measured is a dash. Where a peer of the same kind is ahead, its figure has a
+number, and what stands in the way is below the tables (plan.py, REASONS). Rows in which one is ahead that are not in the
+table are listed there too. --write puts all of that into docs/results.md.
 
 Exit status: 0; 1 a peer of the same kind is ahead in a row, and plan.py does not say why; 2 usage.
 """
+import glob
 import json
 import os
 import sys
@@ -47,10 +49,14 @@ def number(value):
 
 
 class Notes:
-    """What stands in the way, numbered as it comes up."""
+    """What stands in the way, numbered as it comes up in any of the tables."""
 
-    def __init__(self, rows):
+    def __init__(self):
         self.reasons, self.ahead, self.shown, self.without = [], {}, set(), []
+
+    def read(self, rows):
+        """Goes on to another run."""
+        self.ahead, self.shown = {}, set()
         for name, row in rows.items():
             figures = {peer: r.get("median") for peer, r in row["peers"].items()}
             for ours, mine, peer, its, why in plan.ahead(name, figures, row["larger_is_better"]):
@@ -83,11 +89,11 @@ def cell(rows, notes, cases, peer, extra):
     return " / ".join(texts) if any(text != "–" for text in texts) else ""
 
 
-def table(report):
-    """The lines, and the rows without a reason."""
+def table(report, notes):
+    """The lines of one run."""
     rows = {row["name"]: row for row in report["rows"]}
-    notes = Notes(rows)
     machine = report["machine"]
+    notes.read(rows)
     lines = [f"{machine['processor']}, {machine['cpus']} CPUs, {report['date'][:10]}, `{report['command']}`.", "",
              "| ns a pair, one thread | " + " | ".join(PEERS.values()) + " |", "|" + "---|" * (len(PEERS) + 1)]
     for text, cases, extra in ROWS:
@@ -95,13 +101,22 @@ def table(report):
         if any(cells):
             lines.append(f"| {text} | " + " | ".join(cells) + " |")
     others = notes.others()
-    if notes.ahead:
+    if others:
+        lines += ["", "Rows that are not in the table:", ""] + [f"- {line}" for line in others]
+    return lines
+
+
+def tables(paths):
+    """The lines, and the rows without a reason."""
+    notes, lines = Notes(), []
+    for path in paths:
+        with open(path, encoding="utf-8") as f:
+            lines += ([""] if lines else []) + table(json.load(f), notes)
+    if notes.reasons:
         lines += ["", "Numbered: a peer of the same kind is ahead by more than a tenth; a smaller difference is noise.",
                   "Allocators that merge what is freed are compared with ramka, pools with `RAMKA_CACHE_ALL`.", ""]
         # a sentence a line, as on every page
         lines += [f"{i}. " + why.replace(". ", ".\n   ") for i, why in enumerate(notes.reasons, 1)]
-    if others:
-        lines += ["", "Rows that are not in the table:", ""] + [f"- {line}" for line in others]
     return lines, notes.without
 
 
@@ -121,11 +136,10 @@ def main():
     if arguments == ["--help"]:
         print(__doc__)
         return 0
-    if len(arguments) > 1 or arguments and arguments[0].startswith("-"):
+    if any(argument.startswith("-") for argument in arguments):
         print(__doc__, file=sys.stderr)
         return 2
-    with open(arguments[0] if arguments else os.path.join(here, "results", "results.json")) as f:
-        lines, without = table(json.load(f))
+    lines, without = tables(arguments or sorted(glob.glob(os.path.join(here, "results", "results*.json")), key=len))
     if wanted:
         write(os.path.join(os.path.dirname(here), "docs", "results.md"), lines)
     else:

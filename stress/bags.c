@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "periods.h"
 #include "rcu_table.h"
 
 #define ENOUGH 100u
@@ -103,7 +104,7 @@ const struct scenario bags = {
 	.own_readers = true,
 	.setup = setup,
 	.step = step,
-	.tick = rcu_table_tick,
+	.tick = periods_tick,
 	.audit = audit,
 	.enough = enough,
 	.release = rcu_table_release,

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "periods.h"
 #include "rcu_table.h"
 
 /* From a sight to a reference: it may be too late. */
@@ -83,7 +84,7 @@ const struct scenario defer = {
 	.flags = WORLD_READERS,
 	.setup = rcu_table_setup,
 	.step = step,
-	.tick = rcu_table_tick,
+	.tick = periods_tick,
 	.audit = audit,
 	.release = rcu_table_release,
 	.teardown = rcu_table_teardown,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "periods.h"
 #include "rcu_table.h"
 
 #define MOST_POLLS 2000u /* of one request: one bounded wait of the backend, twice as long as it is */
@@ -132,7 +133,7 @@ const struct scenario endless = {
 	.flags = WORLD_READERS | WORLD_SMALL,
 	.setup = setup,
 	.step = step,
-	.tick = rcu_table_tick,
+	.tick = periods_tick,
 	.audit = audit,
 	.enough = enough,
 	.release = rcu_table_release,

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 
+#include "periods.h"
 #include "rcu_table.h"
 
 #define FLOODERS 8u
@@ -77,7 +78,7 @@ const struct scenario flood = {
 	.flags = WORLD_READERS | WORLD_SMALL,
 	.setup = setup,
 	.step = step,
-	.tick = rcu_table_tick,
+	.tick = periods_tick,
 	.enough = enough,
 	.release = rcu_table_release,
 	.teardown = teardown,

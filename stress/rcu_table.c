@@ -2,8 +2,8 @@
 /* Readers, writers, and the ages of what readers see. See rcu_table.h. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "periods.h"
 #include "rcu_table.h"
 
 #define ENTRIES 512u
@@ -11,9 +11,7 @@
 
 static _Atomic(struct ramka_frame *) table[ENTRIES];
 static _Atomic uint32_t *removed; /* by frame: grace periods over when it was removed, + 1 */
-static _Atomic uint32_t periods;  /* whole grace periods that the main thread has seen */
 static _Atomic uint64_t ages[AGES];
-static uint64_t cookie;
 
 static uint64_t index_of(struct ramka_frame *f)
 {
@@ -65,7 +63,7 @@ static void look_again(const struct sight *s)
 	gone = atomic_load_explicit(&removed[frame_at(pa)], memory_order_relaxed);
 	if (!gone)
 		return;
-	age = atomic_load_explicit(&periods, memory_order_relaxed) - (gone - 1);
+	age = (uint32_t)periods_over() - (gone - 1);
 	atomic_fetch_add_explicit(&ages[age < AGES ? age : AGES - 1], 1, memory_order_relaxed);
 	CHECK(age < 2, "frame %#llx is seen %u grace periods after its removal", (unsigned long long)pa, age);
 }
@@ -82,8 +80,7 @@ static int retire(struct worker *w, struct ramka_cpu *cpu, struct ramka_frame *f
 {
 	int rc = 0;
 
-	atomic_store_explicit(&removed[index_of(f)], atomic_load_explicit(&periods, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	atomic_store_explicit(&removed[index_of(f)], (uint32_t)periods_over() + 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&world.refs[index_of(f)], 1, memory_order_relaxed);
 	calling(w, 1);
 	if (ramka_frame_type(world.r, f) == &rcu_type && rng_one_in(&w->rng, 2))
@@ -128,21 +125,7 @@ void rcu_table_setup(void)
 	removed = calloc(world.nr, sizeof(*removed));
 	CHECK(removed, "no memory");
 	memset((void *)ages, 0, sizeof(ages));
-	atomic_store(&periods, 0);
-	cookie = 0;
-}
-
-void rcu_table_tick(void)
-{
-	struct timespec t = { .tv_nsec = 20000 };
-
-	if (!cookie)
-		cookie = world.rcu.snapshot(world.rcu.ctx);
-	if (world.rcu.elapsed(world.rcu.ctx, cookie)) {
-		atomic_fetch_add(&periods, 1);
-		cookie = 0;
-	}
-	nanosleep(&t, NULL);
+	periods_setup();
 }
 
 void rcu_table_release(struct worker *w)
@@ -163,5 +146,5 @@ void rcu_table_teardown(void)
 	printf("  %-9s ages of frames that readers saw after their removal:", world.scenario->name);
 	for (unsigned i = 0; i < AGES; i++)
 		printf(" %llu", (unsigned long long)atomic_load(&ages[i]));
-	printf(", %u grace periods\n", atomic_load(&periods));
+	printf(", %llu grace periods\n", (unsigned long long)periods_over());
 }

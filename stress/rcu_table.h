@@ -6,7 +6,7 @@
  *   the sight   a reader finds the frame as it was until it announces itself quiescent
  *   the ages    whole grace periods between the removal of a frame and the last look at it: 0 or 1, never 2 or more
  *
- * Shared by the scenarios of deferral; one of them runs at a time.
+ * Shared by the scenarios of deferral; one of them runs at a time, with periods_tick as its tick.
  */
 #ifndef STRESS_RCU_TABLE_H
 #define STRESS_RCU_TABLE_H
@@ -23,8 +23,6 @@ struct sight {
 };
 
 void rcu_table_setup(void);
-/* Counts grace periods; from the main thread, in a loop. */
-void rcu_table_tick(void);
 void rcu_table_release(struct worker *w);
 /* Prints the ages, but where the table is a part of something else. */
 void rcu_table_teardown(void);

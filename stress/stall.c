@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "periods.h"
 #include "rcu_table.h"
 
 #define LONG_MS 5000u
@@ -87,7 +88,7 @@ const struct scenario stall = {
 	.round_seconds = 6,
 	.setup = setup,
 	.step = step,
-	.tick = rcu_table_tick,
+	.tick = periods_tick,
 	.audit = audit,
 	.enough = enough,
 	.release = rcu_table_release,

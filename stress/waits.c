@@ -6,23 +6,21 @@
  * taken in the one after that. A frame that lives through more than three whole periods had its grace period taken away.
  */
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "harness.h"
+#include "periods.h"
 
 #define OLDEST 3u
 #define ENOUGH 8u
 
 struct aged { uint64_t born; };
 
-static _Atomic uint64_t periods, freed, oldest;
-static uint64_t cookie;
+static _Atomic uint64_t freed, oldest;
 
 /* Whole periods: the one in which it was deferred does not count. */
 static void aged_dropped(struct ramka_cpu *cpu, void *meta, ramka_paddr_t paddr, void *content)
 {
-	uint64_t n = atomic_load_explicit(&periods, memory_order_relaxed) - ((struct aged *)meta)->born;
+	uint64_t n = periods_over() - ((struct aged *)meta)->born;
 	uint64_t most = atomic_load_explicit(&oldest, memory_order_relaxed);
 
 	(void)cpu, (void)content;
@@ -45,7 +43,7 @@ static void defer_one(const struct worker *w, struct ramka_cpu *cpu)
 	if (!f)
 		return;
 	own(ramka_frame_paddr(world.r, f), 1, w->id + 1);
-	((struct aged *)ramka_frame_meta(world.r, f))->born = atomic_load_explicit(&periods, memory_order_relaxed);
+	((struct aged *)ramka_frame_meta(world.r, f))->born = periods_over();
 	rc = ramka_frame_put_rcu(cpu, f);
 	CHECK(rc >= 0, "ramka_frame_put_rcu: %s", ramka_strerror(rc));
 }
@@ -64,31 +62,17 @@ static void step(struct worker *w)
 	worker_quiescent(w);
 }
 
-static void tick(void)
-{
-	struct timespec t = { .tv_nsec = 20000 };
-
-	if (!cookie)
-		cookie = world.rcu.snapshot(world.rcu.ctx);
-	if (world.rcu.elapsed(world.rcu.ctx, cookie)) {
-		atomic_fetch_add(&periods, 1);
-		cookie = 0;
-	}
-	nanosleep(&t, NULL);
-}
-
 static void setup(void)
 {
 	CHECK(!ramka_type_register(world.r, &aged_type), "ramka_type_register");
-	atomic_store(&periods, 0);
+	periods_setup();
 	atomic_store(&freed, 0);
 	atomic_store(&oldest, 0);
-	cookie = 0;
 }
 
 static bool enough(void)
 {
-	return atomic_load(&periods) >= ENOUGH && atomic_load(&freed);
+	return periods_over() >= ENOUGH && atomic_load(&freed);
 }
 
 /* After the last round what is still deferred is reclaimed, however old it is. */
@@ -102,7 +86,7 @@ static void teardown(void)
 	if (!world.opt.quiet)
 		printf("  waits     %llu frames deferred and freed, the oldest after %llu of %llu grace periods\n",
 		       (unsigned long long)atomic_load(&freed), (unsigned long long)atomic_load(&oldest),
-		       (unsigned long long)atomic_load(&periods));
+		       (unsigned long long)periods_over());
 }
 
 const struct scenario waits = {
@@ -111,7 +95,7 @@ const struct scenario waits = {
 	.flags = WORLD_READERS | WORLD_SMALL,
 	.setup = setup,
 	.step = step,
-	.tick = tick,
+	.tick = periods_tick,
 	.enough = enough,
 	.release = release,
 	.teardown = teardown,

@@ -2,8 +2,8 @@
 """Holds line moves and locked operations a call below the limits of a table.
 
 A row of the table:  PEER WORKLOAD ORDER CPUS SECTION FIGURE LIMIT [MIB]
-SECTION is alloc, free or pair; FIGURE is moves or locked; MIB is the memory of each CPU, the program's usual 64 if there
-is none. `#` begins a comment.
+SECTION is alloc, free or pair. FIGURE is moves, locked, or waited: the ns that the moves took, which are many where CPUs
+queue for one line. MIB is the memory of each CPU, the program's usual 64 if there is none. `#` begins a comment.
 """
 
 import sys
@@ -14,7 +14,7 @@ import lines
 PAIRS = "2048"  # a CPU makes; the limits are for so many
 SLACK, LEAST = 1.3, 0.05  # what --update leaves above the measured figure
 
-HEADER = """# Most line moves and locked operations a call, on the simulated machine: see bench/scale/README.md.
+HEADER = """# Most line moves, locked operations and ns waited for moves a call, on the simulated machine: see bench/scale/README.md.
 # Written by `tests/scale/run --update`: the figure of the day, and a third more. A change that needs a higher limit says why.
 #
 # peer          workload  order cpus section figure  limit [MiB of each CPU]
@@ -64,6 +64,8 @@ def where(program, limit):
     calls = max(s["calls"] for s in case.sections.values())
     if limit.figure == "locked":
         places = [(n, at) for n, at in lines.locked(case, program)]
+    elif limit.figure == "waited":
+        places = sorted(((g.waited / 1000, f"{g.source} for {g.what}") for g in lines.group(case, program)), reverse=True)
     else:
         places = [(g.moves, f"{g.source} for {g.what}") for g in lines.group(case, program)]
     return "; ".join(f"{n / calls:.3f} at {at}" for n, at in places[:3])

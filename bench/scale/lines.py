@@ -38,7 +38,7 @@ def group(case, program):
         moves, waited, false_sharing = map(int, row[:3])
         address, pc, taken_at = (int(x, 16) for x in row[3:6])
         rows.append((moves, waited, false_sharing, address, pc, taken_at, int(row[6]), int(row[7]), *row[8:11]))
-        addresses |= {pc, taken_at}
+        addresses |= {pc, taken_at} - {0}  # 0: no CPU had taken the line
     sources = debug.source_lines(program, addresses)
     groups = {}
     for moves, waited, false_sharing, _, pc, taken_at, sender, receiver, place, structure, offset in rows:

@@ -183,9 +183,10 @@ struct ramka_config {
 	 * A check for bring-up that finds the commonest mistake: a handle that another CPU, or two threads,
 	 * use. It returns the id of the CPU that the caller is on. `used` is the id of the handle; return
 	 * that where any caller may use the handle. A call with the handle of another CPU reports it and does
-	 * nothing; ramka_bug.value is then the handle's id, and `expected` the caller's. NULL: no check and
-	 * no cost. With a check no call takes the inlined paths, and freed frames go past the cache, which is
-	 * a few times slower.
+	 * nothing; ramka_bug.value is then the handle's id, and `expected` the caller's. ramka_cpu_offline
+	 * does not ask: any thread may call it for a CPU that no thread uses. NULL: no check and no cost.
+	 * With a check no call takes the inlined paths, and freed frames go past the cache, which is a few
+	 * times slower.
 	 */
 	unsigned (*this_cpu)(void *ctx, unsigned used);
 	const struct ramka_watch *watch;    /**< copied; NULL: no checker, at no cost */

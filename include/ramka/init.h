@@ -17,9 +17,9 @@ RAMKA_BEGIN_DECLS
  * 16 bytes plus meta_size per base frame of the span, two bits per frame, about 20 KiB a CPU. The span
  * reaches from the lowest to the highest frame that may ever be handed out (usable, detached, reclaimable),
  * holes included. The slots, the owner metadata and the bits of holes are never touched, so they may be left
- * unbacked where that can be. RESERVED, BAD and KERNEL frames are in the span where they lie between such
- * frames, or no farther below or above them than there is such memory (and 16 MiB more). The others have no
- * slots: an address there is OUT_OF_BOUND.
+ * unbacked where that can be. RESERVED, BAD and KERNEL frames, and regions that hold no whole frame, are in
+ * the span where they lie between such frames, or no farther below or above them than there is such memory
+ * (and 16 MiB more). The others have no slots: an address there is OUT_OF_BOUND.
  * @return 0, RAMKA_E_INVAL. Any context; time linear in regions times (1 + nodes / 16).
  */
 RAMKA_API int ramka_metadata_size(const struct ramka_config *cfg, size_t *ret_bytes);

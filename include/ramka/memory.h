@@ -125,7 +125,8 @@ RAMKA_API unsigned ramka_metadata_of(const struct ramka *r, ramka_paddr_t base, 
  * freed. It is counted (ramka_stats.bad, part of reserved), a walk and the map show it.
  *
  * @return 0: it has left, or had before; RAMKA_LATER; RAMKA_E_NOT_ALIGNED; RAMKA_E_OUT_OF_BOUND: a hole;
- * RAMKA_E_UNSUPPORTED: reserved at boot, and so the embedder's own; RAMKA_E_BUSY: it is just being built,
+ * RAMKA_E_INVAL: the handle of another CPU, after a panic; RAMKA_E_UNSUPPORTED: reserved at boot, and so
+ * the embedder's own; RAMKA_E_BUSY: it is just being built,
  * torn down or reported, or a CPU that cannot be stopped may just free it: call again. Thread or interrupt
  * context; lock-free. Stops every CPU for a moment. Without barrier_all_cpus a frame that its owner frees at
  * this very moment may be handed out once more: call again after a while.

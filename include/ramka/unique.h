@@ -68,6 +68,7 @@ RAMKA_API struct ramka_unique *ramka_unique_part(const struct ramka *r, struct r
  * and in no list, become one frame of `order`, with u as its handle and u's metadata; the handles and the
  * metadata of the others are gone, and no on_drop runs for them. Linear in parts.
  * @return 0; RAMKA_E_INVAL: order below that of u or above RAMKA_MAX_ORDER, u claimed from UNUSED;
+ * RAMKA_E_UNSUPPORTED: the type is RAMKA_TYPE_RCU, and readers may look at the metadata of each part;
  * RAMKA_E_NOT_ALIGNED: u is not the first part of a frame of that order; RAMKA_E_OUT_OF_BOUND: that frame
  * reaches into a hole or over the end; RAMKA_E_IN_USE: a part is not unique, of another order or type, in a
  * list, or of another node. Nothing happened then.

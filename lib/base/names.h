@@ -31,6 +31,7 @@
 #define bitmap_fix_hints ramka_core_bitmap_fix_hints
 #define bitmap_forget ramka_core_bitmap_forget
 #define bitmap_free ramka_core_bitmap_free
+#define bitmap_free_all ramka_core_bitmap_free_all
 #define bitmap_free_blocks ramka_core_bitmap_free_blocks
 #define bitmap_free_mask ramka_core_bitmap_free_mask
 #define bitmap_free_quad ramka_core_bitmap_free_quad
@@ -43,6 +44,7 @@
 #define bitmap_set_words ramka_core_bitmap_set_words
 #define bitmap_shut ramka_core_bitmap_shut
 #define bitmap_take ramka_core_bitmap_take
+#define bitmap_take_blocks ramka_core_bitmap_take_blocks
 #define bitmap_take_runs ramka_core_bitmap_take_runs
 #define bitmap_unshut ramka_core_bitmap_unshut
 #define broken_flags ramka_core_broken_flags
@@ -74,6 +76,8 @@
 #define contract_move ramka_core_contract_move
 #define contract_release_requires ramka_core_contract_release_requires
 #define contract_share_ensures ramka_core_contract_share_ensures
+#define contract_step_ensures ramka_core_contract_step_ensures
+#define contract_step_requires ramka_core_contract_step_requires
 #define contract_stored_ensures ramka_core_contract_stored_ensures
 #define contract_try_unique_ensures ramka_core_contract_try_unique_ensures
 #define contract_try_unique_requires ramka_core_contract_try_unique_requires
@@ -95,6 +99,7 @@
 #define cpu_in_rows ramka_core_cpu_in_rows
 #define cpu_settle ramka_core_cpu_settle
 #define cpu_take_back ramka_core_cpu_take_back
+#define cpu_take_back_chain ramka_core_cpu_take_back_chain
 #define defer_age ramka_core_defer_age
 #define defer_count ramka_core_defer_count
 #define defer_frame ramka_core_defer_frame

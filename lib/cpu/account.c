@@ -139,9 +139,12 @@ void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 {
 	if (!inside || z != cpu->zone) {
 		ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
-		sample_peak(cpu->r);
+		if (n > 0)
+			sample_peak(cpu->r);
 		return;
 	}
+	if (n < 0)
+		territory_search_again(&cpu->own);
 	n += (int64_t)ramka_load(&cpu->untold, relaxed, stat);
 	if (n < cpu->tell_at && n > -cpu->tell_back) {
 		ramka_store(&cpu->untold, (uint64_t)n, relaxed, stat);

@@ -13,21 +13,12 @@
 #define REFILL_TRIES 4u
 /* magazines of mail that a refill opens, until one of their frames passes the gate */
 #define MAIL_AT_REFILL 4u
+#define WORTH_A_ROW 8u /* frames: with as many, a row is no dearer than mail */
 #define VICTIMS 4u        /* other shards looked into before the zone, with RAMKA_CACHE_ALL */
 
 static bool caches_all(const struct ramka_cpu *cpu)
 {
 	return cpu->window == CACHE_ALL;
-}
-
-/*
- * Fetches the magazine that is likely to be next, into the data cache; `first`: its index + 1, or 0. By the
- * time it is asked for, it is here.
- */
-static void fetch_magazine(const struct depot *d, uint32_t first)
-{
-	for (unsigned i = 0; first && i < sizeof(*d->magazines); i += LINE_BYTES)
-		__builtin_prefetch((const char *)&d->magazines[first - 1] + i, 1);
 }
 
 /*
@@ -72,7 +63,7 @@ static void flush(struct ramka_cpu *cpu)
 		m->count = out;
 		depot_push(d, m);
 		if (caches_all(cpu))
-			fetch_magazine(d, depot_first_empty(d, cpu->id));
+			depot_fetch(d, depot_first_empty(d, cpu->id), MAGAZINE_SIZE);
 	} else {
 		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, out, true);
 	}
@@ -116,13 +107,18 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 	account_more_memory(cpu, cpu->zone);
 }
 
-/* The gate refused the frame, and it does not belong into the open row. */
+/*
+ * The gate refused the frame, and it does not belong into the open row. A CPU that makes no refill sends no
+ * mail. That is cheaper as long as it frees neighbours, which leave for the bitmap together.
+ */
 static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 {
 	if (cpu_is_lean(cpu)) {
 		free_lean(cpu, bit);
 		return;
 	}
+	if (cpu->outbox && !cpu->outbox->size && cpu_in_rows(cpu) < WORTH_A_ROW * cpu->nr_rows)
+		mail_grow(cpu);
 	make_row(cpu);
 	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
 	count_row_pushes(cpu, 1);
@@ -160,8 +156,9 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number)
 }
 
 /*
- * With RAMKA_CACHE_ALL a magazine holds frames in the order in which they were freed, so their slots are in
- * no data cache. All of these misses overlap here; between the calls that hand the frames out few would.
+ * The slots of frames that were freed elsewhere or long ago are in no data cache of this CPU. All of these
+ * misses overlap here; between the calls that hand the frames out few would. A slot is fetched for writing,
+ * so its line moves once.
  */
 static void fetch_slots(const struct ramka_cpu *cpu, uint32_t n)
 {
@@ -181,9 +178,9 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	n = m->count;
 	memcpy(cache_of(cpu)->frames, m->frames, n * sizeof(*m->frames));
 	depot_put_empty(d, m);
-	if (caches_all(cpu)) {
+	if (caches_all(cpu)) { /* the magazine holds frames in the order in which they were freed */
 		fetch_slots(cpu, n);
-		fetch_magazine(d, depot_first(d, shard));
+		depot_fetch(d, depot_first(d, shard), MAGAZINE_SIZE);
 	}
 	if (shard != cpu->id) {
 		own_add(&cpu->steals, 1);
@@ -277,6 +274,8 @@ static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 		probe(refill, cpu->id, n);
 		if (r->flags & RAMKA_SHUFFLE)
 			shuffle(cpu, n);
+		if (mail_slots_away(cpu, n))
+			fetch_slots(cpu, n);
 	}
 	return n;
 }
@@ -306,6 +305,8 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 	/* an on_drop may have refilled the cache meanwhile; moved_in counts those frames already */
 	for (unsigned i = 0; i < MAIL_AT_REFILL && !n && mail; i++)
 		in += mail = mail_open(cpu, &n);
+	if (n && mail_slots_away(cpu, n))
+		fetch_slots(cpu, n);
 	if (!n)
 		in += n = take_magazine(cpu, cpu->id);
 	if (!n && caches_all(cpu)) /* what was freed anywhere comes before what is still in the zone */

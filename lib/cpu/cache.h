@@ -104,22 +104,4 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uintptr_t number)
 	return true;
 }
 
-/*
- * Frees number n of the home zone, whose slot f belongs to the caller, into cache, row or zone, and leaves
- * the section. False, nothing done and still inside: it is no base frame, or a free has more to do. The info
- * word is read inside the section, so a CPU that sets a flag there and then stops this one knows that the
- * flag is seen (frame/broken.h).
- */
-static always_inline bool cpu_free_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n)
-{
-	if (unlikely(!info_is_plain(slot_info(f))))
-		return false;
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	if (cpu_keep(cpu, n))
-		section_leave(cpu);
-	else
-		cpu_free_cold(cpu, n);
-	return true;
-}
-
 #endif

@@ -88,6 +88,18 @@ static inline uint32_t depot_first_empty(const struct depot *d, unsigned shard)
 	return (uint32_t)ramka_load(&d->shards[shard].empty, relaxed, depot.look) & DEPOT_INDEX;
 }
 
+/*
+ * Fetches the part of a magazine that holds `nr` frames into the data cache, for writing; `first`: its index
+ * + 1, or 0. By the time it is asked for, it is here.
+ */
+static inline void depot_fetch(const struct depot *d, uint32_t first, uint32_t nr)
+{
+	size_t bytes = offsetof(struct magazine, frames) + nr * sizeof(uint32_t);
+
+	for (size_t i = 0; first && i < bytes; i += LINE_BYTES)
+		__builtin_prefetch((const char *)&d->magazines[first - 1] + i, 1);
+}
+
 static inline bool depot_has_full(const struct depot *d, unsigned shard)
 {
 	return depot_first(d, shard) != 0;

@@ -9,6 +9,9 @@
 #define NO_MAIL_BELOW 2u      /* CPUs */
 #define MAIL_AT_SENDING 2u /* magazines opened for each one sent */
 #define SEND_TRIES 4u      /* mailboxes tried before a list goes to the zone */
+/* so many frees before a list goes, the heads of the two mailboxes are fetched; then the magazines */
+#define FETCH_HEADS 2u
+#define FETCH_MAGAZINES 1u
 
 /* ---- set-up ---- */
 
@@ -133,8 +136,11 @@ static uint32_t longest_list(const struct ramka_cpu *cpu, uint32_t last)
  */
 static void send_longest(struct ramka_cpu *cpu)
 {
-	uint32_t longest = longest_list(cpu, cpu->id), owner = longest;
+	uint32_t longest = cpu->outbox->likely, owner;
 
+	if (!cpu->outbox->letters[longest].count)
+		longest = longest_list(cpu, cpu->id);
+	owner = longest;
 	for (unsigned i = 0; i < SEND_TRIES && owner != cpu->id; i++) {
 		if (send(cpu, owner))
 			return;
@@ -174,9 +180,32 @@ static void answer(struct ramka_cpu *cpu)
 	count_move(cpu, true);
 }
 
+/*
+ * A list goes soon, after `left` more frees: to `owner`, or the longest one. What the CPU then reads of that
+ * mailbox, and of its own, lies at other CPUs. The fetches overlap with the frees until then.
+ */
+static void fetch_ahead(struct ramka_cpu *cpu, uint32_t owner, uint32_t left)
+{
+	const struct depot *d = cpu->r->mail;
+	struct outbox *o = cpu->outbox;
+
+	if (left == FETCH_HEADS) {
+		o->likely = o->letters[owner].count == MAGAZINE_SIZE - FETCH_HEADS ?
+				    owner :
+				    longest_list(cpu, cpu->id);
+		__builtin_prefetch(&d->shards[o->likely].empty, 1);
+		__builtin_prefetch(&d->shards[o->likely].full, 1);
+		__builtin_prefetch(&d->shards[cpu->id].full, 1);
+	} else if (left == FETCH_MAGAZINES) {
+		depot_fetch(d, depot_first_empty(d, o->likely), o->letters[o->likely].count);
+		depot_fetch(d, depot_first(d, cpu->id), o->letters[o->likely].count);
+	}
+}
+
 bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n)
 {
 	struct outbox *o = cpu->outbox;
+	uint32_t count, left;
 	struct letters *l;
 	uint16_t at;
 
@@ -193,7 +222,11 @@ bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n)
 	o->next[at] = l->head;
 	l->head = at;
 	l->count++;
-	ramka_store(&o->count, ramka_load(&o->count, relaxed, section.own) + 1, relaxed, section.own);
+	count = ramka_load(&o->count, relaxed, section.own) + 1;
+	ramka_store(&o->count, count, relaxed, section.own);
+	left = o->size - count < MAGAZINE_SIZE - l->count ? o->size - count : MAGAZINE_SIZE - l->count;
+	if (unlikely(left == FETCH_HEADS || left == FETCH_MAGAZINES))
+		fetch_ahead(cpu, owner, left);
 	return true;
 }
 
@@ -213,6 +246,8 @@ uint32_t mail_open(struct ramka_cpu *cpu, uint32_t *count)
 	if (!m)
 		return 0;
 	in = m->count;
+	cpu->outbox->away += in;
+	depot_fetch(cpu->r->mail, depot_first(cpu->r->mail, cpu->id), in); /* the next one */
 	for (uint32_t i = 0; i < in; i++) {
 		uint32_t n = m->frames[i], bit = bit_of(cpu, n);
 

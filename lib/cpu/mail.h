@@ -40,6 +40,8 @@ struct outbox {
 	struct ramka_atomic_u32 count; /* frames in all lists */
 	uint32_t size, room;           /* places in use and in all; 0: nothing is mailed */
 	uint16_t spare;                /* head of the list of places that are not used */
+	uint32_t likely;               /* whose list is likely to go next */
+	uint32_t away;                 /* frames that came by mail and that no refill took since, about */
 	uint16_t *next;
 	uint32_t *frames;
 	struct letters letters[];
@@ -66,6 +68,20 @@ bool mail_put(struct ramka_cpu *cpu, uint32_t owner, uint32_t n);
  * All lists go to the zone; inside the section or while the CPU is stopped. The caller counts the movement.
  */
 void mail_flush(struct ramka_cpu *cpu);
+/*
+ * A refill takes n frames. Are their slots likely to lie at other CPUs, which freed the frames? That is so of
+ * as many frames as came by mail.
+ */
+static inline bool mail_slots_away(struct ramka_cpu *cpu, uint32_t n)
+{
+	uint32_t away = cpu->outbox->away;
+
+	if (likely(!away))
+		return false;
+	cpu->outbox->away = away - (away < n ? away : n);
+	return true;
+}
+
 /*
  * Takes a magazine out of the mailbox: frames that pass the gate go to the cache while it has room, others to
  * rows. Inside the section; the caller counts the movement, and afterwards the frames: the result is how many

@@ -52,16 +52,57 @@ static void corrupt_if(struct ramka_cpu *cpu, bool wrong)
 		ramka_add(&cpu->r->corrupt, 1, relaxed, stat);
 }
 
+/* Are the frames all that one block has? There are as many as it has of their order. */
+static bool make_block(const struct ramka_cpu *cpu, unsigned order, const uint32_t *frames)
+{
+	uint32_t block = bit_of(cpu, frames[0]) / BLOCK_FRAMES, n = BLOCK_FRAMES >> order, seen = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t bit = bit_of(cpu, frames[i]);
+
+		if (bit / BLOCK_FRAMES != block)
+			return false;
+		seen |= 1u << (bit % BLOCK_FRAMES >> order);
+	}
+	return seen == (uint32_t)bits_below(n);
+}
+
+/* Frees n stacked frames of order 6 to 8; those that lie in one block with one change of its count. */
+static void give_words(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
+{
+	struct bitmap *map = &cpu->zone->map;
+	uint32_t each = BLOCK_FRAMES >> order, done;
+	unsigned uncounted = 0, run = 0;
+
+	for (uint32_t i = 0; i < n; i += done) {
+		uint32_t bit = bit_of(cpu, frames[i]);
+		unsigned set;
+
+		done = each <= n - i && !uncounted && make_block(cpu, order, frames + i) ? each : 1;
+		if (done > 1) {
+			corrupt_if(cpu, !bitmap_free_all(map, bit / BLOCK_FRAMES));
+			continue;
+		}
+		set = bitmap_set_words(map, bit / WORD_BITS, 1u << (order - WORD_ORDER), &run);
+		corrupt_if(cpu, !set);
+		uncounted += set;
+		if (i + 1 < n && (bit ^ bit_of(cpu, frames[i + 1])) < BLOCK_FRAMES)
+			continue;
+		corrupt_if(cpu, uncounted && !bitmap_count_in(map, bit / BLOCK_FRAMES, uncounted, run));
+		uncounted = run = 0;
+	}
+}
+
 /*
- * Frees n stacked frames of order 0 to 8, at least one; those that lie in one word together, and those that
+ * Frees n stacked frames of order 0 to 5, at least one; those that lie in one word together, and those that
  * lie in one block with one change of its count.
  */
 static void give_runs(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
 	struct bitmap *map = &cpu->zone->map;
 	uint32_t low = cpu->zone->low, bit = low + frames[0], next;
-	unsigned words = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1, uncounted = 0, run = 0;
-	uint64_t frame = bits_run(0, order < WORD_ORDER ? order : WORD_ORDER), mask = 0;
+	unsigned uncounted = 0, run = 0;
+	uint64_t frame = bits_run(0, order), mask = 0;
 
 	for (uint32_t i = 0; i < n; i++, bit = next) {
 		unsigned set;
@@ -71,7 +112,7 @@ static void give_runs(struct ramka_cpu *cpu, unsigned order, const uint32_t *fra
 		if ((bit ^ next) < WORD_BITS)
 			continue;
 		set = ~mask ? bitmap_set_mask(map, bit / WORD_BITS, mask, &run) :
-			      bitmap_set_words(map, bit / WORD_BITS, words, &run);
+			      bitmap_set_words(map, bit / WORD_BITS, 1, &run);
 		corrupt_if(cpu, !set);
 		uncounted += set;
 		mask = 0;
@@ -82,27 +123,38 @@ static void give_runs(struct ramka_cpu *cpu, unsigned order, const uint32_t *fra
 	}
 }
 
-/* Frees n stacked frames of order 9 or 10; those that lie in one quad together. */
+/* Frees n stacked frames of order 9 or 10: by one CAS a quad, and one hint word a chunk. */
 static void give_blocks(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
+	struct bitmap *map = &cpu->zone->map;
+	uint64_t run = bits_below(1u << (order - BLOCK_ORDER)), freed = 0;
 	unsigned entries = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t block = bit_of(cpu, frames[i]) / BLOCK_FRAMES,
 			 next = i + 1 < n ? bit_of(cpu, frames[i + 1]) / BLOCK_FRAMES : NO_BLOCK;
 
-		entries |= (unsigned)bits_below(1u << (order - BLOCK_ORDER)) << block % QUAD_BLOCKS;
+		entries |= (unsigned)run << block % QUAD_BLOCKS;
 		if (next / QUAD_BLOCKS == block / QUAD_BLOCKS)
 			continue;
-		corrupt_if(cpu, !bitmap_free_quad(&cpu->zone->map, block / QUAD_BLOCKS, entries));
+		if (bitmap_free_quad(map, block / QUAD_BLOCKS, entries))
+			freed |= (uint64_t)entries << align_down(block % CHUNK_BLOCKS, QUAD_BLOCKS);
+		else
+			corrupt_if(cpu, true);
 		entries = 0;
+		if (next / CHUNK_BLOCKS == block / CHUNK_BLOCKS)
+			continue;
+		bitmap_hint(map, block / CHUNK_BLOCKS, freed);
+		freed = 0;
 	}
 }
 
 static void give_frames(struct ramka_cpu *cpu, unsigned order, const uint32_t *frames, uint32_t n)
 {
-	if (order < BLOCK_ORDER)
+	if (order < WORD_ORDER)
 		give_runs(cpu, order, frames, n);
+	else if (order < BLOCK_ORDER)
+		give_words(cpu, order, frames, n);
 	else
 		give_blocks(cpu, order, frames, n);
 	account_zone(cpu, cpu->zone, -((int64_t)n << order), true);
@@ -191,22 +243,23 @@ noinline void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 
 /* ---- refill ---- */
 
-/* Up to `want` frames of one order, ascending, out of a wholly free block and those behind it in its quad. */
+/*
+ * Up to `want` frames of one order, ascending: all of a wholly free block, and of those behind it in its
+ * quad.
+ */
 static uint32_t break_blocks(struct ramka_cpu *cpu, uint32_t block, unsigned order, uint32_t want,
 			     uint32_t *ret_bits)
 {
-	struct bitmap *map = &cpu->zone->map;
-	uint32_t each = BLOCK_FRAMES >> order, n = 0;
+	uint32_t each = BLOCK_FRAMES >> order, first = block - block % QUAD_BLOCKS, n = 0;
+	uint64_t wanted = bits_below(want / each) << block % QUAD_BLOCKS & bits_below(QUAD_BLOCKS);
+	unsigned got = bitmap_take_blocks(&cpu->zone->map, block / QUAD_BLOCKS, (unsigned)wanted);
 
-	do {
-		if (!bitmap_claim_blocks(map, block, 1))
-			break;
+	for (; got; got &= got - 1) {
+		block = first + bits_lowest(got);
 		zone_set_lasting(cpu->zone, block, false);
-		bitmap_open_block(map, block);
 		for (uint32_t i = 0; i < each; i++)
 			ret_bits[n++] = block * BLOCK_FRAMES + (i << order);
-		block++;
-	} while (n + each <= want && block % QUAD_BLOCKS && bitmap_free_count(map, block) == BLOCK_FRAMES);
+	}
 	return n;
 }
 

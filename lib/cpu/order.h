@@ -25,8 +25,8 @@
 /* Where the stack of an order begins in larger_frames; the entry behind it is where it ends. */
 static inline unsigned order_at(unsigned order)
 {
-	static const uint8_t at[TOP_ORDER + 2] = { 0, 32, 64, 96, 128, 144, 160, 176, 184, 192, 200,
-						      LARGER_FRAMES };
+	static const uint16_t at[TOP_ORDER + 2] = { 0, 32, 64, 96, 128, 160, 176, 192, 208, 224, 240,
+						       LARGER_FRAMES };
 
 	return at[order];
 }
@@ -130,22 +130,6 @@ static always_inline bool order_put(struct ramka_cpu *cpu, uint32_t n, unsigned 
 }
 
 /*
- * Frees a frame, number n of the home zone, inside the section, which it leaves. False, nothing done and
- * still inside: its order is not 1 to 10, or it is more than a frame of a plain type.
- */
-static always_inline bool order_push_inside(struct ramka_cpu *cpu, struct ramka_frame *f, uint32_t n)
-{
-	uint64_t order = info_bare_order(slot_info(f));
-
-	if (unlikely(order - 1 >= TOP_ORDER))
-		return false;
-	ramka_store(&f->ref, REF_FREE, relaxed, slot.free);
-	if (likely(order_put(cpu, n, (unsigned)order)))
-		section_leave(cpu);
-	return true;
-}
-
-/*
  * Takes a frame out of the stack of an order, refilled if it is empty; inside the section: its number, or
  * false.
  */
@@ -172,8 +156,10 @@ static always_inline uint32_t order_fill(struct ramka_cpu *cpu, unsigned order, 
 {
 	uint32_t *frames = cache_of(cpu)->larger_frames + order_at(order);
 
-	for (uint32_t i = 0; i + 1 < n; i++) /* popped in ascending order */
+	for (uint32_t i = 0; i + 1 < n; i++) { /* popped in ascending order */
 		frames[i] = bits[n - 1 - i] - cpu->zone->low;
+		__builtin_prefetch(cpu_slot(cpu, frames[i]), 1);
+	}
 	if (n > 1)
 		ramka_store(&cache_of(cpu)->larger[order], n - 1, relaxed, section.own);
 	account_zone(cpu, cpu->zone, (int64_t)n << order, true);

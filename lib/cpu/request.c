@@ -44,12 +44,15 @@ static uint32_t first_node(const struct ramka_cpu *cpu, const struct ramka_reque
 typedef uint32_t (*try_fn)(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, struct ramka_request req,
 			   uint32_t limit, bool inside);
 
-/* Calls `try` for the zones in the order that the request wants, until it succeeds. */
+/*
+ * Calls `try` for the zones in the order that the request wants, until it succeeds. Behind the first one they
+ * come in turn, from the one that succeeded last: with many nodes most of the others may be empty.
+ */
 static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request req, uint64_t nr, try_fn try)
 {
 	struct ramka *r = cpu->r;
 	uint32_t node = first_node(cpu, &req);
-	unsigned first = (unsigned)(cpu->zone - r->zones);
+	unsigned first = (unsigned)(cpu->zone - r->zones), last = ramka_load(&cpu->elsewhere, relaxed, stat);
 	struct ramka_frame *f = NULL;
 	struct zone *from = NULL;
 	bool inside;
@@ -60,11 +63,12 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 	for (unsigned i = 0; req.node && i < r->nr_zones; i++)
 		if (r->zones[i].node == node)
 			first = i;
-	for (unsigned i = 0; i < r->nr_zones && !f; i++) {
-		struct zone *z = &r->zones[(first + i) % r->nr_zones];
+	for (unsigned i = 0; i <= r->nr_zones && !f; i++) {
+		unsigned at = i ? (last + i - 1) % r->nr_zones : first;
+		struct zone *z = &r->zones[at];
 		uint32_t limit = limit_of(z, req.addr_bits), bit;
 
-		if (!limit || (req.flags & RAMKA_ALLOC_NODE_ONLY && z->node != node))
+		if (!limit || (i && at == first) || (req.flags & RAMKA_ALLOC_NODE_ONLY && z->node != node))
 			continue;
 		bit = try(cpu, z, nr, req, limit, inside);
 		if (bit == NO_FRAME)
@@ -73,6 +77,8 @@ static struct ramka_frame *for_zones(struct ramka_cpu *cpu, struct ramka_request
 		f = slot_at_bit(r, z, bit);
 		from = z;
 		prefetch_slot(f, nr);
+		if (i && at != last)
+			ramka_store(&cpu->elsewhere, at, relaxed, stat);
 	}
 	if (inside)
 		section_leave(cpu);

@@ -29,7 +29,7 @@ struct defer; /* deferred frames of one CPU, frame/defer.h */
 
 #define CACHE_SIZE 128u /* two magazines */
 #define ROWS 16u        /* closed rows; together they go to the zone in one burst */
-#define LARGER_FRAMES 208u /* places in the stacks of all orders, see order_at */
+#define LARGER_FRAMES 256u /* places in the stacks of all orders, see order_at */
 
 /* The private state of a CPU. Protocol: section.h. */
 struct ramka_cpu {
@@ -82,6 +82,8 @@ struct ramka_cpu {
 	uint32_t victim;                 /* the CPU from whose shard it stole last, about */
 	bool cacheless;
 	struct ramka_atomic_u32 shrinking; /* cfg.shrink runs for a request of this handle */
+	/* number of the zone that served the last request which the first one could not, about */
+	struct ramka_atomic_u32 elsewhere;
 	/* all pushes up to the last settling; the hot word has their low bits and counts on (cpu_pushes) */
 	struct ramka_atomic_u64 pushes;
 	/* frames into the cache and out of it, but for pushes and pops */

@@ -148,6 +148,8 @@ int ramka_frame_set_bad(struct ramka_cpu *cpu, ramka_paddr_t pa)
 	struct ramka_frame *f;
 	int rc = instance_slot(cpu->r, pa, &f);
 
+	if (!cpu_argument_ok(cpu, "ramka_frame_set_bad"))
+		return RAMKA_E_INVAL;
 	if (rc)
 		return rc;
 	rc = RAMKA_E_BUSY;

@@ -214,7 +214,7 @@ bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f
 {
 	struct ramka_frame *at = NULL;
 
-	return pa == slot_paddr(r, f) && !instance_slot(r, pa, &at) && at == f;
+	return !instance_slot(r, pa, &at) && at == f;
 }
 
 /* ---- steps ---- */
@@ -326,6 +326,17 @@ static const struct {
 #undef STEP
 };
 
+bool contract_step_requires(enum contract_step step, const struct contract_view *v)
+{
+	return steps[step].requires(v);
+}
+
+bool contract_step_ensures(enum contract_step step, const struct contract_view *old,
+			   const struct contract_view *v)
+{
+	return steps[step].ensures(old, v);
+}
+
 static struct shadow *shadow_of(const struct ramka *r, const struct ramka_frame *f)
 {
 	return &r->shadow[slot_index(r, f)];
@@ -400,7 +411,7 @@ bool contract_begin(const struct ramka *r, const struct ramka_frame *f, enum con
 	}
 	lock(s);
 	v = contract_view_of(r, f);
-	if (saturated(&v) || (affordable(&v.who, step) && steps[step].requires(&v))) {
+	if (saturated(&v) || (affordable(&v.who, step) && contract_step_requires(step, &v))) {
 		s->old = v;
 		return true;
 	}
@@ -420,7 +431,7 @@ void contract_commit(const struct ramka *r, const struct ramka_frame *f, enum co
 	if (!saturated(&v)) {
 		move_ledger(s, step, operation);
 		v = contract_view_of(r, f);
-		if (!steps[step].ensures(&old, &v))
+		if (!contract_step_ensures(step, &old, &v))
 			broken = steps[step].ensures_text;
 		/* its word says UNIQUE until the owner's next store */
 		else if (step != STEP_UNIQUE_FREE && !contract_inv(&v))

@@ -116,6 +116,10 @@ bool contract_meta_pt_requires(const struct ramka *r, const struct ramka_frame *
 bool contract_stored_ensures(const struct ramka *r, const struct ramka_frame *f,
 			     const struct ramka_type *type, const void *meta);
 bool contract_address_ensures(const struct ramka *r, const struct ramka_frame *f, ramka_paddr_t pa);
+/* What a step asks before, and promises after. */
+bool contract_step_requires(enum contract_step step, const struct contract_view *v);
+bool contract_step_ensures(enum contract_step step, const struct contract_view *old,
+			   const struct contract_view *v);
 struct contract_view contract_view_of(const struct ramka *r, const struct ramka_frame *f);
 
 #else

@@ -3,6 +3,7 @@
 #include "../base/probe.h"
 
 #include "../cpu/take_back.h"
+#include "argument.h"
 #include "contracts.h"
 #include "defer.h"
 #include "drop.h"
@@ -55,33 +56,18 @@ static struct chain split(const struct ramka *r, struct chain *c, uint32_t limit
 }
 
 /*
- * Frees the base frames at the head of the chain that the cache takes, up to a bagful in one section, as
- * frame_end would. How many.
+ * Frees the frames at the head of the chain that the caches take, up to a bagful in one section, as frame_end
+ * would. How many.
  */
 static uint32_t chain_keep(struct ramka_cpu *cpu, struct chain *c)
 {
-	const struct ramka *r = cpu->r;
-	uint32_t most = c->nr < BAG_SIZE ? c->nr : BAG_SIZE, i = 0;
-	bool inside = true;
+	uint32_t nr;
 
 	if (CONTRACTS || unlikely(!section_enter(cpu)))
 		return 0;
-	for (; i < most && inside; i++) {
-		struct ramka_frame *f = frame_at(r, c->head);
-		uint64_t info = slot_info(f) & ~(uint64_t)INFO_RCU;
-		uintptr_t n;
-
-		if (unlikely(!cpu_home(cpu, f, &n)) || unlikely(!info_is_plain(info)))
-			break;
-		c->head = ref_link(slot_ref(f));
-		if (c->head)
-			__builtin_prefetch(frame_at(r, c->head), 1);
-		inside = cpu_take_back_inside(cpu, f, n, 0);
-	}
-	if (inside)
-		section_leave(cpu);
-	c->nr -= i;
-	return i;
+	nr = cpu_take_back_chain(cpu, &c->head, c->nr < BAG_SIZE ? c->nr : BAG_SIZE);
+	c->nr -= nr;
+	return nr;
 }
 
 /*
@@ -93,13 +79,11 @@ static bool chain_free(struct ramka_cpu *cpu, struct chain c)
 	uint64_t all = 0;
 
 	while (c.nr) {
-		struct ramka_frame *f;
-		uint64_t info;
+		struct ramka_frame *f = frame_at(cpu->r, c.head);
+		uint64_t info = slot_info(f);
 
-		if (likely(chain_keep(cpu, &c)))
+		if (likely(!(info & INFO_HOOK)) && likely(chain_keep(cpu, &c)))
 			continue;
-		f = frame_at(cpu->r, c.head);
-		info = slot_info(f);
 		c.head = ref_link(slot_ref(f));
 		c.nr--;
 		all |= info;
@@ -157,29 +141,50 @@ static void seal(struct defer *d, unsigned slot, struct chain c, uint64_t cookie
 	probe(seal, c.nr, cookie);
 }
 
+/* Base frames in the open bag. */
+static uint64_t open_frames(const struct defer *d)
+{
+	return figure(&d->in) - figure(&d->sealed);
+}
+
+/* Base frames in the ring of a CPU. */
+static uint64_t ring_frames(const struct defer *d)
+{
+	return figure(&d->sealed) - figure(&d->out);
+}
+
+/* Empties the open bag. */
+static struct chain take_open(struct defer *d)
+{
+	uint64_t frames = open_frames(d);
+	struct chain c = { .head = d->head, .frames = frames, .nr = (uint32_t)(frames - d->tails) };
+
+	d->head = 0;
+	d->tails = 0;
+	ramka_store(&d->sealed, figure(&d->in), relaxed, stat);
+	return c;
+}
+
 /*
  * The open bag becomes a bag with a cookie, if a slot is free. Inside the section or while the CPU is
  * stopped.
  */
 static bool seal_open(struct ramka *r, struct defer *d)
 {
-	struct chain c = { .nr = ramka_load(&d->nr, relaxed, stat) };
 	uint64_t waiting = defer_waiting(d);
+	struct chain c;
 	unsigned slot;
 
-	if (!c.nr)
+	if (!d->head)
 		return true;
-	c.head = d->head;
-	c.frames = figure(&d->in) - d->sealed;
 	if (waiting > figure(&d->peak))
 		ramka_store(&d->peak, waiting, relaxed, stat);
 	slot = reserve(d);
-	d->late = slot < RING_SIZE ? 0 : c.nr;
 	if (slot == RING_SIZE)
 		return false;
-	d->head = 0;
-	d->sealed += c.frames;
-	ramka_store(&d->nr, 0, relaxed, stat);
+	if (!ring_frames(d)) /* it will be the only bag */
+		ramka_store(&d->first, slot, relaxed, stat);
+	c = take_open(d);
 	seal(d, slot, c, r->rcu.snapshot(r->rcu.ctx)); /* after the last frame went in */
 	return true;
 }
@@ -238,29 +243,43 @@ struct reaped {
 	bool hooks; /* a frame had an on_drop */
 };
 
-/*
- * Frees at most `limit` frames of this ring. Without `all` it ends at the first bag that is not ripe, since
- * those behind it are newer.
- */
-static void reap(struct ramka_cpu *cpu, struct defer *d, uint32_t limit, bool all, struct reaped *ret)
+/* Frees at most `limit` frames of this ring. */
+static void reap(struct ramka_cpu *cpu, struct defer *d, uint32_t limit, struct reaped *ret)
 {
 	uint32_t next = ramka_load(&d->next, relaxed, stat);
 
 	for (unsigned i = 0; i < RING_SIZE && ret->nr < limit; i++) {
-		unsigned slot = (next + i) % RING_SIZE;
-		enum taken taken;
 		struct chain c;
 
-		if (BAG_STATE(ramka_load(&d->state[slot], relaxed, defer.bag)) != BAG_SEALED)
-			continue;
-		taken = take_ripe(cpu->r, d, slot, limit - ret->nr, &c);
-		if (taken == UNRIPE && !all)
-			break;
-		if (taken != TAKEN)
+		if (take_ripe(cpu->r, d, (next + i) % RING_SIZE, limit - ret->nr, &c) != TAKEN)
 			continue;
 		ret->nr += c.nr;
 		ret->hooks |= chain_free(cpu, c);
 	}
+}
+
+/*
+ * Frees up to two bags' worth of the CPU's own ring, the oldest first: from where the last call ended to the
+ * first bag that is not ripe. Those behind it are newer, but for a few after other CPUs took some from the
+ * middle.
+ */
+static void reap_own(struct ramka_cpu *cpu)
+{
+	struct defer *d = cpu->defer;
+	uint32_t first = ramka_load(&d->first, relaxed, stat), slot = first, nr = 0;
+	enum taken taken = NO_BAG;
+
+	for (unsigned i = 0; i < RING_SIZE && nr < TWO_BAGS && taken != UNRIPE && ring_frames(d); i++) {
+		struct chain c;
+
+		slot = (first + i) % RING_SIZE;
+		taken = take_ripe(cpu->r, d, slot, TWO_BAGS - nr, &c);
+		if (taken == TAKEN) {
+			nr += c.nr;
+			chain_free(cpu, c);
+		}
+	}
+	ramka_store(&d->first, slot, relaxed, stat);
 }
 
 /* Frees at most `limit` frames of all rings, the own one first. */
@@ -269,12 +288,12 @@ static struct reaped reap_all(struct ramka_cpu *cpu, uint32_t limit)
 	struct ramka *r = cpu->r;
 	struct reaped done = { 0 };
 
-	reap(cpu, cpu->defer, limit, true, &done);
+	reap(cpu, cpu->defer, limit, &done);
 	if (cpu->defer != r->none->defer)
-		reap(cpu, r->none->defer, limit, true, &done);
+		reap(cpu, r->none->defer, limit, &done);
 	for (unsigned i = 0; i < r->nr_cpus; i++)
 		if (r->cpus[i].cpu.defer != cpu->defer)
-			reap(cpu, r->cpus[i].cpu.defer, limit, true, &done);
+			reap(cpu, r->cpus[i].cpu.defer, limit, &done);
 	return done;
 }
 
@@ -293,9 +312,9 @@ void defer_poll(struct ramka_cpu *cpu)
 	if (ramka_load(&cpu->pending, relaxed, drop.pending))
 		return;
 	if (waiting_astray(r))
-		reap(cpu, r->none->defer, cpu->cacheless ? TWO_BAGS : BAG_SIZE, true, &done);
-	if (!cpu->cacheless && defer_waiting(cpu->defer))
-		reap(cpu, cpu->defer, TWO_BAGS, false, &done);
+		reap(cpu, r->none->defer, cpu->cacheless ? TWO_BAGS : BAG_SIZE, &done);
+	if (!cpu->cacheless && ring_frames(cpu->defer))
+		reap_own(cpu);
 }
 
 /* ---- deferring ---- */
@@ -335,39 +354,43 @@ static noinline void defer_astray(struct ramka_cpu *cpu, struct ramka_frame *f, 
 	seal_pile(r);
 }
 
-/* With the first frame of a bag: what CPUs that went off line and callers without a section left. */
-static noinline bool too_many_astray(struct ramka_cpu *cpu)
+/*
+ * From here on base frames are pushed without a look, until one would fill a bag or lie above the high-water
+ * mark. A bag that is sealed early leaves its stop to the next one, which looks once more than it has to.
+ * With `nr` frames in the open bag.
+ */
+static void set_stop(const struct ramka *r, struct defer *d, uint64_t nr)
 {
-	if (waiting_astray(cpu->r) >= BAG_SIZE)
-		defer_poll(cpu);
-	return waiting_astray(cpu->r) > figure(&cpu->r->high_water);
+	uint64_t waiting = defer_waiting(d), mark = figure(&r->high_water);
+	uint64_t room = BAG_SIZE - 1 - nr % BAG_SIZE;
+
+	if (waiting + room > mark)
+		room = waiting < mark ? mark - waiting : 0;
+	d->stop = figure(&d->in) + room;
 }
 
-/* What the frame was for the open bag. */
-enum place { OPENS_BAG, LIES_IN_BAG, FILLS_BAG };
-
-/* A frame more lies in the open bag, and the section has been left. */
-static inline int deferred_one(struct ramka_cpu *cpu, enum place place)
+/*
+ * Frame f, whose link is set, goes first in the open bag, and what is due with it is done. Inside the
+ * section; leaves it.
+ */
+static int open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
 {
-	if (unlikely(place == OPENS_BAG) && too_many_astray(cpu))
-		return pressure(cpu->r);
-	if (unlikely(place == FILLS_BAG))
-		bag_full(cpu);
-	return likely(defer_waiting(cpu->defer) <= figure(&cpu->r->high_water)) ? 0 : pressure(cpu->r);
-}
-
-/* Frame f, whose link is set, goes first in the open bag. Inside the section; leaves it. */
-static inline enum place open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t frames)
-{
+	struct ramka *r = cpu->r;
 	struct defer *d = cpu->defer;
-	uint32_t nr = ramka_load(&d->nr, relaxed, stat) + 1;
-	enum place place = nr == 1 ? OPENS_BAG : nr >= BAG_SIZE + d->late ? FILLS_BAG : LIES_IN_BAG;
+	uint64_t nr;
 
-	d->head = slot_index(cpu->r, f) + 1;
-	ramka_store(&d->nr, nr, relaxed, stat);
+	d->head = slot_index(r, f) + 1;
+	d->tails += frames - 1;
 	own_add(&d->in, frames);
+	nr = open_frames(d) - d->tails;
+	set_stop(r, d, nr);
 	section_leave(cpu);
-	return place;
+	if (nr % BAG_SIZE == 0) {
+		bag_full(cpu);
+		if (waiting_astray(r) > figure(&r->high_water))
+			return pressure(r);
+	}
+	return likely(defer_waiting(d) <= figure(&r->high_water)) ? 0 : pressure(r);
 }
 
 bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int *ret)
@@ -380,7 +403,7 @@ bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int
 		section_leave(cpu);
 		return false;
 	}
-	*ret = deferred_one(cpu, open_push(cpu, f, (uint64_t)1 << info_order(info)));
+	*ret = open_push(cpu, f, (uint64_t)1 << info_order(info));
 	return true;
 }
 
@@ -390,7 +413,7 @@ int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info)
 
 	if (likely(section_enter(cpu))) {
 		set_link(f, cpu->defer->head);
-		return deferred_one(cpu, open_push(cpu, f, frames));
+		return open_push(cpu, f, frames);
 	}
 	defer_astray(cpu, f, frames);
 	return likely(waiting_astray(cpu->r) <= figure(&cpu->r->high_water)) ? 0 : pressure(cpu->r);
@@ -411,7 +434,7 @@ static bool seal_own(struct ramka_cpu *cpu)
 {
 	bool all;
 
-	if (!ramka_load(&cpu->defer->nr, relaxed, stat) || !enter_patiently(cpu))
+	if (!open_frames(cpu->defer) || !enter_patiently(cpu))
 		return true;
 	all = seal_open(cpu->r, cpu->defer);
 	section_leave(cpu);
@@ -435,7 +458,7 @@ static bool seal_all(struct ramka_cpu *cpu)
 
 	all &= seal_own(cpu);
 	for (unsigned i = 0; i < r->nr_cpus; i++)
-		if (&r->cpus[i].cpu != cpu && ramka_load(&r->cpus[i].cpu.defer->nr, relaxed, stat)) {
+		if (&r->cpus[i].cpu != cpu && open_frames(r->cpus[i].cpu.defer)) {
 			cpu_for_each_stopped(r, cpu, seal_stopped, &all);
 			break;
 		}
@@ -570,7 +593,7 @@ void ramka_reclaim(struct ramka_cpu *cpu, bool may_wait)
 	struct reaped done;
 	uint64_t before;
 
-	if (!r->has_rcu)
+	if (!r->has_rcu || !cpu_argument_ok(cpu, "ramka_reclaim"))
 		return;
 	if (!may_wait || !r->rcu.wait) {
 		sealed = seal_all(cpu);
@@ -628,22 +651,17 @@ static void hand_over(struct defer *to, struct defer *from, unsigned slot)
  */
 static void open_to_pile(struct ramka *r, struct defer *d)
 {
-	uint64_t head = d->head, frames = figure(&d->in) - d->sealed;
-	uint32_t nr = ramka_load(&d->nr, relaxed, stat);
+	struct chain c = take_open(d);
 	struct ramka_frame *last;
 
-	if (!nr)
+	if (!c.head)
 		return;
-	last = frame_at(r, head);
+	last = frame_at(r, c.head);
 	while (ref_link(slot_ref(last)))
 		last = frame_at(r, ref_link(slot_ref(last)));
-	d->head = 0;
-	d->sealed += frames;
-	d->late = 0;
-	ramka_store(&d->nr, 0, relaxed, stat);
-	ramka_add(&d->out, frames, relaxed, stat);
-	share(r, head, last, frames);
-	ramka_add(&r->deferred_pile, nr, relaxed, stat);
+	ramka_add(&d->out, c.frames, relaxed, stat);
+	share(r, c.head, last, c.frames);
+	ramka_add(&r->deferred_pile, c.nr, relaxed, stat);
 }
 
 void defer_offline(struct ramka_cpu *cpu)
@@ -653,7 +671,7 @@ void defer_offline(struct ramka_cpu *cpu)
 
 	if (cpu->cacheless || !r->has_rcu)
 		return;
-	if (ramka_load(&d->nr, relaxed, stat) && enter_patiently(cpu)) {
+	if (open_frames(d) && enter_patiently(cpu)) {
 		open_to_pile(r, d);
 		section_leave(cpu);
 	}

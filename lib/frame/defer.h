@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Deferred reclaim: frames whose last reference is gone while readers may still look at them. May use
- * contracts.h, drop.h. Called by frame.c and unique.c (defer_frame), by requests that are about to fail
- * (defer_more), and by a CPU that goes off line. Calls the grace-period source of the embedder.
+ * argument.h, contracts.h, drop.h. Called by frame.c and unique.c (defer_frame), by requests that are about
+ * to fail (defer_more), and by a CPU that goes off line. Calls the grace-period source of the embedder.
  *
  * A frame is DEFERRED(link) from put_rcu until its grace period is over; the link is the next frame of its
  * chain, and metadata and content are as they were. Its chain lies in one of three places, and moves from the
@@ -57,6 +57,12 @@
  * the cache-less handle's ring; the snapshot comes after the exchange, so it covers every frame that was
  * taken. That chain is not counted: its frames stay in `deferred_frames` until they are freed.
  *
+ * Hits. Most put_rcu only push: a CAS of the frame's state word and two stores to the open bag (defer_hit).
+ * One compare says so. `stop` is the count of the CPU's frames from which on the next one is looked at: it
+ * would fill a bag, or lie above the high-water mark by what waited when `stop` was set. Frames that left
+ * since make it too low, never too high. The look sets it anew. A mark that falls, as memory is removed,
+ * counts from the next look on, a bag later at most.
+ *
  * Reaping. A put_rcu that fills a bag frees at most two bags' worth, one of the pile's and its own; never
  * inside an on_drop, whose own put_rcu would never end. An allocation that finds its cache empty does the
  * same. A request that would fail seals everything, then frees twice as much each time until it succeeds or
@@ -89,18 +95,19 @@ struct bag {
 
 /* Of a CPU, or of the cache-less handle, which uses nothing but the ring. */
 struct defer {
-	/* the open bag */
+	/* the open bag: the owner alone writes this line */
 	RAMKA_ALIGNAS(LINE_BYTES) uint64_t head;
-	struct ramka_atomic_u32 nr;     /* frames in it: others look whether there are any */
-	/* frames in it when no slot was free last: the next attempt comes a bagful later */
-	uint32_t late;
-	uint64_t sealed;                /* `in` when the last bag was made */
-	/* base frames that came, and those that left: the difference waits here */
-	struct ramka_atomic_u64 in;
-	struct ramka_atomic_u64 out;
-	struct ramka_atomic_u64 peak;   /* highest difference, looked at when a bag is made */
+	struct ramka_atomic_u64 in;     /* base frames that came */
+	uint64_t stop;                  /* `in` from which on the next frame takes the long way */
+	struct ramka_atomic_u64 sealed; /* `in` when the last bag was made */
+	uint64_t tails;                 /* base frames in the open bag that are no heads */
+
+	/* base frames that left: what came and did not leave waits here */
+	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 out;
+	struct ramka_atomic_u64 peak;   /* most that waited, looked at when a bag is made */
 	struct ramka_atomic_u64 astray; /* frames that callers with this handle put on the pile */
-	struct ramka_atomic_u32 next;   /* slot to begin with */
+	struct ramka_atomic_u32 next;   /* slot that the next bag takes, if it is free */
+	struct ramka_atomic_u32 first;  /* slot at which the CPU begins to look for ripe bags of its own */
 	/* the ring */
 	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 state[RING_SIZE];
 	struct bag bags[RING_SIZE];
@@ -112,12 +119,36 @@ enum bag_state { BAG_EMPTY, BAG_BUSY, BAG_SEALED };
 
 /* Takes over a frame without references: 0 or RAMKA_PRESSURE. */
 int defer_frame(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info);
+
 /*
  * A frame with one reference, which is the caller's, and no mark: gives up the reference and takes the frame
  * over at once. False, and nothing has happened: it has other references meanwhile, or the section cannot be
  * entered.
  */
 bool defer_last(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t info, int *ret);
+/*
+ * The same without a call, for a base frame of the home zone with which nothing else is due: the answer would
+ * be 0. False, and nothing has happened: it is another frame, or something is due.
+ */
+static always_inline bool defer_hit(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	struct defer *d = cpu->defer;
+	uint64_t old = REF_SHARED(1), in;
+
+	if (unlikely(!section_enter(cpu)))
+		return false;
+	in = ramka_load(&d->in, relaxed, stat);
+	if (unlikely(in >= d->stop) ||
+	    unlikely(slot_info(f) & (INFO_ORDER_MASK | INFO_RESERVED | INFO_WATCHED)) ||
+	    unlikely(!ramka_cas(&f->ref, &old, REF_DEFERRED(d->head), acquire, slot.drop))) {
+		section_leave(cpu);
+		return false;
+	}
+	d->head = slot_index(cpu->r, f) + 1;
+	ramka_store(&d->in, in + 1, relaxed, stat);
+	section_leave(cpu);
+	return true;
+}
 
 /* Frees up to two bags' worth of frames whose grace period is over, of the pile and of this CPU. */
 void defer_poll(struct ramka_cpu *cpu);

@@ -258,7 +258,7 @@ static always_inline void reference_gone(struct ramka_cpu *cpu, struct ramka_fra
 static noinline void end_larger(struct ramka_cpu *cpu, struct ramka_frame *f, uintptr_t n,
 				const char *operation, uintptr_t caller)
 {
-	if (likely(order_push_inside(cpu, f, (uint32_t)n)))
+	if (likely(cpu_free_larger_inside(cpu, f, n)))
 		return;
 	section_leave(cpu);
 	end_shared(cpu, f, REF_SHARED(1), operation, caller);
@@ -367,17 +367,17 @@ void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramka_frame **
 	}
 }
 
-int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
+/* Every put_rcu that the open bag does not take at once. `home`: f is a slot of the home zone. */
+static noinline int put_rcu_asked(struct ramka_cpu *cpu, struct ramka_frame *f, bool home, uintptr_t caller)
 {
 	static const char operation[] = "ramka_frame_put_rcu";
 	uint64_t old;
-	uintptr_t n;
 	int rc;
 
 	if (unlikely(!cpu->r->has_rcu))
 		return RAMKA_E_UNSUPPORTED;
-	if (!CONTRACTS && likely(cpu_home(cpu, f, &n)) && likely(slot_ref(f) == REF_SHARED(1)) &&
-	    likely(!(slot_info(f) & (INFO_RESERVED | INFO_WATCHED))) && likely(!cpu->r->this_cpu) &&
+	if (!CONTRACTS && likely(home) && likely(slot_ref(f) == REF_SHARED(1)) &&
+	    likely(!(slot_info(f) & (INFO_RESERVED | INFO_WATCHED))) &&
 	    likely(defer_last(cpu, f, slot_info(f), &rc)))
 		return rc;
 	if (!frame_pointer_ok(cpu->r, f, operation) || !cpu_argument_ok(cpu, operation))
@@ -397,7 +397,17 @@ int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
 		}
 	} while (!ramka_cas(&f->ref, &old, (old | REF_MARK) - 1, acq_rel, slot.drop));
 	contract_commit(cpu->r, f, STEP_PUT, operation);
-	return ref_others(old) ? 0 : end_shared(cpu, f, old | REF_MARK, operation, CALLER);
+	return ref_others(old) ? 0 : end_shared(cpu, f, old | REF_MARK, operation, caller);
+}
+
+int ramka_frame_put_rcu(struct ramka_cpu *cpu, struct ramka_frame *f)
+{
+	uintptr_t n;
+	bool home = cpu_home(cpu, f, &n);
+
+	if (!CONTRACTS && likely(home) && likely(defer_hit(cpu, f)))
+		return 0;
+	return put_rcu_asked(cpu, f, home, CALLER);
 }
 
 void ramka_frame_assign(struct ramka_cpu *cpu, struct ramka_frame **dst, struct ramka_frame *src)
@@ -467,10 +477,14 @@ struct ramka_frame *ramka_frame_from_raw(struct ramka *r, ramka_paddr_t pa)
 
 static noinline void put_at_asked(struct ramka_cpu *cpu, ramka_paddr_t pa, uintptr_t caller)
 {
-	struct ramka_frame *f = from_raw_asked(cpu->r, pa, "ramka_frame_put_at");
+	static const char operation[] = "ramka_frame_put_at";
+	struct ramka_frame *f;
 
+	if (!cpu_argument_ok(cpu, operation)) /* before the ledger moves */
+		return;
+	f = from_raw_asked(cpu->r, pa, operation);
 	if (f)
-		frame_put(cpu, f, "ramka_frame_put_at", caller);
+		frame_put(cpu, f, operation, caller);
 }
 
 void ramka_frame_put_at(struct ramka_cpu *cpu, ramka_paddr_t pa)

@@ -72,7 +72,7 @@ static noinline void free_slow(struct ramka_cpu *cpu, struct ramka_unique *u, co
 static noinline void free_larger(struct ramka_cpu *cpu, struct ramka_unique *u, uintptr_t n,
 				 const char *operation, uintptr_t caller)
 {
-	if (likely(order_push_inside(cpu, slot_of(u), (uint32_t)n)))
+	if (likely(cpu_free_larger_inside(cpu, slot_of(u), n)))
 		return;
 	section_leave(cpu);
 	free_slow(cpu, u, operation, caller);
@@ -332,6 +332,9 @@ static int joinable(const struct ramka *r, const struct ramka_frame *f, uint64_t
 
 	if (order < old_order || order > RAMKA_MAX_ORDER || info & INFO_DETACHED)
 		return RAMKA_E_INVAL;
+	/* the metadata of all parts but the first would go at once, and readers may look at it */
+	if (order > old_order && info & INFO_RCU && !quarantined_only(r, info))
+		return RAMKA_E_UNSUPPORTED;
 	if ((r->first + slot_index(r, f)) & (((uint64_t)1 << order) - 1))
 		return RAMKA_E_NOT_ALIGNED;
 	if (r->nr_slots - slot_index(r, f) < (uint64_t)1 << order)

@@ -162,6 +162,7 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	cpu->random = random_start(r->seed, id);
 	cpu->tell_at = cpu->tell_back = ramka_load(&r->tell_max, relaxed, stat);
 	cpu->zone = zone_of_node(r, node);
+	ramka_store(&cpu->elsewhere, (uint32_t)(cpu->zone - r->zones + 1) % r->nr_zones, relaxed, stat);
 	cpu->slots = (uintptr_t)&r->slots[cpu->zone->origin + cpu->zone->low - r->first];
 	/*
 	 * where the use of handles is checked, no call is a hit and no frame is at home: all calls take the

@@ -37,6 +37,7 @@
 #include "../base/why.h"
 #include "../cpu/account.h"
 #include "../cpu/drain.h"
+#include "../frame/argument.h"
 #include "../frame/contracts.h"
 #include "../inspect/walk.h"
 #include "tune.h"
@@ -145,6 +146,12 @@ static int check_shut(const struct ramka *r, const struct range *g, bool wanted)
 	return 0;
 }
 
+/* The instance of the caller's CPU. NULL: there is none, or it is another's, which is reported. */
+static struct ramka *instance_of(const struct ramka_cpu *cpu, const char *operation)
+{
+	return cpu && cpu_argument_ok(cpu, operation) ? cpu->r : NULL;
+}
+
 /*
  * Takes `changing`; the range cuts no block, has memory, and all its blocks are shut, or none. 0, or an error
  * without `changing`.
@@ -178,7 +185,7 @@ static bool range_settle(struct ramka_cpu *cpu)
 int ramka_isolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size)
 {
 	struct part_of_zone p = { .at = 0 };
-	struct ramka *r = cpu ? cpu->r : NULL;
+	struct ramka *r = instance_of(cpu, "ramka_isolate");
 	struct range g;
 	int rc = range_begin(r, base, size, false, &g);
 
@@ -199,7 +206,7 @@ int ramka_isolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size)
 int ramka_unisolate(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size)
 {
 	struct part_of_zone p = { .at = 0 };
-	struct ramka *r = cpu ? cpu->r : NULL;
+	struct ramka *r = instance_of(cpu, "ramka_unisolate");
 	struct range g;
 	int rc = range_begin(r, base, size, true, &g);
 
@@ -248,7 +255,7 @@ static void count(const struct sight *s, struct ramka_isolation *ret)
 int ramka_isolate_progress(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t size,
 			   struct ramka_isolation *ret)
 {
-	struct ramka *r = cpu ? cpu->r : NULL;
+	struct ramka *r = instance_of(cpu, "ramka_isolate_progress");
 	struct ramka_isolation n = { 0 };
 	struct sight s;
 	struct range g;
@@ -429,7 +436,7 @@ int ramka_remove_memory_why(struct ramka_cpu *cpu, ramka_paddr_t base, uint64_t 
 			    struct ramka_why *ret_why)
 {
 	struct ramka_why scratch = { 0 }, *why = ret_why ? ret_why : &scratch;
-	struct ramka *r = cpu ? cpu->r : NULL;
+	struct ramka *r = instance_of(cpu, "ramka_remove_memory");
 	struct range g;
 	int rc = range_begin(r, base, size, true, &g);
 

@@ -29,6 +29,21 @@ static bool is_withheld(uint32_t kind)
 	return kind == RAMKA_RESERVED || kind == RAMKA_BAD || kind == RAMKA_KERNEL;
 }
 
+/* May frames of this region be handed out one day, whatever lies beside it? */
+static bool has_whole_frame(const struct ramka_region *g)
+{
+	return g->kind <= RAMKA_RECLAIMABLE &&
+	       frame_of(g->base + (RAMKA_PAGE_SIZE - 1)) < frame_of(g->base + g->size);
+}
+
+/*
+ * Has the region slots only near memory? Part of a frame is memory only where neighbours have the rest of it.
+ */
+static bool is_marginal(const struct ramka_region *g)
+{
+	return is_withheld(g->kind) || (g->kind <= RAMKA_RECLAIMABLE && !has_whole_frame(g));
+}
+
 static int check_region(const struct ramka_region *g, size_t i, struct ramka_why *why)
 {
 	if ((unsigned)g->kind > RAMKA_MMIO)
@@ -73,9 +88,9 @@ int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct r
 			continue;
 		if (check_region(g, i, why))
 			return why->error;
-		if (is_withheld(g->kind) && frame_of(g->base) < lowest)
+		if (is_marginal(g) && frame_of(g->base) < lowest)
 			lowest = frame_of(g->base);
-		if (g->kind > RAMKA_RECLAIMABLE)
+		if (!has_whole_frame(g))
 			continue;
 		widen(&span, g, 0, frame_of(ADDRESS_END));
 		near = near > UINT64_MAX / 2 - frames ? UINT64_MAX / 2 : near + frames;
@@ -85,7 +100,7 @@ int map_span(const struct ramka_config *cfg, struct map_span *ret_span, struct r
 	low = span.first > near ? span.first - near : 0;
 	near = span.end + near < frame_of(ADDRESS_END) ? span.end + near : frame_of(ADDRESS_END);
 	for (size_t i = 0; i < cfg->nr_regions; i++)
-		if (cfg->regions[i].size && is_withheld(cfg->regions[i].kind))
+		if (cfg->regions[i].size && is_marginal(&cfg->regions[i]))
 			widen(&span, &cfg->regions[i], low, near);
 	*ret_span = span.first < span.end ? span : (struct map_span){ 0, 0 };
 	return 0;

@@ -606,7 +606,19 @@ static noinline unsigned whole_of(uint64_t quad, unsigned want, unsigned nr)
 	return got;
 }
 
-unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr)
+/*
+ * Sets the words of a block whose frames are all the caller's. The count is 0 and no promise is left, so no
+ * other CPU looks for a bit here.
+ */
+static void set_all_bits(struct bitmap *b, uint32_t block, uint64_t bits)
+{
+	for (unsigned i = 0; i < BLOCK_WORDS; i++)
+		ramka_store(&block_words(b, block)[i], bits, relaxed, huge.open);
+}
+
+/* Those of the wanted blocks that are whole get the entry `to`; their mask. See bitmap_claim_quad. */
+static always_inline unsigned take_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr,
+					unsigned to)
 {
 	struct ramka_atomic_u64 *p = &b->quads[quad];
 	uint64_t old = ramka_load(p, relaxed, count.look), lanes;
@@ -621,11 +633,37 @@ unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsig
 				return 0;
 			lanes = lanes_of(got);
 		}
-	} while (!ramka_cas(p, &old, (old & ~(lanes * ENTRY_BITS)) | lanes * ENTRY_HUGE, acq_rel,
-			    huge.free));
-	hints_clear_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
-			 (uint64_t)got << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
+	} while (!ramka_cas(p, &old, (old & ~(lanes * ENTRY_BITS)) | lanes * to, acq_rel, huge.free));
 	return got;
+}
+
+unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr)
+{
+	return take_quad(b, quad, want, nr, ENTRY_HUGE);
+}
+
+unsigned bitmap_take_blocks(struct bitmap *b, uint32_t quad, unsigned want)
+{
+	/* a promise of all frames, beside which there is no other */
+	unsigned got = take_quad(b, quad, want, 1, 0);
+
+	if (got)
+		bitmap_unhint(b, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
+			      (uint64_t)got << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
+	for (unsigned rest = got; rest; rest &= rest - 1)
+		set_all_bits(b, quad * QUAD_BLOCKS + bits_lowest(rest), 0);
+	return got;
+}
+
+bool bitmap_free_all(struct bitmap *b, uint32_t block)
+{
+	if (bitmap_entry(b, block) & (ENTRY_HUGE | ENTRY_COUNT))
+		return false;
+	for (unsigned i = 0; i < BLOCK_WORDS; i++)
+		if (bitmap_word(b, block, i))
+			return false;
+	set_all_bits(b, block, ~(uint64_t)0);
+	return raise_count(b, block, BLOCK_FRAMES, ENTRY_HINT_MAX);
 }
 
 bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
@@ -639,8 +677,6 @@ bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries)
 	while (!ramka_cas(p, &old, old ^ lanes * (ENTRY_FULL ^ ENTRY_HUGE), release, huge.free));
 	if (unlikely(old & QUAD_OF(ENTRY_SHUT)))
 		count_isolated_quad(b, old, old ^ lanes * (ENTRY_FULL ^ ENTRY_HUGE));
-	hints_set_mask(&b->whole, quad * QUAD_BLOCKS / CHUNK_BLOCKS,
-		       (uint64_t)entries << (quad * QUAD_BLOCKS % CHUNK_BLOCKS));
 	return true;
 }
 
@@ -680,8 +716,7 @@ void bitmap_free_unreported(struct bitmap *b, uint32_t block, uint32_t nr, bool 
 
 void bitmap_open_block(struct bitmap *b, uint32_t block)
 {
-	for (unsigned i = 0; i < BLOCK_WORDS; i++)
-		ramka_store(&block_words(b, block)[i], 0, relaxed, huge.open);
+	set_all_bits(b, block, 0);
 	entries_from_to(b, block, 1, ENTRY_HUGE, 0, ENTRY_SHUT);
 }
 
@@ -690,9 +725,7 @@ void bitmap_close_block(struct bitmap *b, uint32_t block)
 	struct ramka_atomic_u64 *p = &b->quads[block / QUAD_BLOCKS];
 	uint64_t mask = (uint64_t)ENTRY_BITS << entry_shift(block), quad = ramka_load(p, relaxed, count.look);
 
-	/* with a count of 0 no promise is left, so no CPU looks for a bit here */
-	for (unsigned i = 0; i < BLOCK_WORDS; i++)
-		ramka_store(&block_words(b, block)[i], ~(uint64_t)0, relaxed, huge.open);
+	set_all_bits(b, block, ~(uint64_t)0);
 	mask &= ~QUAD_OF(ENTRY_SHUT);
 	while (!ramka_cas(p, &quad, (quad & ~mask) | (uint64_t)ENTRY_HUGE << entry_shift(block), relaxed,
 			  huge.open))

@@ -23,6 +23,8 @@
  *   free   bits first, then raise the count. Give-back and undo the same way
  *   huge   CAS FULL->HUGE; freeing turns it back. Several blocks: in ascending order, undone in our words
  * So at every instant   bits set >= count + promises   and a count of 512 means that there is no promise.
+ * A promise of all 512 frames is the only one, so its holder takes them by plain stores, and gives all frames
+ * of a block back by plain stores before the count (bitmap_take_blocks, bitmap_free_all).
  *
  * SHUT: nothing is handed out of the block. Its count reads as 0 to every search, and ENTRY_FULL does not
  * match. Frames that are freed there raise the count as ever, and the bit stays through HUGE and OPEN. Only
@@ -234,11 +236,34 @@ bool bitmap_claim_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 bool bitmap_free_blocks(struct bitmap *b, uint32_t block, uint32_t nr);
 /*
  * Claims those of the wanted blocks of one quad that are whole, in aligned runs of `nr`, by one CAS. Returns
- * their mask. The wanted blocks are such runs.
+ * their mask. The wanted blocks are such runs. The caller clears their hints (bitmap_unhint), for all quads
+ * of a chunk at once.
  */
 unsigned bitmap_claim_quad(struct bitmap *b, uint32_t quad, unsigned want, unsigned nr);
-/* Frees blocks of one quad by one CAS; false: one of them is not claimed whole. */
+/*
+ * Takes all frames of those of the wanted blocks of one quad that are whole, by one CAS: the blocks are OPEN
+ * and have no free frame. Returns their mask.
+ */
+unsigned bitmap_take_blocks(struct bitmap *b, uint32_t quad, unsigned want);
+/*
+ * The reverse for one block: frees all its frames, which are the caller's. False, and nothing done: one of
+ * them is free already, or the block is claimed whole.
+ */
+bool bitmap_free_all(struct bitmap *b, uint32_t block);
+/*
+ * Frees blocks of one quad by one CAS; false: one of them is not claimed whole. The caller sets their hints
+ * (bitmap_hint).
+ */
 bool bitmap_free_quad(struct bitmap *b, uint32_t quad, unsigned entries);
+/* The blocks of a mask of one chunk are whole, or are not any more. */
+static inline void bitmap_hint(struct bitmap *b, uint32_t chunk, uint64_t blocks)
+{
+	hints_set_mask(&b->whole, chunk, blocks);
+}
+static inline void bitmap_unhint(struct bitmap *b, uint32_t chunk, uint64_t blocks)
+{
+	hints_clear_mask(&b->whole, chunk, blocks);
+}
 /*
  * Claims up to `max` whole blocks in a row, from `block` on and inside its chunk, that were not reported. How
  * many.

@@ -4,6 +4,12 @@
 
 #include "hints.h"
 
+/*
+ * A search among so many blocks looks at each chunk again rather than write to a word of level 1, on a line
+ * that the chunks of many CPUs share.
+ */
+#define NEAR_BLOCKS (8 * CHUNK_BLOCKS)
+
 /* The word of a chunk at level 0. */
 static struct ramka_atomic_u64 *leaf(const struct hints *h, uint32_t chunk)
 {
@@ -89,8 +95,8 @@ static uint64_t bits_from(const struct hints *h, unsigned level, uint32_t from)
 /* The chunk of `from` has nothing: goes up, and down again where there is something. */
 static uint32_t next_beyond(const struct hints *h, uint32_t from, uint32_t end)
 {
+	bool far = end - from > NEAR_BLOCKS, sent = false; /* by the level above */
 	unsigned level = 0;
-	bool sent = false; /* by the level above */
 
 	for (;;) {
 		uint32_t width = level ? WORD_BITS : CHUNK_BLOCKS, word = from / width;
@@ -100,7 +106,7 @@ static uint32_t next_beyond(const struct hints *h, uint32_t from, uint32_t end)
 			return NO_BLOCK;
 		w = bits_from(h, level, from);
 		if (!w) {
-			if (!level && sent)
+			if (!level && sent && far)
 				hints_forget(h, word);
 			if (++level == h->nr_levels)
 				return NO_BLOCK;

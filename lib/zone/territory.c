@@ -7,6 +7,7 @@
 #define TERRITORY_WINDOW 128u  /* partly used blocks compared before one is picked */
 #define ENOUGH 16u             /* free frames that make a refill worth its read-modify-writes */
 #define SIDE_BY_SIDE 16u       /* territories in a row that a search passes in one go */
+#define SKIPS_MAX 15u          /* picks that take a whole block since the last searches found no other */
 
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus)
 {
@@ -37,7 +38,8 @@ struct territory_range territory_give(struct zone *z, uint32_t cpu, uint32_t nth
 
 	for (uint32_t t = first; t < end; t++)
 		ramka_store(&z->owners[t], cpu + 1, relaxed, territory);
-	return (struct territory_range){ first, end, { NO_BLOCK, NO_BLOCK, NO_BLOCK } };
+	return (struct territory_range){ .first = first, .end = end,
+					 .next = { NO_BLOCK, NO_BLOCK, NO_BLOCK } };
 }
 
 void territory_set_scarce(struct zone *z, uint32_t limit)
@@ -276,22 +278,53 @@ static uint32_t pick_seen(const struct zone *z, uint32_t me, struct territory_ra
 	return NO_BLOCK;
 }
 
-static uint32_t pick_own(struct zone *z, enum lifetime life, uint32_t me, struct territory_range *own,
-			 unsigned order, uint32_t from)
+/* The densest partly used block of the caller's territories. */
+static uint32_t densest_own(struct zone *z, enum lifetime life, uint32_t me, struct territory_range *own,
+			    unsigned order, uint32_t from)
 {
 	struct window w = window(life, false);
-	uint32_t i = 0, block;
-	struct blocks p;
 
 	look_own(z, &w, me, own, order, from);
-	block = best_of(&w);
 	/* where few blocks are partly used, to look at them is cheap, and the densest one counts */
 	if (order && life == ORDINARY && window_full(&w))
 		for (unsigned n = 0; n < NEXT_BEST; n++)
 			own->next[n] = w.best[1 + n].block;
+	return best_of(&w);
+}
+
+/* A search for a run of the order has ended. While CPUs only allocate, it finds nothing for a long time. */
+static void note_search(struct territory_range *own, unsigned order, bool found)
+{
+	own->skips_next = found ? 0 : own->skips_next < SKIPS_MAX ? own->skips_next * 2 + 1 : SKIPS_MAX;
+	own->skips = own->skips_next;
+	own->none_of = order;
+}
+
+static uint32_t whole_own(struct zone *z, uint32_t me, const struct territory_range *own, uint32_t from)
+{
+	uint32_t i = 0, block = NO_BLOCK;
+	struct blocks p;
+
 	while (block == NO_BLOCK && next_own(z, me, own, from, &i, &p))
 		block = whole_in(z, p.first, p.end);
 	return block;
+}
+
+static uint32_t pick_own(struct zone *z, enum lifetime life, uint32_t me, struct territory_range *own,
+			 unsigned order, uint32_t from)
+{
+	uint32_t block = NO_BLOCK;
+
+	if (life == ORDINARY && own->skips && order >= own->none_of) {
+		own->skips--;
+		block = whole_own(z, me, own, from);
+		if (block != NO_BLOCK)
+			return block;
+	}
+	block = densest_own(z, life, me, own, order, from);
+	if (life == ORDINARY)
+		note_search(own, order, block != NO_BLOCK);
+	return block != NO_BLOCK ? block : whole_own(z, me, own, from);
 }
 
 /* ---- other territories ---- */
@@ -470,7 +503,7 @@ static uint32_t take_blocks_in(struct zone *z, unsigned nr, uint32_t most, uint3
 
 	for (uint32_t block = first; (block = next_in(z, &z->map.whole, EITHER, block, end)) != NO_BLOCK;) {
 		uint32_t chunk = block / CHUNK_BLOCKS, base = chunk * CHUNK_BLOCKS;
-		uint64_t w = hints_word(&z->map.whole, chunk);
+		uint64_t w = hints_word(&z->map.whole, chunk), claimed = 0;
 
 		if (base < first)
 			w &= ~bits_below(first - base);
@@ -478,21 +511,24 @@ static uint32_t take_blocks_in(struct zone *z, unsigned nr, uint32_t most, uint3
 			w &= bits_below(end - base);
 		w = runs_of(w, nr);
 		while (w && n < most) {
-			unsigned at = bits_lowest(w) & ~(QUAD_BLOCKS - 1);
-			unsigned got = bitmap_claim_quad(&z->map, (base + at) / QUAD_BLOCKS,
-							 first_runs((unsigned)(w >> at) & 0xf, nr, most - n),
-							 nr);
+			unsigned at = bits_lowest(w) & ~(QUAD_BLOCKS - 1), got;
+			unsigned want = (unsigned)(w >> at) & 0xf;
 
-			for (unsigned i = 0; i < QUAD_BLOCKS; i += nr)
-				if (got >> i & 1)
-					ret_blocks[n++] = base + at + i;
+			if (most - n < QUAD_BLOCKS)
+				want = first_runs(want, nr, most - n);
+			got = bitmap_claim_quad(&z->map, (base + at) / QUAD_BLOCKS, want, nr);
 			for (unsigned i = 0; i < QUAD_BLOCKS && !got; i++)
 				if (bitmap_free_count(&z->map, base + at + i) != BLOCK_FRAMES)
 					bitmap_fix_hints(&z->map, base + at + i);
+			claimed |= (uint64_t)got << at;
+			for (got &= (unsigned)bits_multiples(nr - 1); got; got &= got - 1)
+				ret_blocks[n++] = base + at + bits_lowest(got);
 			w &= ~((uint64_t)0xf << at);
 		}
-		if (n)
+		if (n) {
+			bitmap_unhint(&z->map, chunk, claimed);
 			return n;
+		}
 		block = base + CHUNK_BLOCKS;
 	}
 	return 0;

@@ -44,7 +44,18 @@ struct territory_range {
 	uint32_t first, end;
 	/* the densest blocks that the last search saw, but for the one that it picked; NO_BLOCK */
 	uint32_t next[NEXT_BEST];
+	/*
+	 * No partly used block had a run of this order when they were searched last. So many picks believe
+	 * it: the more searches in a row found nothing, the more.
+	 */
+	uint32_t none_of, skips, skips_next;
 };
+
+/* The CPU gave frames back, so a search for partly used blocks may find one. */
+static inline void territory_search_again(struct territory_range *own)
+{
+	own->skips = own->skips_next = 0;
+}
 
 /* log2 of the blocks of a territory, in a zone of `blocks` blocks that up to `nr_cpus` CPUs share. */
 unsigned territory_shift(uint32_t blocks, unsigned nr_cpus);
@@ -67,9 +78,9 @@ static inline uint32_t territory_owner(const struct zone *z, uint32_t block)
  * A block near block `from` that has a free aligned run of 2^order frames, as far as block entries and
  * hints tell; order below 9. `me`: CPU number + 1, or OWNER_NONE for a caller without territories, which has
  * no range either. Above order 0 it is one that the CPU's last search saw, if there is one left. Else it is
- * the densest of a window of partly used blocks in the CPU's own territories, then a whole block there, then
- * one of a territory to adopt, then the densest block of other CPUs, then a lasting block (zone.h), then
- * scarce memory.
+ * the densest of a window of partly used blocks in the CPU's own territories, then a whole block there (at
+ * once for some picks, after searches that found none partly used), then one of a territory to adopt, then
+ * the densest block of other CPUs, then a lasting block (zone.h), then scarce memory.
  */
 uint32_t territory_pick(struct zone *z, uint32_t me, struct territory_range *own, unsigned order,
 			uint32_t from);

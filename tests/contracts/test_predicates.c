@@ -36,6 +36,7 @@
 
 static void wf(void **state)
 {
+	static const struct ramka_region holed[] = { { BASE, MIB, RAMKA_USABLE, 0 }, { BASE + 4 * MIB, MIB, RAMKA_USABLE, 0 } };
 	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
 	const struct ramka_frame *first = slot_at(f, BASE);
 
@@ -46,6 +47,10 @@ static void wf(void **state)
 	assert_false(contract_wf(f->r, first + f->r->nr_slots));
 	assert_false(contract_wf(f->r, (const struct ramka_frame *)((uintptr_t)first + 8)));
 	assert_false(contract_wf(f->r, NULL));
+	CLOSE(f);
+	f = fixture_open((struct spec){ .regions = holed, .nr_regions = NELEMS(holed), .nr_cpus = 1 });
+	assert_true(contract_wf(f->r, slot_at(f, BASE + 4 * MIB)));
+	assert_false(contract_wf(f->r, slot_at(f, BASE + 4 * MIB) - 1)); /* of a hole */
 	CLOSE(f);
 }
 
@@ -175,6 +180,7 @@ static void clone(void **state)
 	HOLDS(contract_clone_requires, V(SHARED(1), TYPE, C = 1));
 	HOLDS(contract_clone_requires, V(SHARED(1), TYPE, F = 1));
 	HOLDS(contract_clone_requires, V(SHARED(1), RESERVED, 0));
+	FAILS(contract_clone_requires, V(SHARED(1), TYPE, 0)); /* nobody's */
 	FAILS(contract_clone_requires, V(SHARED(0), TYPE, 0));
 	FAILS(contract_clone_requires, V(FREE, TYPE, 0));
 	FAILS(contract_clone_requires, V(BUSY, TYPE, 0));
@@ -244,6 +250,7 @@ static void constructor(void **state)
 	FAILS2(contract_constructor_ensures, before, V(SHARED(1), TYPE, H = 1, F = 1));
 	FAILS2(contract_constructor_ensures, before, V(SHARED(2), LISTED, H = 1, F = 1));
 	FAILS2(contract_constructor_ensures, before, V(SHARED(2), TYPE, F = 2));
+	FAILS2(contract_constructor_ensures, before, V(SHARED(2), TYPE, H = 1)); /* gone, not forgotten */
 }
 
 static void drop(void **state)
@@ -324,6 +331,54 @@ static void release(void **state)
 }
 
 /* What a call returned or stored, which no view shows. */
+#define ASKS(step, ...) assert_true(contract_step_requires(step, &__VA_ARGS__))
+#define REFUSES(step, ...) assert_false(contract_step_requires(step, &__VA_ARGS__))
+#define KEEPS(step, old, ...) assert_true(contract_step_ensures(step, &old, &__VA_ARGS__))
+#define BREAKS(step, old, ...) assert_false(contract_step_ensures(step, &old, &__VA_ARGS__))
+
+/* What steps ask and promise that is no clause of the original. */
+static void steps(void **state)
+{
+	static const enum contract_step same_word[] = { STEP_BORROW, STEP_UNBORROW, STEP_KEEP, STEP_COVER, STEP_UNCOVER, STEP_RESTORE };
+	struct contract_view shared = V(SHARED(2), TYPE, H = 2), unique = V(UNIQUE, TYPE, U = 1), listed = V(UNIQUE, LISTED, L = 1),
+			     none = V(FREE, TYPE, 0);
+
+	(void)state;
+	ASKS(STEP_BORROW, V(SHARED(1), TYPE, H = 1));
+	ASKS(STEP_BORROW, V(UNIQUE, TYPE, U = 1));
+	ASKS(STEP_BORROW, V(UNIQUE, LISTED, L = 1));
+	REFUSES(STEP_BORROW, V(FREE, TYPE, 0));
+	ASKS(STEP_UNBORROW, V(SHARED(1), TYPE, H = 1, B = 1));
+	REFUSES(STEP_UNBORROW, V(SHARED(1), TYPE, H = 1));
+	ASKS(STEP_UNCOVER, V(SHARED(1), TYPE, C = 1));
+	REFUSES(STEP_UNCOVER, V(SHARED(1), TYPE, H = 1));
+	ASKS(STEP_FORGET, V(SHARED(1), TYPE, C = 1));
+	REFUSES(STEP_FORGET, V(SHARED(1), TYPE, H = 1)); /* that is into_raw */
+	ASKS(STEP_UNLIST, V(UNIQUE, LISTED, L = 1));
+	REFUSES(STEP_UNLIST, V(UNIQUE, LISTED, U = 1));
+	REFUSES(STEP_UNLIST, V(SHARED(1), LISTED, L = 1));
+
+	for (unsigned i = 0; i < NELEMS(same_word); i++) {
+		KEEPS(same_word[i], shared, V(SHARED(2), TYPE, H = 1, C = 1));
+		BREAKS(same_word[i], shared, V(SHARED(1), TYPE, H = 1, C = 1));
+		BREAKS(same_word[i], shared, V(SHARED(2), LISTED, H = 1, C = 1));
+	}
+	KEEPS(STEP_LIST, unique, V(UNIQUE, LISTED, L = 1));
+	BREAKS(STEP_LIST, unique, V(UNIQUE, TYPE, L = 1));
+	BREAKS(STEP_LIST, unique, V(BUSY, LISTED, L = 1));
+	BREAKS(STEP_LIST, listed, V(UNIQUE, LISTED, L = 1)); /* it was in one */
+	KEEPS(STEP_UNLIST, listed, V(UNIQUE, TYPE, U = 1));
+	BREAKS(STEP_UNLIST, listed, V(UNIQUE, LISTED, U = 1));
+	BREAKS(STEP_UNLIST, listed, V(BUSY, TYPE, U = 1));
+	BREAKS(STEP_UNLIST, unique, V(UNIQUE, TYPE, U = 1)); /* it was in none */
+	KEEPS(STEP_SPLIT, none, NEXT(UNIQUE, TYPE, U = 1));
+	BREAKS(STEP_SPLIT, none, V(UNIQUE, TYPE, U = 1)); /* the same life */
+	BREAKS(STEP_SPLIT, none, NEXT(FREE, TYPE, U = 1));
+	KEEPS(STEP_JOIN, unique, V(FREE, TYPE, 0));
+	BREAKS(STEP_JOIN, unique, V(UNIQUE, TYPE, 0));
+	BREAKS(STEP_JOIN, unique, V(FREE, LISTED, 0));
+}
+
 static void results(void **state)
 {
 	struct note { uint64_t a, b; };
@@ -437,6 +492,7 @@ int main(void)
 		cmocka_unit_test(share),
 		cmocka_unit_test(unique_owned),
 		cmocka_unit_test(release),
+		cmocka_unit_test(steps),
 		cmocka_unit_test(results),
 		cmocka_unit_test(metadata),
 	};

@@ -14,6 +14,7 @@
 #define MEMORY (UINT64_C(4) << 30)
 #define DETACHED (UINT64_C(1) << 20) /* behind the memory: frames for from_unused */
 #define MOST 2048u /* frames held at once */
+#define NODES 64u  /* of a machine with many */
 #define BULK 64u
 #define HELD(order) ((order) <= 7 ? MOST : MOST >> ((order) - 7)) /* 1 GiB, but for what is smaller */
 
@@ -67,6 +68,32 @@ static void make(uint32_t flags)
 	cpu = ramka_cpu_at(r, 0);
 	other = ramka_cpu_at(r, 1);
 	ramka_qsbr_online(&qsbr, 0);
+}
+
+/* A machine of many nodes, of which half are empty, the own one and those behind it. */
+static void make_nodes(void)
+{
+	static struct ramka_region regions[NODES];
+	struct ramka_config cfg = { .regions = regions,
+				    .nr_regions = NODES,
+				    .nr_cpus = 2,
+				    .flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP,
+				    .panic = panic };
+	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_NODE_ONLY };
+	size_t bytes;
+
+	for (unsigned i = 0; i < NODES; i++)
+		regions[i] = (struct ramka_region){ .base = BASE + i * (UINT64_C(2) * MOST * RAMKA_PAGE_SIZE),
+						    .size = (uint64_t)MOST * RAMKA_PAGE_SIZE, .node = i };
+	CHECK(!ramka_metadata_size(&cfg, &bytes));
+	CHECK(!ramka_init(&cfg, map(bytes), bytes, &r));
+	cpu = ramka_cpu_at(r, 0);
+	other = ramka_cpu_at(r, 1);
+	for (unsigned i = 0; i < NODES / 2; i++) {
+		req.node = RAMKA_NODE(i);
+		while (ramka_unique_alloc(cpu, &ramka_type_untyped, NULL, req))
+			;
+	}
 }
 
 static struct ramka_request order_req(unsigned order)
@@ -159,6 +186,16 @@ static void put_rcu(unsigned n)
 	}
 }
 
+/* Grace periods end as fast as they can. The CPU announces itself every 64 frames, as a kernel does now and then. */
+static void pair_rcu(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		CHECK(!ramka_frame_put_rcu(cpu, ramka_frame_alloc(cpu, &ramka_type_untyped, NULL, req)));
+		if (i % BULK == 0)
+			ramka_qsbr_quiescent(&qsbr, 0);
+	}
+}
+
 static void raw_shared(unsigned n)
 {
 	while (n--)
@@ -230,35 +267,39 @@ struct row {
 	void (*after)(unsigned n);
 	unsigned orders;            /* 0 up to so many */
 	uint32_t flags;
+	bool many_nodes;
 };
 
 #define ALL 11u
 static const struct row rows[] = {
-	{ "pair of ramka_unique_alloc and ramka_unique_free", no_loop, pair_unique, no_loop, ALL, 0 },
-	{ "pair of ramka_frame_alloc and ramka_frame_put", no_loop, pair_shared, no_loop, ALL, 0 },
-	{ "ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, ALL, 0 },
-	{ "ramka_unique_free of many", alloc_unique, free_unique, no_loop, ALL, 0 },
-	{ "ramka_frame_alloc of many", no_loop, alloc_shared, put_shared, ALL, 0 },
-	{ "ramka_frame_put of many", alloc_shared, put_shared, no_loop, ALL, 0 },
-	{ "ramka_unique_alloc_bulk", no_loop, alloc_unique_bulk, free_unique, ALL, 0 },
-	{ "ramka_unique_free_bulk", alloc_unique, free_unique_bulk, no_loop, ALL, 0 },
-	{ "ramka_frame_alloc_bulk", no_loop, alloc_shared_bulk, put_shared, ALL, 0 },
-	{ "ramka_frame_put_bulk", alloc_shared, put_shared_bulk, no_loop, ALL, 0 },
-	{ "ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, ALL, 0 },
-	{ "ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, ALL, 0 },
-	{ "ramka_frame_put_rcu with ramka_qsbr", alloc_shared, put_rcu, no_loop, 1, 0 },
-	{ "ramka_frame_into_raw and ramka_frame_from_raw", alloc_shared, raw_shared, put_shared, 1, 0 },
-	{ "ramka_unique_into_raw and ramka_unique_from_raw", alloc_unique, raw_unique, free_unique, 1, 0 },
-	{ "ramka_frame_into_raw and ramka_frame_put_at", alloc_shared, put_at, no_loop, 1, 0 },
-	{ "ramka_frame_get and ramka_frame_put", alloc_shared, get_put, put_shared, 1, 0 },
-	{ "ramka_frame_from_in_use and ramka_frame_put", alloc_shared, lookup, put_shared, 1, 0 },
-	{ "ramka_frame_from_unused and ramka_frame_put", no_loop, unused, no_loop, 1, 0 },
-	{ "ramka_segment_alloc and ramka_segment_put, a frame", no_loop, segment, no_loop, 1, 0 },
-	{ "RAMKA_CACHE_ALL: pair", no_loop, pair_unique, no_loop, 1, RAMKA_CACHE_ALL },
-	{ "RAMKA_CACHE_ALL: ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, 1, RAMKA_CACHE_ALL },
-	{ "RAMKA_CACHE_ALL: ramka_unique_free of many", alloc_unique, free_unique, no_loop, 1, RAMKA_CACHE_ALL },
-	{ "RAMKA_CACHE_ALL: ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, 1, RAMKA_CACHE_ALL },
-	{ "RAMKA_CACHE_ALL: ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, 1, RAMKA_CACHE_ALL },
+	{ "pair of ramka_unique_alloc and ramka_unique_free", no_loop, pair_unique, no_loop, ALL, 0, false },
+	{ "pair of ramka_frame_alloc and ramka_frame_put", no_loop, pair_shared, no_loop, ALL, 0, false },
+	{ "ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, ALL, 0, false },
+	{ "ramka_unique_free of many", alloc_unique, free_unique, no_loop, ALL, 0, false },
+	{ "ramka_frame_alloc of many", no_loop, alloc_shared, put_shared, ALL, 0, false },
+	{ "ramka_frame_put of many", alloc_shared, put_shared, no_loop, ALL, 0, false },
+	{ "ramka_unique_alloc_bulk", no_loop, alloc_unique_bulk, free_unique, ALL, 0, false },
+	{ "ramka_unique_free_bulk", alloc_unique, free_unique_bulk, no_loop, ALL, 0, false },
+	{ "ramka_frame_alloc_bulk", no_loop, alloc_shared_bulk, put_shared, ALL, 0, false },
+	{ "ramka_frame_put_bulk", alloc_shared, put_shared_bulk, no_loop, ALL, 0, false },
+	{ "ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, ALL, 0, false },
+	{ "ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, ALL, 0, false },
+	{ "ramka_frame_put_rcu with ramka_qsbr", alloc_shared, put_rcu, no_loop, 1, 0, false },
+	{ "pair of ramka_frame_alloc and ramka_frame_put_rcu", no_loop, pair_rcu, no_loop, 1, 0, false },
+	{ "ramka_frame_into_raw and ramka_frame_from_raw", alloc_shared, raw_shared, put_shared, 1, 0, false },
+	{ "ramka_unique_into_raw and ramka_unique_from_raw", alloc_unique, raw_unique, free_unique, 1, 0, false },
+	{ "ramka_frame_into_raw and ramka_frame_put_at", alloc_shared, put_at, no_loop, 1, 0, false },
+	{ "ramka_frame_get and ramka_frame_put", alloc_shared, get_put, put_shared, 1, 0, false },
+	{ "ramka_frame_from_in_use and ramka_frame_put", alloc_shared, lookup, put_shared, 1, 0, false },
+	{ "ramka_frame_from_unused and ramka_frame_put", no_loop, unused, no_loop, 1, 0, false },
+	{ "ramka_segment_alloc and ramka_segment_put, a frame", no_loop, segment, no_loop, 1, 0, false },
+	{ "RAMKA_CACHE_ALL: pair", no_loop, pair_unique, no_loop, 1, RAMKA_CACHE_ALL, false },
+	{ "RAMKA_CACHE_ALL: ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, 1, RAMKA_CACHE_ALL, false },
+	{ "RAMKA_CACHE_ALL: ramka_unique_free of many", alloc_unique, free_unique, no_loop, 1, RAMKA_CACHE_ALL, false },
+	{ "RAMKA_CACHE_ALL: ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, 1, RAMKA_CACHE_ALL, false },
+	{ "RAMKA_CACHE_ALL: ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, 1, RAMKA_CACHE_ALL, false },
+	{ "ramka_unique_alloc of many, 32 nodes empty", no_loop, alloc_unique, free_unique, 1, 0, true },
+	{ "ramka_unique_free of many, 32 nodes empty", alloc_unique, free_unique, no_loop, 1, 0, true },
 };
 
 /* Each row's loop twice, so that the second time is like all that follow; counted is the second. */
@@ -267,7 +308,10 @@ static void count(const struct row *row, unsigned order)
 	unsigned held = HELD(order);
 	char name[120];
 
-	make(row->flags);
+	if (row->many_nodes)
+		make_nodes();
+	else
+		make(row->flags);
 	req = order_req(order);
 	for (unsigned i = 0; i < held; i++)
 		mixed[i] = i;

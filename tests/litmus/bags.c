@@ -42,12 +42,12 @@
  * mirrors: qsbr_offline sha256:e5b99fd2
  * mirrors: share sha256:b7c733d5
  * mirrors: seal_pile sha256:299a9cf7
- * mirrors: seal_open sha256:a7d204dc
+ * mirrors: seal_open sha256:b681e222
  * mirrors: take_ripe sha256:1a9f55d6
- * mirrors: defer_frame sha256:27618aad
+ * mirrors: defer_frame sha256:9a6265f8
  * mirrors: reserve sha256:c28a1614
  * mirrors: release beside seal_pile sha256:50a24378
- * mirrors: seal_all sha256:71c0486e
+ * mirrors: seal_all sha256:4dd06284
  *
  * litmus: 1
  * litmus: 1 BUG_NO_POLL

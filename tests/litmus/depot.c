@@ -18,7 +18,7 @@
  * mirrors: push sha256:162e5cc3
  * mirrors: depot_has_full sha256:3a7e26af
  * mirrors: drain_stack sha256:d1c7dfd0
- * mirrors: take_magazine sha256:a7ee865c
+ * mirrors: take_magazine sha256:ce083067
  *
  * litmus: 1
  * litmus: 1 BUG_PUSH_RELAXED

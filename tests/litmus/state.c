@@ -22,7 +22,7 @@
  *
  * mirrors: drop_reference sha256:3ac5da01
  * mirrors: end_shared sha256:c51ff660
- * mirrors: ramka_frame_put_rcu sha256:445b53af
+ * mirrors: put_rcu_asked sha256:2bba1ab2
  * mirrors: lookup sha256:e0a9cef3
  * mirrors: get_reference sha256:26ebae78
  * mirrors: undo sha256:9697c88d

@@ -47,9 +47,9 @@
  * mirrors: bitmap_claim_blocks sha256:61669931
  * mirrors: bitmap_free_blocks sha256:54af875f
  * mirrors: clear_runs sha256:d8435d25
- * mirrors: bitmap_claim_quad sha256:b02d1b97
- * mirrors: bitmap_free_quad sha256:69715793
- * mirrors: bitmap_open_block sha256:7e4fde09
+ * mirrors: bitmap_free_quad sha256:c1176be7
+ * mirrors: take_quad sha256:9d3202e3
+ * mirrors: bitmap_open_block sha256:d9def275
  *
  * litmus: 1
  * litmus: 1 BUG_LOWER_RELEASE race

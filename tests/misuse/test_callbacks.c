@@ -260,6 +260,37 @@ static void rcu_types_keep_their_metadata(void **state)
 	CLOSE(f);
 }
 
+/* The parts of a split frame, which readers may have found, stay what they are; joined to what it was it has no parts. */
+static void rcu_types_are_not_joined(void **state)
+{
+	struct fixture *f = open_it();
+	struct ramka_unique *parts[4];
+	const struct note *seen[4];
+
+	(void)state;
+	parts[0] = ramka_unique_alloc(f->cpu[0], &rcu_type, &(struct note){ 7 }, order_req(2));
+	assert_int_equal(ramka_unique_split(f->r, parts[0], 0, parts), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		ramka_paddr_t pa = ramka_unique_paddr(f->r, parts[i]);
+		struct ramka_frame *shared = ramka_unique_share(f->r, parts[i]);
+
+		seen[i] = ramka_frame_meta_as(f->r, ramka_frame_at(f->r, pa).frame, &rcu_type);
+		parts[i] = ramka_frame_try_unique(f->r, shared);
+	}
+	for (unsigned order = 0; order <= 2; order++)
+		assert_int_equal(ramka_unique_join(f->r, parts[0], order), order ? RAMKA_E_UNSUPPORTED : 0);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_ptr_equal(ramka_unique_meta(f->r, parts[i]), seen[i]);
+		assert_int_equal(seen[i]->n, 7);
+		ramka_unique_free(f->cpu[0], parts[i]);
+		assert_int_equal(seen[i]->n, 7);
+	}
+	assert_int_equal(drops, 0);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(drops, 4);
+	CLOSE(f);
+}
+
 /* ---- init of segments ---- */
 
 static void no_metadata(void *ctx, ramka_paddr_t pa, void *meta)
@@ -434,6 +465,7 @@ int main(void)
 		cmocka_unit_test(drops_never_nest),
 		cmocka_unit_test(repurpose_inside_on_drop),
 		cmocka_unit_test(rcu_types_keep_their_metadata),
+		cmocka_unit_test(rcu_types_are_not_joined),
 		cmocka_unit_test(init_without_metadata),
 		cmocka_unit_test(init_uses_a_frame_that_is_not_there_yet),
 		cmocka_unit_test(entries_that_lie),

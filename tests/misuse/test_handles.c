@@ -42,6 +42,12 @@ static bool tell(void *ctx, ramka_paddr_t base, uint64_t size)
 	return false;
 }
 
+static bool no_child(uint64_t pte, unsigned level, ramka_paddr_t *ret_pa, bool *ret_is_node)
+{
+	(void)pte, (void)level, (void)ret_pa, (void)ret_is_node;
+	return false;
+}
+
 #define WRONG(operation_, ...)                                                                             \
 	do {                                                                                               \
 		EXPECT_BUG(f, operation_, __VA_ARGS__);                                                    \
@@ -57,7 +63,10 @@ static void the_handle_of_another_cpu(void **state)
 	static struct ramka_unique *u, *mine;
 	static struct ramka_segment s, g;
 	static struct ramka_list l;
+	static const struct ramka_pt_config tables = { .levels = 4, .entries = 512, .child = no_child };
 	struct ramka_cpu *wrong = f->cpu[1];
+	struct ramka_isolation seen;
+	ramka_paddr_t pa;
 	uint64_t nr;
 
 	f->jumps = *(const bool *)*state;
@@ -93,6 +102,27 @@ static void the_handle_of_another_cpu(void **state)
 	      assert_int_equal(ramka_unique_repurpose(wrong, u, &ramka_type_untyped, NULL), RAMKA_E_INVAL));
 	WRONG("ramka_segment_put", ramka_segment_put(wrong, s));
 	WRONG("ramka_list_fini", ramka_list_fini(wrong, &l));
+	WRONG("ramka_unique_alloc_bulk", assert_int_equal(ramka_unique_alloc_bulk(wrong, &note_type, UNINIT, 1, &mine), 0));
+	WRONG("ramka_unique_free_bulk", ramka_unique_free_bulk(wrong, 1, &u));
+	WRONG("ramka_frame_claim", assert_int_equal(
+		ramka_frame_claim(wrong, BASE + 4 * MIB, 1, &note_type, NULL, &out, NULL), RAMKA_E_INVAL));
+	WRONG("ramka_unique_claim", assert_int_equal(
+		ramka_unique_claim(wrong, BASE + 4 * MIB, 1, &note_type, NULL, &mine, NULL), RAMKA_E_INVAL));
+	pa = ramka_frame_into_raw(f->r, two[0]);
+	WRONG("ramka_frame_put_at", ramka_frame_put_at(wrong, pa));
+	assert_ptr_equal(ramka_frame_from_raw(f->r, pa), two[0]); /* it is forgotten as it was */
+	WRONG("ramka_frame_assign", ramka_frame_assign(wrong, &(struct ramka_frame *){ one }, NULL));
+	WRONG("ramka_pt_alloc", assert_null(ramka_pt_alloc(wrong, &tables, 1)));
+	WRONG("ramka_reclaim", ramka_reclaim(wrong, false));
+	WRONG("ramka_reclaim", ramka_reclaim(wrong, true));
+	WRONG("ramka_isolate", assert_int_equal(ramka_isolate(wrong, BASE + 4 * MIB, 2 * MIB), RAMKA_E_INVAL));
+	assert_int_equal(ramka_isolate(f->cpu[0], BASE + 4 * MIB, 2 * MIB), 0);
+	WRONG("ramka_isolate_progress",
+	      assert_int_equal(ramka_isolate_progress(wrong, BASE + 4 * MIB, 2 * MIB, &seen), RAMKA_E_INVAL));
+	WRONG("ramka_remove_memory", assert_int_equal(ramka_remove_memory(wrong, BASE + 4 * MIB, 2 * MIB), RAMKA_E_INVAL));
+	WRONG("ramka_unisolate", assert_int_equal(ramka_unisolate(wrong, BASE + 4 * MIB, 2 * MIB), RAMKA_E_INVAL));
+	assert_int_equal(ramka_unisolate(f->cpu[0], BASE + 4 * MIB, 2 * MIB), 0);
+	WRONG("ramka_frame_set_bad", assert_int_equal(ramka_frame_set_bad(wrong, BASE + 4 * MIB), RAMKA_E_INVAL));
 	WRONG("ramka_report_free", assert_int_equal(ramka_report_free(wrong, 1, tell, NULL, &nr), RAMKA_E_INVAL));
 	assert_true(!out && !mine && !g.size && ramka_list_size(&l) == 1 && ramka_frame_refcount(one) == 1);
 

@@ -307,9 +307,16 @@ bug('run-not-aligned', 'a run is taken wherever it begins', 'unit bitmap', 5,
 bug('split-loses-last', 'of a split huge frame one block stays claimed as a whole', 'plain churn', 8,
     ('zone_split', 'i < 1u << (old_order - BLOCK_ORDER);', 'i + 1 < 1u << (old_order - BLOCK_ORDER);'))
 bug('split-keeps-bits', 'a split huge frame still has its bits', 'plain churn', 8,
-    ('bitmap_open_block', '	for (unsigned i = 0; i < BLOCK_WORDS; i++)\n'
-     '		ramka_store(&block_words(b, block)[i], 0, relaxed, huge.open);\n',
-     ''))
+    ('bitmap_open_block', '	set_all_bits(b, block, 0);\n', ''))
+bug('all-keeps-bits', 'all frames of a block are taken, and their bits stay', 'checker bitmap_all_take', 20,
+    ('bitmap_take_blocks', 'set_all_bits(b, quad * QUAD_BLOCKS + bits_lowest(rest), 0);', ';'))
+bug('all-count-first', 'the frames of a block are counted before their bits are set', 'checker bitmap_all', 20,
+    ('bitmap_free_all', '	set_all_bits(b, block, ~(uint64_t)0);\n	return raise_count(b, block, BLOCK_FRAMES, ENTRY_HINT_MAX);',
+     '	bool ok = raise_count(b, block, BLOCK_FRAMES, ENTRY_HINT_MAX);\n	set_all_bits(b, block, ~(uint64_t)0);\n	return ok;'))
+bug('all-without-looking', 'a block whose frames are partly free is freed as one', 'unit bitmap', 10,
+    ('bitmap_free_all', 'if (bitmap_word(b, block, i))', 'if (false)'))
+bug('search-skipped-for-ever', 'a CPU that found no partly used block looks for none any more', 'unit zone', 20,
+    ('pick_own', 'own->skips--;', ';'))
 bug('trim-too-far', 'what a segment leaves of its run is freed one frame early', 'plain segments', 5,
     ('try_trimmed', 'bit + (uint32_t)nr, (1u << order) - (uint32_t)nr)',
      'bit + (uint32_t)nr - 1, (1u << order) - (uint32_t)nr + 1)'))
@@ -337,6 +344,8 @@ bug('larger-gives-twice', 'a flush of a stack keeps what it gave', 'unit classes
     ('flush_order', 'larger[order], n - out, release', 'larger[order], n - out + (n > out), release'))
 bug('runs-keep-rest', 'a refill of runs that finds fewer than promised keeps the rest', 'checker bitmap_runs', 30,
     ('bitmap_take_runs', 'if (promised > got * n)', 'if (promised > (got + 1) * n)'))
+bug('nomem-slow-free-uncounted', 'a frame that is freed past the caches is counted before and not after', 'checker nomem_past_caches', 20,
+    ('cpu_free_slow', '	count_move(cpu, inside);\n	if (inside)\n		section_leave', '	if (inside)\n		section_leave'))
 bug('nomem-forgets-skipped', 'a CPU that was left alone does not count', 'checker nomem_last_frame nomem_last_frames nomem_refill', 60,
     ('last_resort', 'if (!moved && (all ||', 'if (!moved && (all | 1 ||'))
 bug('refill-all-or-nothing', 'a refill that cannot have its batch takes nothing', 'plain oom', 5,
@@ -407,7 +416,7 @@ bug('broken-asked-early', 'a free looks at the flags before its section', 'check
     ('cpu_free_inside', 'if (unlikely(!info_is_plain(slot_info(f))))', 'if (0)'))
 bug('broken-order-unasked', 'a larger frame goes to its stack with its flag', 'unit broken', 20,
     ('cpu_take_back', 'bool broken = slot_info(f) & INFO_BROKEN;', 'bool broken = false;'),
-    ('order_push_inside', 'info_bare_order(slot_info(f))', 'info_bare_order(slot_info(f) & ~(uint64_t)INFO_BROKEN)'))
+    ('cpu_free_larger_inside', 'info_bare_order(slot_info(f))', 'info_bare_order(slot_info(f) & ~(uint64_t)INFO_BROKEN)'))
 bug('broken-split-forgets', 'the parts of a split frame lose the flag', 'unit broken', 20,
     ('split_parts', 'unlikely(broken) ? broken_flags(part, order) : 0', '0 * broken'))
 bug('broken-join-forgets', 'the whole does not know of a broken part', 'unit broken', 20,
@@ -553,13 +562,13 @@ bug('defer-no-period', 'bags are freed when the next is sealed', 'plain defer', 
 bug('defer-no-period-tsan', 'the same, seen by ThreadSanitizer', 'tsan defer', 15,
     ('take_ripe', '	if (!r->rcu.elapsed(r->rcu.ctx, ramka_load(&d->bags[slot].cookie, relaxed, defer.bag)))\n		return UNRIPE;\n', ''))
 bug('mark-in-two-steps', 'put_rcu marks and lowers the count in two steps', 'checker defer_mark defer_both', 20,
-    ('ramka_frame_put_rcu', '(old | REF_MARK) - 1, acq_rel, slot.drop));',
+    ('put_rcu_asked', '(old | REF_MARK) - 1, acq_rel, slot.drop));',
      'old - 1, acq_rel, slot.drop));\n	if (ref_others(old))\n'
      '		ramka_or(&f->ref, REF_MARK, acq_rel, slot.drop);'))
 bug('put-rcu-release', 'put_rcu does not acquire', 'checker defer_mark defer_both defer_write', 20,
-    weaken('ramka_frame_put_rcu', 'slot.drop', 'cas', 'acq_rel', 'release'))
+    weaken('put_rcu_asked', 'slot.drop', 'cas', 'acq_rel', 'release'))
 bug('put-rcu-acquire', 'put_rcu does not release', 'checker defer_mark defer_both defer_write', 20,
-    weaken('ramka_frame_put_rcu', 'slot.drop', 'cas', 'acq_rel', 'acquire'))
+    weaken('put_rcu_asked', 'slot.drop', 'cas', 'acq_rel', 'acquire'))
 bug('mark-ignored', 'a marked frame is freed at once by a plain last put', 'plain defer', 8,
     ('drop_reference', 'likely(old == REF_SHARED(1)', 'likely((old & ~REF_MARK) == REF_SHARED(1)'),
     ('end_shared', 'if (old & REF_MARK || info & INFO_RCU)', 'if (info & INFO_RCU)'))
@@ -585,13 +594,35 @@ bug('offline-drops-cookie', 'bags of a CPU that goes off line wait for a second 
 bug('wait-asks-anew', 'a request that waits asks for a grace period of its own', 'unit defer', 10,
     ('defer_more', 'if (t->waits++) {', 'if (++t->waits) {'))
 bug('put-rcu-frees-all', 'one put_rcu frees all that is ripe', 'unit defer', 10,
-    ('defer_poll', 'reap(cpu, cpu->defer, TWO_BAGS, false, &done);', 'reap(cpu, cpu->defer, ALL_FRAMES, false, &done);'))
+    ('reap_own', 'nr < TWO_BAGS && ', ''),
+    ('reap_own', 'TWO_BAGS - nr', 'ALL_FRAMES'))
 bug('drop-reaps', 'a put_rcu by on_drop frees bags, whose on_drop free more', 'unit defer', 10,
     ('defer_poll', '	if (ramka_load(&cpu->pending, relaxed, drop.pending))\n		return;\n', ''))
 bug('full-read-outside', 'put_rcu looks at the open bag after it has left the section', 'checker defer_take_over', 30,
-    ('open_push', '	section_leave(cpu);\n	return place;', '	section_leave(cpu);\n	place = nr >= BAG_SIZE + d->late ? FILLS_BAG : LIES_IN_BAG;\n	return place;'))
+    ('open_push', '	nr = open_frames(d) - d->tails;\n	set_stop(r, d, nr);\n	section_leave(cpu);\n',
+     '	section_leave(cpu);\n	nr = open_frames(d) - d->tails;\n	set_stop(r, d, nr);\n'))
+bug('hit-counts-outside', 'put_rcu counts by what it read before it entered the section', 'checker defer_second_irq', 30,
+    ('defer_hit', '	if (unlikely(!section_enter(cpu)))\n		return false;\n	in = ramka_load(&d->in, relaxed, stat);\n',
+     '	in = ramka_load(&d->in, relaxed, stat);\n	if (unlikely(!section_enter(cpu)))\n		return false;\n'))
+bug('stop-above-mark', 'put_rcu says only at the end of a bag that too much waits', 'unit defer', 10,
+    ('set_stop', 'if (waiting + room > mark)', 'if (waiting > mark)'))
+bug('hit-larger', 'a larger frame counts as a base frame when it is deferred', 'unit defer', 10,
+    ('defer_hit', 'INFO_ORDER_MASK | ', ''))
+bug('hit-reserved', 'put_rcu defers a frame that was reserved at boot', 'misuse states', 10,
+    ('defer_hit', ' | INFO_RESERVED', ''),
+    ('put_rcu_asked', 'INFO_RESERVED | ', ''))
+bug('chain-keeps-broken', 'a frame that broke while it was deferred is handed out again', 'unit broken', 10,
+    ('ripe_order', '~(uint64_t)INFO_RCU', '~(uint64_t)(INFO_RCU | INFO_BROKEN)'))
+bug('chain-forgets-lowest', 'a bag that is freed hides how low the cache was', 'unit stats', 10,
+    ('keep_chain', '	if (HOT_COUNT(hot) < HOT_LOWEST(hot))\n		hot = hot_at_lowest(hot, HOT_COUNT(hot));\n', ''))
+bug('chain-overfills', 'a bag is freed into a cache that has no room for it', 'unit defer', 10,
+    ('keep_chain', '(most < room ? most : room)', 'most'))
+bug('own-ring-stuck', 'a CPU looks for ripe bags where it found the last one, and never behind it', 'unit defer', 10,
+    ('reap_own', 'slot = (first + i) % RING_SIZE;', 'slot = first;'))
 bug('last-put-relaxed', 'the last put_rcu does not see what others did to the frame', 'checker defer_mark', 30,
     weaken('defer_last', 'slot.drop', 'cas', 'acquire', 'relaxed'))
+bug('hit-relaxed', 'the same where a bag is open', 'checker defer_second_mark', 30,
+    weaken('defer_hit', 'slot.drop', 'cas', 'acquire', 'relaxed'))
 bug('qsbr-over-relaxed', 'a poll believes another one without what that saw', 'checker qsbr_over', 20,
     weaken('qsbr_elapsed', 'qsbr.over', 'load', 'acquire', 'relaxed'))
 bug('qsbr-no-announce', 'a CPU that waits on line waits for itself', 'unit defer', 10,
@@ -604,7 +635,7 @@ bug('reclaim-snapshot-first', 'a reclaim waits for a grace period that began bef
     ('wait_for_all', '	*ret_sealed = seal_them(cpu);\n	cookie = r->rcu.snapshot(r->rcu.ctx);\n',
      '	cookie = r->rcu.snapshot(r->rcu.ctx);\n	*ret_sealed = seal_them(cpu);\n'))
 bug('no-cap', 'put_rcu never says that too much waits', 'unit defer', 10,
-    ('deferred_one', 'return likely(defer_waiting(cpu->defer) <= figure(&cpu->r->high_water))', 'return likely(defer_waiting(cpu->defer) != 1)'))
+    ('open_push', 'return likely(defer_waiting(d) <= figure(&r->high_water))', 'return likely(defer_waiting(d) != 1)'))
 bug('qsbr-quiesce-relaxed', 'a quiescent CPU does not say what it read', 'checker qsbr', 20,
     weaken('ramka_qsbr_quiescent', 'qsbr.quiesce', 'store', 'release', 'relaxed'))
 bug('qsbr-online-load', 'a CPU comes on line with a plain load', 'checker qsbr_online', 20,

@@ -41,13 +41,13 @@
 #define STEPS 2
 #ifndef FRAME
 #define FRAME 0                         /* the one that `freed` follows *
- * mirrors: defer_frame sha256:27618aad
- * mirrors: seal_open sha256:a7d204dc
+ * mirrors: defer_frame sha256:9a6265f8
+ * mirrors: seal_open sha256:b681e222
  * mirrors: take_ripe sha256:1a9f55d6
  * mirrors: seal_pile sha256:299a9cf7
  * mirrors: share sha256:b7c733d5
  * mirrors: defer_more sha256:0e25277e
- * mirrors: ramka_reclaim sha256:afcbdb1c
+ * mirrors: ramka_reclaim sha256:93f86cc1
  * mirrors: wait_for_all sha256:57e3ebe2
  */
 #endif

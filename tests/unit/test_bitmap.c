@@ -480,6 +480,37 @@ static void a_blocked_run_is_left_alone(void **state)
 	}
 }
 
+static void all_frames_of_blocks_are_taken_and_freed_at_once(void **state)
+{
+	struct map *m = map_new(4);
+
+	(void)state;
+	bitmap_fill(&m->b, 0, 2048);
+	assert_int_equal(bitmap_claim(&m->b, 1, 0, BLOCK_FRAMES), 512);
+	assert_int_equal(bitmap_take_blocks(&m->b, 0, 7), 5);
+	for (uint32_t block = 0; block < 3; block += 2) {
+		assert_int_equal(bitmap_entry(&m->b, block), 0);
+		assert_int_equal(bits_in_block(m, block), 0);
+	}
+	check_map(m, false);
+	assert_int_equal(bitmap_take_blocks(&m->b, 0, 7), 0);
+	assert_false(bitmap_free_all(&m->b, 1));
+	assert_false(bitmap_free_all(&m->b, 3));
+	/* free by its bit already, though no count says so */
+	ramka_store(&m->b.words[2 * BLOCK_WORDS + 7], 1, relaxed, test);
+	assert_false(bitmap_free_all(&m->b, 2));
+	ramka_store(&m->b.words[2 * BLOCK_WORDS + 7], 0, relaxed, test);
+	assert_true(bitmap_free_all(&m->b, 2));
+	assert_true(bitmap_free_all(&m->b, 0));
+	assert_false(bitmap_free_all(&m->b, 0));
+	assert_int_equal(bitmap_entry(&m->b, 0), ENTRY_FULL);
+	check_map(m, false);
+	assert_true(bitmap_claim_blocks(&m->b, 2, 1));
+	assert_false(bitmap_free_all(&m->b, 2));
+	assert_int_equal(bitmap_take_blocks(&m->b, 0, 15), 9);
+	map_free(m);
+}
+
 static void an_opened_block_is_freed_in_parts(void **state)
 {
 	struct map *m = map_new(4);
@@ -519,6 +550,7 @@ int main(void)
 		cmocka_unit_test(frees_no_part_of_a_huge_block),
 		cmocka_unit_test(claims_whole_blocks),
 		cmocka_unit_test(a_blocked_run_is_left_alone),
+		cmocka_unit_test(all_frames_of_blocks_are_taken_and_freed_at_once),
 		cmocka_unit_test(an_opened_block_is_freed_in_parts),
 	};
 

@@ -941,6 +941,24 @@ static void a_cpu_is_not_lean_by_rumour(void **state)
 	CLOSE(f);
 }
 
+/* A CPU that never allocates frees neighbours together, and sends mail if it frees others. */
+static void a_cpu_that_only_frees_sends_mail(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2, .size = 64 * MIB });
+	struct ramka_frame *held[32 * WORD_BITS];
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(held); i++)
+		held[i] = must_alloc(f->cpu[0], UNINIT);
+	for (unsigned i = 0; i < NELEMS(held) / 2; i++)
+		ramka_frame_put(f->cpu[1], held[i]);
+	assert_int_equal(mail_count(f->cpu[1]), 0);
+	for (unsigned i = 0; i < NELEMS(held) / 2; i++)
+		ramka_frame_put(f->cpu[1], held[NELEMS(held) / 2 + i % 16 * WORD_BITS + i / 16]);
+	assert_true(mail_count(f->cpu[1]) > 0);
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -984,6 +1002,7 @@ int main(void)
 		cmocka_unit_test(back_and_forth_is_told_once),
 		cmocka_unit_test(what_is_taken_is_told_early),
 		cmocka_unit_test(mail_is_opened_one_by_one),
+		cmocka_unit_test(a_cpu_that_only_frees_sends_mail),
 	};
 
 	return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);

@@ -342,6 +342,51 @@ static void a_full_ring_grows(void **state)
 	close_it(f);
 }
 
+/*
+ * Bags with all kinds of frames: base frames and larger ones, of plain types and with an on_drop, of another node; freed into a
+ * cache that is empty, half full or full, into rows and into stacks.
+ */
+static void bags_of_all_kinds(void **state)
+{
+	static const struct ramka_region map[] = {
+		{ .base = 64 * MIB, .size = 16 * MIB }, { .base = 256 * MIB, .size = 16 * MIB, .node = 1 },
+	};
+	struct fixture *f = open_with((struct spec){ .regions = map, .nr_regions = 2, .nr_cpus = 2, .cpu_node = (const uint32_t[]){ 0, 1 } });
+	struct ramka_frame *frames[4096];
+	uint64_t seed = 3;
+
+	(void)state;
+	f->grace.at_once = true;
+	too_early = false;
+	for (unsigned round = 0; round < 50; round++) {
+		size_t n = 0, held = random_next(&seed) % 256;
+
+		while (n < 600) {
+			unsigned kind = (unsigned)random_next(&seed) % 16, order = kind < 3 ? 1 + (unsigned)random_next(&seed) % 3 : 0;
+			struct ramka_cpu *cpu = f->cpu[kind == 4];
+
+			frames[n++] = kind == 5 ? note(f, &note_type, 1) : must_alloc(cpu, order_req(order));
+		}
+		for (size_t i = n; round % 2 && i > 1; i--) {
+			size_t j = random_next(&seed) % i;
+			struct ramka_frame *swap = frames[i - 1];
+
+			frames[i - 1] = frames[j];
+			frames[j] = swap;
+		}
+		for (size_t i = 0; i < n; i++)
+			if (i % 4 == 3 && i / 4 < held)
+				ramka_frame_put(f->cpu[0], frames[i]);
+			else
+				assert_int_equal(ramka_frame_put_rcu(f->cpu[0], frames[i]), 0);
+		AUDIT(f);
+		ramka_reclaim(f->cpu[0], true);
+		AUDIT(f);
+		assert_int_equal(in_use(f), 0);
+	}
+	close_it(f);
+}
+
 /* What one put_rcu frees on its way, whatever is ripe. */
 static void a_put_frees_two_bags(void **state)
 {
@@ -536,6 +581,49 @@ static void tells_of_pressure(void **state)
 		assert_int_equal(f->grace.waits, who); /* never waits itself */
 		ramka_reclaim(cpu, true);
 		assert_int_equal(stats(f).deferred, 0);
+	}
+	close_it(f);
+}
+
+/* Base frames count, not frames; larger ones come between base frames, whatever the open bag has room for. */
+static void larger_frames_count_in_full(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .high_water = 100 });
+	uint64_t waiting = 0, seed = 7;
+
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		unsigned order = random_next(&seed) % 4 ? 0 : (unsigned)random_next(&seed) % 6;
+		int rc = ramka_frame_put_rcu(f->cpu[0], must_alloc(f->cpu[0], order_req(order)));
+
+		waiting += UINT64_C(1) << order;
+		assert_int_equal(stats(f).deferred, waiting);
+		assert_int_equal(rc, waiting > 100 ? RAMKA_PRESSURE : 0);
+		if (rc || random_next(&seed) % 64 == 0) {
+			ramka_reclaim(f->cpu[0], true);
+			waiting = 0;
+		}
+	}
+	close_it(f);
+}
+
+/* A bag that was sealed before it was full is no reason for the next one to be larger. */
+static void a_bag_sealed_early(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+
+	(void)state;
+	for (unsigned early = 1; early < 64; early++) {
+		uint64_t before;
+
+		defer_many(f, f->cpu[0], early);
+		ramka_reclaim(f->cpu[0], false);
+		before = f->grace.snapshots;
+		defer_many(f, f->cpu[0], 63);
+		assert_int_equal(f->grace.snapshots, before);
+		defer_many(f, f->cpu[0], 1);
+		assert_int_equal(f->grace.snapshots, before + 1);
+		ramka_reclaim(f->cpu[0], true);
 	}
 	close_it(f);
 }
@@ -997,6 +1085,7 @@ int main(void)
 		cmocka_unit_test(a_large_request_reaps_in_strides),
 		cmocka_unit_test(an_empty_cache_polls),
 		cmocka_unit_test(a_full_ring_grows),
+		cmocka_unit_test(bags_of_all_kinds),
 		cmocka_unit_test(a_put_frees_two_bags),
 		cmocka_unit_test(a_drop_that_defers_frees_nothing),
 		cmocka_unit_test(giving_up_keeps_the_cookie),
@@ -1006,6 +1095,8 @@ int main(void)
 		cmocka_unit_test(an_online_cpu_may_wait),
 		cmocka_unit_test(no_frame_grows_old),
 		cmocka_unit_test(tells_of_pressure),
+		cmocka_unit_test(larger_frames_count_in_full),
+		cmocka_unit_test(a_bag_sealed_early),
 		cmocka_unit_test(a_default_mark_follows_the_memory),
 		cmocka_unit_test(a_waiting_reclaim_frees_all_of_all),
 		cmocka_unit_test(what_on_drop_defers_is_freed_too),

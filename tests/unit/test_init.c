@@ -135,7 +135,8 @@ static uint64_t resident(void)
 /* Zeroed metadata is not touched before it is used: 4 TiB cost the bitmap's bits and no more. */
 static void four_tib(void **state)
 {
-	uint64_t before = resident();
+	/* AddressSanitizer looks into a byte of its own for each eight of the bitmap; some kernels count what is only read */
+	uint64_t before = resident(), bits = 4 * TIB / PAGE / 8, looked_up = bits / 8;
 	struct fixture *f = fixture_open((struct spec){ .size = 4 * TIB, .flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP });
 	struct ramka_frame *frames[1000], *huge;
 	struct ramka_stats s = stats(f);
@@ -151,7 +152,7 @@ static void four_tib(void **state)
 	assert_int_equal(ramka_frame_paddr(f->r, huge) % GIB, 0);
 	ramka_frame_put(f->cpu[0], huge);
 	ramka_frame_put_bulk(f->cpu[0], 1000, frames);
-	assert_true(resident() < before + 4 * TIB / PAGE / 8 + 16 * MIB);
+	assert_true(resident() < before + bits + looked_up + 16 * MIB);
 	offline_all(f);
 	s = stats(f);
 	assert_int_equal(s.free, 4 * TIB / PAGE);

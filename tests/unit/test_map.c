@@ -114,6 +114,27 @@ static void withheld_memory_far_away_has_no_slots(void **state)
 	}
 }
 
+/* A part of a frame is memory only with a neighbour that has the rest, so alone and far away it has no slots either. */
+static void parts_of_a_frame_far_away_have_no_slots(void **state)
+{
+	(void)state;
+	for (unsigned kind = RAMKA_USABLE; kind <= RAMKA_RECLAIMABLE; kind++) {
+		const enum ramka_region_kind k = (enum ramka_region_kind)kind;
+		const struct ramka_region alone[] = { { GIB, MIB, RAMKA_USABLE, 0 }, { TIB + 8, PAGE - 8, k, 0 }, { 64 * TIB + 100, PAGE, k, 0 },
+						      { 5, 1, k, 0 } };
+		const struct ramka_region touching[] = { { TIB, MIB, RAMKA_USABLE, 0 }, { TIB + MIB, 100, k, 0 }, { TIB - 100, 100, k, 0 } };
+		const struct ramka_region whole[] = { { GIB, MIB, RAMKA_USABLE, 0 }, { TIB + 8, 2 * PAGE - 8, k, 0 } };
+		struct map_span span = span_of_map(alone, NELEMS(alone));
+
+		assert_int_equal(span.first, GIB / PAGE);
+		assert_int_equal(span.end, (GIB + MIB) / PAGE);
+		span = span_of_map(touching, NELEMS(touching));
+		assert_int_equal(span.first, TIB / PAGE - 1);
+		assert_int_equal(span.end, (TIB + MIB) / PAGE + 1);
+		assert_int_equal(span_of_map(whole, NELEMS(whole)).end, TIB / PAGE + 2);
+	}
+}
+
 static void rejects_nonsense(void **state)
 {
 	const struct ramka_region bad[] = {
@@ -403,6 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spans),
 		cmocka_unit_test(withheld_memory_far_away_has_no_slots),
+		cmocka_unit_test(parts_of_a_frame_far_away_have_no_slots),
 		cmocka_unit_test(rejects_nonsense),
 		cmocka_unit_test(empty_regions_are_ignored),
 		cmocka_unit_test(up_to_the_end_of_the_address_space),

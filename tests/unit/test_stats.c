@@ -260,6 +260,22 @@ static void deferred_ages(void **state)
 	CLOSE(f);
 }
 
+/* Frames that come back out of a bag raise the count of the cache all at once; how low it was before is not forgotten. */
+static void a_bag_keeps_the_peak(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1, .rcu = true, .high_water = 1000 });
+	struct ramka_frame *frames[50];
+
+	(void)state;
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, NELEMS(frames)), NELEMS(frames));
+	for (unsigned i = 0; i < NELEMS(frames); i++)
+		ramka_frame_put_rcu(f->cpu[0], frames[i]);
+	ramka_reclaim(f->cpu[0], true);
+	assert_int_equal(in_use(f), 0);
+	assert_int_equal(stats(f).peak_in_use, NELEMS(frames));
+	CLOSE(f);
+}
+
 /* Numbers that agree with each other and with what can be, whatever a counter says for the moment: the parts add up. */
 static void a_snapshot_is_never_impossible(void **state)
 {
@@ -329,6 +345,7 @@ int main(void)
 		cmocka_unit_test(the_peak_falls_on_an_empty_cache),
 		cmocka_unit_test(the_peak_of_several),
 		cmocka_unit_test(deferred_ages),
+		cmocka_unit_test(a_bag_keeps_the_peak),
 		cmocka_unit_test(a_snapshot_is_never_impossible),
 		cmocka_unit_test(pushes_wrap),
 	};

@@ -471,6 +471,35 @@ static void a_search_serves_the_next_ones(void **state)
 	zone_delete(z);
 }
 
+/* A CPU that only allocates does not search in vain each time, but soon finds what others freed. */
+static void searches_again_after_some_whole_blocks(void **state)
+{
+	struct zone *z = zone_new(0, 600 * 512);
+	struct territory_range own[3];
+	uint32_t first, part, picked = 0, nr = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		own[i] = territory_give(z, i, i, 3);
+	first = own[1].first << z->territory_shift;
+	part = first + 100;
+	for (uint32_t i = 0; i < 8; i++) { /* nothing but whole blocks */
+		assert_int_equal(territory_pick(z, 2, &own[1], 3, first), first + i);
+		assert_true(bitmap_claim_blocks(&z->map, first + i, 1));
+	}
+	use(z, part, 200);
+	assert_int_equal(territory_pick(z, 2, &own[1], 2, first), part); /* of the lower order nothing is known */
+	for (; nr < 64 && picked != part; nr++)
+		picked = territory_pick(z, 2, &own[1], 3, first);
+	assert_int_equal(picked, part);
+	own[1].none_of = 3; /* the same, but now the CPU gives frames back */
+	own[1].skips = 2;
+	assert_int_not_equal(territory_pick(z, 2, &own[1], 3, first), part);
+	territory_search_again(&own[1]);
+	assert_int_equal(territory_pick(z, 2, &own[1], 3, first), part);
+	zone_delete(z);
+}
+
 /* A hint that was wrong is not asked again. */
 static void a_stale_hint_of_a_run_goes(void **state)
 {
@@ -539,6 +568,7 @@ int main(void)
 		cmocka_unit_test(searches_get_through_stale_hints),
 		cmocka_unit_test(refills_from_its_own_territories),
 		cmocka_unit_test(a_search_serves_the_next_ones),
+		cmocka_unit_test(searches_again_after_some_whole_blocks),
 		cmocka_unit_test(a_stale_hint_of_a_run_goes),
 		cmocka_unit_test(refills_from_the_densest_block),
 		cmocka_unit_test(small_orders_break_no_whole_block_while_others_do),

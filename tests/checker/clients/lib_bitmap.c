@@ -614,6 +614,7 @@ static void entries(unsigned want, unsigned nr)
 {
 	unsigned got = bitmap_claim_quad(&b, 0, want, nr);
 
+	bitmap_unhint(&b, 0, got);
 	for (uint32_t i = 0; i < QUAD_BLOCKS; i++)
 		if (got >> i & 1)
 			took(i * BLOCK_FRAMES, BLOCK_FRAMES);
@@ -621,6 +622,7 @@ static void entries(unsigned want, unsigned nr)
 		if (got >> i & 1)
 			gives(i * BLOCK_FRAMES, BLOCK_FRAMES);
 	ck_assert(!got || bitmap_free_quad(&b, 0, got), "free of blocks %#x refused", got);
+	bitmap_hint(&b, 0, got);
 }
 static void singles(void) { entries(0xf, 1); }
 static void couple(void) { entries(0xf, 2); }
@@ -629,6 +631,37 @@ CK_CLIENT(bitmap_lanes, .what = "single blocks and pairs by one CAS", .setup = t
 	  .thread = { singles, couple }, .check = both_whole, .stale = 2);
 CK_CLIENT(bitmap_lanes_take, .what = "the same while a frame of them is taken", .setup = two_whole,
 	  .thread = { singles, take_put }, .check = both_whole, .stale = 2);
+
+/* all frames of whole blocks by one CAS, and a block of them back as one */
+static void take_all(void)
+{
+	unsigned got = bitmap_take_blocks(&b, 0, 3);
+
+	for (uint32_t i = 0; i < 2; i++)
+		if (got >> i & 1)
+			took(i * BLOCK_FRAMES, BLOCK_FRAMES);
+	for (uint32_t i = 0; i < 2; i++)
+		if (got >> i & 1) {
+			gives(i * BLOCK_FRAMES, BLOCK_FRAMES);
+			ck_assert(bitmap_free_all(&b, i), "free of block %u refused", i);
+		}
+}
+static void take_all_halves(void)
+{
+	unsigned got = bitmap_take_blocks(&b, 0, 1);
+
+	if (got) {
+		took(0, BLOCK_FRAMES);
+		release(0, 8);
+		release(BLOCK_FRAMES / 2, 8);
+	}
+}
+CK_CLIENT(bitmap_all, .what = "all frames of two blocks taken and freed as whole blocks, by two",
+	  .setup = two_whole, .thread = { take_all, take_all }, .check = both_whole, .stale = 2);
+CK_CLIENT(bitmap_all_take, .what = "the same while a frame of them is taken", .setup = two_whole,
+	  .thread = { take_all, take_put }, .check = both_whole, .stale = 2);
+CK_CLIENT(bitmap_all_parts, .what = "a block taken as frames and freed in halves, while whole blocks are claimed",
+	  .setup = two_whole, .thread = { take_all_halves, singles }, .check = both_whole, .stale = 2);
 
 /* ---- hints ---- */
 
@@ -653,7 +686,8 @@ static void levels(void)
 }
 static void take_far(void) { take_one(FAR); }
 static void take_put_far(void) { uint32_t f = take_one(FAR); if (f != NO_FRAME) release(f, 0); }
-static void search(void) { hints_next(&b.some, 0, blocks); }
+#define WIDE 4096u /* a search among few blocks forgets nothing */
+static void search(void) { hints_next(&b.some, 0, WIDE); }
 static void free_far(void) { release((FAR + 3) * BLOCK_FRAMES, 0); }
 static void reachable(void)
 {

@@ -159,8 +159,39 @@ static void two_frames(void)
 	f1 = take(cpu(0), &t_hook, 1);
 	table.value = 1;
 }
+/* a frame lies in the open bag, so the next put_rcu takes the short way */
+static void open_bag(unsigned refs)
+{
+	make((struct options){ .frames = 2, .cpus = 3, .rcu = true });
+	f1 = take(cpu(1), &t_plain, 1);
+	f0 = take(cpu(0), &t_hook, 1);
+	for (unsigned i = 1; i < refs; i++)
+		ramka_frame_get(r, f0);
+	ck_own_give(number(f1));
+	ramka_frame_put_rcu(cpu(1), f1);
+	table.value = 1;
+}
+static void open_one_ref(void) { open_bag(1); }
+static void open_two_refs(void) { open_bag(2); }
+CK_CLIENT(defer_second, .what = "another CPU takes over a bag that grows", .setup = open_one_ref,
+	  .thread = { reader, defer_only, reclaim2_wait }, .check = books, .stale = 1);
+CK_CLIENT(defer_second_mark, .what = "put_rcu into an open bag against the plain last put", .setup = open_two_refs,
+	  .thread = { look_defer, put2 }, .check = books, .stale = 1);
+
 static void defer_f0(void) { ramka_frame_put_rcu(cpu(0), f0); ramka_reclaim(cpu(0), false); }
 static void irq_f1(void) { ramka_frame_put_rcu(cpu(0), f1); }
+static void three_frames_open(void)
+{
+	struct ramka_frame *first;
+
+	make((struct options){ .frames = 3, .cpus = 2, .rcu = true });
+	first = take(cpu(0), &t_plain, 1);
+	f0 = take(cpu(0), &t_hook, 1);
+	f1 = take(cpu(0), &t_hook, 1);
+	ck_own_give(number(first));
+	ramka_frame_put_rcu(cpu(0), first);
+}
+static void only_defer_f0(void) { ramka_frame_put_rcu(cpu(0), f0); }
 static void reclaim1(void) { ramka_reclaim(cpu(1), false); }
 static void irq_books(void)
 {
@@ -172,6 +203,8 @@ static void irq_books(void)
 CK_CLIENT(defer_irq, .what = "an interrupt defers on top of a section", .setup = two_frames,
 	  .thread = { defer_f0, reclaim1 }, .irq = { irq_f1 }, .check = irq_books, .stale = 1,
 	  .bound = 1); /* two: most of a minute */
+CK_CLIENT(defer_second_irq, .what = "an interrupt defers before, during or after a put_rcu into an open bag",
+	  .setup = three_frames_open, .thread = { only_defer_f0 }, .irq = { irq_f1 }, .check = irq_books, .stale = 1);
 static void irq_put_f1(void) { ramka_frame_put(cpu(0), f1); }
 static void put_f0(void) { ramka_frame_put(cpu(0), f0); }
 static void irq_put_books(void)

@@ -300,6 +300,54 @@ CK_CLIENT(nomem_trim, .what = "a segment of three out of four frames, another CP
 CK_CLIENT(nomem_trim_none, .what = "the same without a CPU", .setup = four, .thread = { ask_strictly, segment3_none },
 	  .check = none_missed, .stale = 3, .window = 8);
 
+/*
+ * Past the caches: a frame of order 2 goes straight to the zone, and then a part of the other three frames in a row is
+ * claimed by its address. A segment of three has no hint to follow, so its pass alone decides.
+ */
+#define LAST_FAILURE 14u   /* steps from the last look at the counters to the end of a refused segment */
+static void quad_setup(void)
+{
+	struct ramka_frame *f;
+
+	make((struct options){ .frames = 12, .cpus = 2 });
+	ck_assert(!ramka_frame_claim(none(), PA(0), 2, &t_plain, NULL, &pair, NULL), "not free");
+	while (take(none(), &t_plain, 1))
+		;
+	for (unsigned i = 8; i < 11; i++) {
+		ck_assert(!ramka_frame_from_in_use(r, PA(i), &f), "not in use");
+		ramka_frame_put(none(), f);
+		give(none(), f);
+	}
+}
+static void segment3_strictly(void)
+{
+	unsigned before = ck_steps(ck_self()), ended;
+	struct ramka_segment s;
+
+	if (!ramka_segment_alloc(cpu(0), 3, &t_plain, NULL, NULL, UNINIT, &s)) {
+		for (unsigned i = 0; i < 3; i++)
+			ck_own_take((unsigned)(s.base / RAMKA_PAGE_SIZE) + i);
+	} else if (ck_steps(ck_self()) - before < ALL_ROUNDS) {
+		ended = ck_note(ENDED_AT);
+		if (ended && ended - 1 + LAST_FAILURE <= ck_steps(ck_self()))
+			ck_note_add(MISSED, 1);
+	}
+	ck_note_add(ASKED, 1);
+}
+static void free4_then_take(void)
+{
+	struct ramka_frame *f;
+
+	ramka_frame_put(none(), pair);
+	if (!ramka_frame_from_unused(none(), PA(9), &t_plain, NULL, &f)) {
+		ck_own_take(number(f));
+		ck_barrier_all(NULL);
+		ck_note_set(ENDED_AT, 1 + ck_steps(0));
+	}
+}
+CK_CLIENT(nomem_past_caches, .what = "a frame is freed past the caches before a part of the other range is taken",
+	  .setup = quad_setup, .thread = { segment3_strictly, free4_then_take }, .check = none_missed, .stale = CK_FRESH);
+
 /* An order-1 claim whose run is broken by an exact claim. Frames 0, 1 and 3 are free, two of them all the time. */
 static void three_of_four(void)
 {
