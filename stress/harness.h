@@ -115,7 +115,7 @@ struct scenario {
 	bool own_readers; /* workers share CPUs: the readers are the workers, not the CPUs */
 };
 
-extern const struct scenario churn, huge, pipe_, refs, segments, lists, tables, defer, stall, flood, bags, endless, oom,
+extern const struct scenario churn, huge, pipe_, refs, segments, lists, tables, defer, stall, flood, bags, endless, oom, brim,
 	hotplug, removal, broken, low, claimers, drain, nested, bulk, threads, mix, waits;
 
 /* ---- the world ---- */

@@ -11,7 +11,7 @@
 
 static const struct scenario *const scenarios[] = {
 	&churn, &huge,	 &pipe_, &refs,	   &segments, &lists, &tables,	&defer, &stall, &flood,
-	&bags,	&endless, &oom,	 &hotplug, &removal, &broken, &low, &claimers, &drain, &nested, &bulk,	&threads, &mix,
+	&bags,	&endless, &oom, &brim, &hotplug, &removal, &broken, &low, &claimers, &drain, &nested, &bulk,	&threads, &mix,
 	&waits,
 };
 #define NR_SCENARIOS (sizeof(scenarios) / sizeof(*scenarios))

@@ -12,6 +12,7 @@
 #define account_kept ramka_core_account_kept
 #define account_low_memory ramka_core_account_low_memory
 #define account_moves ramka_core_account_moves
+#define account_part ramka_core_account_part
 #define account_rest ramka_core_account_rest
 #define account_transfers ramka_core_account_transfers
 #define account_zone ramka_core_account_zone
@@ -161,6 +162,9 @@
 #define instance_zone ramka_core_instance_zone
 #define lasting_get ramka_core_lasting_get
 #define lay_out ramka_core_lay_out
+#define lean_give ramka_core_lean_give
+#define lean_held ramka_core_lean_held
+#define lean_look_again ramka_core_lean_look_again
 #define look_from ramka_core_look_from
 #define look_next ramka_core_look_next
 #define mail_flush ramka_core_mail_flush

@@ -3,6 +3,8 @@
 #include "account.h"
 #include "depot.h"
 
+#define TELL_PART 8u /* of a CPU's part of what is free: taken frames that may stay untold */
+
 /*
  * Updates `peak`, the most base frames that this CPU's calls took out of the cache and the zones, net. Use is
  * highest when the cache is emptiest, so the lowest count since the last call gives it. How full the rows
@@ -90,15 +92,47 @@ static int64_t tell_at(const struct ramka *r)
  * its frames are, then tells nothing, and the line of the estimate stays where it is. What is taken is told
  * early all the same, so the estimate does not call full memory empty.
  */
-static void set_steps(struct ramka_cpu *cpu)
+static void set_steps(struct ramka_cpu *cpu, uint64_t estimate)
 {
 	const struct ramka *r = cpu->r;
-	int64_t part = (int64_t)(zone_estimate_free(cpu->zone) / r->nr_cpus);
+	int64_t part = (int64_t)(estimate / cpu->sharers);
 
 	cpu->tell_at = cpu->tell_back = tell_at(r);
-	if (!ramka_load(&r->min_mark, relaxed, stat) && !ramka_load(&r->low_mark, relaxed, stat) &&
-	    part > cpu->tell_back)
-		cpu->tell_back = part;
+	if (ramka_load(&r->min_mark, relaxed, stat) || ramka_load(&r->low_mark, relaxed, stat))
+		return;
+	if (part / TELL_PART < cpu->tell_at)
+		cpu->tell_at = part / TELL_PART > 1 ? part / TELL_PART : 1;
+	cpu->tell_back = part > cpu->tell_at ? part : cpu->tell_at;
+}
+
+/* What the other CPUs of the zone have taken from it, net, and not told it. */
+static int64_t untold_elsewhere(const struct ramka_cpu *cpu)
+{
+	const struct ramka *r = cpu->r;
+	int64_t n = 0;
+
+	for (unsigned i = 0; i < r->nr_cpus; i++) {
+		const struct ramka_cpu *other = &r->cpus[i].cpu;
+
+		if (other != cpu && other->zone == cpu->zone)
+			n += (int64_t)ramka_load(&other->untold, relaxed, stat);
+	}
+	return n;
+}
+
+uint64_t account_part(struct ramka_cpu *cpu, uint64_t estimate, uint64_t doubt)
+{
+	int64_t n = (int64_t)estimate - (int64_t)ramka_load(&cpu->untold, relaxed, stat);
+
+	set_steps(cpu, estimate);
+	if (estimate < doubt * cpu->sharers) {
+		if (!cpu->look_in--) {
+			cpu->look_in = cpu->sharers;
+			cpu->untold_elsewhere = untold_elsewhere(cpu);
+		}
+		n -= cpu->untold_elsewhere;
+	}
+	return n > 0 ? (uint64_t)n / cpu->sharers : 0;
 }
 
 void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
@@ -118,7 +152,7 @@ void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 	}
 	ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
 	ramka_store(&cpu->untold, 0, relaxed, stat);
-	set_steps(cpu);
+	set_steps(cpu, zone_estimate_free(cpu->zone));
 	sample_peak(cpu->r);
 }
 

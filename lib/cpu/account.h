@@ -46,6 +46,12 @@ void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool insi
 void account_rest(struct ramka_cpu *cpu, uint64_t nr);
 /* A drainer without a section kept one base frame for its caller. */
 void account_kept(struct ramka *r);
+/*
+ * The CPU's part of what is free in its zone, by the zone's estimate, inside the section. Also sets the steps
+ * in which the CPU tells. Where the part is less than `doubt`, what CPUs have not told is taken into account;
+ * the CPU asks the others for it once in as many looks as there are CPUs.
+ */
+uint64_t account_part(struct ramka_cpu *cpu, uint64_t estimate, uint64_t doubt);
 /* A movement of frames begins or ends. */
 void count_move(struct ramka_cpu *cpu, bool inside);
 /* All movements so far. */

@@ -5,6 +5,7 @@
 #include "cache.h"
 #include "depot.h"
 #include "gate.h"
+#include "lean.h"
 #include "mail.h"
 #include "row.h"
 
@@ -38,6 +39,16 @@ static struct magazine *get_empty(struct ramka_cpu *cpu)
 	return m;
 }
 
+/* The `out` frames of the cache that would be handed out last are gone; how many are left of n. */
+static noinline uint32_t close_up(struct ramka_cpu *cpu, uint32_t n, uint32_t out)
+{
+	uint32_t *frames = cache_of(cpu)->frames;
+
+	memmove(frames, frames + out, (n - out) * sizeof(*frames));
+	own_add(&cpu->moved_out, out);
+	return n - out;
+}
+
 /* Makes room in the full cache. */
 static void flush(struct ramka_cpu *cpu)
 {
@@ -56,14 +67,22 @@ static void flush(struct ramka_cpu *cpu)
 	} else {
 		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, out, true);
 	}
-	memmove(cache_of(cpu)->frames, cache_of(cpu)->frames + out,
-		(n - out) * sizeof(*cache_of(cpu)->frames));
-	own_add(&cpu->moved_out, out);
-	set_count(cpu, n - out);
+	set_count(cpu, close_up(cpu, n, out));
 	set_current(&cpu->current, NO_ROW); /* the zone changed, so the gate decides anew */
 	own_add(&cpu->flushes, 1);
 	probe(flush, cpu->id, out);
 	count_move(cpu, true);
+}
+
+/* A lean CPU gives the frame to the zone at once. */
+static noinline void free_lean(struct ramka_cpu *cpu, uint32_t bit)
+{
+	open_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));
+	count_row_pushes(cpu, 1);
+	give_rows(cpu);
+	lean_look(cpu);
+	section_leave(cpu);
+	account_more_memory(cpu, cpu->zone);
 }
 
 /* The gate let the frame pass. It is the first one of its block, or the cache is full. */
@@ -71,7 +90,11 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
-	if (HOT_COUNT(hot) == CACHE_SIZE) {
+	if (HOT_COUNT(hot) >= cpu->most) {
+		if (cpu_is_lean(cpu)) {
+			free_lean(cpu, bit_of(cpu, n));
+			return;
+		}
 		flush(cpu);
 		hot = ramka_load(&cpu->hot, relaxed, section.own);
 	}
@@ -90,6 +113,10 @@ static noinline void free_cached(struct ramka_cpu *cpu, uint32_t n)
  */
 static noinline void free_refused(struct ramka_cpu *cpu, uint32_t bit)
 {
+	if (cpu_is_lean(cpu)) {
+		free_lean(cpu, bit);
+		return;
+	}
 	if (cpu->outbox && !cpu->outbox->size && cpu_in_rows(cpu) < WORTH_A_ROW * cpu->nr_rows)
 		mail_grow(cpu);
 	make_row(cpu);
@@ -115,7 +142,7 @@ noinline void cpu_free_cold(struct ramka_cpu *cpu, uintptr_t number)
 	uint32_t owner = territory_owner(cpu->zone, block);
 
 	if (owner != cpu->me && owner - 1 < cpu->r->nr_cpus && block != cpu->block &&
-	    !gate_is_shut(cpu, block) && free_mailed(cpu, owner - 1, n))
+	    !gate_is_shut(cpu, block) && !cpu_is_lean(cpu) && free_mailed(cpu, owner - 1, n))
 		return;
 	if (gate_passes(cpu, n, cpu->block, &cpu->current)) {
 		free_cached(cpu, n);
@@ -220,7 +247,8 @@ static uint32_t expand(struct ramka_cpu *cpu, uint32_t at, uint32_t word, uint64
 static uint32_t refill_from_zone(struct ramka_cpu *cpu)
 {
 	struct ramka *r = cpu->r;
-	uint32_t n = 0, want = (uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat)), word;
+	uint32_t n = 0, batch = ramka_load(&r->batch, relaxed, stat), word;
+	uint32_t want = (uint32_t)account_spare(cpu, batch < cpu->keep ? batch : cpu->keep);
 	unsigned start = r->flags & RAMKA_SHUFFLE ? random_below(cpu, BLOCK_WORDS) : 0;
 
 	for (unsigned i = 0; want && i < REFILL_TRIES && n < want / 4 + 1; i++) {
@@ -271,6 +299,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		return NULL;
 	cpu_settle(cpu);
 	count_move(cpu, true);
+	lean_look(cpu);
 	n = cpu_count(cpu);
 	mail_grow(cpu);
 	/* an on_drop may have refilled the cache meanwhile; moved_in counts those frames already */
@@ -289,6 +318,10 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 	if (n) {
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);
+	}
+	if (unlikely(n > cpu->most)) {
+		free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n - cpu->most, true);
+		n = close_up(cpu, n, n - cpu->most);
 	}
 	set_count(cpu, n);
 	own_count_in(&cpu->moved_in, in);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The cache of base frames: the two hot paths, and what fills and empties the cache. May use section.h,
- * depot.h, row.h, gate.h, mail.h.
+ * depot.h, row.h, gate.h, mail.h, lean.h.
  *
  * Legend   fast    the inline functions below; no locked operation, no call
  *          cold    the gate refuses the frame or the cache is full: one more call, still inside the section
@@ -87,7 +87,7 @@ static always_inline bool cpu_keep(struct ramka_cpu *cpu, uintptr_t number)
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
 	if (ramka_load(&cpu->current, relaxed, section.own) - n >= cpu->window ||
-	    unlikely(HOT_COUNT(hot) == CACHE_SIZE)) {
+	    unlikely(HOT_COUNT(hot) >= cpu->most)) {
 		if (n - cpu->row >= WORD_BITS)
 			return false;
 		ramka_store(&cpu->row_mask,

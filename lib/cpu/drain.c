@@ -3,6 +3,7 @@
 #include "../zone/territory.h"
 #include "drain.h"
 #include "gate.h"
+#include "lean.h"
 #include "mail.h"
 #include "order.h"
 #include "row.h"
@@ -18,6 +19,7 @@ static void ask_gates_again(struct ramka_cpu *cpu)
 	if (untold)
 		ramka_add(&cpu->zone->taken, untold, relaxed, stat);
 	ramka_store(&cpu->untold, 0, relaxed, stat);
+	lean_look_again(cpu);
 	cpu->tell_at = cpu->tell_back = 1;
 	set_current(&cpu->current, NO_ROW);
 	set_current(&cpu->run_current, NO_ROW);
@@ -31,10 +33,7 @@ static void drain_cache(struct ramka_cpu *cpu)
 {
 	uint32_t n = cpu_count(cpu);
 
-	cpu_settle(cpu);
-	flush_rows(cpu);
-	order_flush_all(cpu);
-	mail_flush(cpu);
+	lean_give(cpu);
 	free_frames(cpu, cpu->zone, cache_of(cpu)->frames, n, true);
 	own_add(&cpu->moved_out, n);
 	set_count(cpu, 0);
@@ -44,7 +43,7 @@ static void drain_cache(struct ramka_cpu *cpu)
 
 uint64_t cpu_held(const struct ramka_cpu *cpu)
 {
-	return cpu_count(cpu) + cpu_in_rows(cpu) + order_held(cpu) + mail_count(cpu);
+	return cpu_count(cpu) + lean_held(cpu);
 }
 
 static bool holds_frames(const struct ramka_cpu *cpu)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Draining: everything that CPUs hold goes back to the zones. May use account.h, depot.h, row.h, gate.h,
- * mail.h, order.h.
+ * mail.h, order.h, lean.h.
  *
  * A request that is about to fail drains all CPUs. Many requests may fail at a time, and each drain costs
  * other CPUs their caches. So a request that finds a drain in progress scans the zones a few times before it

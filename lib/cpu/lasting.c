@@ -45,14 +45,14 @@ static uint32_t take_lasting(struct ramka_cpu *cpu, unsigned order, uint32_t wan
 
 bool lasting_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
-	uint32_t most = ramka_load(&cpu->r->order_max[0], relaxed, stat);
+	uint32_t most = ramka_load(&cpu->order_max[0], relaxed, stat);
 	uint32_t bits[STACK_MAX], n;
 
 	if (!order && order_get_held(cpu, 0, ret_n))
 		return true;
 	cpu_settle(cpu);
 	count_move(cpu, true);
-	n = order || !most ? 1 : most;
+	n = order || !most ? 1 : most < cpu->keep ? most : cpu->keep;
 	n = (uint32_t)(account_spare(cpu, (uint64_t)n << order) >> order);
 	n = n ? take_lasting(cpu, order, n, bits) : 0;
 	if (n)

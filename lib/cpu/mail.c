@@ -96,16 +96,16 @@ static bool send(struct ramka_cpu *cpu, uint32_t owner)
 }
 
 /*
- * The list goes to the zone, half a magazine at a time, which keeps the stack small. Not inlined, so that the
- * array does not lie there when mail is opened.
+ * The list goes to the zone, a quarter of a magazine at a time, which keeps the stack small. Not inlined, so
+ * that the array does not lie there when mail is opened.
  */
 static noinline void give_letters(struct ramka_cpu *cpu, uint32_t owner)
 {
 	struct letters *l = &cpu->outbox->letters[owner];
-	uint32_t frames[MAGAZINE_SIZE / 2], n;
+	uint32_t frames[MAGAZINE_SIZE / 4], n;
 
 	while (l->count) {
-		n = take_letters(cpu, l, MAGAZINE_SIZE / 2, frames);
+		n = take_letters(cpu, l, MAGAZINE_SIZE / 4, frames);
 		free_frames(cpu, cpu->zone, frames, n, true);
 	}
 }
@@ -251,7 +251,7 @@ uint32_t mail_open(struct ramka_cpu *cpu, uint32_t *count)
 	for (uint32_t i = 0; i < in; i++) {
 		uint32_t n = m->frames[i], bit = bit_of(cpu, n);
 
-		if (*count < CACHE_SIZE && gate_passes(cpu, n, cpu->block, &cpu->current))
+		if (*count < cpu->most && gate_passes(cpu, n, cpu->block, &cpu->current))
 			cache_of(cpu)->frames[(*count)++] = n;
 		else
 			put_into_row(cpu, bit, (uint64_t)1 << (bit % WORD_BITS));

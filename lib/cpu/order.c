@@ -193,6 +193,8 @@ static noinline void refuse_run(struct ramka_cpu *cpu, uint32_t n, unsigned orde
 		own_count_in(&cpu->moved_in, nr);
 		own_add(&cpu->uncached, 0 - nr);
 		own_add(&cpu->puts, 1);
+		if (cpu_is_lean(cpu))
+			give_rows(cpu);
 	} else {
 		cpu_settle(cpu);
 		count_move(cpu, true);
@@ -223,7 +225,7 @@ static noinline void make_room(struct ramka_cpu *cpu, unsigned order, uint32_t m
 
 noinline void order_put_cold(struct ramka_cpu *cpu, uint32_t n, unsigned order)
 {
-	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), count = order_count(cpu, order);
+	uint32_t most = ramka_load(&cpu->order_max[order], relaxed, stat), count = order_count(cpu, order);
 
 	if (unlikely(!most) || !passes(cpu, n, order)) {
 		refuse_run(cpu, n, order);
@@ -312,13 +314,14 @@ static uint32_t take_blocks(struct ramka_cpu *cpu, unsigned order, uint32_t want
 
 bool order_get(struct ramka_cpu *cpu, unsigned order, uint32_t *ret_n)
 {
-	uint32_t most = ramka_load(&cpu->r->order_max[order], relaxed, stat), want = (most + 1) / 2, n = 0;
+	uint32_t most = ramka_load(&cpu->order_max[order], relaxed, stat), want = (most + 1) / 2, n = 0;
 	uint32_t bits[STACK_MAX];
 
 	if (order_get_held(cpu, order, ret_n))
 		return true;
 	cpu_settle(cpu);
 	count_move(cpu, true);
+	want = want < cpu->keep >> order ? want : cpu->keep >> order;
 	want = (uint32_t)(account_spare(cpu, (uint64_t)(want ? want : 1) << order) >> order);
 	if (want)
 		n = order < BLOCK_ORDER ? take_runs(cpu, order, want, bits) :

@@ -119,7 +119,7 @@ static always_inline bool order_put(struct ramka_cpu *cpu, uint32_t n, unsigned 
 	uint32_t at = ramka_load(count, relaxed, section.own);
 
 	if (unlikely(order < BLOCK_ORDER ? run_far(cpu, n) : ramka_load(&cpu->r->shut, relaxed, stat) != 0) ||
-	    unlikely(at >= ramka_load(&cpu->r->order_max[order], relaxed, stat))) {
+	    unlikely(at >= ramka_load(&cpu->order_max[order], relaxed, stat))) {
 		order_put_cold(cpu, n, order);
 		return false;
 	}

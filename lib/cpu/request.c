@@ -3,6 +3,7 @@
 #include "request.h"
 #include "drain.h"
 #include "lasting.h"
+#include "lean.h"
 #include "order.h"
 
 #define NOMEM_ROUNDS 8u /* passes over all zones, as long as frames move */
@@ -230,6 +231,7 @@ static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, struct ramka_reques
 
 	if (!section_enter(cpu))
 		return NULL;
+	lean_look(cpu);
 	if (req.flags & RAMKA_ALLOC_LONG && order < BLOCK_ORDER) {
 		if (lasting_get(cpu, order, &n))
 			f = cpu_slot(cpu, n);

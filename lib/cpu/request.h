@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests that the cache does not serve: other orders, other zones, ranges, limits on the address, and the
- * last resort before "no memory". May use account.h, order.h, lasting.h, drain.h.
+ * last resort before "no memory". May use account.h, order.h, lean.h, lasting.h, drain.h.
  */
 #ifndef RAMKA_LIB_CPU_REQUEST_H
 #define RAMKA_LIB_CPU_REQUEST_H

@@ -43,7 +43,7 @@ static inline void count_row_pushes(struct ramka_cpu *cpu, uint64_t nr)
 /* Has the CPU as many closed rows as it may? */
 static inline bool rows_full(const struct ramka_cpu *cpu)
 {
-	return cpu->nr_rows >= ramka_load(&cpu->r->rows_max, relaxed, stat);
+	return cpu->nr_rows >= cpu->rows_max;
 }
 
 /* Room for one more closed row. */

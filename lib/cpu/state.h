@@ -45,6 +45,7 @@ struct ramka_cpu {
 	struct ramka_atomic_u32 current; /* last frame of the block that passed the gate last */
 	uint32_t window;                 /* frames down from `current` that pass: of a block; CACHE_ALL */
 	uint32_t row;                    /* first frame of the word that the open row collects; NO_ROW */
+	uint32_t most;                   /* frames that the cache may hold: CACHE_SIZE, or few (lean.h) */
 	struct ramka_atomic_u64 row_mask; /* its frames */
 
 	/* line 1: refills, statistics, everything else */
@@ -67,6 +68,16 @@ struct ramka_cpu {
 	struct ramka_atomic_u32 run_current; /* as `current`, for orders 1 to 8 */
 	uint32_t rows_settled;           /* frames in rows when the counters were settled */
 	uint32_t nr_rows;                /* closed rows */
+	uint32_t rows_max;               /* as many as there may be; 0: the CPU is lean (lean.h) */
+	uint32_t keep;                   /* most frames that a refill brings (lean.h) */
+	uint32_t sharers;                /* CPUs of the same home zone, at least 1 */
+	/* looks until it asks the other CPUs what they have not told; what that was last (account.h) */
+	uint32_t look_in;
+	int64_t untold_elsewhere;
+	/* no look is due while the estimate is at or above this, by less than that */
+	uint64_t looked_low, looked_span;
+	/* most frames of each order in its stack: those of the instance, or none (lean.h) */
+	const struct ramka_atomic_u32 *order_max;
 	uint32_t random;                 /* RAMKA_SHUFFLE */
 	uint32_t victim;                 /* the CPU from whose shard it stole last, about */
 	bool cacheless;
@@ -163,6 +174,12 @@ static inline void set_count(struct ramka_cpu *cpu, uint32_t n)
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 
 	ramka_store(&cpu->hot, hot_at_lowest(hot, n), release, stat.held);
+}
+
+/* Keeps the CPU nothing back, since its zone is nearly full? See lean.h. */
+static inline bool cpu_is_lean(const struct ramka_cpu *cpu)
+{
+	return unlikely(!cpu->rows_max);
 }
 
 /* ---- frame numbers ---- */

@@ -153,6 +153,11 @@ static void init_cpu(struct ramka *r, struct ramka_cpu *cpu, uint32_t id, uint32
 	set_current(&cpu->run_current, NO_ROW);
 	cpu->row = NO_ROW;
 	cpu->window = gate_window(r);
+	cpu->most = CACHE_SIZE;
+	cpu->keep = MAGAZINE_SIZE;
+	cpu->rows_max = ROWS; /* until the first look, lean.h */
+	cpu->sharers = 1;
+	cpu->order_max = r->order_max;
 	cpu->victim = id;
 	cpu->random = random_start(r->seed, id);
 	cpu->tell_at = cpu->tell_back = ramka_load(&r->tell_max, relaxed, stat);
@@ -186,6 +191,7 @@ static void init_territories(struct ramka *r)
 
 			if (cpu->zone != z)
 				continue;
+			cpu->sharers = nr;
 			cpu->own = territory_give(z, j, nth++, nr);
 			cpu->home = cpu->whole_block = cpu->own.first << z->territory_shift;
 		}

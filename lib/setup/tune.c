@@ -9,6 +9,7 @@
 
 #define MAX_FOLD 16384u
 #define LOW_PART 128u
+#define LEAN_PART 64u /* of the share; and at most so many frames, what one refill brings */
 #define HIGH_WATER_MAX 4096u
 #define HIGH_WATER_MIN 16u /* with many CPUs and little memory a bag must still be worth its grace period */
 
@@ -78,6 +79,7 @@ void tune(struct ramka *r)
 		set_bounds(r, share / PART_OF_PLACE > PLACE_MIN ? share / PART_OF_PLACE : PLACE_MIN,
 			   share / PART_OF_ORDER);
 	ramka_store(&r->tell_max, clamp(share / 8, 1, MAX_FOLD), relaxed, stat);
+	ramka_store(&r->lean_part, clamp(share / LEAN_PART, 0, LEAN_PART), relaxed, stat);
 	set_watermarks(r, usable);
 	if (!r->high_water_given)
 		ramka_store(&r->high_water, clamp(share / 64, HIGH_WATER_MIN, HIGH_WATER_MAX), relaxed, stat);

@@ -418,19 +418,25 @@ void ck_irq_point(void)
 		run_irq();
 }
 
+/* May the thread stop for ever here? At any step, also where no other thread could notice an interleaving. */
+static bool may_park(void)
+{
+	for (unsigned i = 0; i < ck.n; i++)
+		if (ck.t[i].parked)
+			return false;
+	return ck.c->park >> ck.cur & 1;
+}
+
 static unsigned choices_here(unsigned *code, bool shared, bool nests)
 {
 	unsigned n = 1;
-	bool parked = false;
 
 	code[0] = ck.cur;
 	if (shared && (ck.preemptions < ck.bound || ck.search != CK_DFS))
 		n = runnable_others(code, n, false);
 	if (nests && irq_allowed())
 		code[n++] = CODE_IRQ;
-	for (unsigned i = 0; i < ck.n; i++)
-		parked |= ck.t[i].parked;
-	if (!parked && (ck.c->park >> ck.cur & 1))
+	if (may_park())
 		code[n++] = CODE_PARK;
 	return n;
 }
@@ -481,7 +487,7 @@ void ck_step(const char *what, bool shared, bool nests, uintptr_t key, bool writ
 		}
 		if (ck_every_point())
 			shared = nests = true;
-		if (!shared && !nests)
+		if (!shared && !nests && !may_park())
 			return;
 		cut_if_seen();
 		next = pick_code(code, choices_here(code, shared, nests));

@@ -39,10 +39,11 @@
  * mirrors: give_back sha256:c375eb2b
  * mirrors: order_count_push sha256:d58be092
  * mirrors: drain_stack sha256:d1c7dfd0
- * mirrors: drain_cache sha256:eeb9010f
+ * mirrors: drain_cache sha256:cc3d0517
+ * mirrors: lean_give sha256:6126df2f
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:863b2c4a
- * mirrors: flush sha256:2ffdc5c0
+ * mirrors: cpu_alloc_refill sha256:803228cf
+ * mirrors: flush sha256:ef7f8bdc
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:0489030e
  * mirrors: bitmap_claim_any sha256:e008a6e2

@@ -95,7 +95,7 @@ bug('low-memory-again', 'low_memory is called at each refill while memory is low
 bug('reserve-served', 'the last frame of the reserve serves any request', 'unit watermarks', 10,
     ('account_above_min', 'n <= min ? 0 : n - min < nr ? n - min : nr', 'n < min ? 0 : n - min + 1 < nr ? n - min + 1 : nr'))
 bug('reserve-cached', 'a request that takes from the reserve fills the cache', 'unit watermarks', 10,
-    ('refill_from_zone', '(uint32_t)account_spare(cpu, ramka_load(&r->batch, relaxed, stat))', 'ramka_load(&r->batch, relaxed, stat)'))
+    ('refill_from_zone', '(uint32_t)account_spare(cpu, batch < cpu->keep ? batch : cpu->keep)', 'ramka_load(&r->batch, relaxed, stat)'))
 bug('shrink-recurses', 'a request of the shrinker calls it again', 'unit watermarks', 10,
     ('shrink', ' ||\n	    ramka_xchg(&cpu->shrinking, 1, relaxed, low.telling))', ')'))
 bug('shrink-recurses-cpu', 'the same, on a CPU beside another', 'checker shrink', 20,
@@ -122,13 +122,30 @@ bug('low-told-twice', 'a level that another call has just told is told again', '
     ('tell_level', '(ramka_xchg(is_low, low, relaxed, low.telling) != 0) != low && callback',
      'ramka_store(is_low, low, relaxed, low.telling), callback'))
 bug('estimate-late', 'what is taken is told as late as what comes back', 'unit cpu', 10,
-    ('set_steps', '		cpu->tell_back = part;', '		cpu->tell_at = cpu->tell_back = part;'))
+    ('set_steps', '	cpu->tell_back = part >', '	cpu->tell_at = cpu->tell_back = part >'))
 bug('estimate-eager', 'what comes back is told as early as what is taken', 'unit cpu', 10,
-    ('set_steps', '		cpu->tell_back = part;', '		;'))
+    ('set_steps', '	cpu->tell_back = part > cpu->tell_at ? part : cpu->tell_at;', ''))
 bug('estimate-twice', 'a drain tells the zone what it was told already', 'unit cpu', 10,
     ('ask_gates_again', '	ramka_store(&cpu->untold, 0, relaxed, stat);\n', ''))
 bug('estimate-late-isolated', 'what may stay untold is what it was before memory was isolated', 'unit watermarks', 10,
-    ('ask_gates_again', 'cpu->tell_at = cpu->tell_back = 1;', ';'))
+    ('ask_gates_again', 'lean_look_again(cpu);\n	cpu->tell_at = cpu->tell_back = 1;', ';'),
+    ('lean_look', '		lean_look_again(cpu);', '		;'))
+bug('lean-refill', 'a lean CPU refills its cache with a batch', 'checker parked_lean', 10,
+    ('refill_from_zone', 'batch < cpu->keep ? batch : cpu->keep', 'batch'))
+bug('lean-cached', 'a lean CPU caches what it frees', 'checker parked_lean', 10,
+    ('free_cached', 'if (HOT_COUNT(hot) >= cpu->most)', 'if (HOT_COUNT(hot) == CACHE_SIZE)'),
+    ('cpu_keep', 'unlikely(HOT_COUNT(hot) >= cpu->most)', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE)'))
+bug('lean-row', 'a lean CPU leaves what it frees in a row', 'checker parked_lean', 10,
+    ('free_lean', '	give_rows(cpu);\n', ''))
+bug('lean-keeps-stacks', 'a CPU that becomes lean keeps its stacks and its outbox', 'unit cpu', 10,
+    ('lean_look_again', '			lean_give(cpu);\n', ''))
+bug('lean-for-ever', 'a lean CPU that only frees stays lean', 'unit cpu', 10,
+    ('free_lean', '	lean_look(cpu);\n', ''))
+bug('lean-by-rumour', 'what other CPUs gave back and have not told does not count', 'unit cpu', 10,
+    ('account_part', 'cpu->untold_elsewhere = untold_elsewhere(cpu);', ';'))
+bug('lean-never', 'no CPU is ever lean, and each refill brings a batch', 'stress brim', 10,
+    ('refill_from_zone', 'batch < cpu->keep ? batch : cpu->keep', 'batch'),
+    ('lean_look_again', 'if (part < below) {', 'if (part < below && !below) {'))
 bug('adopted-lost', 'a CPU does not find the territories again that it adopted behind its own', 'unit zone', 10,
     ('add_to', 't < own->end ? own->end : t + 1', 'own->end'))
 bug('share-of-a-hole', 'the share of the first CPUs is a hole, or scarce', 'unit cpu', 10,
@@ -216,12 +233,12 @@ bug('offline-keeps-shard', 'a CPU goes off line with its full magazines', 'unit 
 bug('offline-keeps-deferred', 'a CPU goes off line with its bags', 'unit defer', 10,
     ('ramka_cpu_offline', '	defer_offline(cpu);\n', ''))
 bug('drain-forgets-rows', 'a drain empties the cache but not the rows', 'plain oom', 5,
-    ('drain_cache', '	flush_rows(cpu);\n', ''))
+    ('lean_give', '	flush_rows(cpu);\n', ''))
 bug('flush-copies-top', 'a full magazine holds the frames that stay in the cache', 'plain churn', 5,
     ('flush', 'memcpy(m->frames, cache_of(cpu)->frames,', 'memcpy(m->frames, cache_of(cpu)->frames + (n - out),'))
 bug('cache-overruns', 'the cache is full one frame too late', 'unit cpu', 10,
-    ('cpu_keep', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE)', 'unlikely(HOT_COUNT(hot) == CACHE_SIZE + 1)'),
-    ('free_cached', 'if (HOT_COUNT(hot) == CACHE_SIZE)', 'if (HOT_COUNT(hot) == CACHE_SIZE + 1)'))
+    ('cpu_keep', 'unlikely(HOT_COUNT(hot) >= cpu->most)', 'unlikely(HOT_COUNT(hot) > cpu->most)'),
+    ('free_cached', 'if (HOT_COUNT(hot) >= cpu->most)', 'if (HOT_COUNT(hot) > cpu->most)'))
 
 # ---- zone ----
 
@@ -320,9 +337,9 @@ bug('mail-loses-one', 'a list of letters goes to its owner without the last one'
     ('send', 'm->count = take_letters(cpu, &cpu->outbox->letters[owner], MAGAZINE_SIZE, m->frames);',
      'm->count = take_letters(cpu, &cpu->outbox->letters[owner], MAGAZINE_SIZE, m->frames) - 1;'))
 bug('mail-not-drained', 'a drain leaves the outbox alone', 'checker cpu_mail_drain cpu_mail', 30,
-    ('drain_cache', '	mail_flush(cpu);\n', ''))
+    ('lean_give', '	mail_flush(cpu);\n', ''))
 bug('larger-not-drained', 'a drain leaves the stacks of larger orders alone', 'unit cpu', 10,
-    ('drain_cache', '	order_flush_all(cpu);\n', ''))
+    ('lean_give', '	order_flush_all(cpu);\n', ''))
 bug('larger-gives-twice', 'a flush of a stack keeps what it gave', 'unit classes', 20,
     ('flush_order', 'larger[order], n - out, release', 'larger[order], n - out + (n > out), release'))
 bug('runs-keep-rest', 'a refill of runs that finds fewer than promised keeps the rest', 'checker bitmap_runs', 30,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lib/cpu: caches, rows, gate, depot traffic, nesting, draining, exact claims, and the answer "no memory". */
 #include "fixture.h"
+#include "cpu/drain.h"
 #include "cpu/mail.h"
 
 #define FRAMES 2048u /* of the default memory */
@@ -63,6 +64,7 @@ static struct fixture *one_sparse_block(struct ramka_frame **frames)
 {
 	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2 });
 
+	ramka_store(&f->r->lean_part, 0, relaxed, stat); /* no CPU is lean */
 	assert_int_equal(alloc_all(f->none, UNINIT, frames, FRAMES), FRAMES);
 	ramka_frame_put(f->none, frames[1536]);
 	assert_ptr_equal(must_alloc(f->cpu[0], UNINIT), frames[1536]);
@@ -880,6 +882,65 @@ static void mail_is_opened_one_by_one(void **state)
 	CLOSE(f);
 }
 
+/* ---- how much a CPU keeps back ---- */
+
+/* The first frame that the cache does not have. */
+static struct ramka_frame *refilled(struct ramka_cpu *cpu, struct ramka_frame **more, unsigned *n)
+{
+	while (cpu_count(cpu))
+		more[(*n)++] = must_alloc(cpu, UNINIT);
+	return must_alloc(cpu, UNINIT);
+}
+
+static void a_lean_cpu_keeps_back_next_to_nothing(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2 });
+	struct ramka_frame *frames[FRAMES], *more[2 * CACHE_SIZE], *last;
+	struct ramka_cpu *cpu = f->cpu[0];
+	unsigned n = 0;
+	size_t nr;
+
+	(void)state;
+	ramka_frame_put(cpu, must_alloc(cpu, order_req(3)));
+	last = refilled(cpu, more, &n);
+	more[n++] = last;
+	assert_true(order_held(cpu) == 8);
+	nr = alloc_all(f->none, UNINIT, frames, (size_t)zone_count_free(cpu->zone) - 4);
+	last = refilled(cpu, more, &n);
+	more[n++] = last;
+	assert_true(cpu_held(cpu) <= 1);
+	for (unsigned i = 0; i < 6; i++) {
+		ramka_frame_put(cpu, more[--n]);
+		assert_true(cpu_held(cpu) <= 1);
+	}
+	put_all(f->none, frames, nr); /* memory is there again */
+	ramka_frame_put(cpu, more[--n]);
+	while (n)
+		ramka_frame_put(cpu, more[--n]);
+	assert_true(cpu_held(cpu) > 8);
+	CLOSE(f);
+}
+
+/* What another CPU gave back and has not told the zone counts as free. */
+static void a_cpu_is_not_lean_by_rumour(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2 });
+	struct ramka_frame *frames[FRAMES], *others[600], *last;
+	size_t nr;
+
+	(void)state;
+	assert_int_equal(alloc_all(f->cpu[1], UNINIT, others, NELEMS(others)), NELEMS(others));
+	put_all(f->cpu[1], others, NELEMS(others));
+	nr = alloc_all(f->none, UNINIT, frames, (size_t)zone_estimate_free(f->cpu[0]->zone) - 20);
+	assert_true(zone_count_free(f->cpu[0]->zone) > 200);
+	last = must_alloc(f->cpu[0], UNINIT);
+	assert_false(cpu_is_lean(f->cpu[0]));
+	assert_true(cpu_count(f->cpu[0]) > 8);
+	ramka_frame_put(f->cpu[0], last);
+	put_all(f->none, frames, nr);
+	CLOSE(f);
+}
+
 /* A CPU that never allocates frees neighbours together, and sends mail if it frees others. */
 static void a_cpu_that_only_frees_sends_mail(void **state)
 {
@@ -901,6 +962,8 @@ static void a_cpu_that_only_frees_sends_mail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_lean_cpu_keeps_back_next_to_nothing),
+		cmocka_unit_test(a_cpu_is_not_lean_by_rumour),
 		cmocka_unit_test(the_last_freed_comes_first),
 		cmocka_unit_test(neighbours_come_in_ascending_order),
 		cmocka_unit_test(caches_are_bounded),

@@ -13,6 +13,7 @@
 #define CPUS 3u
 
 static unsigned in_hands; /* frames that the stopped call may have taken and not given back */
+static unsigned hidden_max; /* frames that it may hide in all */
 
 static bool stopped_in(unsigned c)
 {
@@ -49,6 +50,8 @@ static void listed_only(void)
 		held = 0;
 	ck_assert(got + owned + held + (ck_parked() ? in_hands : 0) >= FRAMES,
 		  "%u frames can be had, %u are owned, %u lie with stopped CPUs, of %u", got, owned, held, FRAMES);
+	ck_assert(!ck_parked() || got + owned + hidden_max >= FRAMES, "%u frames can be had, %u are owned, of %u", got, owned,
+		  FRAMES);
 }
 
 /* Two frames in the cache of CPU 1, two in that of CPU 2, the others in the zone. */
@@ -58,6 +61,7 @@ static void caches(unsigned hands)
 
 	make((struct options){ .frames = FRAMES, .cpus = CPUS, .rcu = true });
 	in_hands = hands;
+	hidden_max = FRAMES;
 	for (unsigned c = 0; c < 2; c++)
 		for (unsigned i = 0; i < 2; i++)
 			f[c][i] = take(none(), &t_bare, 0);
@@ -98,6 +102,30 @@ CK_CLIENT(parked_in_section, .what = "a CPU stops inside its section: others' ca
 	  .thread = { take_and_give }, .park = 1, .check = listed_only, .stale = 1);
 CK_CLIENT(parked_promise, .what = "a taker of two frames stops: it holds these", .setup = two_in_hands, .thread = { order_1 },
 	  .park = 1, .check = listed_only, .stale = 1);
+
+/* Lean CPUs, though a refill could take all: one hides a frame in its cache, and one on its way. */
+static void lean(void)
+{
+	make((struct options){ .frames = FRAMES, .cpus = CPUS });
+	hidden_max = 2;
+	ramka_store(&r->lean_part, FRAMES, relaxed, stat);
+	ramka_store(&r->batch, FRAMES, relaxed, stat);
+	in_hands = 1;
+}
+static void take_three_and_give(void)
+{
+	struct ramka_frame *f[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		f[i] = take(cpu(1), &t_bare, 0);
+	for (unsigned i = 0; i < 3; i++)
+		if (f[i])
+			give(cpu(1), f[i]);
+	if (!ck_parked())
+		ck_assert(private_to(1) <= 1, "a lean CPU keeps %u frames", private_to(1));
+}
+CK_CLIENT(parked_lean, .what = "a lean CPU stops inside its section: it hides two frames at most", .setup = lean,
+	  .thread = { take_three_and_give }, .park = 1, .check = listed_only, .stale = 1);
 static void goes_off_line(void)
 {
 	ramka_cpu_offline(cpu(1));
@@ -132,6 +160,7 @@ static void bags_setup(void)
 	for (unsigned i = 0; i < 3; i++)
 		f[i] = take(none(), &t_bare, 0);
 	third = f[2];
+	hidden_max = FRAMES;
 	for (unsigned i = 0; i < 2; i++) {
 		ck_own_give(number(f[i]));
 		ramka_frame_put_rcu(i ? none() : cpu(1), f[i]);
