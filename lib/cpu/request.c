@@ -231,7 +231,8 @@ static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, struct ramka_reques
 
 	if (!section_enter(cpu))
 		return NULL;
-	lean_look(cpu);
+	if (order || req.flags & RAMKA_ALLOC_LONG) /* else the refill has looked */
+		lean_look(cpu);
 	if (req.flags & RAMKA_ALLOC_LONG && order < BLOCK_ORDER) {
 		if (lasting_get(cpu, order, &n))
 			f = cpu_slot(cpu, n);
