@@ -37,7 +37,7 @@ static always_inline uint32_t keep_chain(struct ramka_cpu *cpu, uintptr_t *n, ui
 {
 	uint64_t hot = ramka_load(&cpu->hot, relaxed, section.own);
 	uint32_t current = ramka_load(&cpu->current, relaxed, section.own), window = cpu->window;
-	uint32_t room = CACHE_SIZE - HOT_COUNT(hot), nr;
+	uint32_t room = cpu->most > HOT_COUNT(hot) ? cpu->most - HOT_COUNT(hot) : 0, nr;
 	uint32_t *begin = cache_of(cpu)->frames + HOT_COUNT(hot), *at;
 	const uint32_t *end = begin + (most < room ? most : room);
 

@@ -47,20 +47,21 @@ static noinline void report(const struct ramka *r, const struct ramka_bug *bug)
 	r->panic(r->ctx, bug);
 }
 
-static void report_frame(const struct ramka *r, struct ramka_bug bug, const struct ramka_frame *f,
+/* Fills in what the slot says of the frame, and reports. */
+static void report_frame(const struct ramka *r, struct ramka_bug *bug, const struct ramka_frame *f,
 			 uint64_t ref)
 {
-	bug.state = RAMKA_STATE_HOLE;
-	bug.ref = ref;
+	bug->state = RAMKA_STATE_HOLE;
+	bug->ref = ref;
 	if (f && slot_valid(r, f)) {
-		bug.paddr = slot_paddr(r, f);
-		bug.state = state_of(r, f, ref); /* the slot of a hole has no info */
-		if (bug.state != RAMKA_STATE_HOLE) {
-			bug.type = type_by_id(r, info_type(slot_info(f)));
-			bug.history = watch_history(r, f);
+		bug->paddr = slot_paddr(r, f);
+		bug->state = state_of(r, f, ref); /* the slot of a hole has no info */
+		if (bug->state != RAMKA_STATE_HOLE) {
+			bug->type = type_by_id(r, info_type(slot_info(f)));
+			bug->history = watch_history(r, f);
 		}
 	}
-	report(r, &bug);
+	report(r, bug);
 }
 
 void instance_bug_of(const struct ramka *r, const char *operation, const char *what, const char *argument,
@@ -70,7 +71,7 @@ void instance_bug_of(const struct ramka *r, const char *operation, const char *w
 		.operation = operation, .what = what, .argument = argument, .value = (uintptr_t)f
 	};
 
-	report_frame(r, bug, f, ref);
+	report_frame(r, &bug, f, ref);
 }
 
 void instance_bug_content(const struct ramka *r, const char *operation, const char *what,
@@ -80,7 +81,7 @@ void instance_bug_content(const struct ramka *r, const char *operation, const ch
 		.operation = operation, .what = what, .argument = "content", .value = address
 	};
 
-	report_frame(r, bug, f, slot_ref(f));
+	report_frame(r, &bug, f, slot_ref(f));
 }
 
 noinline void instance_bug(const struct ramka *r, const char *operation, const char *what,

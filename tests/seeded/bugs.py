@@ -594,8 +594,7 @@ bug('offline-drops-cookie', 'bags of a CPU that goes off line wait for a second 
 bug('wait-asks-anew', 'a request that waits asks for a grace period of its own', 'unit defer', 10,
     ('defer_more', 'if (t->waits++) {', 'if (++t->waits) {'))
 bug('put-rcu-frees-all', 'one put_rcu frees all that is ripe', 'unit defer', 10,
-    ('reap_own', 'nr < TWO_BAGS && ', ''),
-    ('reap_own', 'TWO_BAGS - nr', 'ALL_FRAMES'))
+    ('reap_own', 'TWO_BAGS, true', 'ALL_FRAMES, true'))
 bug('drop-reaps', 'a put_rcu by on_drop frees bags, whose on_drop free more', 'unit defer', 10,
     ('defer_poll', '	if (ramka_load(&cpu->pending, relaxed, drop.pending))\n		return;\n', ''))
 bug('full-read-outside', 'put_rcu looks at the open bag after it has left the section', 'checker defer_take_over', 30,
