@@ -52,6 +52,7 @@ static inline void bench_relax(void)
 
 struct bench_shape {
 	uint64_t memory; /* bytes */
+	uint64_t first;  /* physical address of the first one, for peers that know addresses; 0: 1 GiB */
 	unsigned order;
 	unsigned threads;
 };

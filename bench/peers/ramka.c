@@ -22,12 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BASE (UINT64_C(1) << 30) /* the first physical address: frame 0 would never be handed out */
+#define FIRST (UINT64_C(1) << 30) /* the first physical address, if none is given: frame 0 would never be handed out */
 
 struct instance {
 	struct ramka *r;
 	void *memory, *metadata;
-	uint64_t size;
+	uint64_t size, first; /* first: physical address */
 	size_t metadata_size;
 	pthread_t mapper;  /* bench/run --map; else `map` is NULL */
 	const char *map;
@@ -92,7 +92,8 @@ static void panic(void *ctx, const struct ramka_bug *bug)
 static void *create_with(const struct bench_shape *shape, const struct ramka_rcu_ops *rcu, uint32_t flags)
 {
 	struct instance *i = calloc(1, sizeof(*i));
-	struct ramka_region region = { .base = BASE, .size = shape->memory, .kind = RAMKA_USABLE };
+	uint64_t first = shape->first ? shape->first : FIRST;
+	struct ramka_region region = { .base = first, .size = shape->memory, .kind = RAMKA_USABLE };
 	struct ramka_config cfg = { .regions = &region,
 				    .nr_regions = 1,
 				    .nr_cpus = shape->threads,
@@ -105,8 +106,9 @@ static void *create_with(const struct bench_shape *shape, const struct ramka_rcu
 		return NULL;
 	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 	i->size = shape->memory;
+	i->first = first;
 	i->memory = bench_reserve(i->size);
-	cfg.direct_map = (uintptr_t)i->memory - BASE;
+	cfg.direct_map = (uintptr_t)i->memory - first;
 	if (ramka_metadata_size(&cfg, &i->metadata_size))
 		return NULL;
 	i->metadata = bench_reserve(i->metadata_size);
@@ -256,7 +258,7 @@ static uint64_t number(void *instance, void *frame)
 {
 	struct instance *i = instance;
 
-	return ramka_frame_index(i->r, frame) - (BASE >> 12);
+	return ramka_frame_index(i->r, frame) - (i->first >> 12);
 }
 
 static uint64_t free_in_huge(void *instance)

@@ -111,6 +111,8 @@ static const struct bench_peer *find_peer(void)
 	bench_die("no peer '%s'", opt.peer);
 }
 
+#define GIB (UINT64_C(1) << 30)
+
 static const struct workload *find_workload(void)
 {
 	for (const struct workload *w = workloads; w->name; w++)
@@ -122,6 +124,9 @@ static const struct workload *find_workload(void)
 static void open_peer(struct work *w)
 {
 	struct bench_shape shape = { .memory = opt.mib * opt.cpus << 20, .order = opt.order, .threads = opt.cpus };
+
+	/* as in a machine with 256 GiB, a 64th lies below 4 GiB and is scarce (zone/territory.h) */
+	shape.first = 4 * GIB - (shape.memory < 192 * GIB ? shape.memory / 64 : 3 * GIB);
 
 	if (opt.order && !(w->peer->flags & PEER_ORDERS))
 		bench_die("%s hands out base frames only", w->peer->name);

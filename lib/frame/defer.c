@@ -165,6 +165,7 @@ static struct chain take_open(struct defer *d)
 
 	d->head = 0;
 	d->tails = 0;
+	d->stop = figure(&d->in); /* the next frame opens a bag */
 	ramka_store(&d->sealed, figure(&d->in), relaxed, stat);
 	return c;
 }
@@ -361,9 +362,19 @@ static noinline void defer_astray(struct ramka_cpu *cpu, struct ramka_frame *f, 
 }
 
 /*
+ * With the first frame of a bag, since a thread that lives shortly never fills one: what CPUs that went off
+ * line and callers without a section left.
+ */
+static noinline bool too_many_astray(struct ramka_cpu *cpu)
+{
+	if (waiting_astray(cpu->r) >= BAG_SIZE)
+		defer_poll(cpu);
+	return waiting_astray(cpu->r) > figure(&cpu->r->high_water);
+}
+
+/*
  * From here on base frames are pushed without a look, until one would fill a bag or lie above the high-water
- * mark. A bag that is sealed early leaves its stop to the next one, which looks once more than it has to.
- * With `nr` frames in the open bag.
+ * mark. With `nr` frames in the open bag.
  */
 static void set_stop(const struct ramka *r, struct defer *d, uint64_t nr)
 {
@@ -391,11 +402,10 @@ static int open_push(struct ramka_cpu *cpu, struct ramka_frame *f, uint64_t fram
 	nr = open_frames(d) - d->tails;
 	set_stop(r, d, nr);
 	section_leave(cpu);
-	if (nr % BAG_SIZE == 0) {
+	if (nr == 1 && too_many_astray(cpu))
+		return pressure(r);
+	if (nr % BAG_SIZE == 0)
 		bag_full(cpu);
-		if (waiting_astray(r) > figure(&r->high_water))
-			return pressure(r);
-	}
 	return likely(defer_waiting(d) <= figure(&r->high_water)) ? 0 : pressure(r);
 }
 

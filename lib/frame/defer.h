@@ -59,9 +59,9 @@
  *
  * Hits. Most put_rcu only push: a CAS of the frame's state word and two stores to the open bag (defer_hit).
  * One compare says so. `stop` is the count of the CPU's frames from which on the next one is looked at: it
- * would fill a bag, or lie above the high-water mark by what waited when `stop` was set. Frames that left
- * since make it too low, never too high. The look sets it anew. A mark that falls, as memory is removed,
- * counts from the next look on, a bag later at most.
+ * would open a bag, fill one, or lie above the high-water mark by what waited when `stop` was set. Frames
+ * that left since make it too low, never too high. The look sets it anew. A mark that falls, as memory is
+ * removed, counts from the next look on, a bag later at most.
  *
  * Reaping. A put_rcu that fills a bag frees at most two bags' worth, one of the pile's and its own; never
  * inside an on_drop, whose own put_rcu would never end. An allocation that finds its cache empty does the

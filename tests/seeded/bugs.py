@@ -616,6 +616,8 @@ bug('chain-forgets-lowest', 'a bag that is freed hides how low the cache was', '
     ('keep_chain', '	if (HOT_COUNT(hot) < HOT_LOWEST(hot))\n		hot = hot_at_lowest(hot, HOT_COUNT(hot));\n', ''))
 bug('chain-overfills', 'a bag is freed into a cache that has no room for it', 'unit defer', 10,
     ('keep_chain', '(most < room ? most : room)', 'most'))
+bug('short-lives-never-look', 'only a full bag looks for what others left, and short-lived threads fill none', 'unit defer', 10,
+    ('open_push', 'nr == 1 && too_many_astray(cpu)', 'false'))
 bug('own-ring-stuck', 'a CPU looks for ripe bags where it found the last one, and never behind it', 'unit defer', 10,
     ('reap', 'slot = (first + i) % RING_SIZE;', 'slot = aged ? first : (first + i) % RING_SIZE;'))
 bug('last-put-relaxed', 'the last put_rcu does not see what others did to the frame', 'checker defer_mark', 30,

@@ -751,6 +751,25 @@ static void an_offline_cpu_leaves_its_frames(void **state)
 	close_it(f);
 }
 
+/* Threads that live shortly never fill a bag: the first frame of each looks for what the others left. */
+static void short_lives_free_what_others_left(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 2, .no_barrier = true });
+
+	(void)state;
+	defer_many(f, f->cpu[1], 200);
+	ramka_cpu_offline(f->cpu[1]);
+	readers_gone(f);
+	too_early = false;
+	for (unsigned i = 1; i <= 3; i++) { /* a bag's worth each time */
+		defer_many(f, f->cpu[0], 1);
+		assert_true(stats(f).deferred <= 200 - i * 64 + i);
+		ramka_cpu_offline(f->cpu[0]);
+	}
+	readers_gone(f);
+	close_it(f);
+}
+
 /* A handler's frames in the shared stack are reaped without anybody waiting, or calling reclaim. */
 static void the_shared_stack_is_adopted(void **state)
 {
@@ -1103,6 +1122,7 @@ int main(void)
 		cmocka_unit_test(without_wait_a_reclaim_polls),
 		cmocka_unit_test(others_that_cannot_be_stopped_keep_theirs),
 		cmocka_unit_test(an_offline_cpu_leaves_its_frames),
+		cmocka_unit_test(short_lives_free_what_others_left),
 		cmocka_unit_test(the_shared_stack_is_adopted),
 		cmocka_unit_test(a_boot_without_cpus),
 		cmocka_unit_test(others_go_on_while_one_waits),
