@@ -16,6 +16,8 @@
 #include "support.h"
 #include "workloads.h"
 
+#define GIB (UINT64_C(1) << 30)
+
 static const struct bench_peer *const peers[] = {
 	&peer_floor,	      &peer_floor_shared,  &peer_ramka,	 &peer_ramka_shared, &peer_ramka_deferred,
 	&peer_ramka_address, &peer_ramka_none, &peer_buddy, &peer_buddy_owner, &peer_treiber,
@@ -110,8 +112,6 @@ static const struct bench_peer *find_peer(void)
 			return peers[i];
 	bench_die("no peer '%s'", opt.peer);
 }
-
-#define GIB (UINT64_C(1) << 30)
 
 static const struct workload *find_workload(void)
 {

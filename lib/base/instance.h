@@ -75,8 +75,8 @@ struct ramka {
 	struct ramka_atomic_u32 mail_max;      /* most frames in a CPU's outbox, cpu/mail.h */
 	/* most frames of each order that a CPU caches, cpu/order.h; of order 0 those that last */
 	struct ramka_atomic_u32 order_max[TOP_ORDER + 1];
-	/* the same of a lean CPU, all 0; below how many free frames, its part of them, a CPU is lean */
-	struct ramka_atomic_u32 order_none[TOP_ORDER + 1], lean_part;
+	/* below so many free frames, its part of them, a CPU is lean; cpu/lean.h */
+	struct ramka_atomic_u32 lean_part;
 	struct ramka_atomic_u32 shut;          /* blocks that are shut (zone/bitmap.h); mostly none */
 	uintptr_t direct_map;
 	struct cached_cpu *cpus;   /* cpu/state.h */

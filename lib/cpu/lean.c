@@ -8,6 +8,9 @@
 #define KEEP_PART 8u /* of the CPU's part of what is free */
 #define SAME_PART 8u /* of the estimate: a change that calls for a look */
 
+/* what the stacks of a lean CPU hold, by order */
+static const struct ramka_atomic_u32 no_places[TOP_ORDER + 1] = { { 0 } };
+
 uint64_t lean_held(const struct ramka_cpu *cpu)
 {
 	return cpu_in_rows(cpu) + order_held(cpu) + mail_count(cpu);
@@ -40,7 +43,7 @@ void lean_look_again(struct ramka_cpu *cpu)
 		}
 		cpu->most = cpu->keep;
 		cpu->rows_max = 0;
-		cpu->order_max = r->order_none;
+		cpu->order_max = no_places;
 	} else {
 		cpu->most = CACHE_SIZE;
 		cpu->rows_max = ramka_load(&r->rows_max, relaxed, stat);

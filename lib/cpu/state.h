@@ -184,10 +184,10 @@ static inline bool cpu_is_lean(const struct ramka_cpu *cpu)
 
 /* ---- frame numbers ---- */
 
-/* Frame number n of the home zone. */
-static inline struct ramka_frame *cpu_slot(const struct ramka_cpu *cpu, uint32_t n)
+/* Frame number n of the home zone. The number is as wide as a register, as cpu_home gives it. */
+static inline struct ramka_frame *cpu_slot(const struct ramka_cpu *cpu, uintptr_t n)
 {
-	return (struct ramka_frame *)(cpu->slots + ((uintptr_t)n << SLOT_SHIFT));
+	return (struct ramka_frame *)(cpu->slots + (n << SLOT_SHIFT));
 }
 
 /*

@@ -7,11 +7,6 @@
 
 /* ---- chains ---- */
 
-static always_inline struct ramka_frame *slot_at(const struct ramka_cpu *cpu, uintptr_t n)
-{
-	return (struct ramka_frame *)(cpu->slots + (n << SLOT_SHIFT));
-}
-
 /*
  * The order of frame n of a chain, if it is of the home zone and nothing is asked of it but that it was
  * deferred; else a number above TOP_ORDER.
@@ -20,13 +15,13 @@ static always_inline uint64_t ripe_order(const struct ramka_cpu *cpu, uintptr_t 
 {
 	if (unlikely(n >= cpu->span))
 		return UINT64_MAX;
-	return info_bare_order(slot_info(slot_at(cpu, n)) & ~(uint64_t)INFO_RCU);
+	return info_bare_order(slot_info(cpu_slot(cpu, n)) & ~(uint64_t)INFO_RCU);
 }
 
 /* The frame behind n. `zero`: the link of frame 0. */
 static always_inline uintptr_t frame_behind(const struct ramka_cpu *cpu, uintptr_t n, uint64_t zero)
 {
-	return ref_link(slot_ref(slot_at(cpu, n))) - zero;
+	return ref_link(slot_ref(cpu_slot(cpu, n))) - zero;
 }
 
 /*
@@ -44,7 +39,7 @@ static always_inline uint32_t keep_chain(struct ramka_cpu *cpu, uintptr_t *n, ui
 	for (at = begin; at != end && !ripe_order(cpu, *n) && current - (uint32_t)*n < window; at++) {
 		uintptr_t next = frame_behind(cpu, *n, zero);
 
-		ramka_store(&slot_at(cpu, *n)->ref, REF_FREE, relaxed, slot.free);
+		ramka_store(&cpu_slot(cpu, *n)->ref, REF_FREE, relaxed, slot.free);
 		*at = (uint32_t)*n;
 		*n = next;
 	}
@@ -64,7 +59,7 @@ static always_inline uint32_t row_chain(struct ramka_cpu *cpu, uintptr_t *n, uin
 	for (nr = 0; nr != most && (uint32_t)*n - cpu->row < WORD_BITS && !ripe_order(cpu, *n); nr++) {
 		uintptr_t next = frame_behind(cpu, *n, zero);
 
-		ramka_store(&slot_at(cpu, *n)->ref, REF_FREE, relaxed, slot.free);
+		ramka_store(&cpu_slot(cpu, *n)->ref, REF_FREE, relaxed, slot.free);
 		mask |= (uint64_t)1 << ((uint32_t)*n - cpu->row);
 		*n = next;
 	}
@@ -93,7 +88,7 @@ uint32_t cpu_take_back_chain(struct ramka_cpu *cpu, uint64_t *head, uint32_t mos
 				continue;
 		}
 		next = frame_behind(cpu, n, zero);
-		inside = cpu_take_back_inside(cpu, slot_at(cpu, n), n, (unsigned)order);
+		inside = cpu_take_back_inside(cpu, cpu_slot(cpu, n), n, (unsigned)order);
 		n = next;
 		nr++;
 	}

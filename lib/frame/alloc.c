@@ -8,7 +8,7 @@
 #include "defer.h"
 #include "drop.h"
 
-#define BULK_CHUNK 8u    /* frames that a bulk call collects at a time, on the stack */
+#define BULK_CHUNK 8u     /* frames that a bulk call collects at a time, on the stack */
 #define SHRINK_ROUNDS 4u  /* calls of cfg.shrink for one request, as config.h says */
 
 void frame_build(const struct ramka *r, struct ramka_frame *f, const struct type_entry *e, const void *meta,

@@ -219,7 +219,7 @@ enum taken { NO_BAG, UNRIPE, TAKEN };
 
 /* Takes at most `limit` frames of the bag in a slot, if its grace period is over. */
 static noinline enum taken take_ripe(struct ramka *r, struct defer *d, unsigned slot, uint32_t limit,
-			    struct chain *ret)
+				     struct chain *ret)
 {
 	struct chain *c = &d->bags[slot].chain;
 	uint64_t word = ramka_load(&d->state[slot], acquire, defer.bag);

@@ -49,6 +49,16 @@ static void *map(size_t bytes)
 	return p;
 }
 
+static void make_with(const struct ramka_config *cfg)
+{
+	size_t bytes;
+
+	CHECK(!ramka_metadata_size(cfg, &bytes));
+	CHECK(!ramka_init(cfg, map(bytes), bytes, &r));
+	cpu = ramka_cpu_at(r, 0);
+	other = ramka_cpu_at(r, 1);
+}
+
 static void make(uint32_t flags)
 {
 	struct ramka_region regions[] = { { .base = BASE, .size = MEMORY },
@@ -60,13 +70,9 @@ static void make(uint32_t flags)
 				    .flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP | flags,
 				    .rcu = &ops,
 				    .panic = panic };
-	size_t bytes;
 
 	ramka_qsbr_init(&qsbr, qsbr_cpus, 2, &ops);
-	CHECK(!ramka_metadata_size(&cfg, &bytes));
-	CHECK(!ramka_init(&cfg, map(bytes), bytes, &r));
-	cpu = ramka_cpu_at(r, 0);
-	other = ramka_cpu_at(r, 1);
+	make_with(&cfg);
 	ramka_qsbr_online(&qsbr, 0);
 }
 
@@ -80,15 +86,11 @@ static void make_nodes(void)
 				    .flags = RAMKA_METADATA_ZEROED | RAMKA_NO_DIRECT_MAP,
 				    .panic = panic };
 	struct ramka_request req = { .flags = RAMKA_ALLOC_UNINIT | RAMKA_ALLOC_NODE_ONLY };
-	size_t bytes;
 
 	for (unsigned i = 0; i < NODES; i++)
 		regions[i] = (struct ramka_region){ .base = BASE + i * (UINT64_C(2) * MOST * RAMKA_PAGE_SIZE),
 						    .size = (uint64_t)MOST * RAMKA_PAGE_SIZE, .node = i };
-	CHECK(!ramka_metadata_size(&cfg, &bytes));
-	CHECK(!ramka_init(&cfg, map(bytes), bytes, &r));
-	cpu = ramka_cpu_at(r, 0);
-	other = ramka_cpu_at(r, 1);
+	make_with(&cfg);
 	for (unsigned i = 0; i < NODES / 2; i++) {
 		req.node = RAMKA_NODE(i);
 		while (ramka_unique_alloc(cpu, &ramka_type_untyped, NULL, req))
@@ -272,34 +274,34 @@ struct row {
 
 #define ALL 11u
 static const struct row rows[] = {
-	{ "pair of ramka_unique_alloc and ramka_unique_free", no_loop, pair_unique, no_loop, ALL, 0, false },
-	{ "pair of ramka_frame_alloc and ramka_frame_put", no_loop, pair_shared, no_loop, ALL, 0, false },
-	{ "ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, ALL, 0, false },
-	{ "ramka_unique_free of many", alloc_unique, free_unique, no_loop, ALL, 0, false },
-	{ "ramka_frame_alloc of many", no_loop, alloc_shared, put_shared, ALL, 0, false },
-	{ "ramka_frame_put of many", alloc_shared, put_shared, no_loop, ALL, 0, false },
-	{ "ramka_unique_alloc_bulk", no_loop, alloc_unique_bulk, free_unique, ALL, 0, false },
-	{ "ramka_unique_free_bulk", alloc_unique, free_unique_bulk, no_loop, ALL, 0, false },
-	{ "ramka_frame_alloc_bulk", no_loop, alloc_shared_bulk, put_shared, ALL, 0, false },
-	{ "ramka_frame_put_bulk", alloc_shared, put_shared_bulk, no_loop, ALL, 0, false },
-	{ "ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, ALL, 0, false },
-	{ "ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, ALL, 0, false },
-	{ "ramka_frame_put_rcu with ramka_qsbr", alloc_shared, put_rcu, no_loop, 1, 0, false },
-	{ "pair of ramka_frame_alloc and ramka_frame_put_rcu", no_loop, pair_rcu, no_loop, 1, 0, false },
-	{ "ramka_frame_into_raw and ramka_frame_from_raw", alloc_shared, raw_shared, put_shared, 1, 0, false },
-	{ "ramka_unique_into_raw and ramka_unique_from_raw", alloc_unique, raw_unique, free_unique, 1, 0, false },
-	{ "ramka_frame_into_raw and ramka_frame_put_at", alloc_shared, put_at, no_loop, 1, 0, false },
-	{ "ramka_frame_get and ramka_frame_put", alloc_shared, get_put, put_shared, 1, 0, false },
-	{ "ramka_frame_from_in_use and ramka_frame_put", alloc_shared, lookup, put_shared, 1, 0, false },
-	{ "ramka_frame_from_unused and ramka_frame_put", no_loop, unused, no_loop, 1, 0, false },
-	{ "ramka_segment_alloc and ramka_segment_put, a frame", no_loop, segment, no_loop, 1, 0, false },
-	{ "RAMKA_CACHE_ALL: pair", no_loop, pair_unique, no_loop, 1, RAMKA_CACHE_ALL, false },
-	{ "RAMKA_CACHE_ALL: ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, 1, RAMKA_CACHE_ALL, false },
-	{ "RAMKA_CACHE_ALL: ramka_unique_free of many", alloc_unique, free_unique, no_loop, 1, RAMKA_CACHE_ALL, false },
-	{ "RAMKA_CACHE_ALL: ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, 1, RAMKA_CACHE_ALL, false },
-	{ "RAMKA_CACHE_ALL: ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, 1, RAMKA_CACHE_ALL, false },
-	{ "ramka_unique_alloc of many, 32 nodes empty", no_loop, alloc_unique, free_unique, 1, 0, true },
-	{ "ramka_unique_free of many, 32 nodes empty", alloc_unique, free_unique, no_loop, 1, 0, true },
+	{ "pair of ramka_unique_alloc and ramka_unique_free", no_loop, pair_unique, no_loop, ALL, 0 },
+	{ "pair of ramka_frame_alloc and ramka_frame_put", no_loop, pair_shared, no_loop, ALL, 0 },
+	{ "ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, ALL, 0 },
+	{ "ramka_unique_free of many", alloc_unique, free_unique, no_loop, ALL, 0 },
+	{ "ramka_frame_alloc of many", no_loop, alloc_shared, put_shared, ALL, 0 },
+	{ "ramka_frame_put of many", alloc_shared, put_shared, no_loop, ALL, 0 },
+	{ "ramka_unique_alloc_bulk", no_loop, alloc_unique_bulk, free_unique, ALL, 0 },
+	{ "ramka_unique_free_bulk", alloc_unique, free_unique_bulk, no_loop, ALL, 0 },
+	{ "ramka_frame_alloc_bulk", no_loop, alloc_shared_bulk, put_shared, ALL, 0 },
+	{ "ramka_frame_put_bulk", alloc_shared, put_shared_bulk, no_loop, ALL, 0 },
+	{ "ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, ALL, 0 },
+	{ "ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, ALL, 0 },
+	{ "ramka_frame_put_rcu with ramka_qsbr", alloc_shared, put_rcu, no_loop, 1, 0 },
+	{ "pair of ramka_frame_alloc and ramka_frame_put_rcu", no_loop, pair_rcu, no_loop, 1, 0 },
+	{ "ramka_frame_into_raw and ramka_frame_from_raw", alloc_shared, raw_shared, put_shared, 1, 0 },
+	{ "ramka_unique_into_raw and ramka_unique_from_raw", alloc_unique, raw_unique, free_unique, 1, 0 },
+	{ "ramka_frame_into_raw and ramka_frame_put_at", alloc_shared, put_at, no_loop, 1, 0 },
+	{ "ramka_frame_get and ramka_frame_put", alloc_shared, get_put, put_shared, 1, 0 },
+	{ "ramka_frame_from_in_use and ramka_frame_put", alloc_shared, lookup, put_shared, 1, 0 },
+	{ "ramka_frame_from_unused and ramka_frame_put", no_loop, unused, no_loop, 1, 0 },
+	{ "ramka_segment_alloc and ramka_segment_put, a frame", no_loop, segment, no_loop, 1, 0 },
+	{ "RAMKA_CACHE_ALL: pair", no_loop, pair_unique, no_loop, 1, RAMKA_CACHE_ALL },
+	{ "RAMKA_CACHE_ALL: ramka_unique_alloc of many", no_loop, alloc_unique, free_unique, 1, RAMKA_CACHE_ALL },
+	{ "RAMKA_CACHE_ALL: ramka_unique_free of many", alloc_unique, free_unique, no_loop, 1, RAMKA_CACHE_ALL },
+	{ "RAMKA_CACHE_ALL: ramka_unique_free in random order", alloc_unique, free_mixed, no_loop, 1, RAMKA_CACHE_ALL },
+	{ "RAMKA_CACHE_ALL: ramka_unique_free by another CPU", alloc_unique, free_by_other, no_loop, 1, RAMKA_CACHE_ALL },
+	{ "ramka_unique_alloc of many, 32 nodes empty", no_loop, alloc_unique, free_unique, 1, 0, .many_nodes = true },
+	{ "ramka_unique_free of many, 32 nodes empty", alloc_unique, free_unique, no_loop, 1, 0, .many_nodes = true },
 };
 
 /* Each row's loop twice, so that the second time is like all that follow; counted is the second. */
