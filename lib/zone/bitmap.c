@@ -65,7 +65,11 @@ static noinline void count_isolated_quad(struct bitmap *b, uint64_t old, uint64_
 	count_isolated(b, n);
 }
 
-/* See promise. `exact`: ENTRY_SHUT if a shut block may be taken from as well, else 0. */
+/*
+ * See promise. `exact`: ENTRY_SHUT if a shut block may be taken from as well, else 0. The run hint stays,
+ * also where all is promised: the promise may be filled with frames that are freed meanwhile, and then the
+ * run is what is left.
+ */
 static always_inline unsigned promise_of(struct bitmap *b, uint32_t block, unsigned min, unsigned max,
 					 unsigned exact)
 {
@@ -79,8 +83,7 @@ static always_inline unsigned promise_of(struct bitmap *b, uint32_t block, unsig
 		if (count < min)
 			return 0;
 		got = count < max ? count : max;
-		entry = got == count ? entry & exact : entry - got;
-	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry), acq_rel, count.raise));
+	} while (!ramka_cas(p, &quad, quad_with(quad, block, entry - got), acq_rel, count.raise));
 
 	if (exact & entry_in(quad, block))
 		count_isolated(b, -(int64_t)got);
@@ -140,9 +143,9 @@ static bool raise_count(struct bitmap *b, uint32_t block, unsigned n, unsigned r
 }
 
 /*
- * Gives back n frames of a promise that the caller did not take. Which ones is not known, and a promise of
- * all frames took the hint along, so they may be a run of any order. The movement is counted once the frames
- * can be seen again (pair nomem.collect).
+ * Gives back n frames of a promise that the caller did not take. Which ones is not known, and a search may
+ * have lowered the hint while claim_words had some of their bits, so they may be a run of any order. The
+ * movement is counted once the frames can be seen again (pair nomem.collect).
  */
 static void give_back(struct bitmap *b, uint32_t block, unsigned n)
 {

@@ -14,7 +14,8 @@
  *
  *   HUGE     the block is claimed whole; its bits stay set, untouched. A block without HUGE is OPEN
  *   SHUT     nothing is handed out of the block, see below
- *   hint     no free aligned run in the block has a larger order; 9 in a whole block: it was reported
+ *   hint     no aligned run of set bits has a larger order, promised ones included; a free that is half-way
+ *            is about to raise it. 9 in a whole block: it was reported
  *   count    free frames, 0 to 512, without those that are promised
  *
  * The rule: the truth of each operation is one word, and undoing is setting what we own, which cannot fail.
@@ -53,7 +54,8 @@
 #define ENTRY_COUNT 0x3ffu
 #define ENTRY_HINT_SHIFT 10u
 #define ENTRY_HUGE 0x8000u
-#define ENTRY_SHUT 0x4000u
+#define ENTRY_SHUT_SHIFT 14u
+#define ENTRY_SHUT (1u << ENTRY_SHUT_SHIFT)
 #define ENTRY_HINT_MAX 8u
 #define ENTRY_FULL (BLOCK_FRAMES | ENTRY_HINT_MAX << ENTRY_HINT_SHIFT)
 #define ENTRY_MARK (1u << ENTRY_HINT_SHIFT)     /* of a whole block: it was reported */
@@ -143,20 +145,16 @@ static inline bool entry_is_whole(unsigned entry)
  */
 static inline bool quad_may_have(uint64_t quad, unsigned order)
 {
-	/* all four at a time: only a whole block has this bit, and only a large enough hint gets to 16 */
+	uint64_t counts, hints;
+
 	if (order > BLOCK_ORDER + 1)
 		return quad_is_whole(quad);
-	if (order >= BLOCK_ORDER)
+	if (order >= BLOCK_ORDER) /* only a whole block has this bit */
 		return quad & QUAD_OF(BLOCK_FRAMES);
-	if (order && !(((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) & QUAD_OF(16)))
-		return false;
-	for (unsigned i = 0; i < QUAD_BLOCKS; i++, quad >>= ENTRY_WIDTH) {
-		unsigned entry = (unsigned)quad & ENTRY_BITS;
-
-		if (entry_may_have(entry, order))
-			return true;
-	}
-	return false;
+	/* entry_may_have of all four at a time: a large enough count reaches 2^10, a large enough hint 2^4 */
+	counts = ((quad & QUAD_OF(ENTRY_COUNT)) + QUAD_OF(2 * BLOCK_FRAMES - (1u << order))) >> 10;
+	hints = ((quad >> ENTRY_HINT_SHIFT & QUAD_OF(0xf)) + QUAD_OF(16 - order)) >> 4;
+	return counts & hints & ~(quad >> ENTRY_SHUT_SHIFT) & QUAD_OF(1);
 }
 
 /* Free frames of the block, 0 if HUGE or SHUT. */

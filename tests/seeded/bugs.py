@@ -264,8 +264,10 @@ bug('exact-without-promise', 'an exact claim clears its bit without a promise', 
     hangs=True)
 bug('exact-loses-promise', 'an exact claim that fails keeps its promise', 'checker bitmap_exact', 30,
     ('bitmap_claim_mask', '	give_back(b, block, n);\n', ''))
-bug('back-without-hint', 'what goes back to an empty block may be a run, and its entry says there is none', 'checker bitmap_run_back', 30,
+bug('back-without-hint', 'a search lowered the hint while a run was out, and it goes back without one', 'checker bitmap_run_undone', 30,
     ('give_back', 'raise_count(b, block, n, ENTRY_HINT_MAX);', 'raise_count(b, block, n, 0);'))
+bug('hint-goes-with-promise', 'a run that a promise of all leaves behind stays hidden', 'checker bitmap_run_left bitmap_run_left_any', 30,
+    ('promise_of', 'quad_with(quad, block, entry - got), acq_rel', 'quad_with(quad, block, got == count ? entry & exact : entry - got), acq_rel'))
 bug('seen-is-still-own', 'a block that an earlier search saw is picked though it is another CPU\'s by now', 'unit zone', 10,
     ('still_fits', 'is_own(z, block >> z->territory_shift, me)', '(me || true)'))
 bug('hint-lowered-blindly', 'a run that moved past a search stays hidden', 'checker bitmap_run_moves', 30,

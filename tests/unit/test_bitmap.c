@@ -480,6 +480,36 @@ static void a_blocked_run_is_left_alone(void **state)
 	}
 }
 
+static void a_quad_may_have_what_one_of_its_entries_may_have(void **state)
+{
+	static const unsigned counts[] = { 0, 1, 2, 7, 8, 63, 64, 255, 256, 511 };
+	uint64_t seed = 15;
+
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++) {
+		uint64_t quad = 0;
+
+		for (uint32_t block = 0; block < QUAD_BLOCKS; block++) {
+			unsigned entry = counts[random_next(&seed) % 10] |
+				(unsigned)(random_next(&seed) % 10) << ENTRY_HINT_SHIFT;
+
+			if (random_next(&seed) % 8 == 0)
+				entry = random_next(&seed) % 2 ? ENTRY_FULL : ENTRY_REPORTED;
+			else if (random_next(&seed) % 8 == 0)
+				entry = ENTRY_HUGE;
+			entry |= random_next(&seed) % 4 ? 0 : ENTRY_SHUT;
+			quad |= (uint64_t)entry << entry_shift(block);
+		}
+		for (unsigned order = 0; order < BLOCK_ORDER; order++) {
+			bool may = false;
+
+			for (uint32_t block = 0; block < QUAD_BLOCKS; block++)
+				may |= entry_may_have(entry_in(quad, block), order);
+			assert_int_equal(quad_may_have(quad, order), may);
+		}
+	}
+}
+
 static void all_frames_of_blocks_are_taken_and_freed_at_once(void **state)
 {
 	struct map *m = map_new(4);
@@ -550,6 +580,7 @@ int main(void)
 		cmocka_unit_test(frees_no_part_of_a_huge_block),
 		cmocka_unit_test(claims_whole_blocks),
 		cmocka_unit_test(a_blocked_run_is_left_alone),
+		cmocka_unit_test(a_quad_may_have_what_one_of_its_entries_may_have),
 		cmocka_unit_test(all_frames_of_blocks_are_taken_and_freed_at_once),
 		cmocka_unit_test(an_opened_block_is_freed_in_parts),
 	};

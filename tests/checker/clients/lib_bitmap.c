@@ -183,30 +183,7 @@ static void exact_keep(void) { if (bitmap_claim_mask(&b, 0, 1)) took(0, 1); }
 CK_CLIENT(bitmap_exact, .what = "exact claims against takers with promises", .setup = two_free,
 	  .thread = { exact_64, take_keep, exact_keep, any_keep }, .check = two_left, .stale = 1);
 
-/* ---- the run hint of an entry: nothing that is free has a larger order ---- */
-
-static void eight_free(void)
-{
-	make();
-	ck_assert(bitmap_free_mask(&b, 0, 15) == 4 && bitmap_free_mask(&b, 1, 15) == 4, "not freed");
-}
-static void claim_four(void)
-{
-	uint32_t f = bitmap_claim(&b, 0, 2, BLOCK_FRAMES);
-
-	if (f != NO_FRAME)
-		took(f, 4);
-}
-static void take_four(void)
-{
-	uint32_t word;
-	uint64_t m = bitmap_take(&b, 0, 4, 0, &word);
-
-	for (; m; m &= m - 1)
-		took(word * WORD_BITS + bits_lowest(m), 1);
-}
-CK_CLIENT(bitmap_run_back, .what = "all of a count was promised, and a run of it goes back", .setup = eight_free,
-	  .thread = { claim_four, take_four }, .check = books, .stale = 1);
+/* ---- the run hint of an entry: no run of bits has a larger order ---- */
 
 /* A run is freed in a word that the search has passed, and another is taken where it comes to: the entry looks as before. */
 static void run_in_word_1(void)
@@ -229,6 +206,27 @@ static void run_moves(void)
 }
 CK_CLIENT(bitmap_run_moves, .what = "a run moves past a search that then lowers the hint", .setup = run_in_word_1,
 	  .thread = { search_run, run_moves }, .check = books, .stale = 1);
+
+/* All of a count was promised, and is filled with smaller runs that come meanwhile: the larger run is what is left. */
+static void free_two(void) { ck_assert(bitmap_free_mask(&b, 0, 5) == 2, "not freed"); }
+static void four_in_word_1(void)
+{
+	make();
+	ck_assert(bitmap_free_mask(&b, 1, 15) == 4, "not freed");
+}
+static void take_pairs(void)
+{
+	uint32_t f[2];
+	unsigned n = bitmap_take_runs(&b, 0, 1, 2, f);
+
+	for (unsigned i = 0; i < n; i++)
+		took(f[i], 2);
+}
+static void free_pairs(void) { ck_assert(bitmap_free_mask(&b, 0, 0x33) == 4, "not freed"); }
+CK_CLIENT(bitmap_run_left, .what = "a promise of all is filled with smaller runs, and the larger one is left",
+	  .setup = four_in_word_1, .thread = { take_pairs, free_pairs }, .check = books, .stale = 1);
+CK_CLIENT(bitmap_run_left_any, .what = "the same by two that take any frame", .setup = run_in_word_1,
+	  .thread = { any_keep, any_keep, free_two }, .check = books, .stale = 1);
 
 /* ---- the frames of two words come back with one change of the count ---- */
 
@@ -563,6 +561,18 @@ CK_CLIENT(bitmap_words_twice, .what = "a word is freed by two, and a frame of it
 	  .thread = { free_64_6, free_64_6, take_any_keep }, .check = freed_once, .stale = 1);
 CK_CLIENT(bitmap_order7_twice, .what = "the same of order 7", .setup = make,
 	  .thread = { free_128_7, free_128_7, take_any_keep }, .check = freed_once, .stale = 1);
+
+/* a search lowers the hint while the bits of a run are cleared, and then they are set again */
+static void keep_255(void) { if (bitmap_claim_mask(&b, 3, (uint64_t)1 << 63)) took(255, 1); }
+static void search_7(void)
+{
+	uint32_t f = bitmap_claim(&b, 0, 7, BLOCK_FRAMES);
+
+	if (f != NO_FRAME)
+		took(f, 128);
+}
+CK_CLIENT(bitmap_run_undone, .what = "an undo while a search lowers the hint", .setup = order8_setup,
+	  .thread = { claim_order8, keep_255, search_7 }, .check = books, .stale = 1);
 
 static void pair_setup(void) { make(); bitmap_fill(&b, 0, 1); bitmap_fill(&b, 64, 66); }
 static void three_left(void) { books(); ck_assert(free_frames() + held == 3, "%u frames of 3", free_frames() + held); }
