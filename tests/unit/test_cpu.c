@@ -72,6 +72,26 @@ static struct fixture *one_sparse_block(struct ramka_frame **frames)
 	return f;
 }
 
+static void frames_of_each_order_stay_at_the_cpu(void **state)
+{
+	(void)state;
+	for (unsigned order = 1; order <= TOP_ORDER; order++) {
+		struct fixture *f = fixture_open((struct spec){ .size = GIB, .nr_cpus = 1 });
+		struct ramka_frame *frame[2];
+		uint32_t had;
+
+		for (unsigned i = 0; i < 2; i++)
+			frame[i] = must_alloc(f->cpu[0], order_req(order));
+		had = order_count(f->cpu[0], order);
+		ramka_frame_put(f->cpu[0], frame[1]);
+		ramka_frame_put(f->cpu[0], frame[0]);
+		assert_int_equal(order_count(f->cpu[0], order), had + 2);
+		assert_ptr_equal(must_alloc(f->cpu[0], order_req(order)), frame[0]); /* the last freed */
+		ramka_frame_put(f->cpu[0], frame[0]);
+		CLOSE(f);
+	}
+}
+
 static void only_full_blocks_and_the_own_one_are_cached(void **state)
 {
 	struct ramka_frame *frames[FRAMES];
@@ -967,6 +987,7 @@ int main(void)
 		cmocka_unit_test(the_last_freed_comes_first),
 		cmocka_unit_test(neighbours_come_in_ascending_order),
 		cmocka_unit_test(caches_are_bounded),
+		cmocka_unit_test(frames_of_each_order_stay_at_the_cpu),
 		cmocka_unit_test(only_full_blocks_and_the_own_one_are_cached),
 		cmocka_unit_test(shuffled_frames_are_the_same_frames),
 		cmocka_unit_test(every_freed_frame_is_cached),

@@ -219,6 +219,24 @@ static void a_cookie_for_64_frames(void **state)
 	close_it(f);
 }
 
+/* A larger frame is one of the 64, wherever it comes. */
+static void a_cookie_for_64_larger_frames(void **state)
+{
+	(void)state;
+	for (unsigned before = 0; before < 63; before += 31) {
+		struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
+
+		defer_many(f, f->cpu[0], before);
+		ramka_frame_put_rcu(f->cpu[0], must_alloc(f->cpu[0], order_req(2)));
+		defer_many(f, f->cpu[0], 62 - before);
+		assert_int_equal(f->grace.snapshots, 0);
+		defer_many(f, f->cpu[0], 1);
+		assert_int_equal(f->grace.snapshots, 1);
+		assert_int_equal(stats(f).deferred, 63 + 4);
+		close_it(f);
+	}
+}
+
 /* Each bag waits for its own grace period, the oldest first. */
 static void bags_go_one_by_one(void **state)
 {
@@ -1097,6 +1115,7 @@ int main(void)
 		cmocka_unit_test(the_mark_does_not_outlive_the_frame),
 		cmocka_unit_test(frames_of_every_order),
 		cmocka_unit_test(a_cookie_for_64_frames),
+		cmocka_unit_test(a_cookie_for_64_larger_frames),
 		cmocka_unit_test(bags_go_one_by_one),
 		cmocka_unit_test(late_comers_wait_longer),
 		cmocka_unit_test(an_allocation_reaps),

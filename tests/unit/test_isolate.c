@@ -439,6 +439,9 @@ static void a_walk_of_a_range(void **state)
 	s = (struct seen){ .next = BASE };
 	ramka_walk_range(f->r, 0, UINT64_MAX, see, &s); /* cut at the ends of the span */
 	assert_int_equal(s.next, BASE + 8 * MIB);
+	s = (struct seen){ .next = BASE + MIB };
+	ramka_walk_range(f->r, BASE + MIB, UINT64_MAX - MIB, see, &s); /* its end wraps to 0 and beyond */
+	assert_int_equal(s.next, BASE + 8 * MIB);
 	s = (struct seen){ .next = 0 };
 	ramka_walk_range(f->r, 0, BASE, see, &s);
 	assert_int_equal(s.next, 0);

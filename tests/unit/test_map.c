@@ -236,12 +236,13 @@ static void every_pair_in_one_frame(void **state)
 	(void)state;
 	for (unsigned i = 0; i < NELEMS(order); i++)
 		for (unsigned j = 0; j < NELEMS(order); j++) {
-			const struct ramka_region g[] = { { 0x10000, 0x1801, order[i], 0 }, { 0x11801, 0x1800, order[j], 0 } };
+			const struct ramka_region g[] = { { 0x10000, 0x1801, order[i], 5 }, { 0x11801, 0x1800, order[j], 7 } };
 			enum ramka_region_kind more = order[i > j ? i : j];
 			struct built b = BUILD(g);
 
 			assert_int_equal(b.rc, 0);
 			assert_int_equal(at(&b, 0x11)->kind, more == RAMKA_MMIO ? MAP_HOLE : (uint32_t)more);
+			assert_int_equal(at(&b, 0x11)->node, more == RAMKA_MMIO ? 0 : i >= j ? 5 : 7); /* of the region that has it */
 			/* the last frame: half a hole */
 			assert_int_equal(at(&b, 0x13)->kind, j < 3 || order[j] == RAMKA_MMIO ? MAP_HOLE : (uint32_t)order[j]);
 		}

@@ -443,7 +443,55 @@ static void refills_from_its_own_territories(void **state)
 	use(z, last + 1, 400);
 	for (uint32_t from = first; from <= last; from++)
 		assert_int_equal(territory_pick(z, 2, &own[1], 0, from), last);
+	use(z, first, 350); /* behind the turn for most */
+	for (uint32_t from = first; from <= last; from++)
+		assert_int_equal(territory_pick(z, 2, &own[1], 0, from), first);
+	use(z, last - 1, 380); /* the search from `last` ends with it */
+	for (uint32_t from = first; from <= last; from++)
+		assert_int_equal(territory_pick(z, 2, &own[1], 0, from), last - 1);
 	zone_delete(z);
+}
+
+/*
+ * Whole blocks come out of the CPU's own territories as long as these have some, out of one chunk at a time, never more than
+ * were asked for, and each once.
+ */
+static void whole_blocks_of_its_own_go_first(void **state)
+{
+	(void)state;
+	for (uint32_t turn = 0; turn < 2 * 2 * 8; turn++) {
+		uint32_t nr = 1 + turn % 2, me = 1 + turn / 2 % 2, most = 1 + turn / 4 * 9;
+		struct zone *z = zone_new(0, 4 * CHUNK_BLOCKS * 512);
+		uint32_t blocks[64], first, end, at, left, got, all = 0;
+		struct territory_range own[5];
+		bool taken[4 * CHUNK_BLOCKS] = { false };
+
+		for (uint32_t i = 0; i < 5; i++)
+			own[i] = territory_give(z, i, i, 5);
+		first = own[me].first << z->territory_shift;
+		end = own[me].end << z->territory_shift;
+		assert_int_equal((me == 1 ? end : first) % CHUNK_BLOCKS, CHUNK_BLOCKS / 2); /* it shares a chunk */
+		left = end - first;
+		at = end - 5; /* it turns around */
+		while ((got = territory_take_blocks(z, left ? me + 1 : OWNER_NONE, &own[me], nr, most, &at, blocks))) {
+			assert_true(got <= most && (!left || got * nr <= left));
+			assert_int_equal(at, blocks[got - 1]);
+			for (uint32_t i = 0; i < got; i++) {
+				assert_int_equal(blocks[i] % nr, 0);
+				assert_true(!left || (blocks[i] >= first && blocks[i] < end));
+				assert_int_equal(blocks[i] / CHUNK_BLOCKS, blocks[0] / CHUNK_BLOCKS);
+				assert_true(!i || blocks[i] > blocks[i - 1]);
+				for (uint32_t j = 0; j < nr; j++, all++) {
+					assert_false(taken[blocks[i] + j]);
+					taken[blocks[i] + j] = true;
+					assert_int_equal(bitmap_free_count(&z->map, blocks[i] + j), 0);
+				}
+			}
+			left -= left ? got * nr : 0;
+		}
+		assert_int_equal(all, 4 * CHUNK_BLOCKS);
+		zone_delete(z);
+	}
 }
 
 /* One search serves several requests for runs, densest block first, but no block that is no longer one to pick. */
@@ -570,6 +618,7 @@ int main(void)
 		cmocka_unit_test(hints_that_promise_too_much_do_no_harm),
 		cmocka_unit_test(searches_get_through_stale_hints),
 		cmocka_unit_test(refills_from_its_own_territories),
+		cmocka_unit_test(whole_blocks_of_its_own_go_first),
 		cmocka_unit_test(a_search_serves_the_next_ones),
 		cmocka_unit_test(searches_again_after_some_whole_blocks),
 		cmocka_unit_test(a_stale_hint_of_a_run_goes),
