@@ -83,7 +83,8 @@ static bool neighbours(const struct ramka_list *l, const struct ramka_unique *pr
 	if (likely((prev ? link_of(l, prev)->next : l->front) == next) &&
 	    likely((next ? link_of(l, next)->prev : l->back) == prev))
 		return true;
-	instance_bug_argument(l->r, operation, "the list or a link in it was overwritten", "l", (uintptr_t)l, 0);
+	instance_bug_argument(l->r, operation, "the list or a link in it was overwritten", "l", (uintptr_t)l,
+			      0);
 	return false;
 }
 

@@ -435,5 +435,8 @@ struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
 
 ramka_paddr_t ramka_unique_paddr(const struct ramka *r, const struct ramka_unique *u)
 {
-	return frame_pointer_ok(r, slot_of(u), "ramka_unique_paddr") ? slot_paddr(r, slot_of(u)) : 0;
+	if (likely(slot_valid(r, slot_of(u))))
+		return slot_paddr(r, slot_of(u));
+	unique_argument_bad(r, slot_of(u), "ramka_unique_paddr");
+	return 0;
 }

@@ -15,14 +15,15 @@ static RAMKA_DEFINE_TYPE(hook_type, struct note, .id = 17, .flags = RAMKA_TYPE_U
 static RAMKA_DEFINE_TYPE(next_type, struct note, .id = 18);
 
 enum subject {
-	HOLE, UNUSED, FREE, CACHED, UNIQUE, LISTED, SHARED, MARKED, TAIL, DEFERRED, BUSY, RESERVED, SATURATED, NR_STATES,
+	HOLE, UNUSED, FREE, CACHED, UNIQUE, LISTED, SHARED, MARKED, TAIL, DEFERRED, BUSY, RESERVED, SATURATED, ISOLATED,
+	NR_STATES,
 	NOTHING = NR_STATES, MISALIGNED, BEFORE, BEHIND, FOREIGN, NR_SUBJECTS
 };
 
 static const enum ramka_state state_of_subject[NR_STATES] = {
 	RAMKA_STATE_HOLE,   RAMKA_STATE_UNUSED, RAMKA_STATE_FREE, RAMKA_STATE_CACHED,   RAMKA_STATE_UNIQUE,
 	RAMKA_STATE_UNIQUE, RAMKA_STATE_SHARED, RAMKA_STATE_SHARED, RAMKA_STATE_TAIL,   RAMKA_STATE_DEFERRED,
-	RAMKA_STATE_BUSY,   RAMKA_STATE_RESERVED, RAMKA_STATE_SATURATED,
+	RAMKA_STATE_BUSY,   RAMKA_STATE_RESERVED, RAMKA_STATE_SATURATED, RAMKA_STATE_ISOLATED,
 };
 
 #define S(state) (1u << (state))
@@ -184,11 +185,15 @@ static void code(struct scene *s, int rc, const int *want)
 }
 static const int claim_codes[NR_STATES] = {
 	RAMKA_E_OUT_OF_BOUND, 0, 0, 0, RAMKA_E_UNIQUE, RAMKA_E_UNIQUE, RAMKA_E_IN_USE, RAMKA_E_IN_USE, RAMKA_E_IN_USE,
-	RAMKA_E_BUSY, RAMKA_E_BUSY, RAMKA_E_IN_USE, RAMKA_E_IN_USE,
+	RAMKA_E_BUSY, RAMKA_E_BUSY, RAMKA_E_IN_USE, RAMKA_E_IN_USE, 0,
 };
 static const int lookup_codes[NR_STATES] = {
 	RAMKA_E_OUT_OF_BOUND, RAMKA_E_UNUSED, RAMKA_E_UNUSED, RAMKA_E_UNUSED, RAMKA_E_UNIQUE, RAMKA_E_UNIQUE, 0, 0, RAMKA_E_UNUSED,
-	RAMKA_E_BUSY, RAMKA_E_BUSY, 0, 0,
+	RAMKA_E_BUSY, RAMKA_E_BUSY, 0, 0, RAMKA_E_UNUSED,
+};
+static const int bad_codes[NR_STATES] = {
+	RAMKA_E_OUT_OF_BOUND, 0, 0, 0, RAMKA_LATER, RAMKA_LATER, RAMKA_LATER, RAMKA_LATER, RAMKA_LATER,
+	RAMKA_LATER, RAMKA_E_BUSY, RAMKA_E_UNSUPPORTED, RAMKA_LATER, 0,
 };
 CALL(from_in_use) { struct ramka_frame *g; code(s, ramka_frame_from_in_use(R, s->pa, &g), lookup_codes); }
 CALL(from_unused) { struct ramka_frame *g; code(s, ramka_frame_from_unused(CPU, s->pa, &note_type, NULL, &g), claim_codes); }
@@ -204,6 +209,17 @@ CALL(segment_from_unused)
 
 	code(s, ramka_segment_from_unused(CPU, s->pa, PAGE, &note_type, NULL, NULL, &g), claim_codes);
 }
+CALL(frame_claim)
+{
+	struct ramka_frame *g;
+	struct ramka_why why;
+
+	code(s, ramka_frame_claim(CPU, s->pa, 0, &note_type, NULL, &g, &why), claim_codes);
+	assert_int_equal(why.error, claim_codes[s->subject]);
+}
+CALL(unique_claim) { struct ramka_unique *g; code(s, ramka_unique_claim(CPU, s->pa, 0, &note_type, NULL, &g, NULL), claim_codes); }
+CALL(set_bad) { code(s, ramka_frame_set_bad(CPU, s->pa), bad_codes); }
+CALL(history) { struct ramka_history h; assert_false(ramka_frame_history(R, s->pa, &h)); }
 CALL(at) { assert_true((ramka_frame_at(R, s->pa).frame == NULL) == (s->subject == HOLE)); }
 
 #define ROW(name_, call_, ...) { .name = #name_, .call = do_##call_, __VA_ARGS__ }
@@ -252,7 +268,7 @@ static const struct row rows[] = {
 	ROW(ramka_unique_split, split, BOTH(S(UNIQUE)), .argument = "u"),
 	ROW(ramka_unique_into_raw, unique_into_raw, .accept = S(UNIQUE) | S(LISTED), .contracts = S(UNIQUE), .argument = "u"),
 	ROW(ramka_unique_from_raw, unique_from_raw, .accept = S(UNIQUE) | S(LISTED), .contracts = 0, .by_address = true),
-	ROW(ramka_unique_paddr, unique_paddr, BOTH(ALL), .argument = "f"),
+	ROW(ramka_unique_paddr, unique_paddr, BOTH(ALL), .argument = "u"),
 
 	ROW(ramka_list_push_front, push_front, BOTH(S(UNIQUE)), .argument = "u"),
 	ROW(ramka_list_push_back, push_back, BOTH(S(UNIQUE)), .argument = "u"),
@@ -284,6 +300,10 @@ static const struct row rows[] = {
 	ROW(ramka_frame_from_unused, from_unused, BOTH(ALL), .by_address = true),
 	ROW(ramka_unique_from_unused, unique_from_unused, BOTH(ALL), .by_address = true),
 	ROW(ramka_segment_from_unused, segment_from_unused, BOTH(ALL), .by_address = true),
+	ROW(ramka_frame_claim, frame_claim, BOTH(ALL), .by_address = true),
+	ROW(ramka_unique_claim, unique_claim, BOTH(ALL), .by_address = true),
+	ROW(ramka_frame_set_bad, set_bad, BOTH(ALL), .by_address = true),
+	ROW(ramka_frame_history, history, BOTH(ALL), .by_address = true),
 	ROW(ramka_frame_at, at, BOTH(ALL), .by_address = true),
 };
 /* its second frame is whatever lies behind the subject: only refusals can be told */
@@ -347,6 +367,10 @@ static void scene_open(struct scene *s, const struct row *row, enum subject subj
 		break;
 	case RESERVED:
 		s->frame = slot_at(s->f, BASE + 3 * MIB + MIB / 2);
+		break;
+	case ISOLATED:
+		s->frame = slot_at(s->f, BASE + 2 * MIB - 2 * PAGE);
+		assert_int_equal(ramka_isolate(CPU, BASE, 2 * MIB), 0);
 		break;
 	case SATURATED:
 		ramka_store(&one->ref, REF_SATURATED, relaxed, slot.undo);
