@@ -39,7 +39,8 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	            storey that it and its .c file include, no other ones, and none that comes later in docs/architecture.md
 	contexts    a public function that docs/contexts.md does not name: whole, as _SUFFIX behind one of its kind, or as PREFIX*
 	states      a public function that takes a frame, an owner's handle, a segment, a cursor or an address `pa`, and has no row in
-	            the matrix of tests/misuse/test_states.c; or takes a list, and is not named there
+	            the matrix of tests/misuse/test_states.c; or takes a list, and is not named there; or that no client of the
+	            checker calls
 	picture     a picture of docs/pictures that is not what the text beside it says, or the one of the storeys without a file
 """
 import hashlib
@@ -81,6 +82,7 @@ MAP = os.path.join('docs', 'architecture.md')
 CONTEXTS = os.path.join('docs', 'contexts.md')
 PICTURES = os.path.join('docs', 'pictures')
 STATES = os.path.join('tests', 'misuse', 'test_states.c')
+CLIENTS = os.path.join('tests', 'checker', 'clients')
 # begins on one line and may end on the next, of a comment too
 NO_THING = re.compile(r'\b((?:no|some|any|every)body|(?:some|any|every)one|no one|whoever|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
 UNFINISHED = re.compile(r'\b(' + '|'.join(('TO' 'DO', 'FIX' 'ME', 'XX' 'X')) + r')\b')
@@ -559,6 +561,10 @@ def check_states(root):
 		return
 	with open(os.path.join(root, STATES), encoding='utf-8') as f:
 		matrix = f.read()
+	clients = ''
+	for path in csource.files(root, (CLIENTS,)):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			clients += csource.without_comments(f.read())
 	for path in csource.files(root, (os.path.join('include', 'ramka'),)):
 		with open(os.path.join(root, path), encoding='utf-8') as f:
 			code = csource.without_comments(f.read())
@@ -567,6 +573,8 @@ def check_states(root):
 			kinds = {found.group(1) for found in map(SUBJECT.search, parameters) if found}
 			if kinds and not re.search(rf'\b{name}\(' if kinds == {'list'} else rf'\bROW\({name},', matrix):
 				yield path, line_of(code, match.start(1)), 'states', f'{STATES} has no row for {name}'
+			if kinds and not re.search(rf'\b{name}\(', clients):
+				yield path, line_of(code, match.start(1)), 'states', f'no client of {CLIENTS} calls {name}'
 
 
 def check_pictures(root):
