@@ -95,7 +95,7 @@ RAMKA_API void ramka_frame_put_bulk(struct ramka_cpu *cpu, size_t n, struct ramk
  *
  * @return 0; RAMKA_E_NOT_ALIGNED, RAMKA_E_OUT_OF_BOUND (hole, MMIO); RAMKA_E_IN_USE (also a tail, or
  * saturated); RAMKA_E_UNIQUE; RAMKA_E_BUSY (being built or torn down, deferred, cached by a CPU that cannot
- * be stopped).
+ * be stopped); RAMKA_E_INVAL: NULL, or after a panic.
  */
 RAMKA_API int ramka_frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const struct ramka_type *type,
 				      const void *meta, struct ramka_frame **ret_frame);

@@ -46,7 +46,7 @@ RAMKA_API int ramka_segment_split(struct ramka *r, struct ramka_segment s, uint6
 				  struct ramka_segment *ret_a, struct ramka_segment *ret_b);
 /**
  * One more reference to each frame of [from, to), offsets in bytes. @return 0; RAMKA_E_NOT_ALIGNED;
- * RAMKA_E_OUT_OF_BOUND: beyond the end or from > to; RAMKA_E_INVAL: from == to.
+ * RAMKA_E_OUT_OF_BOUND: beyond the end or from > to; RAMKA_E_INVAL: from == to, NULL.
  */
 RAMKA_API int ramka_segment_slice(struct ramka *r, struct ramka_segment s, uint64_t from, uint64_t to,
 				  struct ramka_segment *ret_s);

@@ -94,7 +94,10 @@ struct ramka_bug {
 	enum ramka_state state;        /**< its state, decoded; HOLE where there is no frame */
 	/** its type, or of a free one the last that it had; NULL where there is no frame */
 	const struct ramka_type *type;
-	/** the argument that is wrong, by its name in the header; NULL: none in particular */
+	/**
+	 * The argument that is wrong, by its name in the header; "f" is also the frame that a list, a cursor,
+	 * a segment or an array leads to. NULL: none in particular.
+	 */
 	const char *argument;
 	/** of that argument: an address, a number, or a pointer, also one that is no slot at all */
 	uint64_t value;

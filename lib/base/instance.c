@@ -55,6 +55,27 @@ uint64_t instance_next(const struct ramka *r, uint64_t frame)
 	return end;
 }
 
+uint64_t instance_hole(const struct ramka *r, uint64_t frame, uint64_t end)
+{
+	while (frame < end) {
+		const struct map_entry *m = instance_map(r, frame);
+		uint64_t next = m + 1 < r->map + r->nr_map && m[1].first < end ? m[1].first : end;
+		uint64_t run = next - frame; /* frames that the map calls memory */
+
+		if (m->kind == MAP_HOLE) {
+			uint64_t late = m->late + (frame - m->first);
+
+			run = sparse_end(&r->late, late, late + run) - late;
+		}
+		/* the first that was removed since, or the end of the run */
+		run = sparse_next(&r->gone, frame - r->first, frame - r->first + run) + r->first - frame;
+		if (frame + run < next)
+			return frame + run;
+		frame = next;
+	}
+	return end;
+}
+
 noinline int instance_slot_searched(const struct ramka *r, ramka_paddr_t pa, struct ramka_frame **ret_f)
 {
 	if (pa & (RAMKA_PAGE_SIZE - 1))

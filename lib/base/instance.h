@@ -210,6 +210,8 @@ unsigned instance_kind(const struct ramka *r, uint64_t frame);
  * touched.
  */
 uint64_t instance_next(const struct ramka *r, uint64_t frame);
+/* The first frame of [frame, end) that is in a hole, or end; both are in the span. */
+uint64_t instance_hole(const struct ramka *r, uint64_t frame, uint64_t end);
 /* Set-up: notes which parts of the span have no hole. */
 void instance_find_solid(struct ramka *r);
 /* A hole is about to be in [first, end), frames of the span. */

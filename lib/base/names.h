@@ -154,6 +154,7 @@
 #define instance_bug_content ramka_core_instance_bug_content
 #define instance_bug_of ramka_core_instance_bug_of
 #define instance_find_solid ramka_core_instance_find_solid
+#define instance_hole ramka_core_instance_hole
 #define instance_kind ramka_core_instance_kind
 #define instance_map ramka_core_instance_map
 #define instance_next ramka_core_instance_next

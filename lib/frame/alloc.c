@@ -2,6 +2,7 @@
 /* The birth of a frame: from a FREE slot of the allocator to a handle. See alloc.h. */
 #include "../base/clear.h"
 #include "../base/mem.h"
+#include "../base/why.h"
 
 #include "alloc.h"
 #include "contracts.h"
@@ -496,7 +497,7 @@ static void name_user(const struct ramka *r, const struct ramka_frame *used, int
 {
 	struct ramka_frame *head = used ? ramka_frame_head(r, slot_paddr(r, used)) : NULL;
 
-	*why = (struct ramka_why){ .error = rc, .what = ramka_strerror(rc), .field = "pa" };
+	refuse_plain(why, rc, ramka_strerror(rc), "pa");
 	if (head)
 		used = head;
 	if (used) {
@@ -536,10 +537,16 @@ int frame_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order, c
 	int rc;
 
 	*why = (struct ramka_why){ 0 };
-	if (!e || !cpu_argument_ok(cpu, operation) || order > RAMKA_MAX_ORDER) {
-		name_user(cpu->r, NULL, RAMKA_E_INVAL, why);
-		return RAMKA_E_INVAL;
-	}
+	if (!e)
+		return refuse_plain(why, RAMKA_E_INVAL, "no type that frames may have", "type");
+	if (!cpu_argument_ok(cpu, operation))
+		return refuse_plain(why, RAMKA_E_INVAL, "the handle is another CPU's or thread's", "cpu");
+	if (!ret_f)
+		return refuse_plain(why, RAMKA_E_INVAL, "nowhere to put the result",
+				    ref == REF_UNIQUE ? "ret_u" : "ret_frame");
+	if (order > RAMKA_MAX_ORDER)
+		return refuse(why, RAMKA_E_INVAL, "order too large", "order", RAMKA_NO_INDEX, order,
+			      RAMKA_MAX_ORDER);
 	rc = pa & (((uint64_t)RAMKA_PAGE_SIZE << order) - 1) ? RAMKA_E_NOT_ALIGNED : instance_slot(cpu->r,
 												   pa, &f);
 	if (rc)

@@ -55,22 +55,6 @@ static bool list_ok(const struct ramka_list *l, const char *operation)
 	return false;
 }
 
-/* May u be inserted into l? Else reports. */
-static bool insertable(const struct ramka_list *l, const struct ramka_unique *u, const char *operation)
-{
-	const struct ramka_frame *f = slot_of(u);
-	const struct ramka_type *type;
-
-	if (!list_ok(l, operation) || !unique_argument_ok(l->r, u, false, operation))
-		return false;
-	type = type_by_id(l->r, info_type(slot_info(f)));
-	if (!type || type->meta_size < sizeof(struct ramka_link)) {
-		instance_bug_of(l->r, operation, "frame's type has no room for a link", "u", f, slot_ref(f));
-		return false;
-	}
-	return contract_begin(l->r, f, STEP_LIST, operation); /* insert commits */
-}
-
 /*
  * Is u marked as one of this list? Else reports: its frame left the list, or the list's own words were
  * overwritten.
@@ -85,6 +69,42 @@ static bool listed(const struct ramka_list *l, const struct ramka_unique *u, con
 		return true;
 	instance_bug(l->r, operation, "frame is not in its list", f, slot_ref(f));
 	return false;
+}
+
+/*
+ * Are prev and next, either of which may be NULL for the end, neighbours in the list? Else reports: an
+ * insertion would write into the metadata of another owner's frame.
+ */
+static bool neighbours(const struct ramka_list *l, const struct ramka_unique *prev,
+		       const struct ramka_unique *next, const char *operation)
+{
+	if ((prev && !listed(l, prev, operation)) || (next && !listed(l, next, operation)))
+		return false;
+	if (likely((prev ? link_of(l, prev)->next : l->front) == next) &&
+	    likely((next ? link_of(l, next)->prev : l->back) == prev))
+		return true;
+	instance_bug_argument(l->r, operation, "the list or a link in it was overwritten", "l", (uintptr_t)l,
+			      0);
+	return false;
+}
+
+/* May u be inserted into l, between these two? Else reports. */
+static bool insertable(const struct ramka_list *l, const struct ramka_unique *u,
+		       const struct ramka_unique *prev, const struct ramka_unique *next,
+		       const char *operation)
+{
+	const struct ramka_frame *f = slot_of(u);
+	const struct ramka_type *type;
+
+	if (!list_ok(l, operation) || !unique_argument_ok(l->r, u, false, operation))
+		return false;
+	type = type_by_id(l->r, info_type(slot_info(f)));
+	if (!type || type->meta_size < sizeof(struct ramka_link)) {
+		instance_bug_of(l->r, operation, "frame's type has no room for a link", "u", f, slot_ref(f));
+		return false;
+	}
+	return neighbours(l, prev, next, operation) &&
+	       contract_begin(l->r, f, STEP_LIST, operation); /* insert commits */
 }
 
 /* Between prev and next, either of which may be NULL: the end. */
@@ -150,7 +170,7 @@ void ramka_list_push_front(struct ramka_list *l, struct ramka_unique *u)
 {
 	static const char operation[] = "ramka_list_push_front";
 
-	if (insertable(l, u, operation))
+	if (insertable(l, u, NULL, l->front, operation))
 		insert(l, u, NULL, l->front, operation);
 }
 
@@ -158,7 +178,7 @@ void ramka_list_push_back(struct ramka_list *l, struct ramka_unique *u)
 {
 	static const char operation[] = "ramka_list_push_back";
 
-	if (insertable(l, u, operation))
+	if (insertable(l, u, l->back, NULL, operation))
 		insert(l, u, l->back, NULL, operation);
 }
 
@@ -187,6 +207,11 @@ void ramka_list_fini(struct ramka_cpu *cpu, struct ramka_list *l)
 
 	if (!list_ok(l, operation) || !cpu_argument_ok(cpu, operation))
 		return;
+	if (cpu->r != l->r) { /* its frames would leave the list and not be freed */
+		instance_bug_argument(l->r, operation, "the handle and the list are of two instances", "cpu",
+				      (uintptr_t)cpu, 0);
+		return;
+	}
 	while ((u = pop_end(l, l->front, operation)))
 		ramka_unique_free(cpu, u);
 	*l = (struct ramka_list){ .r = l->r };
@@ -260,8 +285,11 @@ struct ramka_unique *ramka_cursor_take(struct ramka_cursor *c)
 void ramka_cursor_insert_before(struct ramka_cursor *c, struct ramka_unique *u)
 {
 	static const char operation[] = "ramka_cursor_insert_before";
+	struct ramka_unique *prev;
 
-	if (!cursor_ok(c, operation) || !insertable(c->list, u, operation))
+	if (!cursor_ok(c, operation))
 		return;
-	insert(c->list, u, c->at ? link_of(c->list, c->at)->prev : c->list->back, c->at, operation);
+	prev = c->at ? link_of(c->list, c->at)->prev : c->list->back;
+	if (insertable(c->list, u, prev, c->at, operation))
+		insert(c->list, u, prev, c->at, operation);
 }

@@ -21,18 +21,24 @@ static bool aligned(uint64_t bytes)
 }
 
 /*
- * The slots of a segment that lies in this instance; else reports. An empty one lies everywhere and has none.
+ * The slots of a segment that lies in this instance and has no hole in it, whose metadata must not be
+ * touched; else reports. An empty one lies everywhere and has none.
  */
 static struct ramka_frame *slots_of(const struct ramka *r, struct ramka_segment s, const char *operation)
 {
-	uint64_t first = frame_of(s.base), nr = frame_of(s.size);
+	uint64_t first = frame_of(s.base), nr = frame_of(s.size), hole;
 
 	if (!s.size)
 		return r->slots;
-	if (aligned(s.base) && aligned(s.size) && first >= r->first && first - r->first <= r->nr_slots &&
-	    nr <= r->nr_slots - (first - r->first))
+	if (!aligned(s.base) || !aligned(s.size) || first < r->first || first - r->first > r->nr_slots ||
+	    nr > r->nr_slots - (first - r->first)) {
+		instance_bug_argument(r, operation, "not a segment of this instance", "s", s.base, 0);
+		return NULL;
+	}
+	hole = instance_hole(r, first, first + nr);
+	if (likely(hole == first + nr))
 		return &r->slots[first - r->first];
-	instance_bug_argument(r, operation, "not a segment of this instance", "s", s.base, 0);
+	instance_bug_of(r, operation, "no frame at this address", "s", &r->slots[hole - r->first], 0);
 	return NULL;
 }
 
@@ -271,7 +277,7 @@ int ramka_segment_slice(struct ramka *r, struct ramka_segment s, uint64_t from, 
 		return RAMKA_E_NOT_ALIGNED;
 	if (from > to || to > s.size)
 		return RAMKA_E_OUT_OF_BOUND;
-	if (from == to)
+	if (from == to || !ret_s)
 		return RAMKA_E_INVAL;
 	part = get_all(r, (struct ramka_segment){ s.base + from, to - from }, "ramka_segment_slice");
 	if (!part.size)

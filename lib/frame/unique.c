@@ -27,7 +27,8 @@ int ramka_unique_from_unused(struct ramka_cpu *cpu, ramka_paddr_t pa, const stru
 			     const void *meta, struct ramka_unique **ret_u)
 {
 	struct ramka_frame *f;
-	int rc = frame_from_unused(cpu, pa, 0, type, meta, REF_UNIQUE, "ramka_unique_from_unused", &f, NULL);
+	int rc = frame_from_unused(cpu, pa, 0, type, meta, REF_UNIQUE, "ramka_unique_from_unused",
+				   ret_u ? &f : NULL, NULL);
 
 	if (rc)
 		return rc;
@@ -41,7 +42,8 @@ int ramka_unique_claim(struct ramka_cpu *cpu, ramka_paddr_t pa, unsigned order,
 		       struct ramka_unique **ret_u, struct ramka_why *ret_why)
 {
 	struct ramka_frame *f;
-	int rc = frame_from_unused(cpu, pa, order, type, meta, REF_UNIQUE, "ramka_unique_claim", &f, ret_why);
+	int rc = frame_from_unused(cpu, pa, order, type, meta, REF_UNIQUE, "ramka_unique_claim",
+				   ret_u ? &f : NULL, ret_why);
 
 	if (rc)
 		return rc;
@@ -433,5 +435,8 @@ struct ramka_unique *ramka_unique_from_raw(struct ramka *r, ramka_paddr_t pa)
 
 ramka_paddr_t ramka_unique_paddr(const struct ramka *r, const struct ramka_unique *u)
 {
-	return frame_pointer_ok(r, slot_of(u), "ramka_unique_paddr") ? slot_paddr(r, slot_of(u)) : 0;
+	if (likely(slot_valid(r, slot_of(u))))
+		return slot_paddr(r, slot_of(u));
+	unique_argument_bad(r, slot_of(u), "ramka_unique_paddr");
+	return 0;
 }

@@ -38,6 +38,9 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	uses        a header of the core, or a .c file without one, whose head does not say "May use", with the files of its own
 	            storey that it and its .c file include, no other ones, and none that comes later in docs/architecture.md
 	contexts    a public function that docs/contexts.md does not name: whole, as _SUFFIX behind one of its kind, or as PREFIX*
+	states      a public function that takes a frame, an owner's handle, a segment, a cursor or an address `pa`, and has no row in
+	            the matrix of tests/misuse/test_states.c; or takes a list, and is not named there; or that no client of the
+	            checker calls
 	picture     a picture of docs/pictures that is not what the text beside it says, or the one of the storeys without a file
 """
 import hashlib
@@ -78,6 +81,8 @@ STOREYS = ('base', 'zone', 'rcu', 'cpu', 'frame', 'inspect', 'setup', 'host')
 MAP = os.path.join('docs', 'architecture.md')
 CONTEXTS = os.path.join('docs', 'contexts.md')
 PICTURES = os.path.join('docs', 'pictures')
+STATES = os.path.join('tests', 'misuse', 'test_states.c')
+CLIENTS = os.path.join('tests', 'checker', 'clients')
 # begins on one line and may end on the next, of a comment too
 NO_THING = re.compile(r'\b((?:no|some|any|every)body|(?:some|any|every)one|no one|whoever|for(?:\s|\n\s*\*\s)+ever|to(?:\s|\n\s*\*\s)+be(?:\s|\n\s*\*\s)+had)\b', re.I)
 UNFINISHED = re.compile(r'\b(' + '|'.join(('TO' 'DO', 'FIX' 'ME', 'XX' 'X')) + r')\b')
@@ -547,6 +552,31 @@ def check_contexts(root):
 				yield path, line_of(code, match.start(1)), 'contexts', f'{CONTEXTS} does not name {name}'
 
 
+PROTOTYPE = re.compile(r'^RAMKA_API\b[^;{(]*?\b(ramka_\w+)\s*\(([^;]*)\);', re.M)
+SUBJECT = re.compile(r'\bstruct ramka_(frame|frame_ref|unique|segment|cursor|list)\b[ *]*(?!ret_)\w+$|\bramka_paddr_t pa$')
+
+
+def check_states(root):
+	if not os.path.exists(os.path.join(root, STATES)):
+		return
+	with open(os.path.join(root, STATES), encoding='utf-8') as f:
+		matrix = f.read()
+	clients = ''
+	for path in csource.files(root, (CLIENTS,)):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			clients += csource.without_comments(f.read())
+	for path in csource.files(root, (os.path.join('include', 'ramka'),)):
+		with open(os.path.join(root, path), encoding='utf-8') as f:
+			code = csource.without_comments(f.read())
+		for match in PROTOTYPE.finditer(code):
+			name, parameters = match.group(1), [' '.join(each.split()) for each in match.group(2).split(',')]
+			kinds = {found.group(1) for found in map(SUBJECT.search, parameters) if found}
+			if kinds and not re.search(rf'\b{name}\(' if kinds == {'list'} else rf'\bROW\({name},', matrix):
+				yield path, line_of(code, match.start(1)), 'states', f'{STATES} has no row for {name}'
+			if kinds and not re.search(rf'\b{name}\(', clients):
+				yield path, line_of(code, match.start(1)), 'states', f'no client of {CLIENTS} calls {name}'
+
+
 def check_pictures(root):
 	if not os.path.exists(os.path.join(root, PICTURES)):
 		return
@@ -704,6 +734,7 @@ def lint(root):
 	yield from check_reading(root)
 	yield from check_uses(root)
 	yield from check_contexts(root)
+	yield from check_states(root)
 	yield from check_pictures(root)
 
 

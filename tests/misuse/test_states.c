@@ -15,14 +15,15 @@ static RAMKA_DEFINE_TYPE(hook_type, struct note, .id = 17, .flags = RAMKA_TYPE_U
 static RAMKA_DEFINE_TYPE(next_type, struct note, .id = 18);
 
 enum subject {
-	HOLE, UNUSED, FREE, CACHED, UNIQUE, LISTED, SHARED, MARKED, TAIL, DEFERRED, BUSY, RESERVED, SATURATED, NR_STATES,
+	HOLE, UNUSED, FREE, CACHED, UNIQUE, LISTED, SHARED, MARKED, TAIL, DEFERRED, BUSY, RESERVED, SATURATED, ISOLATED,
+	NR_STATES,
 	NOTHING = NR_STATES, MISALIGNED, BEFORE, BEHIND, FOREIGN, NR_SUBJECTS
 };
 
 static const enum ramka_state state_of_subject[NR_STATES] = {
 	RAMKA_STATE_HOLE,   RAMKA_STATE_UNUSED, RAMKA_STATE_FREE, RAMKA_STATE_CACHED,   RAMKA_STATE_UNIQUE,
 	RAMKA_STATE_UNIQUE, RAMKA_STATE_SHARED, RAMKA_STATE_SHARED, RAMKA_STATE_TAIL,   RAMKA_STATE_DEFERRED,
-	RAMKA_STATE_BUSY,   RAMKA_STATE_RESERVED, RAMKA_STATE_SATURATED,
+	RAMKA_STATE_BUSY,   RAMKA_STATE_RESERVED, RAMKA_STATE_SATURATED, RAMKA_STATE_ISOLATED,
 };
 
 #define S(state) (1u << (state))
@@ -184,11 +185,15 @@ static void code(struct scene *s, int rc, const int *want)
 }
 static const int claim_codes[NR_STATES] = {
 	RAMKA_E_OUT_OF_BOUND, 0, 0, 0, RAMKA_E_UNIQUE, RAMKA_E_UNIQUE, RAMKA_E_IN_USE, RAMKA_E_IN_USE, RAMKA_E_IN_USE,
-	RAMKA_E_BUSY, RAMKA_E_BUSY, RAMKA_E_IN_USE, RAMKA_E_IN_USE,
+	RAMKA_E_BUSY, RAMKA_E_BUSY, RAMKA_E_IN_USE, RAMKA_E_IN_USE, 0,
 };
 static const int lookup_codes[NR_STATES] = {
 	RAMKA_E_OUT_OF_BOUND, RAMKA_E_UNUSED, RAMKA_E_UNUSED, RAMKA_E_UNUSED, RAMKA_E_UNIQUE, RAMKA_E_UNIQUE, 0, 0, RAMKA_E_UNUSED,
-	RAMKA_E_BUSY, RAMKA_E_BUSY, 0, 0,
+	RAMKA_E_BUSY, RAMKA_E_BUSY, 0, 0, RAMKA_E_UNUSED,
+};
+static const int bad_codes[NR_STATES] = {
+	RAMKA_E_OUT_OF_BOUND, 0, 0, 0, RAMKA_LATER, RAMKA_LATER, RAMKA_LATER, RAMKA_LATER, RAMKA_LATER,
+	RAMKA_LATER, RAMKA_E_BUSY, RAMKA_E_UNSUPPORTED, RAMKA_LATER, 0,
 };
 CALL(from_in_use) { struct ramka_frame *g; code(s, ramka_frame_from_in_use(R, s->pa, &g), lookup_codes); }
 CALL(from_unused) { struct ramka_frame *g; code(s, ramka_frame_from_unused(CPU, s->pa, &note_type, NULL, &g), claim_codes); }
@@ -204,6 +209,17 @@ CALL(segment_from_unused)
 
 	code(s, ramka_segment_from_unused(CPU, s->pa, PAGE, &note_type, NULL, NULL, &g), claim_codes);
 }
+CALL(frame_claim)
+{
+	struct ramka_frame *g;
+	struct ramka_why why;
+
+	code(s, ramka_frame_claim(CPU, s->pa, 0, &note_type, NULL, &g, &why), claim_codes);
+	assert_int_equal(why.error, claim_codes[s->subject]);
+}
+CALL(unique_claim) { struct ramka_unique *g; code(s, ramka_unique_claim(CPU, s->pa, 0, &note_type, NULL, &g, NULL), claim_codes); }
+CALL(set_bad) { code(s, ramka_frame_set_bad(CPU, s->pa), bad_codes); }
+CALL(history) { struct ramka_history h; assert_false(ramka_frame_history(R, s->pa, &h)); }
 CALL(at) { assert_true((ramka_frame_at(R, s->pa).frame == NULL) == (s->subject == HOLE)); }
 
 #define ROW(name_, call_, ...) { .name = #name_, .call = do_##call_, __VA_ARGS__ }
@@ -252,7 +268,7 @@ static const struct row rows[] = {
 	ROW(ramka_unique_split, split, BOTH(S(UNIQUE)), .argument = "u"),
 	ROW(ramka_unique_into_raw, unique_into_raw, .accept = S(UNIQUE) | S(LISTED), .contracts = S(UNIQUE), .argument = "u"),
 	ROW(ramka_unique_from_raw, unique_from_raw, .accept = S(UNIQUE) | S(LISTED), .contracts = 0, .by_address = true),
-	ROW(ramka_unique_paddr, unique_paddr, BOTH(ALL), .argument = "f"),
+	ROW(ramka_unique_paddr, unique_paddr, BOTH(ALL), .argument = "u"),
 
 	ROW(ramka_list_push_front, push_front, BOTH(S(UNIQUE)), .argument = "u"),
 	ROW(ramka_list_push_back, push_back, BOTH(S(UNIQUE)), .argument = "u"),
@@ -284,6 +300,10 @@ static const struct row rows[] = {
 	ROW(ramka_frame_from_unused, from_unused, BOTH(ALL), .by_address = true),
 	ROW(ramka_unique_from_unused, unique_from_unused, BOTH(ALL), .by_address = true),
 	ROW(ramka_segment_from_unused, segment_from_unused, BOTH(ALL), .by_address = true),
+	ROW(ramka_frame_claim, frame_claim, BOTH(ALL), .by_address = true),
+	ROW(ramka_unique_claim, unique_claim, BOTH(ALL), .by_address = true),
+	ROW(ramka_frame_set_bad, set_bad, BOTH(ALL), .by_address = true),
+	ROW(ramka_frame_history, history, BOTH(ALL), .by_address = true),
 	ROW(ramka_frame_at, at, BOTH(ALL), .by_address = true),
 };
 /* its second frame is whatever lies behind the subject: only refusals can be told */
@@ -320,8 +340,8 @@ static void scene_open(struct scene *s, const struct row *row, enum subject subj
 		s->frame = slot_at(s->f, BASE + 3 * MIB);
 		break;
 	case FREE:
-		s->frame = slot_at(s->f, BASE + 2 * MIB - PAGE);
-		assert_int_equal(state_at(s->f, BASE + 2 * MIB - PAGE), RAMKA_STATE_FREE);
+		s->frame = slot_at(s->f, BASE + 2 * MIB - 2 * PAGE);
+		assert_int_equal(state_at(s->f, BASE + 2 * MIB - 2 * PAGE), RAMKA_STATE_FREE);
 		break;
 	case CACHED:
 		ramka_frame_put(CPU, one);
@@ -347,6 +367,10 @@ static void scene_open(struct scene *s, const struct row *row, enum subject subj
 		break;
 	case RESERVED:
 		s->frame = slot_at(s->f, BASE + 3 * MIB + MIB / 2);
+		break;
+	case ISOLATED:
+		s->frame = slot_at(s->f, BASE + 2 * MIB - 2 * PAGE);
+		assert_int_equal(ramka_isolate(CPU, BASE, 2 * MIB), 0);
 		break;
 	case SATURATED:
 		ramka_store(&one->ref, REF_SATURATED, relaxed, slot.undo);
@@ -582,6 +606,110 @@ static void lists_that_ended(void **state)
 	CLOSE(f);
 }
 
+/* The metadata of a hole may be unbacked. */
+static void unback(struct fixture *f, ramka_paddr_t base, uint64_t size)
+{
+	struct ramka_metadata_part parts[RAMKA_METADATA_PARTS];
+	unsigned n = ramka_metadata_of(f->r, base, size, parts);
+
+	for (unsigned i = 0; i < n; i++) {
+		uintptr_t first = ((uintptr_t)parts[i].base + PAGE - 1) & ~(PAGE - 1);
+		uintptr_t end = ((uintptr_t)parts[i].base + parts[i].size) & ~(PAGE - 1);
+
+		if (first < end)
+			assert_int_equal(mprotect((void *)first, end - first, PROT_NONE), 0);
+	}
+}
+
+/* Each function that takes a segment, with one that has a hole in it: the first page of the hole is named. */
+static void refuse_segment(struct fixture *f, ramka_paddr_t base, uint64_t size, ramka_paddr_t hole)
+{
+	struct ramka_segment s = { base, size }, rest = s, a = { 0 }, b = { 0 };
+	uint64_t word = 0;
+
+#define REFUSED(name, ...) \
+	do { \
+		EXPECT_BUG(f, name, __VA_ARGS__); \
+		assert_string_equal(f->bug.argument, "s"); \
+		assert_true(f->bug.paddr == hole && f->bug.state == RAMKA_STATE_HOLE && !f->bug.ref && !f->bug.type); \
+	} while (0)
+	REFUSED("ramka_segment_put", ramka_segment_put(f->cpu[0], s));
+	REFUSED("ramka_segment_get", assert_int_equal(ramka_segment_get(f->r, s).size, 0));
+	REFUSED("ramka_segment_split", assert_int_equal(ramka_segment_split(f->r, s, PAGE, &a, &b), RAMKA_E_INVAL));
+	REFUSED("ramka_segment_slice", assert_int_equal(ramka_segment_slice(f->r, s, 0, size, &a), RAMKA_E_INVAL));
+	REFUSED("ramka_segment_next", assert_null(ramka_segment_next(f->r, &rest)));
+	REFUSED("ramka_segment_is", assert_false(ramka_segment_is(f->r, s, &ramka_type_untyped)));
+	REFUSED("ramka_segment_read",
+		assert_int_equal(ramka_segment_read(f->r, s, size - PAGE, &word, sizeof(word)), RAMKA_E_INVAL));
+	REFUSED("ramka_segment_write",
+		assert_int_equal(ramka_segment_write(f->r, s, size - PAGE, &word, sizeof(word)), RAMKA_E_INVAL));
+	REFUSED("ramka_segment_forget", ramka_segment_forget(f->r, s));
+	REFUSED("ramka_segment_restore", ramka_segment_restore(f->r, s));
+	assert_true(!a.size && !b.size && rest.base == base && rest.size == size);
+}
+
+static void segments_with_a_hole(void **state)
+{
+	static const struct ramka_region g[] = { { BASE, 4 * MIB, RAMKA_USABLE, 0 }, { BASE + 60 * MIB, 4 * MIB, RAMKA_USABLE, 0 } };
+	const struct ramka_region late = { BASE + 20 * MIB, 4 * MIB, RAMKA_USABLE, 0 };
+	struct fixture *f = fixture_open((struct spec){ .regions = g, .nr_regions = NELEMS(g), .flags = RAMKA_METADATA_ZEROED });
+	struct ramka_segment below, above, added;
+
+	(void)state;
+	f->grown = true;
+	for (unsigned round = 0; round < 2; round++) { /* then the late memory was removed */
+		if (!round)
+			assert_int_equal(ramka_add_memory(f->r, &late), 0);
+		unback(f, BASE + 4 * MIB, 16 * MIB);
+		unback(f, BASE + 24 * MIB, 36 * MIB);
+		assert_int_equal(ramka_segment_from_unused(f->cpu[0], BASE + 2 * MIB, 2 * MIB, &ramka_type_untyped, NULL, NULL, &below), 0);
+		assert_int_equal(ramka_segment_from_unused(f->cpu[0], BASE + 60 * MIB, 2 * MIB, &ramka_type_untyped, NULL, NULL, &above), 0);
+		refuse_segment(f, BASE + 10 * MIB, 2 * PAGE, BASE + 10 * MIB);
+		refuse_segment(f, BASE + 3 * MIB, 57 * MIB, BASE + 4 * MIB);
+		refuse_segment(f, BASE + 59 * MIB, 2 * MIB, BASE + 59 * MIB);
+		if (!round) {
+			assert_int_equal(ramka_segment_from_unused(f->cpu[0], late.base, late.size, &ramka_type_untyped, NULL, NULL, &added), 0);
+			refuse_segment(f, late.base, late.size + PAGE, late.base + late.size);
+			refuse_segment(f, late.base - PAGE, late.size, late.base - PAGE);
+			ramka_segment_put(f->cpu[0], added);
+			assert_int_equal(ramka_isolate(f->cpu[0], late.base, late.size), 0);
+			assert_int_equal(ramka_remove_memory(f->cpu[0], late.base, late.size), 0);
+			unback(f, late.base, late.size);
+		} else {
+			refuse_segment(f, late.base, late.size, late.base);
+		}
+		ramka_segment_put(f->cpu[0], below);
+		ramka_segment_put(f->cpu[0], above);
+	}
+	AUDIT(f);
+	fixture_unmap(f);
+}
+
+/* A result that has nowhere to go: nothing is taken. */
+static void nowhere_to_put_the_result(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .size = 4 * MIB });
+	struct ramka_segment seg;
+	struct ramka_why why;
+
+	(void)state;
+	assert_int_equal(ramka_segment_alloc(f->cpu[0], 2, &ramka_type_untyped, NULL, NULL, UNINIT, &seg), 0);
+	assert_int_equal(ramka_segment_slice(f->r, seg, 0, PAGE, NULL), RAMKA_E_INVAL);
+	assert_int_equal(ramka_segment_split(f->r, seg, PAGE, NULL, NULL), RAMKA_E_INVAL);
+	assert_int_equal(ramka_frame_from_in_use(f->r, seg.base, NULL), RAMKA_E_INVAL);
+	assert_int_equal(ramka_frame_refcount(slot_at(f, seg.base)), 1);
+	ramka_segment_put(f->cpu[0], seg);
+	assert_int_equal(ramka_segment_alloc(f->cpu[0], 2, &ramka_type_untyped, NULL, NULL, UNINIT, NULL), RAMKA_E_INVAL);
+	assert_int_equal(ramka_segment_from_unused(f->cpu[0], BASE, PAGE, &ramka_type_untyped, NULL, NULL, NULL), RAMKA_E_INVAL);
+	assert_int_equal(ramka_frame_from_unused(f->cpu[0], BASE, &ramka_type_untyped, NULL, NULL), RAMKA_E_INVAL);
+	assert_int_equal(ramka_unique_from_unused(f->cpu[0], BASE, &ramka_type_untyped, NULL, NULL), RAMKA_E_INVAL);
+	assert_int_equal(ramka_frame_claim(f->cpu[0], BASE, 3, &ramka_type_untyped, NULL, NULL, &why), RAMKA_E_INVAL);
+	assert_string_equal(why.field, "ret_frame");
+	assert_int_equal(ramka_unique_claim(f->cpu[0], BASE, 3, &ramka_type_untyped, NULL, NULL, &why), RAMKA_E_INVAL);
+	assert_string_equal(why.field, "ret_u");
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -591,6 +719,8 @@ int main(void)
 		cmocka_unit_test(types_that_are_the_library_s),
 		cmocka_unit_test(a_larger_frame_that_is_shared),
 		cmocka_unit_test(lists_that_ended),
+		cmocka_unit_test(segments_with_a_hole),
+		cmocka_unit_test(nowhere_to_put_the_result),
 	};
 
 	return cmocka_run_group_tests_name("states", tests, NULL, NULL);

@@ -761,6 +761,28 @@ static void low_memory_counts_all_orders_and_zones(void **state)
 	CLOSE(f);
 }
 
+/* Claims by address count, of one frame and of many, and each node has its own part of the watermark. */
+static void low_memory_counts_claims_and_nodes(void **state)
+{
+	static const struct ramka_region g[] = { { BASE, 8 * MIB, RAMKA_USABLE, 0 }, { BASE + 8 * MIB, 24 * MIB, RAMKA_USABLE, 1 } };
+
+	(void)state;
+	for (unsigned order = 0; order <= 9; order += 9) {
+		struct fixture *f = fixture_open((struct spec){ .regions = g, .nr_regions = NELEMS(g), .nr_cpus = 1, .low_watermark = 1024 });
+		struct ramka_frame *frames[2048];
+		unsigned n = 0;
+
+		/* all of node 0, whose part is 256 frames; of the whole memory three quarters are left */
+		for (unsigned i = 0; i < 2048; i += 1u << order, n++) {
+			assert_int_equal(ramka_frame_claim(f->cpu[0], BASE + i * PAGE, order, &ramka_type_untyped, NULL, &frames[n], NULL), 0);
+			assert_int_equal(f->lows, i + (1u << order) > 2048 - 256);
+		}
+		assert_int_equal(f->low_free, 6144 + (order ? 0 : 255));
+		put_all(f->cpu[0], frames, n);
+		CLOSE(f);
+	}
+}
+
 /* The first frame of order 3 brings others with it. */
 static void low_memory_is_noticed_when_a_stack_is_filled(void **state)
 {
@@ -1018,6 +1040,7 @@ int main(void)
 		cmocka_unit_test(tells_of_low_memory),
 		cmocka_unit_test(low_memory_may_call_back),
 		cmocka_unit_test(low_memory_counts_all_orders_and_zones),
+		cmocka_unit_test(low_memory_counts_claims_and_nodes),
 		cmocka_unit_test(low_memory_is_noticed_when_a_stack_is_filled),
 		cmocka_unit_test(every_cpu_has_a_share),
 		cmocka_unit_test(back_and_forth_is_told_once),

@@ -245,6 +245,7 @@ static void what_is_in_use_is_named(void **state)
 	assert_int_equal(ramka_frame_from_unused(f->cpu[0], BASE + 3 * BLOCK + 77 * PAGE, &ramka_type_untyped, NULL, &small), 0);
 	assert_int_equal(ramka_frame_claim(f->cpu[1], BASE + 2 * BLOCK, 10, &ramka_type_untyped, NULL, &p, &why), RAMKA_E_IN_USE);
 	assert_int_equal(why.error, RAMKA_E_IN_USE);
+	assert_int_equal(why.index, RAMKA_NO_INDEX);
 	assert_int_equal(why.paddr, BASE + 3 * BLOCK + 77 * PAGE);
 	assert_int_equal(ramka_frame_claim(f->cpu[1], BASE + 3 * BLOCK + 64 * PAGE, 4, &ramka_type_untyped, NULL, &p, &why), RAMKA_E_IN_USE);
 	assert_int_equal(ramka_frame_claim(f->cpu[1], BASE + 3 * BLOCK, 6, &ramka_type_untyped, NULL, &large, &why), 0);
@@ -258,6 +259,10 @@ static void what_is_in_use_is_named(void **state)
 	assert_null(p);
 	/* bad requests */
 	assert_int_equal(ramka_frame_claim(f->cpu[0], BASE, 19, &ramka_type_untyped, NULL, &p, &why), RAMKA_E_INVAL);
+	assert_string_equal(why.field, "order");
+	assert_true(why.value == 19 && why.limit == RAMKA_MAX_ORDER && why.index == RAMKA_NO_INDEX);
+	EXPECT_BUG(f, "ramka_frame_claim", assert_int_equal(ramka_frame_claim(f->cpu[0], BASE, 0, NULL, NULL, &p, &why), RAMKA_E_INVAL));
+	assert_string_equal(why.field, "type");
 	assert_int_equal(ramka_frame_claim(f->cpu[0], BASE + BLOCK, 10, &ramka_type_untyped, NULL, &p, &why), RAMKA_E_NOT_ALIGNED);
 	assert_int_equal(ramka_frame_claim(f->cpu[0], BASE + 16 * MIB, 0, &ramka_type_untyped, NULL, &p, &why), RAMKA_E_OUT_OF_BOUND);
 	assert_int_equal(ramka_frame_claim(f->cpu[0], BASE, 13, &ramka_type_untyped, NULL, &p, &why), RAMKA_E_OUT_OF_BOUND);

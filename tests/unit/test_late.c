@@ -298,6 +298,11 @@ static void sizes_have_a_floor(void **state)
 	ramka_reclaim(f->cpu[0], true);
 	assert_int_equal(ramka_fini(f->r), 0);
 	fixture_unmap(f);
+	f = fixture_open((struct spec){ .size = MIB, .nr_cpus = 256 }); /* one frame for each */
+	assert_int_equal(ramka_load(&f->r->batch, relaxed, stat), 1);
+	assert_int_equal(ramka_load(&f->r->tell_max, relaxed, stat), 1);
+	assert_int_equal(ramka_fini(f->r), 0);
+	fixture_unmap(f);
 }
 
 /* ---- nodes ---- */

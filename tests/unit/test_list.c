@@ -390,6 +390,68 @@ static void an_overwritten_link_is_found(void **state)
 	}
 }
 
+/* Nor is a frame put beside one whose link, or beside an end of a list, that says something else: the write would go astray. */
+static void nothing_is_put_beside_an_overwritten_link(void **state)
+{
+	for (unsigned wild = 0; wild < 2; wild++) {
+		struct ramka_list l, before;
+		struct fixture *f = open_with(&l);
+		struct ramka_unique *u[3], *more = item(f, 3), *other = item(f, 4);
+		struct ramka_unique *lie = wild ? (struct ramka_unique *)(uintptr_t)0x4141414141414141 : other;
+		const struct ramka_link untouched = *(struct ramka_link *)ramka_unique_meta(f->r, other);
+		struct ramka_cursor c;
+		struct ramka_link *link, was;
+
+		(void)state;
+		for (unsigned i = 0; i < 3; i++)
+			ramka_list_push_back(&l, u[i] = item(f, i));
+		before = l;
+		l.front = lie;
+		EXPECT_BUG(f, "ramka_list_push_front", ramka_list_push_front(&l, more));
+		c = (struct ramka_cursor){ &l, u[0] };
+		EXPECT_BUG(f, "ramka_cursor_insert_before", ramka_cursor_insert_before(&c, more));
+		l = before;
+		l.back = lie;
+		EXPECT_BUG(f, "ramka_list_push_back", ramka_list_push_back(&l, more));
+		c = (struct ramka_cursor){ &l, NULL };
+		EXPECT_BUG(f, "ramka_cursor_insert_before", ramka_cursor_insert_before(&c, more));
+		l = before;
+		link = ramka_unique_meta(f->r, u[1]);
+		was = *link;
+		link->prev = lie;
+		c = (struct ramka_cursor){ &l, u[1] };
+		EXPECT_BUG(f, "ramka_cursor_insert_before", ramka_cursor_insert_before(&c, more));
+		link->prev = NULL;
+		EXPECT_BUG(f, "ramka_cursor_insert_before", ramka_cursor_insert_before(&c, more));
+		assert_string_equal(f->bug.argument, "l");
+		assert_int_equal(f->bug.value, (uintptr_t)&l);
+		*link = was;
+		assert_memory_equal(&untouched, ramka_unique_meta(f->r, other), sizeof(untouched));
+		HOLDS(f, &l, 0, 1, 2);
+		ramka_unique_free(f->cpu[0], more);
+		ramka_unique_free(f->cpu[0], other);
+		ramka_list_fini(f->cpu[0], &l);
+		CLOSE(f);
+	}
+}
+
+/* The handle of another instance cannot free what the list holds: it stays there. */
+static void the_end_by_a_handle_of_another_instance(void **state)
+{
+	struct ramka_list l;
+	struct fixture *f = open_with(&l), *other = fixture_open((struct spec){ .size = MIB });
+	struct ramka_unique *u = item(f, 1);
+
+	(void)state;
+	ramka_list_push_back(&l, u);
+	EXPECT_BUG(f, "ramka_list_fini", ramka_list_fini(other->cpu[0], &l));
+	assert_string_equal(f->bug.argument, "cpu");
+	HOLDS(f, &l, 1);
+	ramka_list_fini(f->cpu[0], &l);
+	CLOSE(other);
+	CLOSE(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +467,8 @@ int main(void)
 		cmocka_unit_test(against_an_array),
 		cmocka_unit_test(raw_handles_of_listed_frames),
 		cmocka_unit_test(an_overwritten_link_is_found),
+		cmocka_unit_test(nothing_is_put_beside_an_overwritten_link),
+		cmocka_unit_test(the_end_by_a_handle_of_another_instance),
 	};
 
 	return cmocka_run_group_tests_name("list", tests, NULL, NULL);

@@ -191,9 +191,29 @@ static void op_getters(struct ramka_cpu *c)
 {
 	ck_assert(ramka_frame_paddr(r, f0) == at && ramka_frame_order(f0) == 0 && ramka_frame_size(f0) == RAMKA_PAGE_SIZE &&
 		  ramka_frame_map_level(f0) == 1 && ramka_frame_refcount(f0) >= 1, "getters");
+	ck_assert(ramka_frame_head(r, at + 5) == f0 && ramka_frame_at(r, at).frame == f0 &&
+		  ramka_frame_state_at(r, at) == RAMKA_STATE_SHARED && ramka_frame_index(r, f0) == frame_number(), "by address");
+	ramka_frame_content(r, f0);
+	ck_assert(!ramka_pt_level(r, f0) && !ramka_pt_node(r, f0) && ramka_frame_read(r, f0, 0, scratch, 4) == RAMKA_E_INVAL &&
+		  ramka_frame_write(r, f0, 0, scratch, 4) == RAMKA_E_INVAL, "no node, and typed");
 	ck_assert(ramka_frame_type(r, f0) == pair()->type && ramka_frame_meta_as(r, f0, pair()->type) == ramka_frame_meta(r, f0) &&
 		  !ramka_frame_is_untyped(r, f0), "type");
 	put_by(c);
+}
+static void op_get_n(struct ramka_cpu *c)
+{
+	ck_assert(ramka_frame_get_n(r, f0, 2) == f0, "get_n");
+	ramka_frame_put(c, f0);
+	look(f0);
+	ramka_frame_put(c, f0);
+	put_by(c);
+}
+static void op_put_at(struct ramka_cpu *c)
+{
+	ck_assert(ramka_frame_into_raw(r, f0) == at, "raw");
+	look(f0);
+	let_go();
+	ramka_frame_put_at(c, at);
 }
 /* puts, and makes a new life of what it gets */
 static void op_reuse(struct ramka_cpu *c)
@@ -210,6 +230,13 @@ static void op_reuse(struct ramka_cpu *c)
 
 static void op_free(struct ramka_cpu *c) { let_go(); ramka_unique_free(c, u0); }
 static void op_free_none(struct ramka_cpu *c) { (void)c; let_go(); ramka_unique_free(none(), u0); }
+static void op_free_bulk(struct ramka_cpu *c)
+{
+	struct ramka_unique *u[1] = { u0 };
+
+	let_go();
+	ramka_unique_free_bulk(c, 1, u);
+}
 static void op_share(struct ramka_cpu *c)
 {
 	struct meta *m = ramka_unique_meta(r, u0);
@@ -291,7 +318,14 @@ static void op_cursor(struct ramka_cpu *c)
 	cur = ramka_list_cursor_front(&list);
 	ramka_cursor_insert_before(&cur, u0);
 	ck_assert(ramka_list_cursor_at(&list, at, &cur), "cursor at");
+	ck_assert(ramka_cursor_meta(&cur) != NULL, "metadata behind the link");
+	ramka_cursor_next(&cur);
+	ck_assert(!cur.at, "behind the last");
+	ramka_cursor_prev(&cur);
 	ck_assert(ramka_cursor_take(&cur) == u0, "take");
+	ramka_list_push_back(&list, u0);
+	cur = ramka_list_cursor_back(&list);
+	ck_assert(cur.at == u0 && ramka_list_pop_back(&list) == u0, "from the back");
 	*m = old;
 	op_free(c);
 }
@@ -453,17 +487,41 @@ static void op_alloc_segment(struct ramka_cpu *c)
 	ck_own_give((unsigned)(s.base / RAMKA_PAGE_SIZE));
 	ramka_segment_put(c, s);
 }
-static void op_contains(struct ramka_cpu *c)
-{
-	(void)c;
-	ramka_list_contains(&list, at);
-}
 static bool visit(void *ctx, const struct ramka_run *run)
 {
 	(void)ctx;
 	/* the descriptor is read as an embedder would: it must be one, and whole */
 	ck_assert(!run->type || run->type->id < RAMKA_MAX_TYPES, "a type without an id");
 	return true;
+}
+static void op_unique_bulk(struct ramka_cpu *c)
+{
+	struct ramka_unique *u[2];
+	size_t n = ramka_unique_alloc_bulk(c, &t_other, UNINIT, 2, u);
+
+	for (size_t i = 0; i < n; i++)
+		ck_own_take((unsigned)(ramka_unique_paddr(r, u[i]) / RAMKA_PAGE_SIZE));
+	for (size_t i = 0; i < n; i++)
+		ck_own_give((unsigned)(ramka_unique_paddr(r, u[i]) / RAMKA_PAGE_SIZE));
+	ramka_unique_free_bulk(c, n, u);
+}
+/* without a reference: whatever the frame is by now, it is that frame or none */
+static void op_looks(struct ramka_cpu *c)
+{
+	const struct ramka_frame *f = ramka_frame_at(r, at).frame, *head = ramka_frame_head(r, at + 5);
+
+	struct ramka_history h;
+
+	(void)c;
+	ck_assert(f && ramka_frame_paddr(r, f) == at, "the slot of an address");
+	ck_assert(!head || ramka_frame_paddr(r, head) <= at, "a head behind its tail");
+	ck_assert(ramka_frame_state_at(r, at) != RAMKA_STATE_HOLE && !ramka_frame_history(r, at, &h), "a hole, or a trace");
+	ramka_walk_range(r, at, RAMKA_PAGE_SIZE, visit, NULL);
+}
+static void op_contains(struct ramka_cpu *c)
+{
+	(void)c;
+	ramka_list_contains(&list, at);
 }
 static void op_walk(struct ramka_cpu *c) { (void)c; ramka_walk(r, visit, NULL); }
 static void op_stats(struct ramka_cpu *c)
@@ -585,6 +643,8 @@ static void op_seg_forget(struct ramka_cpu *c)
 	ramka_segment_forget(r, s0);
 	ramka_segment_restore(r, s0);
 	ck_assert(ramka_segment_is(r, s0, &t_plain), "type of a segment");
+	ck_assert(ramka_segment_read(r, s0, 0, scratch, 4) == RAMKA_E_INVAL && ramka_segment_write(r, s0, 0, scratch, 4) == RAMKA_E_INVAL,
+		  "typed");
 	look_both();
 	op_seg_put(c);
 }
@@ -626,6 +686,12 @@ static void op_split1_share(struct ramka_cpu *c)
 	let_go();
 	ramka_frame_put(c, f);
 	ramka_unique_free(c, parts[0]);
+}
+static void op_join1(struct ramka_cpu *c)
+{
+	ck_assert(!ramka_unique_split_in_place(r, u1, 0) && ramka_unique_part(r, u1, 1), "split");
+	ck_assert(!ramka_unique_join(r, u1, 1), "join");
+	op_free1(c);
 }
 static void op_repurpose1(struct ramka_cpu *c)
 {
@@ -672,6 +738,24 @@ static void op_claim_seg2(struct ramka_cpu *c)
 		both_frames(c, s);
 }
 
+static void op_claim1(struct ramka_cpu *c)
+{
+	struct meta m = { 3, 3 }, *now;
+	struct ramka_unique *u;
+	int rc = ramka_unique_claim(c, PA(0), 1, &t_other, &m, &u, NULL);
+
+	claimed(rc);
+	if (rc)
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		ck_own_take(BASE + i);
+	now = ramka_unique_meta(r, u);
+	ck_assert(now->a == 3 && now->b == 3, "another's metadata");
+	for (unsigned i = 0; i < 2; i++)
+		ck_own_give(BASE + i);
+	ramka_unique_free(c, u);
+}
+
 static void op_put_saturate(struct ramka_cpu *c)
 {
 	put_by(c);
@@ -684,11 +768,11 @@ static const struct op ops[] = {
 	OP(HOLDER, put_rcu, ALL_TYPES | BELOW | COUNTS), OP(HOLDER, put_rcu_none, 0), OP(HOLDER, sole, 0),
 	OP(HOLDER, unique, ALL_TYPES | BELOW), OP(HOLDER, unique_free, BELOW), OP(HOLDER, raw, 0), OP(HOLDER, borrow, 0),
 	OP(HOLDER, assign, 0), OP(HOLDER, as_segment, BELOW), OP(HOLDER, getters, 0), OP(HOLDER, reuse, BELOW),
-	OP(HOLDER, put_saturate, 0),
+	OP(HOLDER, put_saturate, 0), OP(HOLDER, get_n, 0), OP(HOLDER, put_at, BELOW),
 	OP(OWNER, free, ALL_TYPES | BELOW | COUNTS), OP(OWNER, free_none, 0), OP(OWNER, share, BELOW),
 	OP(OWNER, share_rcu, ALL_TYPES), OP(OWNER, share_unique, 0), OP(OWNER, repurpose, ALL_TYPES | BELOW),
 	OP(OWNER, repurpose_share, 0), OP(OWNER, unique_raw, 0), OP(OWNER, unique_split, 0), OP(OWNER, list, BELOW),
-	OP(OWNER, cursor, 0), OP(OWNER, list_fini, BELOW),
+	OP(OWNER, cursor, 0), OP(OWNER, list_fini, BELOW), OP(OWNER, free_bulk, BELOW),
 	OP(ANY, lookup, NESTS | BELOW), OP(ANY, lookup_unique, NESTS), OP(ANY, lookup_rcu, NESTS | BELOW),
 	OP(ANY, claim, NESTS | BELOW | COUNTS), OP(ANY, claim_unique, NESTS), OP(ANY, claim_segment, BELOW),
 	OP(ANY, alloc, NESTS | BELOW | BARRIER | COUNTS | ALLOCS), OP(ANY, alloc_none, NESTS | BARRIER | ALLOCS), OP(ANY, alloc_rcu, NESTS | BELOW | ALLOCS),
@@ -696,11 +780,12 @@ static const struct op ops[] = {
 	OP(ANY, alloc_segment, NESTS | BELOW | ALLOCS), OP(ANY, saturate, NESTS | ALLOCS), OP(ANY, register, ALLOCS), OP(ANY, contains, 0),
 	OP(ANY, list_init, 0), OP(ANY, walk, 0), OP(ANY, stats, 0), OP(ANY, drain, NESTS | BELOW | BARRIER | COUNTS),
 	OP(ANY, offline, BELOW), OP(ANY, reclaim, NESTS | BELOW | BARRIER | COUNTS), OP(ANY, reclaim_wait, BARRIER), OP(ANY, reader, 0),
+	OP(ANY, unique_bulk, BELOW | ALLOCS), OP(ANY, looks, NESTS),
 	OP(SEGMENT, seg_put, BELOW), OP(SEGMENT, seg_put_none, 0), OP(SEGMENT, seg_get, 0), OP(SEGMENT, seg_split, 0),
 	OP(SEGMENT, seg_slice, 0), OP(SEGMENT, seg_next, BELOW), OP(SEGMENT, seg_forget, 0),
 	OP(OWNER1, free1, BELOW), OP(OWNER1, free1_none, 0), OP(OWNER1, share1, 0), OP(OWNER1, share1_rcu, 0), OP(OWNER1, split1, BELOW),
-	OP(OWNER1, split1_share, 0), OP(OWNER1, repurpose1, 0),
-	OP(ANY1, alloc1, NESTS | BELOW | BARRIER), OP(ANY1, alloc_seg2, NESTS | BELOW), OP(ANY1, claim_seg2, NESTS | BELOW),
+	OP(OWNER1, split1_share, 0), OP(OWNER1, repurpose1, 0), OP(OWNER1, join1, BELOW),
+	OP(ANY1, alloc1, NESTS | BELOW | BARRIER), OP(ANY1, alloc_seg2, NESTS | BELOW), OP(ANY1, claim_seg2, NESTS | BELOW), OP(ANY1, claim1, NESTS | BELOW),
 	OP(ADDER, add, 0),
 #undef OP
 };
