@@ -25,8 +25,16 @@ struct ramka_stats {
 	uint64_t free_huge;  /**< wholly free 2 MiB blocks in the zones */
 	/** largest aligned free frames in the zones, as a buddy allocator counts */
 	uint64_t free_by_order[RAMKA_MAX_ORDER + 1];
-	uint64_t allocs;     /**< frames handed out, of any order */
-	uint64_t puts;       /**< frames given back: last references and unique frees */
+	/**
+	 * Frames handed out, of any order, and frames given back: last references and unique frees. At
+	 * quiescence allocs - puts is the number of frames in use or deferred, whatever their order, without
+	 * detached ones, which count in neither. A frame of a segment counts by itself. A frame that is split
+	 * counts as that many handed out, but for one, and frames that are joined as that many given back, but
+	 * for one. A broken frame is given back when it leaves; one that was free counts in
+	 * both then. After a misuse a leaked frame may count in any
+	 * way.
+	 */
+	uint64_t allocs, puts;
 	uint64_t refills, flushes; /**< batches of frames from a zone into a cache, and back */
 	uint64_t steals;     /**< magazines taken from another CPU's shard */
 	uint64_t failures[RAMKA_MAX_ORDER + 1]; /**< requests answered with no memory */
