@@ -28,11 +28,9 @@ struct ramka_stats {
 	/**
 	 * Frames handed out, of any order, and frames given back: last references and unique frees. At
 	 * quiescence allocs - puts is the number of frames in use or deferred, whatever their order, without
-	 * detached ones, which count in neither. A frame of a segment counts by itself. A frame that is split
-	 * counts as that many handed out, but for one, and frames that are joined as that many given back, but
-	 * for one. A broken frame is given back when it leaves; one that was free counts in
-	 * both then. After a misuse a leaked frame may count in any
-	 * way.
+	 * detached ones, which count in neither. Each frame of a segment counts, and so does each part of a
+	 * frame that was split; frames that were joined are given back but for one. A broken frame is given
+	 * back when it leaves; one that was free then counts in both. What a misuse leaks may count in any way.
 	 */
 	uint64_t allocs, puts;
 	uint64_t refills, flushes; /**< batches of frames from a zone into a cache, and back */
