@@ -716,6 +716,8 @@ void audit_end(void)
 		CHECK(!s.in_use && !count_owned(),
 		      "%llu frames are in use, %llu owned, though all was given back",
 		      (unsigned long long)s.in_use, (unsigned long long)count_owned());
+		CHECK(s.allocs == s.puts, "%llu frames were handed out and %llu given back",
+		      (unsigned long long)s.allocs, (unsigned long long)s.puts);
 		CHECK(s.free == world.free_at_start && s.free + s.reserved + s.unused == s.total,
 		      "%llu frames are free, not %llu", (unsigned long long)s.free,
 		      (unsigned long long)world.free_at_start);

@@ -236,6 +236,8 @@ static void close_host(const char *what)
 	      "%s, %s: %llu frames in use, %llu deferred, %llu never dropped", rcu_name, what,
 	      (unsigned long long)s.in_use, (unsigned long long)s.deferred,
 	      (unsigned long long)atomic_load(&alive));
+	CHECK(s.allocs == s.puts, "%s, %s: %llu frames were handed out and %llu given back", rcu_name, what,
+	      (unsigned long long)s.allocs, (unsigned long long)s.puts);
 	ramka_host_destroy(host);
 }
 

@@ -24,7 +24,8 @@ struct stripe {
 	/* movements of frames: one before and one after each */
 	RAMKA_ALIGNAS(LINE_BYTES) struct ramka_atomic_u64 moves;
 	struct ramka_atomic_u64 allocs, puts;           /* frames of any order handed out and given back */
-	struct ramka_atomic_u64 uncached;                  /* base frames of these, net */
+	/* frames that came of larger ones in use, and that became a part of a larger one */
+	struct ramka_atomic_u64 split, joined;
 };
 #ifndef RAMKA_STRIPES /* 1: the same order of frames in each run, for tests */
 # define RAMKA_STRIPES 16

@@ -9,11 +9,14 @@
 
 #define account_above_min ramka_core_account_above_min
 #define account_alloc ramka_core_account_alloc
+#define account_broken ramka_core_account_broken
+#define account_joined ramka_core_account_joined
 #define account_kept ramka_core_account_kept
 #define account_low_memory ramka_core_account_low_memory
 #define account_moves ramka_core_account_moves
 #define account_part ramka_core_account_part
 #define account_rest ramka_core_account_rest
+#define account_split ramka_core_account_split
 #define account_transfers ramka_core_account_transfers
 #define account_zone ramka_core_account_zone
 #define add_zone ramka_core_add_zone

@@ -172,14 +172,34 @@ void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool insi
 		own_add(&cpu->uncached, nr);
 	} else {
 		ramka_add(&stripe_of(cpu->r)->allocs, 1, relaxed, stat);
-		ramka_add(&stripe_of(cpu->r)->uncached, nr, relaxed, stat);
 	}
 }
 
 void account_kept(struct ramka *r)
 {
 	ramka_add(&stripe_of(r)->allocs, 1, relaxed, stat);
-	ramka_add(&stripe_of(r)->uncached, 1, relaxed, stat);
+}
+
+void account_split(struct ramka *r, uint64_t nr)
+{
+	ramka_add(&stripe_of(r)->split, nr - 1, relaxed, stat);
+}
+
+void account_joined(struct ramka *r, uint64_t nr)
+{
+	ramka_add(&stripe_of(r)->joined, nr - 1, relaxed, stat);
+}
+
+void account_broken(struct ramka_cpu *cpu)
+{
+	if (section_enter(cpu)) {
+		cpu_settle(cpu); /* the peak, before use falls */
+		own_add(&cpu->puts, 1);
+		own_add(&cpu->uncached, UINT64_MAX);
+		section_leave(cpu);
+	} else {
+		ramka_add(&stripe_of(cpu->r)->puts, 1, relaxed, stat);
+	}
 }
 
 void count_move(struct ramka_cpu *cpu, bool inside)

@@ -46,6 +46,11 @@ void account_alloc(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, bool insi
 void account_rest(struct ramka_cpu *cpu, uint64_t nr);
 /* A drainer without a section kept one base frame for its caller. */
 void account_kept(struct ramka *r);
+/* A frame in use became `nr` frames, or so many became one. */
+void account_split(struct ramka *r, uint64_t nr);
+void account_joined(struct ramka *r, uint64_t nr);
+/* A base frame that was handed out is given back, and leaves since it is broken. Outside of the section. */
+void account_broken(struct ramka_cpu *cpu);
 /*
  * The CPU's part of what is free in its zone, by the zone's estimate, inside the section. Also sets the steps
  * in which the CPU tells. Where the part is less than `doubt`, what CPUs have not told is taken into account;

@@ -283,7 +283,6 @@ noinline bool cpu_free_slow(struct ramka_cpu *cpu, struct ramka_frame *f, unsign
 		own_add(&cpu->uncached, 0 - nr);
 	} else {
 		ramka_add(&stripe_of(cpu->r)->puts, 1, relaxed, stat);
-		ramka_add(&stripe_of(cpu->r)->uncached, 0 - nr, relaxed, stat);
 	}
 	count_move(cpu, inside);
 	if (inside)

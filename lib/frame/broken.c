@@ -22,14 +22,14 @@ static void make_bad(struct ramka *r, struct ramka_frame *f)
 }
 
 /* The same for one that the zone handed out. */
-static void keep_from_zone(struct ramka *r, struct ramka_frame *f)
+static void keep_from_zone(struct ramka_cpu *cpu, struct ramka_frame *f)
 {
-	struct zone *z = instance_zone(r, f);
+	struct zone *z = instance_zone(cpu->r, f);
 
 	ramka_sub(&z->usable, 1, relaxed, stat);
 	ramka_sub(&z->taken, 1, relaxed, stat);
-	ramka_sub(&stripe_of(r)->uncached, 1, relaxed, stat);
-	make_bad(r, f);
+	account_broken(cpu);
+	make_bad(cpu->r, f);
 }
 
 void broken_unused(struct ramka *r, struct ramka_frame *f)
@@ -73,10 +73,12 @@ noinline void broken_take_apart(struct ramka_cpu *cpu, struct ramka_frame *f, un
 			opened = at / BLOCK_FRAMES;
 		}
 		if (broken_flags(part, piece))
-			keep_from_zone(cpu->r, part);
+			keep_from_zone(cpu, part);
 		else if (!cpu_take_back(cpu, part, piece, operation))
 			continue; /* a flag was set meanwhile */
 		at += (uint64_t)1 << piece;
+		if (at < (uint64_t)1 << order)
+			account_split(cpu->r, 2); /* each part is given back by itself */
 	}
 }
 
@@ -139,7 +141,7 @@ static int set_bad(struct ramka_cpu *cpu, struct ramka_frame *f)
 	}
 	if (ref_tag(ref) != TAG_FREE || cpu_claim(cpu, f, 0, &used))
 		return RAMKA_E_BUSY;
-	keep_from_zone(r, f);
+	keep_from_zone(cpu, f);
 	return 0;
 }
 

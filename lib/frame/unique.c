@@ -271,6 +271,8 @@ static int split_parts(struct ramka *r, struct ramka_unique *u, unsigned order,
 
 		zone_split(z, slot_bit(r, z, f), old_order, order);
 	}
+	if (order < old_order) /* before a part can be freed */
+		account_split(r, (uint64_t)1 << (old_order - order));
 	/* flags that are set from now on are set again */
 	ramka_store(&f->ref, REF_BUSY((uint64_t)0), relaxed, slot.busy);
 	broken = slot_last_info(f) & INFO_BROKEN;
@@ -373,6 +375,8 @@ int ramka_unique_join(struct ramka *r, struct ramka_unique *u, unsigned order)
 		return RAMKA_E_INVAL;
 	z = instance_zone(r, f);
 	zone_join(z, slot_bit(r, z, f), old_order, order);
+	if (order > old_order)
+		account_joined(r, (uint64_t)1 << (order - old_order));
 	/*
 	 * the first frame reaches over the others before they are FREE, so that a claim by address finds
 	 * tails

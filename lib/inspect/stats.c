@@ -199,8 +199,8 @@ void ramka_stats_read(const struct ramka *r, struct ramka_stats *ret_s)
 	s->cached = get(&r->reporting);
 	s->deferred = defer_count(r);
 	for (unsigned i = 0; i < STRIPES; i++) {
-		s->allocs += get(&r->stripes[i].allocs);
-		s->puts += get(&r->stripes[i].puts);
+		s->allocs += get(&r->stripes[i].allocs) + get(&r->stripes[i].split);
+		s->puts += get(&r->stripes[i].puts) + get(&r->stripes[i].joined);
 	}
 	for (unsigned i = 0; i < r->nr_zones; i++)
 		add_zone(s, &r->zones[i]);

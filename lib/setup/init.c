@@ -332,7 +332,6 @@ static bool init_held(struct ramka *r, struct zone *z, uint64_t first, uint64_t 
 	ramka_add(&z->usable, nr, relaxed, stat);
 	ramka_add(&z->taken, nr, relaxed, stat);
 	ramka_add(&r->stripes[0].allocs, nr, relaxed, stat);
-	ramka_add(&r->stripes[0].uncached, nr, relaxed, stat);
 	ramka_add(&r->peak, nr, relaxed, stat);
 	return true;
 }

@@ -537,6 +537,10 @@ bug('stats-gone-uncounted', 'a drained cache is empty before its frames are coun
     ('drain_cache', '	own_add(&cpu->moved_out, n);\n	set_count(cpu, 0);\n', '	set_count(cpu, 0);\n	own_add(&cpu->moved_out, n);\n'))
 bug('stats-in-relaxed', 'frames are counted in before they are seen in the cache', 'checker stats_snapshot', 60,
     weaken('own_count_in', 'stat.held', 'store', 'release', 'relaxed'))
+bug('stats-broken-uncounted', 'a frame that leaves since it is broken is not counted as given back', 'unit broken', 10,
+    ('account_broken', 'own_add(&cpu->puts, 1);', ';'))
+bug('stats-apart-uncounted', 'a broken frame that is taken apart is given back more often than it was handed out', 'unit broken', 10,
+    ('broken_take_apart', 'account_split(cpu->r, 2);', ';'))
 bug('stats-wrap', 'puts begin anew after 2^48', 'unit stats', 10,
     ('cpu_settle', 'ramka_store(&cpu->pushes, cpu_pushes(cpu), release, stat.held);', ';'))
 bug('map-last-hole-lost', 'behind a last frame that is shared the map does not end', 'unit map', 10,

@@ -327,10 +327,26 @@ static inline struct fixture *fixture_open(struct spec s)
 /* ---- the audit ---- */
 
 struct tally {
+	const struct fixture *f;
 	uint64_t state[RAMKA_STATE_ISOLATED + 1];
+	uint64_t handed_out; /* frames of any order, without detached ones */
 	ramka_paddr_t next;
 	bool gap, started;
 };
+
+/* Frames of a run that the allocator handed out and did not get back. A tail belongs to its head. */
+static inline uint64_t handed_out_in(const struct fixture *f, const struct ramka_run *run)
+{
+	const struct ramka_frame *slot = &f->r->slots[run->base / PAGE - f->r->first];
+	uint64_t n = 0;
+
+	if (run->state != RAMKA_STATE_UNIQUE && run->state != RAMKA_STATE_SHARED && run->state != RAMKA_STATE_DEFERRED &&
+	    run->state != RAMKA_STATE_BUSY && run->state != RAMKA_STATE_SATURATED)
+		return 0;
+	for (uint64_t i = 0; i < run->frames; i++)
+		n += !(slot_info(slot + i) & INFO_DETACHED);
+	return n;
+}
 
 static inline bool tally_run(void *ctx, const struct ramka_run *run)
 {
@@ -341,13 +357,14 @@ static inline bool tally_run(void *ctx, const struct ramka_run *run)
 	t->started = true;
 	t->next = run->base + run->frames * PAGE;
 	t->state[run->state] += run->frames;
+	t->handed_out += handed_out_in(t->f, run);
 	return true;
 }
 
 /* Base frames by state, as ramka_walk shows them. */
 static inline struct tally tally(const struct fixture *f)
 {
-	struct tally t = { .started = false };
+	struct tally t = { .f = f };
 
 	ramka_walk(f->r, tally_run, &t);
 	assert_false(t.gap);
@@ -387,6 +404,9 @@ static inline void audit_at(const struct fixture *f, const char *file, int line)
 	    s.unused != t.state[RAMKA_STATE_UNUSED] || s.reserved != t.state[RAMKA_STATE_RESERVED] ||
 	    s.in_use + s.deferred != live)
 		fail_msg("%s:%d: the counts are not what a walk finds", file, line);
+	if (!f->bugs && s.allocs - s.puts != t.handed_out) /* what a misuse leaks may count in any way */
+		fail_msg("%s:%d: %llu frames handed out and %llu given back, but %llu are in use", file, line,
+			 (unsigned long long)s.allocs, (unsigned long long)s.puts, (unsigned long long)t.handed_out);
 	if (s.peak_in_use < s.in_use)
 		fail_msg("%s:%d: the peak is below what is in use", file, line);
 }

@@ -220,6 +220,50 @@ static void parts_of_a_larger_frame(void **state)
 	}
 }
 
+/*
+ * What the counters say of calls, a line each for the way by which a broken frame leaves: of those handed out each is given
+ * back once. AUDIT compares them with the frames in use.
+ */
+static void each_is_given_back_once(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= 11; order++)
+		for (unsigned by = 0; by < 4; by++) { /* the CPU itself, another one, none, a handler on top of a call */
+			struct fixture *f = open_rcu(32 * MIB);
+			struct ramka_cpu *cpu = by == 3 ? f->cpu[0] : by == 2 ? f->none : f->cpu[by];
+			struct ramka_frame *p[3];
+			ramka_paddr_t pa[3];
+
+			for (unsigned i = 0; i < 3; i++) {
+				p[i] = must_alloc(f->cpu[0], order_req(order));
+				pa[i] = ramka_frame_paddr(f->r, p[i]);
+			}
+			assert_int_equal(ramka_frame_set_bad(f->cpu[0], pa[0] + (PAGE << order) - PAGE), RAMKA_LATER);
+			assert_int_equal(stats(f).allocs, 3);
+			assert_int_equal(stats(f).puts, 0);
+			AUDIT(f);
+			if (by == 3)
+				interrupt_begin(f->cpu[0]);
+			ramka_frame_put(cpu, p[0]); /* broken in use: its parts are given back, one of them leaves */
+			ramka_frame_put(cpu, p[1]);
+			if (by == 3)
+				interrupt_end(f->cpu[0]);
+			AUDIT(f);
+			assert_int_equal(ramka_frame_set_bad(cpu, pa[1]), 0); /* out of a cache, a row, mail or the zone */
+			AUDIT(f);
+			assert_int_equal(stats(f).allocs - stats(f).puts, 1);
+			assert_int_equal(ramka_frame_set_bad(cpu, pa[2]), RAMKA_LATER);
+			ramka_frame_put_rcu(f->cpu[0], p[2]);
+			AUDIT(f);
+			assert_int_equal(stats(f).allocs - stats(f).puts, 1); /* deferred */
+			grace_end(f);
+			ramka_reclaim(cpu, true);
+			assert_int_equal(stats(f).bad, 3);
+			assert_int_equal(stats(f).allocs, stats(f).puts);
+			CLOSE(f);
+		}
+}
+
 /* The flag goes with the base frame when its owner splits, joins, or gives another type. */
 static void split_join_repurpose(void **state)
 {
@@ -336,6 +380,7 @@ int main(void)
 		cmocka_unit_test(one_in_use_leaves_with_its_last_reference),
 		cmocka_unit_test(in_a_list),
 		cmocka_unit_test(parts_of_a_larger_frame),
+		cmocka_unit_test(each_is_given_back_once),
 		cmocka_unit_test(split_join_repurpose),
 		cmocka_unit_test(in_a_segment),
 		cmocka_unit_test(a_cpu_inside_a_call),

@@ -205,6 +205,49 @@ static void the_peak_of_one_cpu(void **state)
 	(void)state;
 }
 
+/* A frame that broke is in use no more. */
+static void the_peak_without_what_broke(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .size = 16 * MIB, .nr_cpus = 2 });
+	struct ramka_frame *frames[1500];
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(ramka_frame_alloc_bulk(f->cpu[0], &ramka_type_untyped, UNINIT, NELEMS(frames), frames), NELEMS(frames));
+		for (unsigned i = 0; i < NELEMS(frames); i++)
+			assert_int_equal(round ? RAMKA_LATER : ramka_frame_set_bad(f->cpu[0], ramka_frame_paddr(f->r, frames[i])), RAMKA_LATER);
+		put_all(f->cpu[0], frames, NELEMS(frames));
+		assert_int_equal(stats(f).in_use, 0);
+		assert_in_range(stats(f).peak_in_use, NELEMS(frames), NELEMS(frames) + IN_ROWS);
+	}
+	f->grown = true;
+	CLOSE(f);
+}
+
+/* Splitting and joining move nothing, and are told of as if frames were handed out and given back. */
+static void counts_parts(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= 9; order++)
+		for (unsigned to = 0; to <= order; to++) {
+			struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1 });
+			struct ramka_unique *u = ramka_unique_alloc(f->cpu[0], &ramka_type_untyped, NULL, order_req(order));
+			uint64_t parts = UINT64_C(1) << (order - to);
+
+			assert_int_equal(ramka_unique_split_in_place(f->r, u, to), 0);
+			assert_int_equal(stats(f).allocs, parts);
+			assert_int_equal(stats(f).puts, 0);
+			AUDIT(f);
+			assert_int_equal(ramka_unique_join(f->r, u, order), 0);
+			assert_int_equal(stats(f).allocs, parts);
+			assert_int_equal(stats(f).puts, parts - 1);
+			ramka_unique_free(f->cpu[0], u);
+			assert_int_equal(stats(f).puts, parts);
+			assert_in_range(stats(f).peak_in_use, UINT64_C(1) << order, (UINT64_C(1) << order) + IN_ROWS);
+			CLOSE(f);
+		}
+}
+
 static void the_peak_falls_on_an_empty_cache(void **state)
 {
 	for (unsigned n = 1; n <= 260; n++) {
@@ -341,7 +384,9 @@ int main(void)
 		cmocka_unit_test(free_by_order),
 		cmocka_unit_test(counts_calls),
 		cmocka_unit_test(counts_batches),
+		cmocka_unit_test(counts_parts),
 		cmocka_unit_test(the_peak_of_one_cpu),
+		cmocka_unit_test(the_peak_without_what_broke),
 		cmocka_unit_test(the_peak_falls_on_an_empty_cache),
 		cmocka_unit_test(the_peak_of_several),
 		cmocka_unit_test(deferred_ages),
