@@ -27,10 +27,10 @@ struct ramka_stats {
 	uint64_t free_by_order[RAMKA_MAX_ORDER + 1];
 	/**
 	 * Frames handed out, of any order, and frames given back: last references and unique frees. At
-	 * quiescence allocs - puts is the number of frames in use or deferred, whatever their order, without
-	 * detached ones, which count in neither. Each frame of a segment counts, and so does each part of a
-	 * frame that was split; frames that were joined are given back but for one. A broken frame is given
-	 * back when it leaves; one that was free then counts in both. What a misuse leaks may count in any way.
+	 * quiescence allocs - puts is the number of frames in use or deferred, whatever their order. Detached
+	 * ones count in neither. Each frame of a segment counts, and so does each part of a frame that was
+	 * split. Frames that were joined are given back but for one. A broken frame is given back when it
+	 * leaves; one that was free then counts in both. What a misuse leaks may count in any way.
 	 */
 	uint64_t allocs, puts;
 	uint64_t refills, flushes; /**< batches of frames from a zone into a cache, and back */

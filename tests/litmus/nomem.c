@@ -45,7 +45,7 @@
  * mirrors: cpu_alloc_refill sha256:803228cf
  * mirrors: flush sha256:ef7f8bdc
  * mirrors: give_rows sha256:6084ab79
- * mirrors: cpu_free_slow sha256:0489030e
+ * mirrors: cpu_free_slow sha256:e7f75ec5
  * mirrors: bitmap_claim_any sha256:e008a6e2
  *
  * litmus: 1
