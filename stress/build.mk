@@ -4,7 +4,7 @@
 core := $(addprefix $(root)/lib/,$(shell sh $(root)/lib/sources.sh))
 programs := %/main.c %/step.c %/host.c
 own := $(filter-out $(programs),$(wildcard $(root)/stress/*.c))
-all_flags := -std=c11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I$(root)/include -I$(root)/stress $(flags)
+all_flags := -std=c11 -O2 -g1 -Wall -Wextra -Werror -D_GNU_SOURCE -I$(root)/include -I$(root)/stress $(flags)
 objects := $(patsubst $(root)/%.c,$(out)/%.o,$(core) $(own))
 
 $(out)/stress.bin: $(objects) $(out)/stress/main.o
