@@ -76,7 +76,7 @@ static void frames_of_each_order_stay_at_the_cpu(void **state)
 {
 	(void)state;
 	for (unsigned order = 1; order <= TOP_ORDER; order++) {
-		struct fixture *f = fixture_open((struct spec){ .size = GIB, .nr_cpus = 1 });
+		struct fixture *f = fixture_open((struct spec){ .size = 256 * MIB, .nr_cpus = 1 });
 		struct ramka_frame *frame[2];
 		uint32_t had;
 
