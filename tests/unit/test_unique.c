@@ -361,6 +361,11 @@ static void a_join_that_cannot_be(void **state)
 	assert_int_equal(ramka_unique_join(f->r, u, 2), RAMKA_E_OUT_OF_BOUND);
 	assert_int_equal(ramka_unique_join(f->r, u, 1), 0);
 	ramka_unique_free(f->cpu[0], u);
+	/* one that would reach beyond the span, whatever its parts are */
+	assert_int_equal(ramka_unique_from_unused(f->cpu[0], BASE, &plain_type, NULL, &u), 0);
+	assert_int_equal(ramka_unique_join(f->r, u, 10), RAMKA_E_IN_USE);
+	assert_int_equal(ramka_unique_join(f->r, u, 11), RAMKA_E_OUT_OF_BOUND);
+	ramka_unique_free(f->cpu[0], u);
 	assert_int_equal(ramka_unique_from_unused(f->cpu[0], BASE + 6 * MIB, &plain_type, NULL, &u), 0);
 	assert_int_equal(ramka_unique_join(f->r, u, 0), RAMKA_E_INVAL);
 	ramka_unique_free(f->cpu[0], u);
