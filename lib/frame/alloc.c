@@ -515,7 +515,8 @@ static int claim_larger(struct ramka_cpu *cpu, struct ramka_frame *f, unsigned o
 
 	if (!rc && unlikely(!frame_intact(cpu->r, f, order))) {
 		frame_changed(cpu->r, f, frame_leak(f, order), operation);
-		rc = RAMKA_E_BUSY;
+		rc = RAMKA_E_IN_USE;
+		used = f;
 	}
 	if (rc == RAMKA_E_IN_USE)
 		rc = claim_refused(slot_ref(used));

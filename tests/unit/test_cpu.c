@@ -76,7 +76,7 @@ static void frames_of_each_order_stay_at_the_cpu(void **state)
 {
 	(void)state;
 	for (unsigned order = 1; order <= TOP_ORDER; order++) {
-		struct fixture *f = fixture_open((struct spec){ .size = GIB, .nr_cpus = 1 });
+		struct fixture *f = fixture_open((struct spec){ .size = 256 * MIB, .nr_cpus = 1 });
 		struct ramka_frame *frame[2];
 		uint32_t had;
 
@@ -594,6 +594,28 @@ static void claims_out_of_the_own_cache(void **state)
 	CLOSE(f);
 }
 
+/* What the CPU itself holds is claimed without a look at the others, whatever its order. */
+static void claims_of_the_own_stop_no_other(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= TOP_ORDER; order++) {
+		struct fixture *f = fixture_open((struct spec){ .size = 256 * MIB, .nr_cpus = 2 });
+		struct ramka_frame *one = must_alloc(f->cpu[0], order_req(order)), *claimed;
+		unsigned barriers;
+
+		ramka_frame_put(f->cpu[1], must_alloc(f->cpu[1], UNINIT));
+		ramka_frame_put(f->cpu[0], one);
+		assert_true(cpu_held(f->cpu[0]) && cpu_held(f->cpu[1]));
+		barriers = f->barriers;
+		assert_int_equal(ramka_frame_claim(f->cpu[0], ramka_frame_paddr(f->r, one), order, &ramka_type_untyped, NULL, &claimed,
+						   NULL), 0);
+		assert_ptr_equal(claimed, one);
+		assert_int_equal(f->barriers, barriers);
+		ramka_frame_put(f->cpu[0], one);
+		CLOSE(f);
+	}
+}
+
 static void claims_out_of_other_caches(void **state)
 {
 	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 2 });
@@ -638,14 +660,17 @@ static void claims_out_of_the_own_rows(void **state)
 	for (unsigned i = 620; i < 1020; i += 100)
 		ramka_frame_put(f->cpu[0], frames[i]);
 	assert_int_equal(cpu_in_rows(f->cpu[0]), 4); /* three closed, one open */
+	ramka_frame_put(f->cpu[1], frames[1030]);
 	for (unsigned i = 620; i < 1020; i += 100) {
-		unsigned at = holds(f->cpu[0], i) ? i : i + 1; /* the claim before may have emptied all rows */
+		unsigned barriers = f->barriers, at = holds(f->cpu[0], i) ? i : i + 1; /* the claim before may have emptied all rows */
 
 		if (at != i)
 			ramka_frame_put(f->cpu[0], frames[at]);
 		assert_true(holds(f->cpu[0], at));
 		claim(f, f->cpu[0], frames[at], 0);
+		assert_int_equal(f->barriers, barriers); /* the other CPU has a frame too, but is not asked */
 		claim(f, f->cpu[0], frames[at], RAMKA_E_IN_USE);
+		assert_int_equal(cpu_held(f->cpu[1]), 1);
 	}
 	CLOSE_LEAKING(f, in_use(f));
 }
@@ -1033,6 +1058,7 @@ int main(void)
 		cmocka_unit_test(every_frame_is_zeroed_on_request),
 		cmocka_unit_test(the_cacheless_handle_caches_nothing),
 		cmocka_unit_test(claims_out_of_the_own_cache),
+		cmocka_unit_test(claims_of_the_own_stop_no_other),
 		cmocka_unit_test(claims_out_of_other_caches),
 		cmocka_unit_test(claims_out_of_the_own_rows),
 		cmocka_unit_test(claims_out_of_any_depot),

@@ -429,6 +429,26 @@ static bool see(void *ctx, const struct ramka_run *run)
 	return true;
 }
 
+/* A frame of two blocks of which one is isolated does not stay at the CPU that frees it. */
+static void half_isolated_frames_are_not_cached(void **state)
+{
+	(void)state;
+	for (unsigned half = 0; half < 2; half++) {
+		struct fixture *f = fixture_open((struct spec){ .size = 256 * MIB, .nr_cpus = 1 });
+		struct ramka_frame *p = must_alloc(f->cpu[0], order_req(10)), *other = must_alloc(f->cpu[0], order_req(10));
+		ramka_paddr_t pa = ramka_frame_paddr(f->r, p);
+
+		ramka_frame_put(f->cpu[0], other);
+		ramka_drain(f->r);
+		assert_int_equal(ramka_isolate(f->cpu[0], pa + half * 2 * MIB, 2 * MIB), 0);
+		ramka_frame_put(f->cpu[0], p);
+		assert_int_equal(order_count(f->cpu[0], 10), 0);
+		assert_int_equal(stats(f).isolated, 512);
+		assert_int_equal(ramka_unisolate(f->cpu[0], pa + half * 2 * MIB, 2 * MIB), 0);
+		CLOSE(f);
+	}
+}
+
 static void a_walk_of_a_range(void **state)
 {
 	struct fixture *f = fixture_open((struct spec){ .size = 8 * MIB });
@@ -469,6 +489,7 @@ int main(void)
 		cmocka_unit_test(a_cpu_inside_a_call),
 		cmocka_unit_test(without_a_barrier),
 		cmocka_unit_test(ranges),
+		cmocka_unit_test(half_isolated_frames_are_not_cached),
 		cmocka_unit_test(a_walk_of_a_range),
 	};
 

@@ -213,6 +213,13 @@ static void info_words(void **state)
 	assert_false(info_is_plain(info_make(255, 0, INFO_DETACHED)));
 	assert_false(info_is_plain(info_make(0, 0, 0) | UINT64_C(1) << INFO_LIST_SHIFT));
 	assert_false(info_is_plain(info_make(0, 0, 0) | UINT64_C(1) << (INFO_LIST_SHIFT + 31)));
+	for (unsigned order = 0; order <= RAMKA_MAX_ORDER; order++) {
+		assert_int_equal(info_bare_order(info_make(255, order, 0)), order);
+		assert_int_equal(info_bare_order(info_make(0xffff, order, 0)), order);
+		for (unsigned bit = 0; bit < INFO_TYPE_SHIFT; bit++) /* a flag, or a list */
+			if (!(INFO_ORDER_MASK >> bit & 1))
+				assert_true(info_bare_order(info_make(255, order, 0) | UINT64_C(1) << bit) > RAMKA_MAX_ORDER);
+	}
 }
 
 static void the_version(void **state)

@@ -367,6 +367,20 @@ static void a_join_that_cannot_be(void **state)
 	CLOSE(f);
 }
 
+/* Beyond the span, whatever the other parts are. */
+static void a_join_beyond_the_span(void **state)
+{
+	struct fixture *f = open_with((struct spec){ .nr_cpus = 1, .size = 8 * MIB + 2 * PAGE });
+	struct ramka_unique *u;
+
+	(void)state;
+	assert_int_equal(ramka_unique_from_unused(f->cpu[0], BASE + 8 * MIB, &plain_type, NULL, &u), 0);
+	assert_int_equal(ramka_unique_join(f->r, u, 1), RAMKA_E_IN_USE);
+	assert_int_equal(ramka_unique_join(f->r, u, 2), RAMKA_E_OUT_OF_BOUND);
+	ramka_unique_free(f->cpu[0], u);
+	CLOSE(f);
+}
+
 static void raw_and_back(void **state)
 {
 	struct fixture *f = open_with((struct spec){ .nr_cpus = 1 });
@@ -421,6 +435,7 @@ int main(void)
 		cmocka_unit_test(splits_in_place_and_joins),
 		cmocka_unit_test(joins_what_came_in_pieces),
 		cmocka_unit_test(a_join_that_cannot_be),
+		cmocka_unit_test(a_join_beyond_the_span),
 		cmocka_unit_test(raw_and_back),
 		cmocka_unit_test(an_rcu_type_defers),
 	};

@@ -161,6 +161,33 @@ static void larger_frames_are_poisoned_whole(void **state)
 	CLOSE_LEAKING(f, n + 1);
 }
 
+/* A frame that was changed while it was free is not claimed either. */
+static void a_changed_frame_is_not_claimed(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= 9; order++) {
+		struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1, .size = 4 * MIB, .flags = RAMKA_POISON });
+		struct ramka_frame *x = must_alloc(f->cpu[0], order_req(order)), *y = NULL;
+		const uint64_t bytes = PAGE << order;
+		ramka_paddr_t pa = PA(f, x);
+		struct ramka_why why;
+		int rc = 0;
+
+		ramka_frame_put(f->cpu[0], x);
+		ramka_drain(f->r);
+		bytes_at(f, pa)[bytes - 1] = 0;
+		EXPECT_BUG(f, "ramka_frame_claim", rc = ramka_frame_claim(f->cpu[0], pa, order, &ramka_type_untyped, NULL, &y, &why));
+		assert_int_equal(rc, RAMKA_E_IN_USE); /* as any saturated frame */
+		assert_int_equal(why.error, RAMKA_E_IN_USE);
+		assert_int_equal(why.paddr, pa);
+		assert_null(y);
+		assert_int_equal(ramka_frame_claim(f->cpu[0], pa, order, &ramka_type_untyped, NULL, &y, &why), RAMKA_E_IN_USE);
+		assert_int_equal(f->bug.paddr, pa);
+		assert_int_equal(f->bug.value, (uintptr_t)bytes_at(f, pa + bytes - 8));
+		CLOSE_LEAKING(f, 1u << order);
+	}
+}
+
 static void contents_are_cleared_on_free(void **state)
 {
 	struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1, .size = MIB, .flags = RAMKA_INIT_ON_FREE });
@@ -264,6 +291,7 @@ int main(void)
 		cmocka_unit_test(a_double_free_names_the_first),
 		cmocka_unit_test(a_write_after_free_is_reported_and_the_frame_leaked),
 		cmocka_unit_test(larger_frames_are_poisoned_whole),
+		cmocka_unit_test(a_changed_frame_is_not_claimed),
 		cmocka_unit_test(contents_are_cleared_on_free),
 		cmocka_unit_test(a_checker_is_told),
 		cmocka_unit_test(a_freed_frame_waits),

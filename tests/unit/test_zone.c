@@ -494,6 +494,51 @@ static void whole_blocks_of_its_own_go_first(void **state)
 	}
 }
 
+/* A block that is whole alone goes before one of a pair, and a pair alone before one of four in a row. */
+static void larger_runs_stay(void **state)
+{
+	struct zone *z = zone_new(0, CHUNK_BLOCKS * 512);
+	uint32_t block, at = 0;
+
+	(void)state;
+	use(z, 6, 1);
+	use(z, 13, 1);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(territory_take_blocks(z, OWNER_NONE, NULL, 1, 1, &at, &block), 1);
+		assert_int_equal(block, i ? 12 : 7);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(territory_take_blocks(z, OWNER_NONE, NULL, 2, 1, &at, &block), 1);
+		assert_int_equal(block, i ? 14 : 4);
+	}
+	assert_int_equal(territory_take_blocks(z, OWNER_NONE, NULL, 2, 1, &at, &block), 1);
+	assert_int_equal(block, 0); /* none is alone now */
+	zone_delete(z);
+}
+
+/* Of two blocks of which one only looks whole, neither is taken as half of a pair. */
+static void no_half_of_a_pair_is_taken(void **state)
+{
+	(void)state;
+	for (uint32_t used = 0; used < 8; used++) {
+		struct zone *z = zone_new(0, 2 * CHUNK_BLOCKS * 512);
+		uint32_t blocks[CHUNK_BLOCKS], at = 0, got, all = 0;
+
+		use(z, used, 1);
+		ramka_or(&z->map.whole.level[0][0], UINT64_C(1) << used, relaxed, hint);
+		while ((got = territory_take_blocks(z, OWNER_NONE, NULL, 2, CHUNK_BLOCKS, &at, blocks))) {
+			for (uint32_t i = 0; i < got; i++)
+				assert_int_not_equal(blocks[i], used & ~1u);
+			all += got;
+		}
+		assert_int_equal(all, CHUNK_BLOCKS - 1);
+		assert_int_equal(bitmap_free_count(&z->map, used), 511);
+		assert_int_equal(bitmap_free_count(&z->map, used ^ 1), 512);
+		assert_int_equal(zone_count_free(z), 1023);
+		zone_delete(z);
+	}
+}
+
 /* One search serves several requests for runs, densest block first, but no block that is no longer one to pick. */
 static void a_search_serves_the_next_ones(void **state)
 {
@@ -619,6 +664,8 @@ int main(void)
 		cmocka_unit_test(searches_get_through_stale_hints),
 		cmocka_unit_test(refills_from_its_own_territories),
 		cmocka_unit_test(whole_blocks_of_its_own_go_first),
+		cmocka_unit_test(larger_runs_stay),
+		cmocka_unit_test(no_half_of_a_pair_is_taken),
 		cmocka_unit_test(a_search_serves_the_next_ones),
 		cmocka_unit_test(searches_again_after_some_whole_blocks),
 		cmocka_unit_test(a_stale_hint_of_a_run_goes),
