@@ -43,9 +43,9 @@ struct ramka_qsbr {
 	void (*relax)(void *ctx); /**< called while `wait` spins; NULL: spin. Set after init if wanted */
 	void *relax_ctx;
 	/**
-	 * Called for a misuse of the three calls below, which then do nothing. NULL: it is not reported. Set
-	 * after init if wanted, for instance to ramka_config.panic. The bug has the operation, and the CPU in
-	 * `value`. May longjmp.
+	 * Called for a misuse of the three calls below, a CPU that it does not have included, which then do
+	 * nothing. NULL: it is not reported. Set after init if wanted, for instance to ramka_config.panic.
+	 * The bug has the operation, and the CPU in `value`. May longjmp.
 	 */
 	void (*panic)(void *ctx, const struct ramka_bug *bug);
 	void *panic_ctx;

@@ -133,11 +133,21 @@ static void misused(struct ramka_qsbr *q, unsigned cpu, const char *operation, c
 		q->panic(q->panic_ctx, &bug);
 }
 
+/* Has it such a CPU, in the state that the call begins in? Else reports. */
+static bool begins(struct ramka_qsbr *q, unsigned cpu, bool online, const char *operation, const char *what)
+{
+	if (cpu >= q->nr_cpus)
+		misused(q, cpu, operation, "there is no such CPU");
+	else if (is_online(q, cpu) != online)
+		misused(q, cpu, operation, what);
+	else
+		return true;
+	return false;
+}
+
 void ramka_qsbr_online(struct ramka_qsbr *q, unsigned cpu)
 {
-	if (is_online(q, cpu))
-		misused(q, cpu, "ramka_qsbr_online", "the CPU is online already: sections do not nest");
-	else
+	if (begins(q, cpu, false, "ramka_qsbr_online", "the CPU is online already: sections do not nest"))
 		qsbr_online(q, cpu);
 }
 
@@ -145,16 +155,12 @@ void ramka_qsbr_quiescent(struct ramka_qsbr *q, unsigned cpu)
 {
 	uint64_t now = ramka_load(&q->now, acquire, qsbr.period);
 
-	if (is_online(q, cpu))
+	if (begins(q, cpu, true, "ramka_qsbr_quiescent", "the CPU is offline"))
 		ramka_store(&q->cpus[cpu].seen, now, release, qsbr.quiesce);
-	else
-		misused(q, cpu, "ramka_qsbr_quiescent", "the CPU is offline");
 }
 
 void ramka_qsbr_offline(struct ramka_qsbr *q, unsigned cpu)
 {
-	if (is_online(q, cpu))
+	if (begins(q, cpu, true, "ramka_qsbr_offline", "the CPU is offline: what it read was not protected"))
 		qsbr_offline(q, cpu);
-	else
-		misused(q, cpu, "ramka_qsbr_offline", "the CPU is offline: what it read was not protected");
 }

@@ -379,6 +379,79 @@ static void steps(void **state)
 	BREAKS(STEP_JOIN, unique, V(FREE, LISTED, 0));
 }
 
+/*
+ * A predicate binds no call unless the step of that call asks it. Every step gives the answer of its predicate, on every
+ * view and pair of views of a corpus in which each predicate holds somewhere and fails somewhere.
+ */
+static void each_step_asks_its_predicate(void **state)
+{
+	static const struct {
+		enum contract_step step;
+		bool (*requires)(const struct contract_view *v);
+		bool (*ensures)(const struct contract_view *old, const struct contract_view *v);
+	} table[] = {
+		{ STEP_ALLOC, contract_from_unused_requires, contract_from_unused_ensures },
+		{ STEP_ALLOC_UNIQUE, contract_from_unused_requires, contract_from_unused_ensures },
+		{ STEP_ALLOC_COVER, contract_from_unused_requires, contract_from_unused_ensures },
+		{ STEP_LOOKUP, NULL, contract_from_in_use_ensures },
+		{ STEP_GET, contract_clone_requires, contract_clone_ensures },
+		{ STEP_PUT, contract_drop_requires, contract_drop_ensures },
+		{ STEP_INTO_RAW, contract_into_raw_requires, contract_into_raw_ensures },
+		{ STEP_FROM_RAW, contract_from_raw_requires, contract_from_raw_ensures },
+		{ STEP_UNIQUE_INTO_RAW, contract_into_raw_requires, contract_into_raw_ensures },
+		{ STEP_UNIQUE_FROM_RAW, contract_from_raw_requires, contract_from_raw_ensures },
+		{ STEP_SHARE, contract_unique_owned, contract_share_ensures },
+		{ STEP_TRY_UNIQUE, contract_try_unique_requires, contract_try_unique_ensures },
+		{ STEP_UNIQUE_FREE, contract_unique_owned, NULL },
+		{ STEP_KEEP, contract_unique_owned, NULL },
+		{ STEP_SPLIT, contract_release_requires, NULL },
+		{ STEP_JOIN, contract_unique_owned, NULL },
+		{ STEP_LIST, contract_unique_owned, NULL },
+		{ STEP_COVER, contract_into_raw_requires, NULL },
+		{ STEP_FORGET, NULL, contract_constructor_ensures },
+		{ STEP_RESTORE, contract_from_raw_requires, NULL },
+		{ STEP_RELEASE, contract_release_requires, NULL },
+	};
+	static const uint64_t refs[] = { REF_FREE, REF_UNUSED, REF_UNIQUE, REF_BUSY((uint64_t)0), REF_DEFERRED((uint64_t)9),
+					 REF_SHARED(0), REF_SHARED(1), REF_SHARED(2), REF_SHARED(1) | REF_MARK, REF_SATURATED };
+	const uint64_t infos[] = { TYPE, LISTED, RESERVED };
+	static struct contract_view views[NELEMS(refs) * NELEMS(infos) * 9 * 2];
+	unsigned nr = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < NELEMS(refs) * NELEMS(infos) * 2; i++) {
+		const struct contract_view v = { .ref = refs[i / 2 % NELEMS(refs)], .info = infos[i / 2 / NELEMS(refs)], .generation = 3 + i % 2 };
+
+		for (unsigned who = 0; who < 9; who++, nr++) {
+			views[nr] = v;
+			views[nr].who.handles = who == 1 || who == 7 || who == 8 ? 1 : who == 2 ? 2 : 0;
+			views[nr].who.raw = who == 3 || who == 7;
+			views[nr].who.covers = who == 4;
+			views[nr].who.borrows = who == 8;
+			views[nr].who.unique = who == 5;
+			views[nr].who.listed = who == 6;
+		}
+	}
+	for (unsigned i = 0; i < NELEMS(table); i++) {
+		unsigned holds = 0, holds2 = 0;
+
+		for (unsigned a = 0; a < nr; a++) {
+			if (table[i].requires && table[i].requires(&views[a]) != contract_step_requires(table[i].step, &views[a]))
+				fail_msg("step %d does not ask its predicate", (int)table[i].step);
+			holds += table[i].requires && table[i].requires(&views[a]);
+			for (unsigned b = 0; table[i].ensures && b < nr; b++) {
+				bool ensured = table[i].ensures(&views[a], &views[b]);
+
+				if (ensured != contract_step_ensures(table[i].step, &views[a], &views[b]))
+					fail_msg("step %d does not ensure its predicate", (int)table[i].step);
+				holds2 += ensured;
+			}
+		}
+		assert_true(!table[i].requires || (holds && holds < nr));
+		assert_true(!table[i].ensures || (holds2 && holds2 < nr * nr));
+	}
+}
+
 static void results(void **state)
 {
 	struct note { uint64_t a, b; };
@@ -493,6 +566,7 @@ int main(void)
 		cmocka_unit_test(unique_owned),
 		cmocka_unit_test(release),
 		cmocka_unit_test(steps),
+		cmocka_unit_test(each_step_asks_its_predicate),
 		cmocka_unit_test(results),
 		cmocka_unit_test(metadata),
 	};

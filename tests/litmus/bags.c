@@ -38,7 +38,7 @@
  * mirrors: qsbr_snapshot sha256:43aeab75
  * mirrors: qsbr_elapsed sha256:9914d786
  * mirrors: qsbr_online sha256:9aa1b03e
- * mirrors: ramka_qsbr_quiescent sha256:f297d283
+ * mirrors: ramka_qsbr_quiescent sha256:3918d1bd
  * mirrors: qsbr_offline sha256:e5b99fd2
  * mirrors: share sha256:b7c733d5
  * mirrors: seal_pile sha256:299a9cf7

@@ -271,6 +271,18 @@ static void sections_of_qsbr_go_in_pairs(void **state)
 	assert_false(ops.elapsed(ops.ctx, ops.snapshot(ops.ctx)));
 	ramka_qsbr_offline(&q, 0);
 	assert_int_equal(nr_bugs, 0);
+	for (unsigned cpu = 2; cpu < 4; cpu++) { /* there are two: what lies behind them is not touched */
+		ramka_qsbr_init(&q, qsbr_cpus, 2, &ops);
+		q.panic = note_bug;
+		q.panic_ctx = qsbr_cpus;
+		ramka_qsbr_online(&q, cpu);
+		qsbr_reported("ramka_qsbr_online", cpu);
+		ramka_qsbr_quiescent(&q, cpu);
+		qsbr_reported("ramka_qsbr_quiescent", cpu);
+		ramka_qsbr_offline(&q, cpu);
+		qsbr_reported("ramka_qsbr_offline", cpu);
+		assert_string_equal(bug.what, "there is no such CPU");
+	}
 	q.panic = NULL; /* nothing is told, and nothing else changes */
 	ramka_qsbr_quiescent(&q, 3);
 	assert_true(ops.elapsed(ops.ctx, ops.snapshot(ops.ctx)));

@@ -635,9 +635,9 @@ bug('qsbr-over-relaxed', 'a poll believes another one without what that saw', 'c
 bug('qsbr-no-announce', 'a CPU that waits on line waits for itself', 'unit defer', 10,
     ('ramka_qsbr_init', '		.quiescent = qsbr_announce,\n', '		.quiescent = NULL,\n'))
 bug('qsbr-nested-announces', 'a CPU that comes on line inside a section announces that it holds nothing', 'misuse handles', 10,
-    ('ramka_qsbr_online', '	else\n		qsbr_online(q, cpu);', '	qsbr_online(q, cpu);'))
+    ('ramka_qsbr_online', 'sections do not nest"))', 'sections do not nest") || !cpu)'))
 bug('qsbr-quiescent-joins', 'an announcement of a CPU that is offline makes it a reader', 'misuse handles', 10,
-    ('ramka_qsbr_quiescent', 'if (is_online(q, cpu))', 'if (is_online(q, cpu) || cpu)'))
+    ('ramka_qsbr_quiescent', 'the CPU is offline"))', 'the CPU is offline") || cpu == 3)'))
 bug('reclaim-snapshot-first', 'a reclaim waits for a grace period that began before it sealed the bags', 'unit defer', 10,
     ('wait_for_all', '	*ret_sealed = seal_them(cpu);\n	cookie = r->rcu.snapshot(r->rcu.ctx);\n',
      '	cookie = r->rcu.snapshot(r->rcu.ctx);\n	*ret_sealed = seal_them(cpu);\n'))
