@@ -30,7 +30,8 @@ struct ramka_stats {
 	 * quiescence allocs - puts is the number of frames in use or deferred, whatever their order, without
 	 * detached ones, which count in neither. Each frame of a segment counts, and so does each part of a
 	 * frame that was split; frames that were joined are given back but for one. A broken frame is given
-	 * back when it leaves; one that was free then counts in both. What a misuse leaks may count in any way.
+	 * back when it leaves; one that was free then counts in both. What a misuse leaks may count in any
+	 * way.
 	 */
 	uint64_t allocs, puts;
 	uint64_t refills, flushes; /**< batches of frames from a zone into a cache, and back */

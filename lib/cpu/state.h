@@ -99,7 +99,8 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
 	/* base frames taken from the home zone that the zone's estimate does not show yet; signed */
 	struct ramka_atomic_u64 untold;
-	uint64_t unsampled;              /* base frames taken from other zones since the last sample of the peak */
+	/* base frames taken from other zones since the last sample of the peak */
+	uint64_t unsampled;
 	/* so many are told at once, of those taken and of those given back */
 	int64_t tell_at, tell_back;
 	struct territory_range own;      /* where its territories are */

@@ -42,10 +42,10 @@
  * mirrors: drain_cache sha256:cc3d0517
  * mirrors: lean_give sha256:6126df2f
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:803228cf
+ * mirrors: cpu_alloc_refill sha256:c75fa5dc
  * mirrors: flush sha256:ef7f8bdc
  * mirrors: give_rows sha256:6084ab79
- * mirrors: cpu_free_slow sha256:0489030e
+ * mirrors: cpu_free_slow sha256:e7f75ec5
  * mirrors: bitmap_claim_any sha256:e008a6e2
  *
  * litmus: 1
