@@ -436,7 +436,7 @@ bug('broken-unclaimed-stress', 'the same, seen by threads', 'plain broken', 5,
 bug('report-nothing-taken-stress', 'what is reported can be handed out, seen by threads', 'plain broken', 5,
     ('claim_unreported', 'quad_with(quad, block, ENTRY_HUGE)', 'quad'))
 bug('broken-isolated-returns', 'a broken frame comes back when isolation ends', 'checker broken_isolate', 30,
-    ('keep_from_zone', '	make_bad(cpu->r, f);', '	make_bad(cpu->r, f);\n	if (bitmap_entry(&z->map, slot_bit(r, z, f) / BLOCK_FRAMES) & ENTRY_SHUT)\n		zone_free(z, slot_bit(r, z, f), 0);'))
+    ('keep_from_zone', '	make_bad(cpu->r, f);', '	make_bad(cpu->r, f);\n	if (bitmap_entry(&z->map, slot_bit(cpu->r, z, f) / BLOCK_FRAMES) & ENTRY_SHUT)\n		zone_free(z, slot_bit(cpu->r, z, f), 0);'))
 
 # ---- isolation ----
 
