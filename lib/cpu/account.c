@@ -135,11 +135,21 @@ uint64_t account_part(struct ramka_cpu *cpu, uint64_t estimate, uint64_t doubt)
 	return n > 0 ? (uint64_t)n / cpu->sharers : 0;
 }
 
+/* A sample looks at each zone: one for as many frames of other zones as the own zone may not be told of. */
+static bool sample_due(struct ramka_cpu *cpu, uint64_t n)
+{
+	cpu->unsampled += n;
+	if (cpu->unsampled < ramka_load(&cpu->r->tell_max, relaxed, stat))
+		return false;
+	cpu->unsampled = 0;
+	return true;
+}
+
 void account_zone(struct ramka_cpu *cpu, struct zone *z, int64_t n, bool inside)
 {
 	if (!inside || z != cpu->zone) {
 		ramka_add(&z->taken, (uint64_t)n, relaxed, stat);
-		if (n > 0)
+		if (n > 0 && (!inside || sample_due(cpu, (uint64_t)n)))
 			sample_peak(cpu->r);
 		return;
 	}

@@ -290,6 +290,25 @@ static void set_gate(struct ramka_cpu *cpu)
 	cpu->window = gate_window(cpu->r);
 }
 
+/*
+ * Would a refill find nothing? A look at a few other shards stands for one at all of them: the next refill
+ * looks at the next ones.
+ */
+static noinline bool refill_useless(struct ramka_cpu *cpu)
+{
+	const struct ramka *r = cpu->r;
+
+	if (cpu_count(cpu) || cpu->row != NO_ROW || depot_has_full(r->depot, cpu->id) ||
+	    (cpu->outbox->room && depot_has_full(r->mail, cpu->id)) || !zone_seems_empty(cpu->zone))
+		return false;
+	for (unsigned i = 0; i < VICTIMS; i++) {
+		if (r->cpus[cpu->victim].cpu.zone == cpu->zone && depot_has_full(r->depot, cpu->victim))
+			return false;
+		cpu->victim = cpu->victim + 1 < r->nr_cpus ? cpu->victim + 1 : 0;
+	}
+	return true;
+}
+
 noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 {
 	struct ramka_frame *f = NULL;
@@ -297,6 +316,10 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 
 	if (!section_enter(cpu))
 		return NULL;
+	if (unlikely(cpu->dry) && refill_useless(cpu)) {
+		section_leave(cpu);
+		return NULL;
+	}
 	cpu_settle(cpu);
 	count_move(cpu, true);
 	lean_look(cpu);
@@ -315,6 +338,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		in += n = refill_from_zone(cpu);
 	if (!n)
 		in += n = steal(cpu, cpu->r->nr_cpus);
+	cpu->dry = !n;
 	if (n) {
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);

@@ -114,6 +114,8 @@ static uint32_t try_hinted(struct ramka_cpu *cpu, struct zone *z, uint64_t nr, s
 	uint32_t at = start_in(cpu, z, limit);
 
 	(void)nr, (void)inside;
+	if (z == cpu->zone && cpu_is_dry(cpu))
+		return NO_FRAME;
 	return alloc_hinted(z, req, req.order, limit, &at);
 }
 
@@ -239,7 +241,7 @@ static struct ramka_frame *alloc_home(struct ramka_cpu *cpu, struct ramka_reques
 	} else if (order && order <= TOP_ORDER) {
 		if (order_get(cpu, order, &n))
 			f = cpu_slot(cpu, n);
-	} else if (allowed(cpu, req, (uint64_t)1 << order)) {
+	} else if ((order || !cpu->dry) && allowed(cpu, req, (uint64_t)1 << order)) {
 		uint32_t bit = zone_alloc(cpu->zone, order, NO_LIMIT, order ? &cpu->whole_block : &at);
 
 		if (bit != NO_FRAME) {

@@ -81,6 +81,7 @@ struct ramka_cpu {
 	uint32_t random;                 /* RAMKA_SHUFFLE */
 	uint32_t victim;                 /* the CPU from whose shard it stole last, about */
 	bool cacheless;
+	bool dry;                        /* its last refill found nothing, see cpu_is_dry */
 	struct ramka_atomic_u32 shrinking; /* cfg.shrink runs for a request of this handle */
 	/* number of the zone that served the last request which the first one could not, about */
 	struct ramka_atomic_u32 elsewhere;
@@ -98,6 +99,8 @@ struct ramka_cpu {
 	struct ramka_atomic_u64 refills, flushes, steals, peak;
 	/* base frames taken from the home zone that the zone's estimate does not show yet; signed */
 	struct ramka_atomic_u64 untold;
+	/* base frames taken from other zones since the last sample of the peak */
+	uint64_t unsampled;
 	/* so many are told at once, of those taken and of those given back */
 	int64_t tell_at, tell_back;
 	struct territory_range own;      /* where its territories are */
@@ -180,6 +183,15 @@ static inline void set_count(struct ramka_cpu *cpu, uint32_t n)
 static inline bool cpu_is_lean(const struct ramka_cpu *cpu)
 {
 	return unlikely(!cpu->rows_max);
+}
+
+/*
+ * The last refill found nothing in the home zone, and by the hints nothing came back since. Requests then go
+ * to other zones at once. The last resort looks into the home zone whatever this says.
+ */
+static inline bool cpu_is_dry(const struct ramka_cpu *cpu)
+{
+	return unlikely(cpu->dry) && zone_seems_empty(cpu->zone);
 }
 
 /* ---- frame numbers ---- */

@@ -122,6 +122,13 @@ static inline void zone_set_lasting(struct zone *z, uint32_t block, bool lasting
 		ramka_and(&z->lasting[block / CHUNK_BLOCKS], ~bit, relaxed, territory);
 }
 
+/* Do the hints say that nothing is free here? Then no search by hints finds anything. */
+static inline bool zone_seems_empty(const struct zone *z)
+{
+	return hints_next(&z->map.some, 0, z->map.blocks) == NO_BLOCK &&
+	       hints_next(&z->map.whole, 0, z->map.blocks) == NO_BLOCK;
+}
+
 /* Free frames by the block entries: exact at quiescence. */
 uint64_t zone_count_free(const struct zone *z);
 

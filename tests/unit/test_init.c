@@ -413,6 +413,47 @@ static void node_only(void **state)
 	}
 }
 
+/*
+ * A CPU whose node has nothing left goes to the next one without looking at its own, but for what came back: into its cache,
+ * a shard, the zone, or a place that a drain finds.
+ */
+static void what_comes_back_is_preferred(void **state)
+{
+	static const struct ramka_region g[] = { { BASE, 4 * MIB, RAMKA_USABLE, 0 }, { BASE + 4 * MIB, 4 * MIB, RAMKA_USABLE, 1 } };
+	static const uint32_t cpu_node[8] = { 0 };
+	static const unsigned order[] = { 0, 0, 0, 0, 4, 9 }, most[] = { 1024, 1024, 1024, 1, 1024, 1024 };
+
+	(void)state;
+	/* by the CPU itself; by the last one, into shards or as mail; without a cache */
+	for (unsigned way = 0; way < NELEMS(order); way++) {
+		struct fixture *f = fixture_open((struct spec){ .regions = g, .nr_regions = 2, .nr_cpus = 8, .cpu_node = cpu_node,
+								.flags = way < 2 ? RAMKA_CACHE_ALL : 0 });
+		struct ramka_cpu *by = way == 0 ? f->cpu[0] : way < 3 ? f->cpu[7] : f->none;
+		struct ramka_frame **own = frame_table(2048), *p;
+		unsigned tries = 0, back = 0;
+
+		for (unsigned i = 0; i < 1024 + 40; i++) {
+			p = must_alloc(f->cpu[0], UNINIT);
+			assert_int_equal(node_of(f, p), i >= 1024);
+			own[i < 1024 ? i * 67 % 1024 : i] = p; /* so that no two neighbours are freed one after the other */
+		}
+		while (back < most[way] && !(way == 2 && depot_has_full(f->r->mail, 0))) /* a letter, and nothing in the zone */
+			ramka_frame_put(by, own[back++]);
+		do
+			p = must_alloc(f->cpu[0], order_req(order[way]));
+		while (ramka_frame_put(f->cpu[1], p), node_of(f, p) == 1 && ++tries < 3);
+		assert_in_range(tries, 0, way == 1 ? 2 : 0); /* it looks at a few shards at a time */
+		if (way == 0)
+			for (unsigned i = 0; i < 1000; i++)
+				assert_int_equal(node_of(f, own[i] = must_alloc(f->cpu[0], UNINIT)), 0);
+		if (way == 0)
+			put_all(f->cpu[0], own, 1000);
+		put_all(f->cpu[0], own + back, 1024 + 40 - back);
+		free(own);
+		CLOSE(f);
+	}
+}
+
 static void node_only_means_the_cpus_own_node(void **state)
 {
 	static const uint32_t cpu_node[] = { 7, 99 };
@@ -723,6 +764,7 @@ int main(void)
 		cmocka_unit_test(metadata_below_the_direct_map),
 		cmocka_unit_test(stale_metadata_does_not_matter),
 		cmocka_unit_test(nodes_in_order_of_preference),
+		cmocka_unit_test(what_comes_back_is_preferred),
 		cmocka_unit_test(node_only),
 		cmocka_unit_test(node_only_means_the_cpus_own_node),
 		cmocka_unit_test(interleaved_nodes),
