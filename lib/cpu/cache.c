@@ -338,7 +338,7 @@ noinline struct ramka_frame *cpu_alloc_refill(struct ramka_cpu *cpu)
 		in += n = refill_from_zone(cpu);
 	if (!n)
 		in += n = steal(cpu, cpu->r->nr_cpus);
-	cpu->dry = !n;
+	cpu->dry = !n && cpu->r->nr_zones > 1;
 	if (n) {
 		f = cpu_slot(cpu, cache_of(cpu)->frames[--n]);
 		set_gate(cpu);

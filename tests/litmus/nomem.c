@@ -42,7 +42,7 @@
  * mirrors: drain_cache sha256:cc3d0517
  * mirrors: lean_give sha256:6126df2f
  * mirrors: count_row_pushes sha256:0f044d70
- * mirrors: cpu_alloc_refill sha256:c75fa5dc
+ * mirrors: cpu_alloc_refill sha256:c0ec31d6
  * mirrors: flush sha256:ef7f8bdc
  * mirrors: give_rows sha256:6084ab79
  * mirrors: cpu_free_slow sha256:e7f75ec5

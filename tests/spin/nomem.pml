@@ -39,7 +39,7 @@
  * mirrors: account_moves sha256:39f57df6
  * mirrors: cpu_drain_all sha256:b362ff80
  * mirrors: drain_shard sha256:6e25fb26
- * mirrors: cpu_alloc_refill sha256:c75fa5dc
+ * mirrors: cpu_alloc_refill sha256:c0ec31d6
  * mirrors: cpu_free_slow sha256:e7f75ec5
  * mirrors: count_move sha256:b257c604
  */
