@@ -26,6 +26,16 @@ static unsigned private_to(unsigned c)
 	return cpu_count(cpu(c)) + cpu_in_rows(cpu(c));
 }
 
+/* Frames of blocks that a claim has shut. */
+static unsigned shut(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < FRAMES; i++)
+		n += ramka_frame_state_at(r, PA(i)) == RAMKA_STATE_ISOLATED;
+	return n;
+}
+
 static unsigned takeable(void)
 {
 	unsigned n = 0;
@@ -44,6 +54,7 @@ static void listed_only(void)
 
 	for (unsigned c = 0; c < CPUS; c++)
 		held += stopped_in(c) ? private_to(c) : 0;
+	held += shut();
 	owned = 0;
 	ck_owned_each(count_one);
 	if (!ck_parked())
@@ -53,6 +64,8 @@ static void listed_only(void)
 	ck_assert(!ck_parked() || got + owned + hidden_max >= FRAMES, "%u frames can be had, %u are owned, of %u", got, owned,
 		  FRAMES);
 }
+
+static ramka_paddr_t cached; /* a frame in the cache of CPU 1 */
 
 /* Two frames in the cache of CPU 1, two in that of CPU 2, the others in the zone. */
 static void caches(unsigned hands)
@@ -69,6 +82,7 @@ static void caches(unsigned hands)
 		set_current(&cpu(c + 1)->current, 0); /* its gate is open for the first block */
 		for (unsigned i = 0; i < 2; i++)
 			give(cpu(c + 1), f[c][i]);
+		cached = ramka_frame_paddr(r, f[0][0]);
 		ck_assert(private_to(c + 1) == 2, "CPU %u holds %u frames", c + 1, private_to(c + 1));
 	}
 }
@@ -77,6 +91,14 @@ static void one_in_hands(void) { caches(1); }
 static void two_in_hands(void) { caches(2); }
 
 static void drain_all(void) { ramka_drain(r); }
+/* Shuts the block, since the frame is in another CPU's cache. */
+static void claim(void)
+{
+	struct ramka_frame *f;
+
+	if (!ramka_frame_from_unused(cpu(0), cached, &t_bare, NULL, &f))
+		ck_own_take(number(f));
+}
 static void order_9(void) { ck_assert(!ramka_frame_alloc(cpu(0), &t_bare, NULL, ORDER(9)), "512 of six frames"); }
 static void order_1(void)
 {
@@ -96,6 +118,8 @@ static void take_and_give(void)
 
 CK_CLIENT(parked_drainer, .what = "a drainer stops: it holds what it has revoked", .setup = none_in_hands,
 	  .thread = { drain_all }, .park = 1, .check = listed_only, .stale = 1);
+CK_CLIENT(parked_claim, .what = "a claim by address stops: it holds the block that it has shut", .setup = one_in_hands,
+	  .thread = { claim }, .park = 1, .check = listed_only);
 CK_CLIENT(parked_request, .what = "a request that drains stops", .setup = one_in_hands, .thread = { order_9 }, .park = 1,
 	  .check = listed_only, .stale = 1, .steps = 20000);
 CK_CLIENT(parked_in_section, .what = "a CPU stops inside its section: others' caches can be had", .setup = one_in_hands,
