@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 PLAN = re.compile(r'^1\.\.(\d+)')
-CASE = re.compile(r'^(not )?ok\b(.*)')
+CASE = re.compile(r'^(not )?ok\b( \d+)?(.*)')
 CASE_OK = re.compile(r'ok |1\.\.')
 SKIP = re.compile(r'# *skip *(.*)', re.I) # cmocka says "not ok 3 # SKIP name"
 TAP = 'CMOCKA_MESSAGE_OUTPUT'
@@ -46,15 +46,18 @@ def read_log(path):
 def count(test, tap):
 	"""(passed, failed, what was skipped, what is wrong beside) of one program."""
 	passed = failed = planned = 0
-	skipped, wrong = [], []
+	skipped, wrong, due, numbers = [], [], [], []
 	output = test.get('stdout', '')
 	for line in output.splitlines():
 		plan, case = PLAN.match(line), CASE.match(line) if tap else None
-		skip = SKIP.search(case.group(2)) if case else None
+		skip = SKIP.search(case.group(3)) if case else None
+		if case:
+			numbers.append(int(case.group(2) or 0))
 		if plan and tap:
 			planned += int(plan.group(1))
+			due.extend(range(1, int(plan.group(1)) + 1)) # each group of a program has a plan
 		elif skip:
-			skipped.append(' '.join((case.group(2)[:skip.start()].strip(' -0123456789') + ' ' + skip.group(1)).split()))
+			skipped.append(' '.join((case.group(3)[:skip.start()].strip(' -') + ' ' + skip.group(1)).split()))
 		elif case and case.group(1):
 			failed += 1
 		elif case:
@@ -64,6 +67,8 @@ def count(test, tap):
 		wrong.append('it planned no case')
 	elif came != planned:
 		wrong.append(f'{planned} cases were planned, {came} came')
+	elif sorted(numbers) != sorted(due):
+		wrong.append('one case came twice, and another never')
 	if not output.strip():
 		wrong.append('it said nothing')
 	if test['result'] == 'SKIP':

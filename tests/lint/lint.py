@@ -41,6 +41,7 @@ Prints "file:line: rule: what is wrong" for each breach and exits 1 if there was
 	states      a public function that takes a frame, an owner's handle, a segment, a cursor or an address `pa`, and has no row in
 	            the matrix of tests/misuse/test_states.c; or takes a list, and is not named there; or that no client of the
 	            checker calls
+	unbuilt     a program of a suite, SUITE/test_NAME.c, that tests/meson.build does not name
 	picture     a picture of docs/pictures that is not what the text beside it says, or the one of the storeys without a file
 """
 import hashlib
@@ -577,6 +578,19 @@ def check_states(root):
 				yield path, line_of(code, match.start(1)), 'states', f'no client of {CLIENTS} calls {name}'
 
 
+def check_built(root):
+	path = os.path.join(root, 'tests', 'meson.build')
+	if not os.path.exists(path):
+		return
+	with open(path, encoding='utf-8') as f:
+		suites = dict(re.findall(r"^  '(\w+)' : \[(.*?)\]", f.read(), re.M | re.S))
+	for suite, names in suites.items():
+		for path in csource.files(root, (os.path.join('tests', suite),)):
+			name = re.fullmatch(r'test_(\w+)\.c', os.path.basename(path))
+			if name and f"'{name.group(1)}'" not in names:
+				yield path, 1, 'unbuilt', 'tests/meson.build does not name it'
+
+
 def check_pictures(root):
 	if not os.path.exists(os.path.join(root, PICTURES)):
 		return
@@ -735,6 +749,7 @@ def lint(root):
 	yield from check_uses(root)
 	yield from check_contexts(root)
 	yield from check_states(root)
+	yield from check_built(root)
 	yield from check_pictures(root)
 
 
