@@ -181,6 +181,10 @@ static void added_memory(void **state)
 		assert_int_equal(why.paddr, tries[i].at);
 		assert_int_equal(ramka_add_memory(f->r, &tries[i].g), tries[i].error);
 	}
+	/* its end alone lies outside the span */
+	assert_int_equal(ramka_add_memory_why(f->r, &(struct ramka_region){ BASE + MIB, 5 * MIB, RAMKA_USABLE, 0 }, &why),
+			 RAMKA_E_OUT_OF_BOUND);
+	assert_int_equal(why.paddr, BASE + MIB);
 	refused(ramka_add_memory_why(NULL, &late, &why), &why, RAMKA_E_INVAL, "r", RAMKA_NO_INDEX);
 	refused(ramka_add_memory_why(f->r, NULL, &why), &why, RAMKA_E_INVAL, "region", RAMKA_NO_INDEX);
 	assert_int_equal(ramka_add_memory_why(f->r, &late, &why), 0);
