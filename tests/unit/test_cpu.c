@@ -59,6 +59,27 @@ static void caches_are_bounded(void **state)
 	CLOSE(f);
 }
 
+/* What the CPU put into its depot comes back before it asks the zone. */
+static void its_own_magazines_come_first(void **state)
+{
+	struct fixture *f = fixture_open((struct spec){ .size = 64 * MIB, .nr_cpus = 2 });
+	struct ramka_frame *frames[FRAMES];
+	uint64_t refills, depot;
+	size_t nr;
+
+	(void)state;
+	assert_int_equal(alloc_all(f->cpu[0], UNINIT, frames, FRAMES), FRAMES);
+	put_all(f->cpu[0], frames, FRAMES);
+	depot = depot_cached(f->r->depot, 0);
+	assert_true(depot >= 2 * MAGAZINE_SIZE);
+	refills = stats(f).refills;
+	nr = alloc_all(f->cpu[0], UNINIT, frames, cpu_count(f->cpu[0]) + depot);
+	assert_int_equal(stats(f).refills, refills);
+	assert_int_equal(depot_cached(f->r->depot, 0), 0);
+	put_all(f->cpu[0], frames, nr);
+	CLOSE(f);
+}
+
 /* All memory in use but 100 frames of block 1; the CPU allocates from block 3. */
 static struct fixture *one_sparse_block(struct ramka_frame **frames)
 {
@@ -1036,6 +1057,7 @@ int main(void)
 		cmocka_unit_test(the_last_freed_comes_first),
 		cmocka_unit_test(neighbours_come_in_ascending_order),
 		cmocka_unit_test(caches_are_bounded),
+		cmocka_unit_test(its_own_magazines_come_first),
 		cmocka_unit_test(frames_of_each_order_stay_at_the_cpu),
 		cmocka_unit_test(only_full_blocks_and_the_own_one_are_cached),
 		cmocka_unit_test(shuffled_frames_are_the_same_frames),

@@ -169,6 +169,28 @@ static void note_use(struct use *u, int64_t n)
 }
 
 /* Exact while one CPU did everything. */
+/* One frame at a time is in use, of any order, so the peak does not grow. */
+static void every_order_goes_down_again(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= 13; order++)
+		for (unsigned who = 0; who < 2; who++) {
+			struct fixture *f = fixture_open((struct spec){ .size = 128 * MIB, .nr_cpus = 1 });
+			struct ramka_cpu *cpu = who ? f->none : f->cpu[0];
+			uint64_t most = UINT64_C(1) << order;
+
+			for (unsigned round = 0; round < 20; round++) {
+				struct ramka_frame *x = must_alloc(cpu, order_req(order));
+
+				assert_int_equal(stats(f).in_use, most);
+				ramka_frame_put(cpu, x);
+				assert_int_equal(stats(f).in_use, 0);
+			}
+			assert_in_range(stats(f).peak_in_use, who ? 0 : most, most + 1088);
+			CLOSE(f);
+		}
+}
+
 static void the_peak_of_one_cpu(void **state)
 {
 	for (unsigned kind = 0; kind < 3; kind++)
@@ -385,6 +407,7 @@ int main(void)
 		cmocka_unit_test(counts_calls),
 		cmocka_unit_test(counts_batches),
 		cmocka_unit_test(counts_parts),
+		cmocka_unit_test(every_order_goes_down_again),
 		cmocka_unit_test(the_peak_of_one_cpu),
 		cmocka_unit_test(the_peak_without_what_broke),
 		cmocka_unit_test(the_peak_falls_on_an_empty_cache),

@@ -161,6 +161,26 @@ static void larger_frames_are_poisoned_whole(void **state)
 	CLOSE_LEAKING(f, n + 1);
 }
 
+/* Detached memory goes back as it is: what lies there may be the embedder's. */
+static void detached_content_stays(void **state)
+{
+	static const struct ramka_region map[] = { { BASE, MIB, RAMKA_USABLE, 0 }, { BASE + MIB, MIB, RAMKA_DETACHED, 0 } };
+
+	(void)state;
+	for (unsigned clear = 0; clear < 2; clear++) {
+		struct fixture *f = fixture_open((struct spec){ .nr_cpus = 1, .regions = map, .nr_regions = NELEMS(map),
+								.flags = clear ? RAMKA_INIT_ON_FREE : RAMKA_POISON });
+		struct ramka_frame *x;
+
+		assert_int_equal(ramka_frame_from_unused(f->cpu[0], BASE + MIB, &ramka_type_untyped, NULL, &x), 0);
+		memset(bytes_at(f, BASE + MIB), 0x11, PAGE);
+		ramka_frame_put(f->cpu[0], x);
+		assert_int_equal(state_at(f, BASE + MIB), RAMKA_STATE_UNUSED);
+		assert_true(all_bytes(bytes_at(f, BASE + MIB), 0x11, PAGE));
+		CLOSE(f);
+	}
+}
+
 /* A frame that was changed while it was free is not claimed either. */
 static void a_changed_frame_is_not_claimed(void **state)
 {
@@ -291,6 +311,7 @@ int main(void)
 		cmocka_unit_test(a_double_free_names_the_first),
 		cmocka_unit_test(a_write_after_free_is_reported_and_the_frame_leaked),
 		cmocka_unit_test(larger_frames_are_poisoned_whole),
+		cmocka_unit_test(detached_content_stays),
 		cmocka_unit_test(a_changed_frame_is_not_claimed),
 		cmocka_unit_test(contents_are_cleared_on_free),
 		cmocka_unit_test(a_checker_is_told),

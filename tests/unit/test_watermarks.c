@@ -183,6 +183,27 @@ static void orders_and_handles_count(void **state)
 		}
 }
 
+/* Frames that go back one by one to words far apart never come near a full block, and are told of all the same. */
+static void scattered_frees_are_enough(void **state)
+{
+	struct fixture *f = open_marks(1, 0, 500, 900, false);
+	struct ramka_frame **frames = frame_table(FRAMES);
+	unsigned n = 0;
+
+	(void)state;
+	ramka_store(&f->r->lean_part, 0, relaxed, stat); /* no CPU is lean */
+	assert_int_equal(alloc_all(f->none, UNINIT, frames, FRAMES), FRAMES);
+	assert_int_equal(seen.lows, 1);
+	for (; n < FRAMES && !seen.enoughs; n++)
+		ramka_frame_put(f->cpu[0], frames[n % 32 * 64 + n / 32]);
+	assert_in_range(n, 900, 900 + 1088);
+	assert_true(n < 1500);
+	for (; n < FRAMES; n++)
+		ramka_frame_put(f->cpu[0], frames[n % 32 * 64 + n / 32]);
+	free(frames);
+	CLOSE(f);
+}
+
 static void marks_follow_the_memory(void **state)
 {
 	struct fixture *f = open_marks(1, 0, 0, 0, false);
@@ -434,6 +455,7 @@ int main(void)
 		cmocka_unit_test(isolated_memory_is_no_reserve),
 		cmocka_unit_test(isolation_ends_what_may_stay_untold),
 		cmocka_unit_test(orders_and_handles_count),
+		cmocka_unit_test(scattered_frees_are_enough),
 		cmocka_unit_test(marks_follow_the_memory),
 		cmocka_unit_test(bad_marks_are_refused),
 		cmocka_unit_test(the_reserve_is_for_those_who_ask),
