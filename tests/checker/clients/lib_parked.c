@@ -205,3 +205,77 @@ static void reclaimed(void)
 }
 CK_CLIENT(parked_bags, .what = "a CPU that defers and reaps stops: it holds one bag, others' can be freed", .setup = bags_setup,
 	  .thread = { defer_third }, .park = 1, .check = reclaimed, .stale = 1);
+
+/*
+ * A call that changes the memory, or reports it, stops: it holds its range, which is one block here, and the other block can
+ * be had. Later calls that change the memory are told so.
+ */
+#define BLOCK 512u
+#define SIZE ((uint64_t)BLOCK * RAMKA_PAGE_SIZE)
+
+static void two_whole(void) { make((struct options){ .frames = 2 * BLOCK, .cpus = 2 }); }
+static void one_isolated(void)
+{
+	two_whole();
+	ck_assert(!ramka_isolate(cpu(0), PA(0), SIZE), "isolate");
+}
+static void one_removed(void)
+{
+	one_isolated();
+	ck_assert(!ramka_remove_memory(cpu(0), PA(0), SIZE), "remove");
+}
+
+static void isolates(void) { ck_assert(!ramka_isolate(cpu(0), PA(0), SIZE), "isolate"); }
+static void unisolates(void) { ck_assert(!ramka_unisolate(cpu(0), PA(0), SIZE), "unisolate"); }
+static void removes(void) { ck_assert(!ramka_remove_memory(cpu(0), PA(0), SIZE), "remove"); }
+static void adds(void)
+{
+	ck_assert(!ramka_add_memory(r, &(struct ramka_region){ .base = PA(0), .size = SIZE, .kind = RAMKA_USABLE }), "add");
+}
+static bool told(void *ctx, ramka_paddr_t base, uint64_t size)
+{
+	(void)ctx, (void)base;
+	ck_assert(size == SIZE, "%u pages in one report", (unsigned)(size / RAMKA_PAGE_SIZE));
+	return true;
+}
+static void reports(void)
+{
+	uint64_t n;
+
+	ck_assert(!ramka_report_free(cpu(0), 1, told, NULL, &n) && n == 1, "report");
+}
+
+static unsigned blocks_to_be_had(void)
+{
+	unsigned n = 0;
+
+	while (ramka_frame_alloc(none(), &t_bare, NULL, ORDER(9)))
+		n++;
+	return n;
+}
+/* The call at its end leaves so many blocks. */
+static void other_block(unsigned left)
+{
+	unsigned n;
+
+	if (ck_parked()) {
+		int rc = ramka_isolate(cpu(1), PA(BLOCK), SIZE);
+
+		ck_assert(rc == RAMKA_E_BUSY || (!rc && !ramka_unisolate(cpu(1), PA(BLOCK), SIZE)), "isolate: %d", rc);
+	}
+	n = blocks_to_be_had();
+	ck_assert(ck_parked() ? n == 1 || n == 2 : n == left, "%u blocks can be had", n);
+}
+static void one_left(void) { other_block(1); }
+static void two_left(void) { other_block(2); }
+
+CK_CLIENT(parked_isolate, .what = "a call that isolates a block stops: the other can be had", .setup = two_whole,
+	  .thread = { isolates }, .park = 1, .check = one_left, .steps = 20000);
+CK_CLIENT(parked_unisolate, .what = "the same of the end of isolation", .setup = one_isolated,
+	  .thread = { unisolates }, .park = 1, .check = two_left, .steps = 20000);
+CK_CLIENT(parked_remove, .what = "the same of a removal", .setup = one_isolated,
+	  .thread = { removes }, .park = 1, .check = one_left, .steps = 20000);
+CK_CLIENT(parked_add, .what = "the same where the block comes back", .setup = one_removed,
+	  .thread = { adds }, .park = 1, .check = two_left, .steps = 20000);
+CK_CLIENT(parked_report, .what = "a reporter of one block stops: the other can be had", .setup = two_whole,
+	  .thread = { reports }, .park = 1, .check = two_left, .steps = 20000);
