@@ -264,6 +264,7 @@ static struct urcu *urcu_of(struct ramka_host *h)
 	static void part_##name(void) \
 	{ \
 		if (me.ours[NAME]) { \
+			BEFORE_PART_##NAME; \
 			urcu_##name##_unregister_thread(); \
 			ramka_sub(&users, 1, relaxed, urcu.users); \
 		} \
@@ -273,6 +274,17 @@ static struct urcu *urcu_of(struct ramka_host *h)
 #define AFTER_JOIN_MEMB ((void)0)
 #define AFTER_JOIN_MB ((void)0)
 #define AFTER_JOIN_QSBR INLINE(urcu_qsbr_thread_offline)() /* registering puts it online */
+
+/*
+ * Unregistering does not wake a grace period that sleeps until this reader leaves. qsbr goes offline by
+ * itself.
+ */
+#define LEAVE(name) \
+	while (INLINE(urcu_##name##_read_ongoing)()) \
+		INLINE(urcu_##name##_read_unlock)()
+#define BEFORE_PART_MEMB LEAVE(memb)
+#define BEFORE_PART_MB LEAVE(mb)
+#define BEFORE_PART_QSBR ((void)0)
 
 REGISTRATION(memb, MEMB)
 REGISTRATION(mb, MB)

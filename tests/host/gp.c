@@ -225,6 +225,16 @@ static void *ends_inside(void *arg)
 	return arg;
 }
 
+/* The same while a grace period sleeps that waits for it. */
+static void *ends_inside_later(void *arg)
+{
+	ramka_host_rcu_read_lock(h);
+	ramka_host_rcu_read_lock(h);
+	atomic_store(&asleep, 1);
+	await(&wake, 1);
+	return arg;
+}
+
 static void thread_that_ends_stalls_nobody(void)
 {
 	for (unsigned i = 0; i < 5; i++) {
@@ -233,6 +243,20 @@ static void thread_that_ends_stalls_nobody(void)
 		join(spawn(ends_inside, NULL));
 		must_end(cookie);
 		must_end(snapshot());
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t cookie;
+		pthread_t t;
+
+		atomic_store(&asleep, 0);
+		atomic_store(&wake, 0);
+		t = spawn(ends_inside_later, NULL);
+		await(&asleep, 1);
+		cookie = snapshot();
+		usleep(50000); /* the helper of liburcu's sources polls for a while, and then sleeps */
+		atomic_store(&wake, 1);
+		join(t);
+		must_end(cookie);
 	}
 }
 
