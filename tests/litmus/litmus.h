@@ -4,11 +4,13 @@
  * of 64 bits, two to four threads of a few operations each, plain data whose races count as errors. It runs
  *
  *   under GenMC        genmc --rc11 --unroll=8 -- -DSCENARIO=1 -DBUG_X file.c     (or --imm): all executions
- *   under our checker  -DLITMUS_CHECKER, linked with tests/checker; with -DLITMUS_NO_RACES too, plain data is relaxed
+ *   under our checker  -DLITMUS_CHECKER, linked with tests/checker
  *   natively           -DLITMUS_NATIVE: again and again for LITMUS_MS milliseconds, with ordinary threads
  *
  * A file has one or more scenarios, chosen by -DSCENARIO=n, and broken variants, -DBUG_NAME, of which each must
- * fail; what passes although it looks weaker is an -DOK_NAME. Its opening comment lists what tests/litmus/run
+ * fail; what passes although it looks weaker is an -DOK_NAME. The program for our checker has all variants of its scenario.
+ * The environment chooses: LITMUS_VARIANT=BUG_NAME; LITMUS_C11 for the release sequences of C11, which are stronger than
+ * those of C++20; LITMUS_NO_RACES for plain data that is relaxed instead. Its opening comment lists what tests/litmus/run
  * runs, a line each: `litmus: SCENARIO [NAME [race]]`. The word `race` says that a data race is all that goes wrong: a memory
  * model without data races, such as IMM, finds nothing there.
  *
@@ -30,12 +32,14 @@
 #define SCENARIO 1
 #endif
 
+#ifndef LITMUS_CHECKER
 /* is -DBUG given? The way of the Linux kernel's IS_ENABLED */
 #define LITMUS_ARG_1 0,
 #define LITMUS_SECOND(ignored, v, ...) v
 #define LITMUS_GIVEN3(arg) LITMUS_SECOND(arg 1, 0, 0)
 #define LITMUS_GIVEN2(v) LITMUS_GIVEN3(LITMUS_ARG_##v)
 #define variant(bug) LITMUS_GIVEN2(bug)
+#endif
 #define instead(bug, x, y) (variant(bug) ? (x) : (y))
 #define weak(bug, order) instead(bug, relaxed, order)
 
@@ -46,33 +50,67 @@
 
 #ifdef LITMUS_CHECKER
 
+#include <stdlib.h>
+#include <string.h>
 #include "backend.h"
 #include "checker.h"
 
-#ifndef LITMUS_C11 /* release sequences: C++20's are weaker */
-#define LITMUS_C11 false
-#endif
+/*
+ * Asked again and again in a run, always with the same answer. The engine must not see it: a place that reads the
+ * choice is no step of the program.
+ */
+#define LITMUS_UNSEEN __attribute__((noinline, no_sanitize_thread, unused)) static
+static const char *litmus_variant = "";
+static bool litmus_no_races;
+
+LITMUS_UNSEEN bool variant_is(const char *name)
+{
+	return !strcmp(litmus_variant, name);
+}
+
+LITMUS_UNSEEN bool races(void)
+{
+	return !litmus_no_races;
+}
+
+LITMUS_UNSEEN struct ck_site *ordered(struct ck_site *s, unsigned char order, unsigned char failure)
+{
+	if (!s->ready) {
+		s->order = order;
+		s->fail = failure;
+	}
+	return s;
+}
+
+#define variant(bug) variant_is(#bug)
+#define LITMUS_SITE(op, order, failure) __extension__ ({ CK_SITE(op, 0, 0, "litmus"); ordered(&ck_site_here, order, failure); })
+#define LITMUS_RMW(op, p, v, order) ck_rmw(LITMUS_SITE(op, order, 0), &(p)->value, sizeof(uint64_t), v)
 
 typedef struct { uint64_t value; } atom;
-#ifdef LITMUS_NO_RACES
 typedef atom plain;
-#define get(x) load(&(x), relaxed)
-#define set(x, v) store(&(x), v, relaxed)
-#endif
-#define load(p, order) RAMKA_BACKEND_LOAD(p, order, "litmus")
-#define store(p, v, order) RAMKA_BACKEND_STORE(p, v, order, "litmus")
-#define cas(p, e, v, order, failure) RAMKA_BACKEND_CAS(p, e, v, order, failure, "litmus")
-#define add(p, v, order) RAMKA_BACKEND_ADD(p, v, order, "litmus")
-#define sub(p, v, order) RAMKA_BACKEND_SUB(p, v, order, "litmus")
-#define or(p, v, order) RAMKA_BACKEND_OR(p, v, order, "litmus")
-#define and(p, v, order) RAMKA_BACKEND_AND(p, v, order, "litmus")
-#define xchg(p, v, order) RAMKA_BACKEND_XCHG(p, v, order, "litmus")
+#define get(x) (races() ? (x).value : load(&(x), relaxed))
+#define set(x, v) do { uint64_t v_ = (v); if (races()) (x).value = v_; else store(&(x), v_, relaxed); } while (0)
+#define load(p, order) ck_load(LITMUS_SITE(CK_LOAD, order, 0), &(p)->value, sizeof(uint64_t))
+#define store(p, v, order) ck_store(LITMUS_SITE(CK_STORE, order, 0), &(p)->value, sizeof(uint64_t), v)
+#define cas(p, e, v, order, failure) ck_cas(LITMUS_SITE(CK_CAS, order, failure), &(p)->value, sizeof(uint64_t), e, v)
+#define add(p, v, order) LITMUS_RMW(CK_ADD, p, v, order)
+#define sub(p, v, order) LITMUS_RMW(CK_SUB, p, v, order)
+#define or(p, v, order) LITMUS_RMW(CK_OR, p, v, order)
+#define and(p, v, order) LITMUS_RMW(CK_AND, p, v, order)
+#define xchg(p, v, order) LITMUS_RMW(CK_XCHG, p, v, order)
 #define full_fence() ck_fence(__ATOMIC_SEQ_CST)
 #define check(condition) ck_assert(condition, "%s", #condition)
 
 #define LITMUS(the_name, the_setup, the_finish, ...) \
-	CK_CLIENT(the_name, .what = "litmus", .setup = the_setup, .thread = { __VA_ARGS__ }, .check = the_finish, \
-		  .model = true, .c11 = LITMUS_C11);
+	static struct ck_client litmus_client = { .name = #the_name, .what = "litmus", .setup = the_setup, .thread = { __VA_ARGS__ }, \
+						  .check = the_finish, .model = true }; \
+	static const struct ck_client *const litmus_registered __attribute__((used, section("ck_clients"))) = &litmus_client; \
+	__attribute__((constructor)) LITMUS_UNSEEN void litmus_choose(void) \
+	{ \
+		litmus_variant = getenv("LITMUS_VARIANT") ? getenv("LITMUS_VARIANT") : ""; \
+		litmus_no_races = getenv("LITMUS_NO_RACES") != NULL; \
+		litmus_client.c11 = getenv("LITMUS_C11") != NULL; \
+	}
 #define LITMUS2(name, setup, a, b, finish) LITMUS(name, setup, finish, a, b)
 #define LITMUS3(name, setup, a, b, c, finish) LITMUS(name, setup, finish, a, b, c)
 #define LITMUS4(name, setup, a, b, c, d, finish) LITMUS(name, setup, finish, a, b, c, d)
@@ -209,7 +247,7 @@ static inline int64_t litmus_now(void)
 
 #endif
 
-#if !defined(LITMUS_CHECKER) || !defined(LITMUS_NO_RACES)
+#ifndef LITMUS_CHECKER
 typedef uint64_t plain;
 #define get(x) (x)
 #define set(x, v) ((x) = (v))
