@@ -45,7 +45,7 @@ struct ck_client {
 	const char *fails;
 	const int *outcomes;           /* ends with -1: exactly these values of ck_outcome must be seen */
 	unsigned bound;                /* preemptions; 0 means the runner's default, at most the runner's */
-	bool slow;                     /* one preemption less among all clients, unless --deep is given */
+	bool slow;                     /* one preemption less than its bound, and more random runs, among all clients, unless --deep is given */
 	unsigned stale;                /* stale reads an execution; 0 means 3, CK_FRESH none */
 	unsigned window;               /* values of a history that are offered, the newest included; 0 means 4 */
 	bool c11;                      /* release sequences as in C11: stores of the same thread carry them on; else as in C++20 */

@@ -196,6 +196,14 @@ static void print_replay(const struct ck_client *c, const char *schedule)
 	putchar('\n');
 }
 
+/* One preemption less than it has by itself; random runs come in their place. */
+static unsigned bound_when_slow(const struct ck_client *c, unsigned bound)
+{
+	unsigned own = c->bound && c->bound < bound ? c->bound : bound;
+
+	return own ? own - 1 : 0;
+}
+
 static bool run_client(const struct ck_client *c, unsigned bound, bool quiet)
 {
 	struct ck_result r;
@@ -205,7 +213,7 @@ static bool run_client(const struct ck_client *c, unsigned bound, bool quiet)
 	if (c->family && !deep)
 		ck_explore(c, bound ? bound - 1 : 0, pct_runs / 25, seconds, &r);
 	else if (c->slow && all && !deep)
-		ck_explore(c, bound ? bound - 1 : 0, pct_runs, seconds, &r);
+		ck_explore(c, bound_when_slow(c, bound), pct_runs * 4, seconds, &r);
 	else
 		ck_explore(c, bound, pct_runs, seconds, &r);
 	if (c->fails)

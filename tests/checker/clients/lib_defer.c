@@ -176,7 +176,7 @@ static void open_two_refs(void) { open_bag(2); }
 CK_CLIENT(defer_second, .what = "another CPU takes over a bag that grows", .setup = open_one_ref,
 	  .thread = { reader, defer_only, reclaim2_wait }, .check = books, .stale = 1);
 CK_CLIENT(defer_second_mark, .what = "put_rcu into an open bag against the plain last put", .setup = open_two_refs,
-	  .thread = { look_defer, put2 }, .check = books, .stale = 1);
+	  .thread = { look_defer, put2 }, .check = books, .stale = 1, .slow = true);
 
 static void defer_f0(void) { ramka_frame_put_rcu(cpu(0), f0); ramka_reclaim(cpu(0), false); }
 static void irq_f1(void) { ramka_frame_put_rcu(cpu(0), f1); }
