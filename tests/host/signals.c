@@ -313,8 +313,8 @@ static void hangs(int sig)
 
 /* A walk to a point costs as many stops as it is far: fewer points where it is far. */
 #ifdef SLOW_BUILD
-# define EVERY 89u
-# define COARSE 397u
+# define EVERY 31u
+# define COARSE 151u
 # define FAR 3u
 #else
 # define EVERY 1u
