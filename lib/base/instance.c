@@ -33,13 +33,19 @@ unsigned instance_kind(const struct ramka *r, uint64_t frame)
 	return m->kind;
 }
 
+/* Where the map entry ends, or `end` if that comes first. */
+static uint64_t entry_end(const struct ramka *r, const struct map_entry *m, uint64_t end)
+{
+	return m + 1 < r->map + r->nr_map && m[1].first < end ? m[1].first : end;
+}
+
 uint64_t instance_next(const struct ramka *r, uint64_t frame)
 {
 	uint64_t end = r->first + r->nr_slots;
 
 	while (frame < end) {
 		const struct map_entry *m = instance_map(r, frame);
-		uint64_t next = m + 1 < r->map + r->nr_map && m[1].first < end ? m[1].first : end, late, gone;
+		uint64_t next = entry_end(r, m, end), late, gone;
 
 		if (m->kind == MAP_HOLE) {
 			late = m->late + (frame - m->first);
@@ -59,7 +65,7 @@ uint64_t instance_hole(const struct ramka *r, uint64_t frame, uint64_t end)
 {
 	while (frame < end) {
 		const struct map_entry *m = instance_map(r, frame);
-		uint64_t next = m + 1 < r->map + r->nr_map && m[1].first < end ? m[1].first : end;
+		uint64_t next = entry_end(r, m, end);
 		uint64_t run = next - frame; /* frames that the map calls memory */
 
 		if (m->kind == MAP_HOLE) {

@@ -189,21 +189,29 @@ static uint32_t take_magazine(struct ramka_cpu *cpu, unsigned shard)
 	return n;
 }
 
+/* Has the victim, another shard of the same zone, something to steal? */
+static bool victim_has_full(const struct ramka_cpu *cpu)
+{
+	return cpu->victim != cpu->id && cpu->r->cpus[cpu->victim].cpu.zone == cpu->zone &&
+	       depot_has_full(cpu->r->depot, cpu->victim);
+}
+
+static void next_victim(struct ramka_cpu *cpu)
+{
+	cpu->victim = cpu->victim + 1 < cpu->r->nr_cpus ? cpu->victim + 1 : 0;
+}
+
 /* From up to `tries` other shards of the same zone, first from where it found something last. */
 static uint32_t steal(struct ramka_cpu *cpu, unsigned tries)
 {
-	struct ramka *r = cpu->r;
 	uint32_t n = 0;
 
 	for (unsigned i = 0; i < tries; i++) {
-		uint32_t shard = cpu->victim;
-
-		if (shard != cpu->id && r->cpus[shard].cpu.zone == cpu->zone &&
-		    depot_has_full(r->depot, shard))
-			n = take_magazine(cpu, shard);
+		if (victim_has_full(cpu))
+			n = take_magazine(cpu, cpu->victim);
 		if (n)
 			break;
-		cpu->victim = shard + 1 < r->nr_cpus ? shard + 1 : 0;
+		next_victim(cpu);
 	}
 	return n;
 }
@@ -302,9 +310,9 @@ static noinline bool refill_useless(struct ramka_cpu *cpu)
 	    (cpu->outbox->room && depot_has_full(r->mail, cpu->id)) || !zone_seems_empty(cpu->zone))
 		return false;
 	for (unsigned i = 0; i < VICTIMS; i++) {
-		if (r->cpus[cpu->victim].cpu.zone == cpu->zone && depot_has_full(r->depot, cpu->victim))
+		if (victim_has_full(cpu))
 			return false;
-		cpu->victim = cpu->victim + 1 < r->nr_cpus ? cpu->victim + 1 : 0;
+		next_victim(cpu);
 	}
 	return true;
 }

@@ -371,6 +371,8 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 	unsigned entry = bitmap_entry(b, block), n = 1u << order;
 	unsigned nr = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
+	if (!order && limit == BLOCK_FRAMES)
+		return bitmap_claim_any(b, block);
 	/* looks before it promises, since a promise hides frames */
 	if (!bitmap_has_run(b, block, order, limit)) {
 		if (order && limit == BLOCK_FRAMES)
@@ -379,8 +381,6 @@ uint32_t bitmap_claim(struct bitmap *b, uint32_t block, unsigned order, unsigned
 	}
 	if (!promise(b, block, n, n))
 		return NO_FRAME;
-	if (!order && limit == BLOCK_FRAMES)
-		return fill_one(b, block, 0);
 	for (unsigned i = 0; i + nr <= BLOCK_WORDS; i += nr) {
 		if (order > WORD_ORDER) {
 			if (limit >= (i + nr) * WORD_BITS && claim_words(&words[i], nr))

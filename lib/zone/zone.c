@@ -62,12 +62,11 @@ static uint32_t next_whole(struct zone *z, struct around *a)
 
 static uint32_t claim_at(struct zone *z, uint32_t block, unsigned order, uint32_t limit)
 {
-	unsigned entry = bitmap_entry(&z->map, block), below = limit_in_block(block, limit);
+	unsigned entry = bitmap_entry(&z->map, block);
 
 	if (!entry_may_have(entry, order))
 		return NO_FRAME;
-	return !order && below == BLOCK_FRAMES ? bitmap_claim_any(&z->map, block) :
-						 bitmap_claim(&z->map, block, order, below);
+	return bitmap_claim(&z->map, block, order, limit_in_block(block, limit));
 }
 
 /* The same if other CPUs hold part of the block. */
