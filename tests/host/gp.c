@@ -203,14 +203,22 @@ static void *sleeper(void *arg)
 	return arg;
 }
 
-static void blocked_thread_stalls_nobody(void)
+/* A thread that is asleep until `wake`. */
+static pthread_t spawn_asleep(void *(*fn)(void *))
 {
 	pthread_t t;
 
 	atomic_store(&asleep, 0);
 	atomic_store(&wake, 0);
-	t = spawn(sleeper, NULL);
+	t = spawn(fn, NULL);
 	await(&asleep, 1);
+	return t;
+}
+
+static void blocked_thread_stalls_nobody(void)
+{
+	pthread_t t = spawn_asleep(sleeper);
+
 	for (unsigned i = 0; i < 20; i++)
 		must_end(snapshot());
 	atomic_store(&wake, 1);
@@ -245,14 +253,9 @@ static void thread_that_ends_stalls_nobody(void)
 		must_end(snapshot());
 	}
 	for (unsigned i = 0; i < 3; i++) {
-		uint64_t cookie;
-		pthread_t t;
+		pthread_t t = spawn_asleep(ends_inside_later);
+		uint64_t cookie = snapshot();
 
-		atomic_store(&asleep, 0);
-		atomic_store(&wake, 0);
-		t = spawn(ends_inside_later, NULL);
-		await(&asleep, 1);
-		cookie = snapshot();
 		usleep(50000); /* the helper of liburcu's sources polls for a while, and then sleeps */
 		atomic_store(&wake, 1);
 		join(t);

@@ -191,13 +191,15 @@ static void run_in_word_1(void)
 	make();
 	ck_assert(bitmap_free_mask(&b, 1, 3) == 2, "not freed");
 }
-static void search_run(void)
+static void keep_order(unsigned order)
 {
-	uint32_t f = bitmap_claim(&b, 0, 1, BLOCK_FRAMES);
+	uint32_t f = bitmap_claim(&b, 0, order, BLOCK_FRAMES);
 
 	if (f != NO_FRAME)
-		took(f, 2);
+		took(f, 1u << order);
 }
+static void keep_pair(void) { keep_order(1); }
+static void keep_words(void) { keep_order(7); }
 static void run_moves(void)
 {
 	ck_assert(bitmap_free_mask(&b, 0, 3) == 2, "not freed");
@@ -205,7 +207,7 @@ static void run_moves(void)
 		took(64, 2);
 }
 CK_CLIENT(bitmap_run_moves, .what = "a run moves past a search that then lowers the hint", .setup = run_in_word_1,
-	  .thread = { search_run, run_moves }, .check = books, .stale = 1);
+	  .thread = { keep_pair, run_moves }, .check = books, .stale = 1);
 
 /* All of a count was promised, and is filled with smaller runs that come meanwhile: the larger run is what is left. */
 static void free_two(void) { ck_assert(bitmap_free_mask(&b, 0, 5) == 2, "not freed"); }
@@ -214,14 +216,15 @@ static void four_in_word_1(void)
 	make();
 	ck_assert(bitmap_free_mask(&b, 1, 15) == 4, "not freed");
 }
-static void take_pairs(void)
+static unsigned take_two_runs(uint32_t f[2])
 {
-	uint32_t f[2];
 	unsigned n = bitmap_take_runs(&b, 0, 1, 2, f);
 
 	for (unsigned i = 0; i < n; i++)
 		took(f[i], 2);
+	return n;
 }
+static void take_pairs(void) { uint32_t f[2]; take_two_runs(f); }
 static void free_pairs(void) { ck_assert(bitmap_free_mask(&b, 0, 0x33) == 4, "not freed"); }
 CK_CLIENT(bitmap_run_left, .what = "a promise of all is filled with smaller runs, and the larger one is left",
 	  .setup = four_in_word_1, .thread = { take_pairs, free_pairs }, .check = books, .stale = 1);
@@ -243,7 +246,7 @@ static void free_together(void)
 	ck_assert(n == 3 && bitmap_count_in(&b, 0, n, run), "not freed");
 }
 CK_CLIENT(bitmap_together, .what = "two words are counted together while a run is searched and frames are taken",
-	  .setup = run_in_word_2, .thread = { free_together, search_run, take_keep }, .check = books, .stale = 1);
+	  .setup = run_in_word_2, .thread = { free_together, keep_pair, take_keep }, .check = books, .stale = 1);
 
 /* ---- one pass is not enough: a frame moves past the scan ---- */
 CK_CLIENT(bitmap_scan, .what = "a frame freed behind a scan that holds a promise", .setup = two_free,
@@ -283,15 +286,6 @@ static void keep_batch(void)
 	if (m)
 		took(word * WORD_BITS + bits_lowest(m), 1);
 }
-static void keep_order(unsigned order)
-{
-	uint32_t f = bitmap_claim(&b, 0, order, BLOCK_FRAMES);
-
-	if (f != NO_FRAME)
-		took(f, 1u << order);
-}
-static void keep_pair(void) { keep_order(1); }
-static void keep_words(void) { keep_order(7); }
 CK_CLIENT(bitmap_turns_exact, .what = "a scan's turns while an exact claim takes what it passes", .setup = moved_setup,
 	  .thread = { scan, free_0, keep_128 }, .check = books, .stale = 2);
 CK_CLIENT(bitmap_turns_batch, .what = "the same, taken by a refill", .setup = moved_setup,
@@ -564,15 +558,8 @@ CK_CLIENT(bitmap_order7_twice, .what = "the same of order 7", .setup = make,
 
 /* a search lowers the hint while the bits of a run are cleared, and then they are set again */
 static void keep_255(void) { if (bitmap_claim_mask(&b, 3, (uint64_t)1 << 63)) took(255, 1); }
-static void search_7(void)
-{
-	uint32_t f = bitmap_claim(&b, 0, 7, BLOCK_FRAMES);
-
-	if (f != NO_FRAME)
-		took(f, 128);
-}
 CK_CLIENT(bitmap_run_undone, .what = "an undo while a search lowers the hint", .setup = order8_setup,
-	  .thread = { claim_order8, keep_255, search_7 }, .check = books, .stale = 1);
+	  .thread = { claim_order8, keep_255, keep_words }, .check = books, .stale = 1);
 
 static void pair_setup(void) { make(); bitmap_fill(&b, 0, 1); bitmap_fill(&b, 64, 66); }
 static void three_left(void) { books(); ck_assert(free_frames() + held == 3, "%u frames of 3", free_frames() + held); }
@@ -580,25 +567,16 @@ CK_CLIENT(bitmap_pair, .what = "order 1 against an exact claim of a half of it",
 	  .thread = { claim_order1, exact_64, take_keep }, .check = three_left, .stale = 2);
 static void order1_setup(void) { make(); bitmap_fill(&b, 0, 1); }
 static void free_buddy(void) { ck_own_take(1); release(1, 0); }
-static void claim_keep1(void)
-{
-	uint32_t f = bitmap_claim(&b, 0, 1, BLOCK_FRAMES);
-
-	if (f != NO_FRAME)
-		took(f, 2);
-}
 CK_CLIENT(bitmap_merge, .what = "order 1 while its buddy is freed and one is taken", .setup = order1_setup,
-	  .thread = { claim_keep1, free_buddy, take_put }, .check = books, .stale = 2);
+	  .thread = { keep_pair, free_buddy, take_put }, .check = books, .stale = 2);
 
 /* several runs at a time */
 static void runs_setup(void) { make(); bitmap_fill(&b, 0, 3); bitmap_fill(&b, 64, 66); ck_own_take(3); }
 static void take_runs(void)
 {
 	uint32_t f[2];
-	unsigned n = bitmap_take_runs(&b, 0, 1, 2, f);
+	unsigned n = take_two_runs(f);
 
-	for (unsigned i = 0; i < n; i++)
-		took(f[i], 2);
 	for (unsigned i = 0; i < n; i++)
 		release(f[i], 1);
 }
@@ -606,15 +584,8 @@ static void free_3(void) { release(3, 0); }
 static void all_6(void) { books(); ck_assert(free_frames() + held == 6, "%u frames of 6", free_frames() + held); }
 CK_CLIENT(bitmap_runs, .what = "two runs by one promise, while a run grows", .setup = runs_setup,
 	  .thread = { take_runs, free_3, take_keep }, .check = all_6, .stale = 2);
-static void take_runs_keep(void)
-{
-	uint32_t f;
-
-	if (bitmap_take_runs(&b, 0, 1, 1, &f))
-		took(f, 2);
-}
 CK_CLIENT(bitmap_runs_pair, .what = "a run against an exact claim of a half of it", .setup = pair_setup,
-	  .thread = { take_runs_keep, exact_64, take_keep }, .check = books, .stale = 2);
+	  .thread = { keep_runs, exact_64, take_keep }, .check = books, .stale = 2);
 CK_CLIENT(bitmap_runs_twice, .what = "two that take runs", .setup = runs_setup,
 	  .thread = { take_runs, take_runs }, .check = all_6, .stale = 2);
 

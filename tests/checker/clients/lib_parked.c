@@ -214,17 +214,6 @@ CK_CLIENT(parked_bags, .what = "a CPU that defers and reaps stops: it holds one 
 #define SIZE ((uint64_t)BLOCK * RAMKA_PAGE_SIZE)
 
 static void two_whole(void) { make((struct options){ .frames = 2 * BLOCK, .cpus = 2 }); }
-static void one_isolated(void)
-{
-	two_whole();
-	ck_assert(!ramka_isolate(cpu(0), PA(0), SIZE), "isolate");
-}
-static void one_removed(void)
-{
-	one_isolated();
-	ck_assert(!ramka_remove_memory(cpu(0), PA(0), SIZE), "remove");
-}
-
 static void isolates(void) { ck_assert(!ramka_isolate(cpu(0), PA(0), SIZE), "isolate"); }
 static void unisolates(void) { ck_assert(!ramka_unisolate(cpu(0), PA(0), SIZE), "unisolate"); }
 static void removes(void) { ck_assert(!ramka_remove_memory(cpu(0), PA(0), SIZE), "remove"); }
@@ -232,6 +221,8 @@ static void adds(void)
 {
 	ck_assert(!ramka_add_memory(r, &(struct ramka_region){ .base = PA(0), .size = SIZE, .kind = RAMKA_USABLE }), "add");
 }
+static void one_isolated(void) { two_whole(); isolates(); }
+static void one_removed(void) { one_isolated(); removes(); }
 static bool told(void *ctx, ramka_paddr_t base, uint64_t size)
 {
 	(void)ctx, (void)base;
